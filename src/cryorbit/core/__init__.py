@@ -1,0 +1,1 @@
+"""Nouns, conventions and errors shared by every floor."""

@@ -1,0 +1,31 @@
+"""Errors that a user can act on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used; the message names the file, the row and the mend.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, one sentence.
+    file
+        The file at fault.
+    row
+        One-based row of the particle table (or line of the file) at fault.
+    mend
+        What the user can do about it.
+    """
+
+    def __init__(
+        self, problem: str, *, file: Path | str | None = None, row: int | None = None, mend: str | None = None
+    ) -> None:
+        self.problem = problem
+        self.file = file
+        self.row = row
+        self.mend = mend
+        place = "" if file is None else f"{file}: " if row is None else f"{file}, row {row}: "
+        super().__init__(f"{place}{problem}" + (f"\n  mend: {mend}" if mend else ""))

@@ -1,0 +1,1 @@
+"""Alignment, FSC and pose errors."""

@@ -1,0 +1,1 @@
+"""Unitary transforms, half-disc coefficients, shells, interpolation and its adjoint."""

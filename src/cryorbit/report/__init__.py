@@ -1,0 +1,1 @@
+"""A job folder rendered as one self-contained HTML file."""

@@ -1,0 +1,69 @@
+"""Equal-volume grids on SO(3): HEALPix view directions times equispaced in-plane angles, and their refinement.
+
+Order ``o`` has 12 * 4^o directions and 6 * 2^o in-plane angles, 72 * 8^o rotations in all, about 60 / 2^o degrees
+apart (Yershova et al. 2010; the grid of RELION). All rotations have the same quadrature weight.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import healpix
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.geometry.rotations import euler_to_matrix, rotvec_to_matrix
+
+
+def spacing_deg(order: int) -> float:
+    """Nominal angular spacing of the grid of this order, degrees."""
+    return 60.0 / 2**order
+
+
+def order_for(spacing: float) -> int:
+    """The coarsest order whose spacing does not exceed ``spacing`` degrees."""
+    order = 0
+    while spacing_deg(order) > spacing * (1 + 1e-9):
+        order += 1
+    return order
+
+
+def hopf_grid(order: int) -> Float[Tensor, "r 3 3"]:
+    """All rotations of the grid, float64; the in-plane angle runs fastest, directions in nested HEALPix order."""
+    nside = 2**order
+    tilt, rot = (torch.as_tensor(a) for a in healpix.pix2ang(nside, range(12 * nside**2), nest=True))
+    psi_count = 6 * nside
+    psi = (torch.arange(psi_count, dtype=torch.float64) + 0.5) * (360.0 / psi_count)
+    angles = torch.stack(
+        [
+            torch.rad2deg(rot).repeat_interleave(psi_count),
+            torch.rad2deg(tilt).repeat_interleave(psi_count),
+            psi.repeat(len(rot)),
+        ],
+        -1,
+    )
+    return euler_to_matrix(angles)
+
+
+def subdivide(rotations: Float[Tensor, "*n 3 3"], spacing: float) -> Float[Tensor, "*n 8 3 3"]:
+    """Eight children of each rotation, at +- spacing / 4 along each axis of the image's frame.
+
+    Children of a grid of this ``spacing`` (degrees) sample its cells at half the spacing. They are taken in the
+    tangent space at each rotation, where a nested index is not: arithmetic children are far apart at the poles.
+    """
+    corners = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=3)), dtype=torch.float64)
+    offsets = rotvec_to_matrix(torch.deg2rad(corners * spacing / 4)).to(rotations)
+    return offsets @ rotations.unsqueeze(-3)
+
+
+def neighbourhood(
+    rotations: Float[Tensor, "*n 3 3"], spacing: float, reach: int
+) -> Float[Tensor, "*n c 3 3"]:
+    """Rotations within ``reach`` steps of ``spacing`` degrees (a ball in the tangent space), the centre first."""
+    steps = range(-reach, reach + 1)
+    lattice = torch.tensor(list(itertools.product(steps, repeat=3)), dtype=torch.float64)
+    inside = lattice[lattice.norm(dim=-1) <= reach + 0.5]
+    ordered = inside[inside.norm(dim=-1).argsort(stable=True)]
+    offsets = rotvec_to_matrix(torch.deg2rad(ordered * spacing)).to(rotations)
+    return offsets @ rotations.unsqueeze(-3)

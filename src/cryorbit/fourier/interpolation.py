@@ -1,0 +1,56 @@
+"""Central slices of a Fourier volume by trilinear interpolation (gather) and the exact adjoint (insert).
+
+The volume is a half transform ``(z, y, x)`` of size ``(M, M, M // 2 + 1)`` in wrapped order with ``x >= 0``; a slice
+in pose ``R`` samples it at ``pad * R.T @ (kx, ky, 0)`` (``core.conventions``). This module chooses between the plain
+torch implementation, which runs on any device and is the reference, and the CPU kernels of ``interpolation_cpu``.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryorbit.fourier import interpolation_cpu, interpolation_torch
+
+
+def gather_slices(
+    volume: Complex[Tensor, "m m h"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> Complex[Tensor, "g p"]:
+    """Slices of ``volume`` in G poses at P half-plane frequencies (Fourier pixels of the unpadded box)."""
+    if _cpu_single(volume):
+        return interpolation_cpu.gather_slices(volume, rotations.float(), frequencies, pad)
+    return interpolation_torch.gather_slices(volume, rotations, frequencies, pad)
+
+
+def insert_slices(
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    size: int,
+    pad: int,
+) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
+    """Adjoint of ``gather_slices`` applied to ``values``, and the same scatter of real ``weights``.
+
+    The half volumes hold what fell on ``x >= 0``; ``join_mates`` completes the plane ``x = 0``.
+    """
+    if _cpu_single(values):
+        return interpolation_cpu.insert_slices(values, weights, rotations.float(), frequencies, size, pad)
+    return interpolation_torch.insert_slices(values, weights, rotations, frequencies, size, pad)
+
+
+def join_mates(half: Tensor) -> Tensor:
+    """Add to the plane ``x = 0`` of an inserted half volume ``(..., M, M, h)`` the conjugates of its mates."""
+    plane = half[..., 0]
+    mates = torch.roll(plane.flip(-2, -1), shifts=(1, 1), dims=(-2, -1)).conj()
+    joined = half.clone()
+    joined[..., 0] = plane + mates
+    return joined
+
+
+def _cpu_single(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.dtype == torch.complex64

@@ -1,0 +1,123 @@
+"""Trilinear gather and insert as compiled CPU kernels, single precision.
+
+Slices are shared among threads. Insertion gives every thread its own volume and adds them in a fixed order, so the
+result depends on the number of threads but never on their timing.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from numba import njit, prange
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def gather_slices(
+    volume: Complex[Tensor, "m m h"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> Complex[Tensor, "g p"]:
+    """Slices of ``volume``; see ``interpolation.gather_slices``."""
+    slices = torch.empty(len(rotations), len(frequencies), dtype=torch.complex64)
+    _gather(
+        volume.contiguous().numpy(), _rows(rotations), (pad * frequencies).contiguous().numpy(), slices.numpy()
+    )
+    return slices
+
+
+def insert_slices(
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    size: int,
+    pad: int,
+) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
+    """Scatter of values and weights; see ``interpolation.insert_slices``."""
+    lanes = max(1, min(numba.get_num_threads(), len(rotations)))
+    grids = np.zeros((lanes, size, size, size // 2 + 1, 3), dtype=np.float32)
+    _insert(
+        values.contiguous().numpy(),
+        weights.contiguous().numpy(),
+        _rows(rotations),
+        (pad * frequencies).contiguous().numpy(),
+        grids,
+    )
+    total = torch.from_numpy(grids).sum(0) if lanes > 1 else torch.from_numpy(grids[0])
+    return torch.view_as_complex(total[..., :2].contiguous()), total[..., 2].contiguous()
+
+
+def _rows(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
+    """The two rows of each rotation that map (kx, ky) to the volume, as ``(g, 6)``."""
+    return rotations[:, :2, :].reshape(-1, 6).contiguous().numpy()
+
+
+@njit(parallel=True, fastmath=True, cache=True)
+def _gather(volume, rows, points, slices):  # type: ignore[no-untyped-def]
+    size = volume.shape[0]
+    for g in prange(rows.shape[0]):
+        r = rows[g]
+        for p in range(points.shape[0]):
+            px, py = points[p, 0], points[p, 1]
+            x = r[0] * px + r[3] * py
+            y = r[1] * px + r[4] * py
+            z = r[2] * px + r[5] * py
+            mirrored = x < 0
+            if mirrored:
+                x, y, z = -x, -y, -z
+            x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
+            fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+            y1, z1 = y0 + 1, z0 + 1
+            y0 += size if y0 < 0 else 0
+            y1 += size if y1 < 0 else 0
+            z0 += size if z0 < 0 else 0
+            z1 += size if z1 < 0 else 0
+            gx, gy, gz = np.float32(1) - fx, np.float32(1) - fy, np.float32(1) - fz
+            a = volume[z0, y0, x0] * gx + volume[z0, y0, x0 + 1] * fx
+            b = volume[z0, y1, x0] * gx + volume[z0, y1, x0 + 1] * fx
+            c = volume[z1, y0, x0] * gx + volume[z1, y0, x0 + 1] * fx
+            d = volume[z1, y1, x0] * gx + volume[z1, y1, x0 + 1] * fx
+            value = (a * gy + b * fy) * gz + (c * gy + d * fy) * fz
+            slices[g, p] = np.conj(value) if mirrored else value
+
+
+@njit(parallel=True, fastmath=True, cache=True)
+def _insert(values, weights, rows, points, grids):  # type: ignore[no-untyped-def]
+    lanes, size = grids.shape[0], grids.shape[1]
+    count = rows.shape[0]
+    for lane in prange(lanes):
+        grid = grids[lane]
+        for g in range(count * lane // lanes, count * (lane + 1) // lanes):
+            r = rows[g]
+            for p in range(points.shape[0]):
+                w = weights[g, p]
+                v = values[g, p]
+                if w == 0 and v == 0:
+                    continue
+                px, py = points[p, 0], points[p, 1]
+                x = r[0] * px + r[3] * py
+                y = r[1] * px + r[4] * py
+                z = r[2] * px + r[5] * py
+                re, im = v.real, v.imag
+                if x < 0:
+                    x, y, z, im = -x, -y, -z, -im
+                x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
+                fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+                for dz in range(2):
+                    wz = fz if dz else np.float32(1) - fz
+                    iz = z0 + dz
+                    iz += size if iz < 0 else 0
+                    for dy in range(2):
+                        wzy = wz * (fy if dy else np.float32(1) - fy)
+                        iy = y0 + dy
+                        iy += size if iy < 0 else 0
+                        for dx in range(2):
+                            c = wzy * (fx if dx else np.float32(1) - fx)
+                            cell = grid[iz, iy, x0 + dx]
+                            cell[0] += c * re
+                            cell[1] += c * im
+                            cell[2] += c * w

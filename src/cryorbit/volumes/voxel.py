@@ -1,0 +1,125 @@
+"""A volume on voxels, seen through a padded Fourier grid just large enough for the current radius.
+
+Maps of the full box are cropped in Fourier space to a *working box*; the working volume, divided by the transform of
+the trilinear kernel (gridding correction) and zero-padded, gives the grid that ``fourier.interpolation`` samples.
+``synthesize`` and ``adjoint`` are exact adjoints of each other; ``solve`` is the M-step's division on the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from scipy.fft import next_fast_len
+from torch import Tensor
+
+from cryorbit.fourier.interpolation import join_mates
+
+PAD = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VoxelGrid:
+    """Geometry of a working box.
+
+    Attributes
+    ----------
+    box
+        Side of the full box, pixels.
+    size
+        Side of the working box, pixels; even, at most ``box``.
+    """
+
+    box: int
+    size: int
+
+    @property
+    def padded(self) -> int:
+        """Side of the padded Fourier grid."""
+        return PAD * self.size
+
+    @property
+    def scale(self) -> float:
+        """Factor from the transform of the working volume to unitary slices of the full box."""
+        return self.box**2 / self.size**3
+
+
+def working_grid(box: int, radius: float) -> VoxelGrid:
+    """The smallest working box with a fast transform that holds slices of ``radius`` Fourier pixels."""
+    least = 2 * int(radius) + 4
+    size = 2 * next_fast_len(-(-least // 2), real=True)
+    return VoxelGrid(box, min(size, box))
+
+
+def resample(volume: Float[Tensor, "*k n n n"], size: int) -> Float[Tensor, "*k m m m"]:
+    """The same density on a box of ``size`` voxels: its transform cropped or padded with zeros."""
+    old = volume.shape[-1]
+    if old == size:
+        return volume
+    dims = (-3, -2, -1)
+    spectrum = torch.fft.fftshift(torch.fft.fftn(torch.fft.ifftshift(volume, dim=dims), dim=dims), dim=dims)
+    spectrum = _center_fit(spectrum, size)
+    if size < old:
+        # the row at -Nyquist has lost its mate: without it the cropped map is exactly real
+        for dim in dims:
+            spectrum.select(dim, 0).zero_()
+    fitted = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=dims), dim=dims).real
+    return torch.fft.fftshift(fitted, dim=dims) * (size / old) ** 3
+
+
+def synthesize(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
+    """Half transform on the padded grid, scaled so that its slices are unitary transforms of projections."""
+    padded = _center_fit(volume / _gridding_kernel(volume, grid), grid.padded)
+    dims = (-3, -2, -1)
+    return torch.fft.rfftn(torch.fft.ifftshift(padded, dim=dims), dim=dims) * grid.scale
+
+
+def adjoint(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
+    """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert_slices``."""
+    count = grid.padded**3
+    real = _real_part(join_mates(half), grid) * (0.5 * grid.scale * count)
+    return real / _gridding_kernel(real, grid)
+
+
+def solve(
+    data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*k q q h"], grid: VoxelGrid
+) -> Float[Tensor, "*k m m m"]:
+    """Working volume whose grid is ``data / weight`` (both completed by ``join_mates``; zero where weight is)."""
+    quotient = torch.where(weight > 0, data / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
+    real = _real_part(quotient, grid) / grid.scale
+    return real / _gridding_kernel(real, grid)
+
+
+def grid_radius(grid: VoxelGrid, like: Tensor) -> Float[Tensor, "q q h"]:
+    """Distance of every point of the padded half grid from the origin, Fourier pixels of the box."""
+    full = torch.fft.fftfreq(grid.padded, 1 / grid.padded, device=like.device) / PAD
+    half = torch.arange(grid.padded // 2 + 1, device=like.device) / PAD
+    return torch.sqrt(full[:, None, None] ** 2 + full[:, None] ** 2 + half**2)
+
+
+def _real_part(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
+    dims = (-3, -2, -1)
+    real = torch.fft.irfftn(half, s=(grid.padded,) * 3, dim=dims)
+    return _center_fit(torch.fft.fftshift(real, dim=dims), grid.size)
+
+
+def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
+    """Transform of the trilinear kernel in real space: a product of sinc^2 along the axes."""
+    offset = torch.arange(grid.size, device=like.device, dtype=torch.float64) - grid.size // 2
+    line = torch.sinc(offset / grid.padded) ** 2
+    return (line[:, None, None] * line[:, None] * line).to(like.dtype)
+
+
+def _center_fit(volume: Tensor, size: int) -> Tensor:
+    """Crop or zero-pad the last three axes to ``size``, keeping the centre ``n // 2`` in place."""
+    old = volume.shape[-1]
+    if size <= old:
+        start = old // 2 - size // 2
+        window = slice(start, start + size)
+        return volume[..., window, window, window].clone()
+    fitted = volume.new_zeros(*volume.shape[:-3], size, size, size)
+    start = size // 2 - old // 2
+    window = slice(start, start + old)
+    fitted[..., window, window, window] = volume
+    return fitted

@@ -1,0 +1,46 @@
+"""How a running job tells of its progress and learns that it should stop."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Stopped(Exception):
+    """A job ended early because it was asked to, after it had saved its checkpoint."""
+
+
+class Progress(Protocol):
+    """What a recipe needs of whoever watches it."""
+
+    def start(self, total: int, description: str) -> None:
+        """Open a stage of ``total`` steps; the stage before it, if any, is over."""
+        ...
+
+    def advance(self, **fields: float) -> None:
+        """Count one step; ``fields`` are numbers worth showing, named as in ``metrics.jsonl``."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Tell people one line that is not a step."""
+        ...
+
+    def stop_requested(self) -> bool:
+        """Tell whether the job should save a checkpoint after this step and raise ``Stopped``."""
+        ...
+
+
+class SilentProgress:
+    """Progress nobody watches and nobody interrupts."""
+
+    def start(self, total: int, description: str) -> None:
+        """Do nothing."""
+
+    def advance(self, **fields: float) -> None:
+        """Do nothing."""
+
+    def note(self, message: str) -> None:
+        """Do nothing."""
+
+    def stop_requested(self) -> bool:
+        """Never."""
+        return False

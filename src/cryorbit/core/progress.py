@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 (an end, not an error)
     """A job ended early because it was asked to, after it had saved its checkpoint."""
 
 

@@ -1,0 +1,238 @@
+"""Job folders: what a job leaves behind survives reopening, killing and being asked twice."""
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Stopped
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_run import check_inputs, running
+
+
+@pytest.fixture
+def star(tmp_path: Path) -> Path:
+    file = tmp_path / "particles.star"
+    file.write_text("data_particles\n")
+    return file
+
+
+@pytest.fixture
+def job(tmp_path: Path, star: Path) -> JobFolder:
+    return JobFolder.create(tmp_path / "job", verb="abinit", config={"seed": 3, "classes": 1}, inputs=[star])
+
+
+def test_record_names_what_the_result_came_from(job: JobFolder, star: Path) -> None:
+    record = JobFolder.open(job.path).read()
+    assert record["verb"] == "abinit"
+    assert record["seed"] == 3
+    assert record["config"] == {"seed": 3, "classes": 1}
+    assert record["hardware"]["torch"] == torch.__version__
+    assert record["hardware"]["cores"] >= 1
+    (entry,) = record["inputs"]
+    assert entry["path"] == str(star)
+    assert entry["bytes"] == 15
+    assert entry["sha256"] == hashlib.sha256(b"data_particles\n").hexdigest()
+
+
+def test_a_folder_holds_one_job(job: JobFolder) -> None:
+    with pytest.raises(InputError, match=r"already holds a job(.|\n)*cryorbit resume"):
+        JobFolder.create(job.path, verb="abinit", config={})
+
+
+def test_a_job_that_failed_at_once_gives_its_folder_back(job: JobFolder) -> None:
+    job.write_metrics({"iteration": 0})
+    with pytest.raises(InputError, match="bad row"), running(job):
+        raise InputError("bad row")
+    assert "Traceback" not in (job.path / "log.txt").read_text()
+    again = JobFolder.create(job.path, verb="abinit", config={"seed": 4})
+    assert again.read()["seed"] == 4
+    assert again.metrics_count() == 0
+    with pytest.raises(ValueError, match="later"), running(again):
+        again.save_checkpoint({"iteration": 1})
+        raise ValueError("later")
+    with pytest.raises(InputError, match="already holds a job"):
+        JobFolder.create(job.path, verb="abinit", config={})
+
+
+def test_an_existing_folder_without_a_job_is_welcome(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    JobFolder.create(tmp_path, verb="demo", config={})
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_missing_input_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.star: no such file"):
+        JobFolder.create(tmp_path / "job", verb="abinit", config={}, inputs=[tmp_path / "nothing.star"])
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_file_where_the_folder_should_be_is_named(star: Path) -> None:
+    with pytest.raises(InputError, match="cannot make the folder"):
+        JobFolder.create(star / "job", verb="abinit", config={})
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]", "{}", '{"status": "running"}', '{"verb": "abinit"}'])
+def test_open_refuses_what_is_no_job(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "job.json").write_text(content)
+    with pytest.raises(InputError, match="mend"):
+        JobFolder.open(tmp_path)
+
+
+def test_record_merges_mappings_and_replaces_the_rest(job: JobFolder) -> None:
+    job.record(timings={"prepare": 1.0}, result={"classes": [1, 2]})
+    job.record(timings={"solve": 2.0}, result={"classes": [3]})
+    record = job.read()
+    assert record["timings"] == {"prepare": 1.0, "solve": 2.0}
+    assert record["result"] == {"classes": [3]}
+    assert record["verb"] == "abinit"
+
+
+def test_record_is_plain_json_whatever_comes(job: JobFolder) -> None:
+    entries = {"a": torch.arange(2), "b": np.float32(0.5), "c": float("nan"), "d": Path("x"), "e": (np.inf, 1)}
+    job.record(result=entries)
+    text = (job.path / "job.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail)["result"] == {
+        "a": [0, 1],
+        "b": 0.5,
+        "c": None,
+        "d": "x",
+        "e": [None, 1],
+    }
+
+
+def test_metrics_grow_line_by_line_and_are_cut_back(job: JobFolder) -> None:
+    assert job.metrics_count() == 0
+    for iteration in range(5):
+        job.write_metrics({"iteration": iteration, "ess": torch.tensor(1.5)})
+    assert job.metrics_count() == 5
+    job.truncate_metrics(3)
+    assert [entry["iteration"] for entry in job.read_metrics()] == [0, 1, 2]
+    job.write_metrics({"iteration": 3})
+    assert job.metrics_count() == 4
+
+
+def test_a_metrics_line_that_was_cut_off_does_not_count(job: JobFolder) -> None:
+    job.write_metrics({"iteration": 0})
+    with (job.path / "metrics.jsonl").open("a") as stream:
+        stream.write('{"iteration": 1, "ess')
+    assert job.metrics_count() == 1
+    job.truncate_metrics(1)
+    job.write_metrics({"iteration": 1})
+    assert [entry["iteration"] for entry in job.read_metrics()] == [0, 1]
+
+
+def test_checkpoint_round_trip(job: JobFolder, generator: torch.Generator) -> None:
+    assert job.load_checkpoint() is None
+    state = {"volume": torch.randn(4, generator=generator), "rng": generator.get_state(), "iteration": 7}
+    job.save_checkpoint(state)
+    loaded = job.load_checkpoint()
+    assert loaded is not None
+    assert torch.equal(loaded["volume"], state["volume"])
+    assert torch.equal(loaded["rng"], state["rng"])
+    assert loaded["iteration"] == 7
+
+
+def test_a_damaged_checkpoint_is_named(job: JobFolder) -> None:
+    job.save_checkpoint({"volume": torch.ones(100)})
+    file = job.path / "checkpoint" / "state.pt"
+    file.write_bytes(file.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"state\.pt: the checkpoint is damaged"):
+        job.load_checkpoint()
+
+
+def test_a_failed_write_leaves_the_old_file(job: JobFolder) -> None:
+    with job.atomic("map.mrc") as file:
+        file.write_text("old")
+    with pytest.raises(ZeroDivisionError), job.atomic("map.mrc") as file:
+        file.write_text("half of the n")
+        _ = 1 / 0
+    assert (job.path / "map.mrc").read_text() == "old"
+    assert [file.name for file in job.path.glob(".map*")] == []
+
+
+def test_the_record_tells_how_the_job_ended(job: JobFolder) -> None:
+    with running(job):
+        assert job.read()["status"] == "running"
+        logging.getLogger("cryorbit").info("first stage")
+    record = job.read()
+    assert record["status"] == "finished"
+    assert record["error"] is None
+    assert record["timings"]["seconds"] >= 0
+    assert "first stage" in (job.path / "log.txt").read_text()
+    logging.getLogger("cryorbit").info("after")
+    assert "after" not in (job.path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("problem", "status"), [(Stopped, "stopped"), (KeyboardInterrupt, "stopped"), (ValueError, "failed")]
+)
+def test_a_job_that_does_not_finish_says_so(job: JobFolder, problem: type[BaseException], status: str) -> None:
+    with pytest.raises(problem), running(job):
+        raise problem("for a reason")
+    record = job.read()
+    assert record["status"] == status
+    assert record["error"] == ("ValueError: for a reason" if status == "failed" else None)
+
+
+def test_seconds_add_up_over_resumes(job: JobFolder) -> None:
+    job.record(timings={"seconds": 100.0})
+    with running(job):
+        pass
+    assert 100.0 <= job.read()["timings"]["seconds"] < 110.0
+
+
+def test_two_processes_never_work_on_one_job(job: JobFolder) -> None:
+    with running(job), pytest.raises(InputError, match="another process"), running(job):
+        pytest.fail("the second must not get the lock")
+    with running(job):
+        pass
+
+
+def test_changed_and_lost_inputs_are_noticed(job: JobFolder, star: Path) -> None:
+    check_inputs(job)
+    star.write_text("data_particlez\n")
+    with pytest.raises(InputError, match="has changed"):
+        check_inputs(job)
+    star.unlink()
+    with pytest.raises(InputError, match="is gone"):
+        check_inputs(job)
+
+
+_WRITE_FOREVER = """
+import sys, torch
+from cryorbit.io.job_folder import JobFolder
+job = JobFolder.open(sys.argv[1])
+count = 0
+while True:
+    count += 1
+    job.save_checkpoint({"count": count, "volume": torch.full((100_000,), float(count))})
+    job.write_metrics({"iteration": count})
+    job.record(result={"count": count})
+"""
+
+
+def test_a_job_killed_at_any_moment_can_be_read(job: JobFolder) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _WRITE_FOREVER, str(job.path)])
+    deadline = time.monotonic() + 60
+    while job.metrics_count() < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    state = job.load_checkpoint()
+    assert state is not None
+    assert state["count"] >= 3
+    assert torch.equal(state["volume"], torch.full((100_000,), float(state["count"])))
+    assert job.metrics_count() in (state["count"], state["count"] - 1)
+    assert job.read()["result"]["count"] in (state["count"], state["count"] - 1)

@@ -1,0 +1,133 @@
+"""Progress for people: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import rich.progress
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+from cryorbit.cli.interrupts import StopFlag
+from cryorbit.core.progress import Progress
+
+_LOGGER = logging.getLogger("cryorbit")
+
+_SHOWN = {
+    "resolution_A": "{:.1f} A",
+    "log_likelihood": "log-likelihood {:.2f}",
+    "ess": "ESS {:.1f}",
+}
+
+
+def describe_fields(fields: dict[str, float]) -> str:
+    """Render the numbers of a step that are worth a look, with their units."""
+    return "  ".join(form.format(fields[name]) for name, form in _SHOWN.items() if fields.get(name) is not None)
+
+
+class BarProgress:
+    """Progress as one live line on a terminal.
+
+    Parameters
+    ----------
+    bar
+        A bar whose columns show the field ``shown``.
+    stop
+        Whether somebody asked to stop.
+    """
+
+    def __init__(self, bar: rich.progress.Progress, stop: StopFlag) -> None:
+        self._bar = bar
+        self._stop = stop
+        self._task = bar.add_task("starting", total=None, shown="")
+
+    def start(self, total: int, description: str) -> None:
+        """Open a stage."""
+        _LOGGER.info("%s: %d steps", description, total)
+        self._bar.reset(self._task, total=total, description=description, shown="")
+
+    def advance(self, **fields: float) -> None:
+        """Count one step and show its numbers."""
+        self._bar.update(self._task, advance=1, shown=describe_fields(fields))
+
+    def note(self, message: str) -> None:
+        """Put a line above the bar."""
+        _LOGGER.info(message)
+        self._bar.console.print(message, markup=False, highlight=False)
+
+    def stop_requested(self) -> bool:
+        """Tell whether somebody asked to stop."""
+        return self._stop.requested
+
+
+class LineProgress:
+    """Progress as plain lines, for logs and batch systems.
+
+    Parameters
+    ----------
+    console
+        Where the lines go.
+    stop
+        Whether somebody asked to stop.
+    interval
+        Least time between two lines of one stage, seconds.
+    """
+
+    def __init__(self, console: Console, stop: StopFlag, interval: float = 5.0) -> None:
+        self._console = console
+        self._stop = stop
+        self._interval = interval
+        self.start(0, "")
+
+    def start(self, total: int, description: str) -> None:
+        """Open a stage."""
+        self._description = description
+        self._total = total
+        self._done = 0
+        self._began = self._told = time.monotonic()
+        if description:
+            self.note(f"{description}: {total} steps")
+
+    def advance(self, **fields: float) -> None:
+        """Count one step; tell its numbers if the last line is old or the stage is over."""
+        self._done += 1
+        now = time.monotonic()
+        if self._done < self._total and now - self._told < self._interval:
+            return
+        self._told = now
+        left = (now - self._began) / self._done * (self._total - self._done)
+        line = f"{self._description} {self._done}/{self._total}  {describe_fields(fields)}"
+        self._write(f"{line}  {timedelta(seconds=round(left))} left" if self._done < self._total else line)
+
+    def note(self, message: str) -> None:
+        """Write a line."""
+        _LOGGER.info(message)
+        self._write(message)
+
+    def stop_requested(self) -> bool:
+        """Tell whether somebody asked to stop."""
+        return self._stop.requested
+
+    def _write(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def watch(console: Console, stop: StopFlag) -> Iterator[Progress]:
+    """Show the progress of the block on ``console`` in the form that suits it."""
+    if not console.is_terminal:
+        yield LineProgress(console, stop)
+        return
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeRemainingColumn(compact=True),
+    )
+    with rich.progress.Progress(*columns, console=console) as bar:
+        yield BarProgress(bar, stop)

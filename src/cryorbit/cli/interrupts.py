@@ -1,0 +1,45 @@
+"""Ctrl-C, once to stop at the next checkpoint, twice to stop at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StopFlag:
+    """Whether somebody asked the job to stop; a signal handler.
+
+    Parameters
+    ----------
+    console
+        Where the first request is answered.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.requested = False
+        self._console = console
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        """Note the first request; at the second raise ``KeyboardInterrupt``."""
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._console.print("stopping after this iteration; press Ctrl-C again to stop at once")
+
+
+@contextmanager
+def stop_on_interrupt(console: Console) -> Iterator[StopFlag]:
+    """Turn SIGINT and SIGTERM into a request to stop while the block runs."""
+    flag = StopFlag(console)
+    before = {number: signal.signal(number, flag) for number in _SIGNALS}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

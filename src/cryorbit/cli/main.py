@@ -1,0 +1,51 @@
+"""The command ``cryorbit``: its verbs and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+from rich.text import Text
+
+from cryorbit import __version__
+from cryorbit.core.errors import InputError
+
+EXIT_USAGE = 2
+
+_VERBS = {
+    "demo": "Simulate images of a known map, reconstruct it, and compare: a first look, no data needed.",
+    "abinit": "Make first maps from particle images of unknown pose.",
+    "resume": "Go on with a job that was stopped or killed.",
+    "simulate": "Make particle images of known maps.",
+    "compare": "Align a map to another and compare them.",
+    "evaluate": "Compare a job's maps and poses with the truth.",
+}
+
+
+def make_app() -> App:
+    """Build the command; a verb's module is imported when the verb is used."""
+    app = App(
+        name="cryorbit",
+        help="From particle images of unknown pose to three-dimensional maps.",
+        version=__version__,
+        help_format="plaintext",
+        exit_on_error=False,
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    for verb, summary in _VERBS.items():
+        app.command(f"cryorbit.cli.{verb}:{verb}", name=verb, help=summary)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; a mistake of the user's ends with exit code 2 and no traceback."""
+    try:
+        make_app()(arguments)
+    except CycloptsError:
+        sys.exit(EXIT_USAGE)
+    except InputError as error:
+        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+        sys.exit(EXIT_USAGE)

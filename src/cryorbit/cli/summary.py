@@ -1,0 +1,69 @@
+"""The last words of a job: classes, verdict, files, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_COLOURS = {"good": "green", "doubtful": "yellow", "bad": "red"}
+
+
+def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> None:
+    """Print what a finished job found; ``record`` is the content of its ``job.json``."""
+    result = record.get("result") or {}
+    classes = result.get("classes") or []
+    if classes:
+        console.print(_class_table(classes))
+    verdict = result.get("verdict")
+    if verdict:
+        colour = _COLOURS.get(verdict["level"], "white")
+        console.print(Text(verdict["sentence"], style=f"bold {colour}"))
+        for reason in verdict.get("reasons", []):
+            console.print(Text(f"  - {reason}"))
+    console.print()
+    for line in _next_steps(record, classes, folder):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
+    """Table with a row a class."""
+    table = Table("class", "particles", "share", "resolution", "map", box=None, padding=(0, 2, 0, 0))
+    for number, entry in enumerate(classes, start=1):
+        resolution = entry.get("resolution_A")
+        table.add_row(
+            str(number),
+            _known(entry.get("particles"), "{:,}"),
+            _known(entry.get("fraction"), "{:.0%}"),
+            _known(resolution, "{:.1f} A"),
+            str(entry.get("map", "")),
+        )
+    return table
+
+
+def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:
+    """Commands a user may want to give now."""
+    steps = [f"report    {folder / 'report.html'}"]
+    if (folder / "view.cxc").exists():
+        steps.append(f"look      chimerax {shlex.quote(str(folder / 'view.cxc'))}")
+    if classes and (folder / "particles.star").exists():
+        config = record.get("config", {})
+        command = [
+            *("relion_refine", "--auto_refine", "--split_random_halves", "--ctf", "--firstiter_cc", "--ini_high", "30"),
+            *("--i", str(folder / "particles.star"), "--ref", str(folder / str(classes[0].get("map")))),
+            *("--sym", str(config.get("symmetry") or "C1"), "--o", "Refine3D/run"),
+        ]
+        if config.get("diameter"):
+            command += ["--particle_diameter", f"{config['diameter']:.0f}"]
+        steps.append(f"refine    {shlex.join(command)}")
+    return steps
+
+
+def _known(value: Any, form: str) -> str:
+    """Format a number, or a dash where there is none."""
+    return "-" if value is None else form.format(value)

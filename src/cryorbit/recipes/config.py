@@ -1,0 +1,82 @@
+"""Settings of a recipe from a TOML file and from what was typed, checked, with errors that name the nearest key."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from cryorbit.core.errors import InputError
+
+Config = TypeVar("Config", bound=BaseModel)
+
+
+def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]) -> Config:
+    """Build the settings of a recipe.
+
+    Parameters
+    ----------
+    model
+        The recipe's config.
+    file
+        TOML file of settings, or None.
+    given
+        Settings that win over the file; a value of None means that the setting was not given.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, holds an unknown key, or a value does not fit.
+    """
+    settings = {} if file is None else _read_toml(file)
+    typed = {key: value for key, value in given.items() if value is not None}
+    try:
+        return model.model_validate({**settings, **typed})
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = tuple(str(part) for part in first["loc"])
+        from_file = file if location and location[0] not in typed else None
+        raise _input_error(model, location, first["type"], first["msg"], from_file) from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    """Parse a TOML file, or tell the user why it cannot be parsed."""
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=file, mend="check the path") from error
+    except ValueError as error:
+        mend = "write one `key = value` a line, as in `cryorbit abinit --help`"
+        raise InputError(f"is not valid TOML: {error}", file=file, mend=mend) from error
+
+
+def _input_error(
+    model: type[BaseModel], location: tuple[str, ...], kind: str, message: str, file: Path | None
+) -> InputError:
+    """Say what is wrong with the setting at ``location`` and what to write in its place."""
+    name = ".".join(location)
+    if kind == "extra_forbidden":
+        known = _keys(model, location[:-1])
+        nearest = difflib.get_close_matches(location[-1], known, n=1)
+        mend = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are {', '.join(known)}"
+        return InputError(f"unknown setting {name!r}", file=file, mend=mend)
+    if kind == "missing":
+        return InputError(f"the setting {name!r} is missing", file=file, mend="give it")
+    what = f"the setting {name!r} does not fit: {message}" if name else message
+    return InputError(what, file=file, mend="change the value")
+
+
+def _keys(model: type[BaseModel], location: tuple[str, ...]) -> list[str]:
+    """Keys that the group of settings at ``location`` has."""
+    for part in location:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        candidates = [annotation, *get_args(annotation)]
+        groups = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+        if not groups:
+            return []
+        model = groups[0]
+    return sorted(model.model_fields)

@@ -1,4 +1,4 @@
-"""Files that are either wholly written or not there: written beside, flushed, then renamed."""
+"""Files that are either whole or not there: written beside, flushed, then renamed."""
 
 from __future__ import annotations
 
@@ -9,22 +9,25 @@ from pathlib import Path
 
 
 @contextmanager
-def replace_atomically(path: Path) -> Iterator[Path]:
-    """Path to write to, which takes the place of ``path`` when the block ends without an error.
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """A temporary name beside ``path``; what was written there takes the name ``path`` when the block ends.
 
-    The temporary file stands in the same folder and keeps the suffix, as some writers choose the format by it.
+    A reader, also after a crash, meets the old file or the new one. When the block raises, the temporary file is
+    removed and ``path`` is as it was. The temporary name keeps the suffix, as some writers choose the format by it.
 
     Parameters
     ----------
     path
-        The file to make or to replace; its folder must exist.
+        The file to make or to replace; its folder is made when it is not there.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        temporary.replace(target)
+        _sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

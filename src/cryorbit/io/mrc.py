@@ -1,0 +1,151 @@
+"""MRC files: headers and maps.
+
+Voxel sizes are cell / grid (``cella / mx``), never cell / box. Modes 0 (int8), 1 (int16), 2 (float32), 6 (uint16) and
+12 (float16) are read, in either byte order.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import mrcfile
+import numpy as np
+import torch
+from jaxtyping import Float
+from mrcfile.mrcinterpreter import MrcInterpreter
+from mrcfile.utils import data_dtype_from_header
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.atomic import atomic_path
+
+HEADER_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MrcHeader:
+    """What the header says of the data block.
+
+    Attributes
+    ----------
+    shape
+        Sections, rows, columns.
+    dtype
+        Type of a value, with its byte order.
+    offset
+        Bytes before the first value.
+    pixel_size
+        Voxel size along the three axes ``(x, y, z)``, A; 0 where the header does not say.
+    axes
+        Which of x, y, z (1, 2, 3) columns, rows and sections run along.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    offset: int
+    pixel_size: tuple[float, float, float]
+    axes: tuple[int, int, int]
+
+    @property
+    def section_bytes(self) -> int:
+        """Bytes of one section, that is of one image of a stack."""
+        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+
+    @property
+    def file_bytes(self) -> int:
+        """Bytes the whole file must have."""
+        return self.offset + self.shape[0] * self.section_bytes
+
+
+def read_header(path: Path | str) -> MrcHeader:
+    """The header of an MRC file.
+
+    Raises
+    ------
+    InputError
+        The file cannot be opened, is no MRC file, or holds a kind of values that is not read.
+    """
+    try:
+        with Path(path).open("rb") as handle:
+            return parse_header(handle, path)
+    except OSError as error:
+        raise InputError(
+            f"the file cannot be read ({error.strerror})", file=path, mend="check the name and the permissions"
+        ) from error
+
+
+def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
+    """The header of an open MRC file; ``path`` is for the errors, which are those of `read_header`."""
+    try:
+        with warnings.catch_warnings():
+            # old programs leave out the magic word and the byte order stamp; the sizes below tell junk from MRC
+            warnings.simplefilter("ignore", RuntimeWarning)
+            header = MrcInterpreter(iostream=handle, permissive=True, header_only=True).header
+            dtype = data_dtype_from_header(header)
+    except (ValueError, OverflowError, OSError) as error:
+        raise InputError(f"this is no MRC file that can be read ({error})", file=path, mend=_MODES) from error
+    shape = (int(header.nz), int(header.ny), int(header.nx))
+    if dtype.kind == "c" or min(shape) < 1 or int(header.nsymbt) < 0:
+        raise InputError(f"this is no MRC file of real images (size {shape}, values {dtype})", file=path, mend=_MODES)
+    grid = np.array([header.mx, header.my, header.mz], dtype=np.float64)
+    cell = np.array([header.cella.x, header.cella.y, header.cella.z], dtype=np.float64)
+    known = (grid > 0) & np.isfinite(cell) & (cell > 0)
+    sizes = np.divide(cell, grid, out=np.zeros(3), where=known)
+    axes = (int(header.mapc), int(header.mapr), int(header.maps))
+    return MrcHeader(
+        shape=shape,
+        dtype=dtype,
+        offset=HEADER_BYTES + int(header.nsymbt),
+        pixel_size=(float(sizes[0]), float(sizes[1]), float(sizes[2])),
+        axes=axes if sorted(axes) == [1, 2, 3] else (1, 2, 3),
+    )
+
+
+def read_map(path: Path | str) -> tuple[Float[Tensor, "z y x"], float]:
+    """A map, float32, and its voxel size in A; axes stored in another order are brought to ``[z, y, x]``.
+
+    Raises
+    ------
+    InputError
+        The file is cut short, holds values that are not finite, or states no voxel size or three different ones.
+    """
+    header = read_header(path)
+    size = _voxel_size(header, path)
+    count = int(np.prod(header.shape))
+    # a cut file must be refused before memory for what its header promises is asked for
+    if Path(path).stat().st_size < header.file_bytes:
+        raise InputError("the map is cut short", file=path, mend="copy or export the map again")
+    values = np.fromfile(path, header.dtype, count, offset=header.offset).reshape(header.shape)
+    stored = header.axes[::-1]
+    volume = values.transpose([stored.index(axis) for axis in (3, 2, 1)]).astype(np.float32)
+    if not np.isfinite(volume).all():
+        raise InputError("the map holds values that are not finite", file=path, mend="export the map again")
+    return torch.from_numpy(np.ascontiguousarray(volume)), size
+
+
+def write_map(path: Path | str, volume: Float[Tensor, "z y x"], pixel_size: float) -> None:
+    """Write a map as float32 with its voxel size (A), origin and grid start 0; whole or not at all."""
+    with atomic_path(path) as temporary, mrcfile.new(temporary, overwrite=True) as file:
+        file.set_data(volume.detach().to("cpu", torch.float32).numpy())
+        file.set_volume()
+        file.voxel_size = pixel_size
+        # the library's own label holds the time: the same map would not give the same file
+        file.header.label[0] = b"cryorbit"
+        file.header.nlabl = 1
+
+
+def _voxel_size(header: MrcHeader, path: Path | str) -> float:
+    sizes = np.array(header.pixel_size)
+    if not sizes.all():
+        raise InputError("the map states no voxel size", file=path, mend="write the voxel size in A into the header")
+    if np.ptp(sizes) > 1e-3 * sizes.mean():
+        raise InputError(
+            f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, mend="resample the map to cubes"
+        )
+    return float(sizes[0])
+
+
+_MODES = "give an uncompressed MRC file of mode 0, 1, 2, 6 or 12"

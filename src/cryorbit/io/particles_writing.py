@@ -1,0 +1,163 @@
+"""Particle sets with what was found out about them, as RELION 3.1 STAR files and, where they came so, ``.cs`` files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from cryorbit.core.data import Poses
+from cryorbit.geometry.rotations import matrix_to_euler
+from cryorbit.io.atomic import atomic_path
+from cryorbit.io.cryosparc import with_fields, write_cs
+from cryorbit.io.image_paths import find_file, search_folders
+from cryorbit.io.particles import Particles
+from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX
+from cryorbit.io.star_writing import write_star
+
+DECIMALS = 6
+"""Decimals of angles (degrees), origins (A) and probabilities in STAR files, as in RELION's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignments:
+    """What was estimated for N particles; None leaves the columns as they came.
+
+    Attributes
+    ----------
+    poses
+        Poses, shifts in pixels.
+    class_number
+        Class, from 1.
+    half_set
+        1 or 2.
+    max_probability
+        Largest posterior probability of a pose.
+    log_likelihood
+        Log-likelihood of the image, nats.
+    significant
+        Number of poses that carry nearly all of the posterior.
+    """
+
+    poses: Poses | None = None
+    class_number: Int[Tensor, " n"] | None = None
+    half_set: Int[Tensor, " n"] | None = None
+    max_probability: Float[Tensor, " n"] | None = None
+    log_likelihood: Float[Tensor, " n"] | None = None
+    significant: Int[Tensor, " n"] | None = None
+
+
+def write_particles(path: Path | str, particles: Particles, assignments: Assignments) -> None:
+    """Write a STAR file of RELION 3.1, and beside it a ``.cs`` file of the same name when the particles came as such.
+
+    Every input column is kept in its place; columns that were estimated hold the new values. Optics groups are made
+    when the input had none. An image name stays as it came when it leads to the same file from the folder of ``path``
+    or one of its three parents (RELION's project folder is one of them); else the path is written in full.
+    """
+    target = Path(path)
+    tables = output_tables(particles, target)
+    for label, values in _columns(particles, assignments).items():
+        tables["particles"][label] = values
+    write_star(target, tables)
+    if particles.records is not None:
+        records = with_fields(particles.records, _fields(particles, assignments))
+        with atomic_path(target.with_suffix(".cs")) as temporary:
+            write_cs(temporary, records)
+
+
+def output_tables(particles: Particles, target: Path) -> dict[str, pd.DataFrame]:
+    """Tables ``optics`` and ``particles`` for a STAR file at ``target``, by the rules of `write_particles`."""
+    table = particles.table.copy()
+    table["rlnImageName"] = _image_names(particles, target)
+    if particles.optics is not None:
+        optics = particles.optics.copy()
+        if "rlnImageSize" not in optics:
+            optics["rlnImageSize"] = particles.box
+    else:
+        optics, table["rlnOpticsGroup"] = _optics_groups(particles)
+    return {"optics": optics, "particles": table}
+
+
+def _image_names(particles: Particles, target: Path) -> list[str]:
+    stack = particles.images
+    folders = search_folders(target, None, cwd=False)
+    came = particles.table["rlnImageName"].astype(str).str.rpartition("@")[2].to_numpy()
+    chosen = dict(zip(stack.file_index.tolist(), came.tolist(), strict=True))
+    for number, name in chosen.items():
+        found = find_file(name, folders)
+        file = stack.files[number].absolute()
+        if found is None or found.resolve() != file.resolve():
+            chosen[number] = str(file)
+    places = zip(stack.file_index.tolist(), stack.section.tolist(), strict=True)
+    return [f"{section + 1:06d}@{chosen[number]}" for number, section in places]
+
+
+def _columns(particles: Particles, assignments: Assignments) -> dict[str, np.ndarray]:
+    """The estimated columns by RELION's labels."""
+    columns: dict[str, np.ndarray] = {}
+    if assignments.poses is not None:
+        angles = matrix_to_euler(assignments.poses.rotations.double()).cpu().numpy()
+        shifts = assignments.poses.shifts.double().cpu().numpy()
+        columns.update(zip(ANGLES, angles.T.round(DECIMALS), strict=True))
+        columns.update(zip(ORIGINS_A, (shifts * particles.pixel_size).T.round(DECIMALS), strict=True))
+        # origins in pixels, as RELION 3.0 has them, would otherwise contradict the new ones
+        columns.update(
+            (label, values)
+            for label, values in zip(ORIGINS_PX, shifts.T.round(DECIMALS), strict=True)
+            if label in particles.table
+        )
+    estimates = {
+        "rlnClassNumber": assignments.class_number,
+        "rlnRandomSubset": assignments.half_set,
+        "rlnMaxValueProbDistribution": assignments.max_probability,
+        "rlnLogLikeliContribution": assignments.log_likelihood,
+        "rlnNrOfSignificantSamples": assignments.significant,
+    }
+    for label, values in estimates.items():
+        if values is None:
+            continue
+        array = values.detach().cpu().numpy()
+        columns[label] = array.astype(np.float64).round(DECIMALS) if values.is_floating_point() else array
+    return columns
+
+
+def _fields(particles: Particles, assignments: Assignments) -> dict[str, np.ndarray]:
+    """The estimated fields by cryoSPARC's names; shifts in pixels of the images."""
+    fields: dict[str, np.ndarray] = {}
+    if assignments.poses is not None:
+        rotations = assignments.poses.rotations.double().mT.cpu().numpy()
+        fields["pose"] = Rotation.from_matrix(rotations).as_rotvec().astype(np.float32)
+        fields["shift"] = assignments.poses.shifts.cpu().numpy().astype(np.float32)
+        fields["psize_A"] = np.full(len(particles), particles.pixel_size, np.float32)
+    if assignments.class_number is not None:
+        fields["class"] = (assignments.class_number.cpu().numpy() - 1).astype(np.uint32)
+    if assignments.half_set is not None:
+        fields["split"] = (assignments.half_set.cpu().numpy() - 1).astype(np.uint32)
+    if assignments.max_probability is not None:
+        fields["class_posterior"] = assignments.max_probability.cpu().numpy().astype(np.float32)
+    return {f"alignments3D/{name}": values for name, values in fields.items()}
+
+
+def _optics_groups(particles: Particles) -> tuple[pd.DataFrame, np.ndarray]:
+    """Optics groups of the distinct settings of the microscope, and the group, from 1, of each particle."""
+    ctf = particles.ctf
+    settings = torch.stack([ctf.voltage, ctf.spherical_aberration, ctf.amplitude_contrast], dim=1)
+    distinct, row = settings.unique(dim=0, return_inverse=True)
+    numbers = np.arange(1, len(distinct) + 1)
+    labels = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
+    columns = {
+        "rlnOpticsGroupName": [f"opticsGroup{number}" for number in numbers],
+        "rlnOpticsGroup": numbers,
+        **dict(zip(labels, distinct.numpy().T, strict=True)),
+        "rlnImagePixelSize": particles.pixel_size,
+        "rlnImageSize": particles.box,
+        "rlnImageDimensionality": 2,
+        **({"rlnCtfDataAreCtfPremultiplied": 1} if particles.premultiplied else {}),
+    }
+    return pd.DataFrame(columns), row.numpy() + 1

@@ -1,0 +1,248 @@
+"""What RELION's labels mean: from STAR tables, 3.0 and older or 3.1 and later, to the nouns of ``core.data``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.data import CTFParams, Poses
+from cryorbit.core.errors import InputError
+from cryorbit.geometry.rotations import euler_to_matrix
+from cryorbit.io.star import numbers
+
+ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
+ORIGINS_A = ("rlnOriginXAngst", "rlnOriginYAngst")
+ORIGINS_PX = ("rlnOriginX", "rlnOriginY")
+KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
+"""Labels of what must not be split over half-sets, the most particular first."""
+SAME_SIZE = 1e-3
+"""Relative difference up to which two pixel sizes count as one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelionTables:
+    """The particle table of a STAR file and its optics groups.
+
+    Attributes
+    ----------
+    particles
+        A row a particle.
+    optics
+        A row an optics group; None in files of RELION 3.0 and older.
+    optics_row
+        Row in ``optics`` of each particle; None without optics.
+    file
+        Where they came from.
+    """
+
+    particles: pd.DataFrame
+    optics: pd.DataFrame | None
+    optics_row: Int[np.ndarray, " n"] | None
+    file: Path
+
+    def has(self, label: str) -> bool:
+        """Whether the label stands in either table."""
+        return label in self.particles or (self.optics is not None and label in self.optics)
+
+    def numbers(self, label: str, default: float | None = None) -> Float[np.ndarray, " n"]:
+        """A value a particle, float64, from the optics groups or the particle table; ``default`` where in neither."""
+        if self.optics is not None and self.optics_row is not None and label in self.optics:
+            return numbers(self.optics, label, self.file)[self.optics_row]
+        if label not in self.particles and default is not None:
+            return np.full(len(self.particles), default)
+        return numbers(self.particles, label, self.file)
+
+
+def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTables:
+    """Find the particles and their optics groups among the blocks of a STAR file.
+
+    Raises
+    ------
+    InputError
+        There is no table of particles, an optics group is missing or defined twice, or the particles are not single
+        two-dimensional images (helical segments, subtomograms).
+    """
+    named = [name for name in ("particles", "images", "") if name in tables]
+    name = next((name for name in [*named, *tables] if "rlnImageName" in tables[name]), None)
+    if name is None:
+        raise InputError(
+            f"no table has the column rlnImageName (blocks: {', '.join(map(repr, tables))})",
+            file=file,
+            mend="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
+        )
+    particles = tables[name]
+    if particles.empty:
+        raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
+    optics = tables.get("optics")
+    found = RelionTables(particles, optics, _optics_rows(particles, optics, file), file)
+    _refuse_unsupported(found)
+    return found
+
+
+def ctf_params(tables: RelionTables) -> CTFParams:
+    """CTF parameters, angles in radians; phase shift, B-factor and scale are 0, 0 and 1 where not given."""
+
+    def column(label: str, default: float | None = None) -> Float[Tensor, " n"]:
+        return torch.from_numpy(tables.numbers(label, default))
+
+    return CTFParams(
+        defocus_u=column("rlnDefocusU"),
+        defocus_v=column("rlnDefocusV"),
+        defocus_angle=torch.deg2rad(column("rlnDefocusAngle")),
+        voltage=column("rlnVoltage"),
+        spherical_aberration=column("rlnSphericalAberration"),
+        amplitude_contrast=column("rlnAmplitudeContrast"),
+        phase_shift=torch.deg2rad(column("rlnPhaseShift", 0.0)),
+        b_factor=column("rlnCtfBfactor", 0.0),
+        scale=column("rlnCtfScalefactor", 1.0),
+    )
+
+
+def poses(tables: RelionTables, pixel_size: float) -> Poses | None:
+    """Poses, shifts in pixels, float64; None unless all three angles are given. Shifts not given are 0."""
+    if not all(tables.has(label) for label in ANGLES):
+        return None
+    angles = np.stack([tables.numbers(label) for label in ANGLES], axis=-1)
+    if all(tables.has(label) for label in ORIGINS_A):
+        shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / pixel_size
+    else:
+        shifts = np.stack([tables.numbers(label, 0.0) for label in ORIGINS_PX], axis=-1)
+    finite = np.isfinite(angles).all(-1) & np.isfinite(shifts).all(-1)
+    if not finite.all():
+        raise InputError(
+            "an angle or a shift is not finite",
+            file=tables.file,
+            row=int(tables.particles.index[np.argmin(finite)]) + 1,
+            mend="take the row out, or the pose columns where poses are not needed",
+        )
+    return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
+
+
+def pixel_size(tables: RelionTables) -> float:
+    """Pixel size of the images, A: from optics, or magnification and detector pixel size (micrometres).
+
+    Raises
+    ------
+    InputError
+        None is given, it is not positive, or the particles have different ones.
+    """
+    if tables.has("rlnImagePixelSize"):
+        sizes = tables.numbers("rlnImagePixelSize")
+    elif tables.has("rlnMagnification") and tables.has("rlnDetectorPixelSize"):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sizes = 1e4 * tables.numbers("rlnDetectorPixelSize") / tables.numbers("rlnMagnification")
+    elif tables.has("rlnPixelSize"):
+        sizes = tables.numbers("rlnPixelSize")
+    else:
+        raise InputError(
+            "there is no pixel size",
+            file=tables.file,
+            mend="add rlnImagePixelSize to data_optics (or rlnMagnification and rlnDetectorPixelSize)",
+        )
+    return _one_value(tables, "pixel size", sizes)
+
+
+def image_size(tables: RelionTables) -> int | None:
+    """Box in pixels as the optics groups state it, or None where they do not; errors as for `pixel_size`."""
+    if not tables.has("rlnImageSize"):
+        return None
+    return round(_one_value(tables, "image size", tables.numbers("rlnImageSize")))
+
+
+def half_sets(tables: RelionTables) -> Int[Tensor, " n"] | None:
+    """Half-set, 1 or 2, of each particle; None where none is assigned."""
+    values = tables.numbers("rlnRandomSubset", 0.0)
+    if not values.any():
+        return None
+    wrong = ~np.isin(values, (1.0, 2.0))
+    if wrong.any():
+        raise InputError(
+            f"rlnRandomSubset is {values[wrong][0]:g}, not 1 or 2",
+            file=tables.file,
+            row=int(tables.particles.index[np.argmax(wrong)]) + 1,
+            mend="assign every particle to half-set 1 or 2, or remove the column",
+        )
+    return torch.from_numpy(values.astype(np.int64))
+
+
+def groups(tables: RelionTables) -> Int[Tensor, " n"] | None:
+    """Number from 0 of the group whose particles must stay in one half-set, for each particle; None where unknown."""
+    label = next((label for label in KEPT_TOGETHER if label in tables.particles), None)
+    if label is None:
+        return None
+    return torch.from_numpy(pd.factorize(tables.particles[label])[0].astype(np.int64))
+
+
+def premultiplied(tables: RelionTables) -> bool:
+    """Whether the images were multiplied with their CTF."""
+    values = tables.numbers("rlnCtfDataAreCtfPremultiplied", 0.0)
+    if values.any() and not values.all():
+        raise InputError(
+            "some images were multiplied with their CTF and others not",
+            file=tables.file,
+            mend="give one kind at a time (rlnCtfDataAreCtfPremultiplied)",
+        )
+    return bool(values.all())
+
+
+def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Path) -> Int[np.ndarray, " n"] | None:
+    if optics is None:
+        if "rlnOpticsGroup" in particles and "rlnVoltage" not in particles:
+            raise InputError(
+                "the particles name optics groups, but there is no block data_optics",
+                file=file,
+                mend="put the data_optics block of the original file back",
+            )
+        return None
+    group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
+    if group_numbers.has_duplicates:
+        raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")
+    rows = group_numbers.get_indexer(numbers(particles, "rlnOpticsGroup", file))
+    if (rows < 0).any():
+        raise InputError(
+            "the optics group of the particle is not in data_optics",
+            file=file,
+            row=int(particles.index[np.argmax(rows < 0)]) + 1,
+            mend="add the group to data_optics or take the particles out",
+        )
+    return rows
+
+
+def _refuse_unsupported(tables: RelionTables) -> None:
+    reasons = {
+        "rlnHelicalTubeID": ("the particles are helical segments", lambda values: values.any()),
+        "rlnImageDimensionality": ("the particles are not 2-D images", lambda values: (values != 2).any()),
+        "rlnCtfDataArePhaseFlipped": ("the images are phase-flipped", lambda values: values.any()),
+    }
+    for label, (problem, applies) in reasons.items():
+        if tables.has(label) and applies(tables.numbers(label)):
+            raise InputError(
+                f"{problem} ({label}), which is not supported",
+                file=tables.file,
+                mend="give single particles as extracted; remove the column where it does not apply",
+            )
+
+
+def _one_value(tables: RelionTables, what: str, values: Float[np.ndarray, " n"]) -> float:
+    wrong = ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        raise InputError(
+            f"the {what} is {values[wrong][0]:g}",
+            file=tables.file,
+            row=int(tables.particles.index[np.argmax(wrong)]) + 1,
+            mend=f"correct the {what}; it must be positive",
+        )
+    if np.ptp(values) > SAME_SIZE * values.min():
+        raise InputError(
+            f"the {what} is {values.min():g} for some particles and {values.max():g} for others",
+            file=tables.file,
+            mend="rescale the images to one pixel size and box, or give one optics group at a time",
+        )
+    return float(values[0])

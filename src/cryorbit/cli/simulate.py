@@ -1,0 +1,95 @@
+"""The verb ``simulate``: particle images of known maps."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
+
+if TYPE_CHECKING:
+    from cryorbit.recipes.simulate import SimulateConfig
+
+
+def simulate(
+    maps: Annotated[list[Path], Parameter(help="Maps (MRC) of one box and voxel size, one a class.", negative="")],
+    *,
+    output: Output,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="Particles in all. Default: 1000.")] = None,
+    snr: Annotated[float | None, Parameter(help="Variance of signal over variance of noise. Default: 0.1.")] = None,
+    fractions: Annotated[
+        tuple[float, ...] | None,
+        Parameter(help="Shares of the classes. Default: equal.", negative="", consume_multiple=True),
+    ] = None,
+    junk: Annotated[float | None, Parameter(help="Share of images of pure noise. Default: 0.")] = None,
+    noise: Annotated[Literal["white", "coloured"] | None, Parameter(help="Kind of noise. Default: white.")] = None,
+    shift_sigma: Annotated[float | None, Parameter(help="Standard deviation of shifts, pixels. Default: 2.")] = None,
+    invert_contrast: Annotated[bool | None, Parameter(negative="", help="Make dark protein.")] = None,
+    poses_from: Annotated[Path | None, Parameter(help="STAR or .cs file whose angles are sampled.")] = None,
+    ctf_from: Annotated[Path | None, Parameter(help="STAR or .cs file whose CTF parameters are sampled.")] = None,
+    defocus_range: Annotated[
+        tuple[float, float] | None, Parameter(help="Lowest and highest defocus, um. Default: 1.0 2.5.", negative="")
+    ] = None,
+    voltage: Annotated[float | None, Parameter(help="kV. Default: 300.")] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Make particle images of known maps, with their true poses beside them.
+
+    Leaves particles.star (without poses) and particles.mrcs, truth.star, and truth_1.mrc, ... at the images' scale.
+    """
+    from cryorbit.cli.devices import choose_device, limit_threads
+    from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.simulate import SimulateConfig
+
+    defocus = None if defocus_range is None else tuple(1e4 * value for value in defocus_range)
+    optics = {"voltage": voltage, "defocus_range": defocus}
+    given = {
+        "maps": [path.absolute() for path in maps],
+        "output": output.absolute(),
+        "count": count,
+        "snr": snr,
+        "fractions": fractions,
+        "junk": junk,
+        "noise": noise,
+        "shift_sigma": shift_sigma,
+        "invert_contrast": invert_contrast,
+        "poses_from": None if poses_from is None else poses_from.absolute(),
+        "ctf_from": None if ctf_from is None else ctf_from.absolute(),
+        "microscope": {key: value for key, value in optics.items() if value is not None} or None,
+        "seed": seed,
+        "device": choose_device(device),
+    }
+    limit_threads(threads)
+    _work(load_config(SimulateConfig, config, given))
+
+
+def _work(settings: SimulateConfig) -> None:
+    """Simulate into a job folder with progress on stderr, and print where things are."""
+    from rich.console import Console
+
+    from cryorbit.cli.console import watch
+    from cryorbit.cli.interrupts import stop_on_interrupt
+    from cryorbit.cli.jobs import EXIT_STOPPED
+    from cryorbit.core.progress import Stopped
+    from cryorbit.io.job_folder import JobFolder
+    from cryorbit.io.job_run import running
+    from cryorbit.recipes.simulate import run
+
+    inputs = [*settings.maps, *(path for path in (settings.ctf_from, settings.poses_from) if path)]
+    job = JobFolder.create(settings.output, verb="simulate", config=settings.model_dump(mode="json"), inputs=inputs)
+    console = Console(stderr=True)
+    try:
+        with running(job), stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+            result = run(settings, progress)
+            job.record(result={"scale": result.scale})
+    except (Stopped, KeyboardInterrupt):
+        console.print("stopped; the folder holds no images", markup=False)
+        sys.exit(EXIT_STOPPED)
+    for name, path in (("particles", result.particles), ("truth", result.truth), ("map", result.maps[0])):
+        Console().print(f"{name:<10}{path}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,98 @@
+"""Accurate projections of a map: Fourier slices by Kaiser-Bessel interpolation on a twice padded grid.
+
+The reconstruction's own slice operator interpolates linearly, with errors near one per cent. Simulated data must not
+share them, nor hide them, so the simulator has this slower operator with errors near 5e-5.
+The window and its width parameter are those of Beatty, Nishimura and Pauly (IEEE TMI 24, 799, 2005), eq. 5.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+PAD = 2
+WIDTH = 5
+BETA = math.pi * math.sqrt((WIDTH / PAD) ** 2 * (PAD - 0.5) ** 2 - 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedMap:
+    """The padded transform of a map, divided by the window's, ready to be interpolated.
+
+    Attributes
+    ----------
+    box
+        Side of the map, voxels.
+    grid
+        Transform ``(z, y, x)`` in wrapped order, side ``PAD * box``.
+    """
+
+    box: int
+    grid: Complex[Tensor, "m m m"]
+
+
+def prepare_map(volume: Float[Tensor, "n n n"]) -> PreparedMap:
+    """Transform a map ``(z, y, x)`` once for all its projections; single precision."""
+    box = volume.shape[-1]
+    line = _window_transform(torch.arange(box, device=volume.device) - box // 2, PAD * box)
+    weighted = volume.double() / (line[:, None, None] * line[:, None] * line)
+    padded = volume.new_zeros((PAD * box,) * 3, dtype=torch.float32)
+    # the centre voxel goes to the origin of the wrapped grid
+    padded[:box, :box, :box] = weighted.float()
+    padded = torch.roll(padded, (-(box // 2),) * 3, (0, 1, 2))
+    return PreparedMap(box, torch.fft.fftn(padded))
+
+
+def project(prepared: PreparedMap, rotations: Float[Tensor, "g 3 3"]) -> Float[Tensor, "g n n"]:
+    """Projections of the map in G poses, band-limited to the Nyquist circle; sums over voxels, no scale.
+
+    The map must vanish outside the sphere inscribed in its box; what lies outside comes in again on the other side.
+    """
+    box = prepared.box
+    device = prepared.grid.device
+    ky = torch.fft.fftfreq(box, 1 / box, device=device)
+    kx = torch.arange(box // 2 + 1, device=device, dtype=ky.dtype)
+    plane = torch.stack(torch.broadcast_tensors(kx, ky[:, None]), -1)
+    inside = plane.norm(dim=-1) < box / 2
+    frequencies = plane[inside]
+    # R.T @ (kx, ky, 0) as a row vector is (kx, ky) times the first two rows of R
+    positions = PAD * (frequencies @ rotations[:, :2].to(frequencies))
+    spectrum = prepared.grid.new_zeros(len(rotations), box, box // 2 + 1)
+    # from the origin at the corner to the origin at the centre pixel box / 2
+    sign = 1.0 - 2.0 * (frequencies.sum(-1).long() % 2)
+    spectrum[:, inside] = _interpolate(prepared.grid, positions) * sign
+    return torch.fft.irfft2(spectrum, s=(box, box))
+
+
+def _interpolate(grid: Complex[Tensor, "m m m"], positions: Float[Tensor, "g p 3"]) -> Complex[Tensor, "g p"]:
+    """Values of the periodic grid at real positions ``(x, y, z)`` in grid steps."""
+    size = grid.shape[-1]
+    points = positions.flatten(0, 1)
+    steps = torch.arange(WIDTH, dtype=torch.int32, device=grid.device)[:, None]
+    taps = torch.ceil(points - WIDTH / 2).int()[:, None] + steps
+    x, y, z = taps.remainder(size).unbind(-1)
+    index = (z[:, :, None, None] * size + y[:, None, :, None]) * size + x[:, None, None, :]
+    window_x, window_y, window_z = _window(taps - points[:, None]).unbind(-1)
+    weight = (window_z[:, :, None] * window_y[:, None, :])[..., None] * window_x[:, None, None, :]
+    table = torch.view_as_real(grid.flatten())
+    # an embedding bag is a gather and a weighted sum in one kernel
+    values = torch.nn.functional.embedding_bag(
+        index.flatten(1), table, mode="sum", per_sample_weights=weight.flatten(1)
+    )
+    return torch.view_as_complex(values).unflatten(0, positions.shape[:2])
+
+
+def _window(distance: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    """Kaiser-Bessel window of ``WIDTH`` grid steps at a distance in grid steps."""
+    inner = (1 - (2 * distance / WIDTH) ** 2).clamp_min(0)
+    return torch.special.i0(BETA * inner.sqrt()) / WIDTH
+
+
+def _window_transform(offset: Int[Tensor, " n"], size: int) -> Float[Tensor, " n"]:
+    """Transform of the window in real space, at voxel offsets from the centre of a grid of ``size``; float64."""
+    argument = BETA**2 - (math.pi * WIDTH * offset.double() / size) ** 2
+    return torch.sinh(argument.sqrt()) / argument.sqrt()

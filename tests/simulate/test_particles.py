@@ -11,7 +11,7 @@ from cryorbit.core.data import CTFParams, Poses
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.simulate.particles import JUNK, Truth, clean_images, draw_classes, draw_poses
-from cryorbit.simulate.phantoms import random_blob_phantom
+from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blob_phantom, random_blobs
 from cryorbit.simulate.projection import prepare_map, project
 
 PIXEL_SIZE = 3.0
@@ -42,14 +42,13 @@ def test_perfect_lens_moves_the_projection_against_the_shift(generator: torch.Ge
 def test_signal_is_carried_out_of_the_box(generator: torch.Generator) -> None:
     """The image is the middle of that in a box twice as large, not the periodic one of its own box.
 
-    Signal is carried up to wavelength * defocus * frequency = 12 pixels off voxels within 12 of the centre.
+    The blobs are as small as the pixels allow: their signal is carried up to 15 pixels away.
     """
-    axis = torch.arange(32) - 16
-    square = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
-    volume = torch.rand(32, 32, 32, generator=generator) * torch.exp(-square / 30.0) * (square < 12**2)
+    blobs = random_blobs(32, generator)
+    volume = blob_volume(Blobs(blobs.centers, torch.full_like(blobs.widths, 1.2), blobs.heights), 32)
     large = torch.nn.functional.pad(volume, (16,) * 6)
     rotations = random_rotations(3, generator)
-    scene = truth(Poses(rotations, torch.zeros(3, 2, dtype=torch.float64)), lens(3, 12_000.0))
+    scene = truth(Poses(rotations, torch.zeros(3, 2, dtype=torch.float64)), lens(3, 20_000.0))
     image = clean_images([prepare_map(volume)], scene, PIXEL_SIZE)
     reference = clean_images([prepare_map(large)], scene, PIXEL_SIZE)[:, 16:48, 16:48]
     ky = torch.fft.fftfreq(32) / PIXEL_SIZE

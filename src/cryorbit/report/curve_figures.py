@@ -1,0 +1,94 @@
+"""Figures of curves: Fourier shell correlations and the course of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cryorbit.report.look import CLASS_COLOURS, FAINT, class_colour
+from cryorbit.report.results import ClassResult
+
+_THRESHOLDS = (0.5, 0.143)
+_LINES = ("-", "--", ":", "-.")
+_COURSES = {
+    "resolution_A": "resolution (Å)",
+    "log_likelihood": "log-likelihood (nats a particle)",
+    "ess": "effective sample size of a pose",
+}
+
+
+def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
+    """Fourier shell correlations of all classes against spatial frequency."""
+    figure = Figure(figsize=(6.4, 3.4))
+    axes = figure.subplots()
+    for result in classes:
+        if result.fsc is None:
+            continue
+        frequency, *curves = result.fsc.columns
+        for curve, line in zip(curves, _LINES, strict=False):
+            label = f"{result.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.name
+            colour = class_colour(result.number)
+            axes.plot(result.fsc[frequency], result.fsc[curve], line, color=colour, label=label)
+    for threshold in _THRESHOLDS:
+        axes.axhline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
+        axes.text(
+            1.0, threshold, f" {threshold:g}", color=FAINT, size=8, va="center", transform=axes.get_yaxis_transform()
+        )
+    axes.set(ylim=(min(-0.05, axes.get_ylim()[0]), 1.02), xlabel="resolution (Å)", ylabel="Fourier shell correlation")
+    axes.set_xlim(left=0)
+    _label_by_resolution(axes)
+    axes.legend(fontsize=8)
+    return figure
+
+
+def draw_course(metrics: pd.DataFrame) -> Figure:
+    """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a seed."""
+    panels = [name for name in _COURSES if name in metrics and metrics[name].notna().any()]
+    shares = "class_fractions" in metrics and metrics["class_fractions"].dropna().map(len).max() > 1
+    count = len(panels) + bool(shares)
+    figure = Figure(figsize=(6.4, 2.3 * ((count + 1) // 2)))
+    grid = figure.subplots((count + 1) // 2, 2, squeeze=False).flatten()
+    for axes in grid[count:]:
+        axes.set_visible(False)
+    for axes, name in zip(grid, panels, strict=False):
+        _draw_seeds(axes, metrics, name)
+        axes.set(title=_COURSES[name], xlabel="iteration")
+    if "resolution_A" in panels:
+        grid[panels.index("resolution_A")].invert_yaxis()
+    if shares:
+        _draw_shares(grid[count - 1], metrics)
+    return figure
+
+
+def _draw_seeds(axes: Axes, metrics: pd.DataFrame, name: str) -> None:
+    """Draw one number over the iterations, a line a seed."""
+    seeds = metrics["seed"] if "seed" in metrics else pd.Series(0, index=metrics.index)
+    groups = list(metrics.groupby(seeds))
+    for order, (seed, rows) in enumerate(groups):
+        colour = CLASS_COLOURS[order % len(CLASS_COLOURS)]
+        axes.plot(
+            np.arange(1, len(rows) + 1), rows[name].astype(float), color=colour, linewidth=1.1, label=f"seed {seed}"
+        )
+    if 1 < len(groups) <= 8:
+        axes.legend(fontsize=7)
+
+
+def _draw_shares(axes: Axes, metrics: pd.DataFrame) -> None:
+    """Draw the class shares of the run that came last, stacked."""
+    rows = metrics[metrics["class_fractions"].notna()]
+    if "seed" in rows:
+        rows = rows[rows["seed"] == rows["seed"].iloc[-1]]
+    shares = np.array([row for row in rows["class_fractions"] if len(row) == len(rows["class_fractions"].iloc[-1])])
+    colours = [class_colour(number + 1) for number in range(shares.shape[1])]
+    axes.stackplot(np.arange(1, len(shares) + 1), shares.T, colors=colours, linewidth=0)
+    axes.set(title="share of each class", xlabel="iteration", ylim=(0, 1))
+
+
+def _label_by_resolution(axes: Axes) -> None:
+    """Write resolutions in A under an axis of spatial frequency."""
+    ticks = [tick for tick in axes.get_xticks() if 0 < tick <= axes.get_xlim()[1]]
+    axes.set_xticks(ticks, [f"{1 / tick:.1f}" for tick in ticks])

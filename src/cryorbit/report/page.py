@@ -1,0 +1,143 @@
+"""A job folder as one HTML page that needs nothing else: no network, no files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+
+from cryorbit.io.atomic import atomic_path
+from cryorbit.report.chimerax import write_view
+from cryorbit.report.curve_figures import draw_course, draw_fsc
+from cryorbit.report.look import class_colour, save_figure
+from cryorbit.report.map_figures import draw_map, draw_surfaces
+from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
+from cryorbit.report.results import JobResults, read_results
+from cryorbit.report.seed_figures import draw_cross_seed
+from cryorbit.report.surface import shaded_views
+
+_REASON = "cryorbitSetAsideReasonName"
+_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A figure to be drawn if the job has what it shows."""
+
+    name: str
+    draw: Callable[[], Figure]
+    vector: bool
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html``, ``figures/`` and ``view.cxc`` into a job folder from what lies in it.
+
+    Whatever the job has not written yet is left out of the page.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    InputError
+        If ``folder`` holds no job, or a file of it is damaged.
+    """
+    results = read_results(folder)
+    write_view(results.path / "view.cxc", results.classes)
+    figures = {
+        plan.name: save_figure(plan.draw, results.path / "figures" / f"{plan.name}.png", vector=plan.vector)
+        for plan in _plan_figures(results)
+    }
+    page = _template().render(
+        name=results.path.resolve().name,
+        record=results.record,
+        result=results.result,
+        classes=results.classes,
+        figures=figures,
+        particles=None if results.particles is None else len(results.particles),
+        iterations=len(results.metrics),
+        set_aside=_set_aside(results),
+        settings=list(_flatten(results.record.get("config") or {})),
+        files=_files(results.path),
+    )
+    report = results.path / "report.html"
+    with atomic_path(report) as file:
+        file.write_text(page, encoding="utf-8")
+    return report
+
+
+def _plan_figures(results: JobResults) -> Iterator[_Plan]:
+    """List the figures that the job has data for."""
+    for each in results.classes:
+        if each.volume is not None and each.pixel_size is not None:
+            views = shaded_views(each.volume, class_colour(each.number))
+            yield _Plan(f"map_{each.number}", partial(draw_map, each.volume, each.pixel_size, views), vector=False)
+            yield _Plan(f"surface_{each.number}", partial(draw_surfaces, views), vector=False)
+    if any(each.fsc is not None for each in results.classes):
+        yield _Plan("fsc", partial(draw_fsc, results.classes), vector=True)
+    if len(results.metrics) > 1:
+        yield _Plan("course", partial(draw_course, results.metrics), vector=True)
+    particles = results.particles
+    if particles is not None and {"rlnAngleRot", "rlnAngleTilt"} <= set(particles):
+        yield _Plan("view_directions", partial(draw_view_directions, particles), vector=False)
+    if particles is not None and "rlnMaxValueProbDistribution" in particles:
+        yield _Plan("certainty", partial(draw_certainty, particles), vector=True)
+    cross_seed = results.result.get("cross_seed") or {}
+    if len(cross_seed.get("seeds", [])) > 1:
+        yield _Plan("cross_seed", partial(draw_cross_seed, cross_seed), vector=True)
+
+
+def _set_aside(results: JobResults) -> dict[str, Any] | None:
+    """Count the particles set aside by reason and list the first of them."""
+    table = results.set_aside
+    if table is None or table.empty:
+        return None
+    reasons = table[_REASON] if _REASON in table else table.iloc[:, -1]
+    images = table["rlnImageName"] if "rlnImageName" in table else table.index.astype(str)
+    return {
+        "count": len(table),
+        "reasons": reasons.value_counts().to_dict(),
+        "first": list(zip(images[:_LISTED], reasons[:_LISTED], strict=True)),
+    }
+
+
+def _files(folder: Path) -> list[str]:
+    """Names of the files of a job, without the page itself and hidden ones."""
+    names = (file.name for file in folder.iterdir() if file.is_file())
+    return sorted(name for name in names if name != "report.html" and not name.startswith("."))
+
+
+def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Pairs of dotted key and value of nested settings."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _template() -> jinja2.Template:
+    """Load the page's template."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cryorbit.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["known"] = lambda value, form: "–" if value is None else form.format(value)
+    environment.filters["duration"] = _duration
+    environment.globals["class_colour"] = class_colour
+    return environment.get_template("report.html.j2")
+
+
+def _duration(seconds: float | None) -> str:
+    """Render seconds as hours, minutes and seconds."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

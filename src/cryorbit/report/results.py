@@ -1,0 +1,112 @@
+"""What a job folder holds, read for the report; what is not there is None or empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import read_map
+from cryorbit.io.star import read_star
+
+
+@dataclass(frozen=True, slots=True)
+class ClassResult:
+    """One class of a job.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    entry
+        Its entry in ``job.json``: map, particles, fraction, resolution_A.
+    volume
+        The map.
+    pixel_size
+        A.
+    fsc
+        Table whose first column is the spatial frequency in 1/A and whose other columns are curves.
+    """
+
+    number: int
+    entry: Mapping[str, Any]
+    volume: Float[np.ndarray, "z y x"] | None
+    pixel_size: float | None
+    fsc: pd.DataFrame | None
+
+    @property
+    def name(self) -> str:
+        """Title of the class."""
+        return f"class {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResults:
+    """All that the report tells about a job.
+
+    Attributes
+    ----------
+    path
+        The job folder.
+    record
+        Content of ``job.json``.
+    metrics
+        Table of ``metrics.jsonl``, a row an iteration.
+    classes
+        The classes, in order.
+    particles, set_aside
+        Tables of the particles used and of those that were not.
+    """
+
+    path: Path
+    record: Mapping[str, Any]
+    metrics: pd.DataFrame
+    classes: Sequence[ClassResult]
+    particles: pd.DataFrame | None
+    set_aside: pd.DataFrame | None
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """The result in ``job.json``; empty if the job has none yet."""
+        return self.record.get("result") or {}
+
+
+def read_results(path: Path) -> JobResults:
+    """Read a job folder; ``InputError`` if it holds no job."""
+    job = JobFolder.open(path)
+    record = job.read()
+    entries = (record.get("result") or {}).get("classes") or []
+    return JobResults(
+        path=job.path,
+        record=record,
+        metrics=pd.DataFrame(job.read_metrics()),
+        classes=[_read_class(job.path, number, entry) for number, entry in enumerate(entries, start=1)],
+        particles=_read_table(job.path / "particles.star"),
+        set_aside=_read_table(job.path / "set_aside.star"),
+    )
+
+
+def _read_class(folder: Path, number: int, entry: Mapping[str, Any]) -> ClassResult:
+    """Read the map and the curves of one class."""
+    map_file = folder / str(entry.get("map", f"class_{number}.mrc"))
+    fsc_file = folder / f"fsc_class_{number}.csv"
+    volume, pixel_size = None, None
+    if map_file.exists():
+        tensor, pixel_size = read_map(map_file)
+        volume = tensor.numpy()
+    fsc = pd.read_csv(fsc_file) if fsc_file.exists() else None
+    return ClassResult(number, entry, volume, pixel_size, fsc)
+
+
+def _read_table(file: Path) -> pd.DataFrame | None:
+    """Read the particle table of a STAR file, or None if there is no such file."""
+    if not file.exists():
+        return None
+    tables = read_star(file)
+    return tables.get("particles", next(reversed(tables.values())))

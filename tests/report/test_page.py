@@ -1,0 +1,137 @@
+"""The report: everything a job holds is on one page that needs nothing else."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fabricated_job import fabricate_job
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.report.page import write_report
+
+
+class _Page(HTMLParser):
+    """Collects the addresses a page refers to, its headings and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.open_tags: list[str] = []
+        self.headings: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"meta", "img", "br"}:
+            self.open_tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href", "srcset"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_tags.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open_tags and self.open_tags[-1] == "h2":
+            self.headings.append(data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    job = fabricate_job(tmp_path_factory.mktemp("report") / "job", classes=2)
+    write_report(job.path)
+    return job.path
+
+
+def test_page_shows_all_that_the_job_holds(folder: Path) -> None:
+    page = _Page((folder / "report.html").read_text())
+    assert page.open_tags == []
+    assert page.headings == [
+        "Maps",
+        "Resolution",
+        "Do independent runs agree?",
+        "View directions",
+        "How sure the poses are",
+        "Course of the run",
+        "Particles set aside",
+        "How it was made",
+    ]
+    assert len(page.addresses) == 7
+
+
+def test_page_needs_no_other_file(folder: Path) -> None:
+    text = (folder / "report.html").read_text()
+    assert all(address.startswith("data:image/") for address in _Page(text).addresses)
+    assert not re.search(r"url\(|@import|<script|<link", text)
+    assert len(text) < 3_000_000
+
+
+def test_numbers_and_words_of_the_record_are_on_the_page(folder: Path) -> None:
+    text = (folder / "report.html").read_text()
+    assert "Independent runs agree to 14.1 A" in text
+    assert 'class="verdict good"' in text
+    assert "13.2 Å" in text
+    assert "50.0%" in text
+    assert "schedule.start" in text
+    assert "constant image" in text
+    assert "sha256" in text
+
+
+def test_text_from_files_is_escaped(folder: Path) -> None:
+    text = (folder / "report.html").read_text()
+    assert "NaN &lt;b&gt;" in text
+    assert "NaN <b>" not in text
+
+
+def test_figures_lie_beside_the_page(folder: Path) -> None:
+    names = {file.stem for file in (folder / "figures").glob("*.png")}
+    assert {"map_1", "map_2", "surface_1", "fsc", "course", "view_directions", "certainty", "cross_seed"} <= names
+
+
+def test_chimerax_script_opens_every_map_above_the_solvent(folder: Path) -> None:
+    script = (folder / "view.cxc").read_text()
+    assert re.findall(r'open "(.+)"', script) == ["class_1.mrc", "class_2.mrc"]
+    levels = [float(level) for level in re.findall(r"level (\S+)", script)]
+    assert all(level > 0.1 for level in levels)
+
+
+def test_same_folder_gives_the_same_page(folder: Path) -> None:
+    before = (folder / "report.html").read_text()
+    write_report(folder)
+    assert (folder / "report.html").read_text() == before
+
+
+def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    for name in ("class_1.mrc", "fsc_class_1.csv", "metrics.jsonl", "particles.star", "set_aside.star"):
+        (job.path / name).unlink()
+    page = _Page(write_report(job.path).read_text())
+    assert page.headings == ["Maps", "Do independent runs agree?", "How it was made"]
+
+
+def test_a_job_that_has_just_begun_has_a_report(tmp_path: Path) -> None:
+    JobFolder.create(tmp_path, verb="abinit", config={"seed": 1})
+    text = write_report(tmp_path).read_text()
+    assert "This job is created" in text
+    assert not (tmp_path / "view.cxc").exists()
+
+
+def test_a_failed_job_tells_why(tmp_path: Path) -> None:
+    job = JobFolder.create(tmp_path, verb="abinit", config={})
+    job.record(status="failed", error="InputError: <row> 7")
+    text = write_report(tmp_path).read_text()
+    assert 'class="verdict bad"' in text
+    assert "InputError: &lt;row&gt; 7" in text
+
+
+def test_a_folder_without_a_job_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no job"):
+        write_report(tmp_path)
+
+
+def test_metrics_with_gaps_are_drawn(tmp_path: Path) -> None:
+    job = JobFolder.create(tmp_path, verb="abinit", config={})
+    for iteration in range(3):
+        job.write_metrics({"iteration": iteration, "log_likelihood": np.nan if iteration == 1 else -1.0})
+    assert "Course of the run" in _Page(write_report(tmp_path).read_text()).headings

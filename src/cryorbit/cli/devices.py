@@ -22,7 +22,7 @@ def choose_device(requested: str | None) -> str:
         device = torch.device(str(requested))
     except RuntimeError:
         raise InputError(f"unknown device {requested!r}", mend="use cpu, cuda, cuda:N or auto") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if device.type == "cuda" and not 0 <= (device.index or 0) < torch.cuda.device_count():
         mend = "leave --device out to use what there is"
         raise InputError(f"there is no device {requested!r} ({torch.cuda.device_count()} GPUs)", mend=mend)
     return str(device)

@@ -1,0 +1,75 @@
+"""Progress for people, on a terminal and elsewhere, and Ctrl-C."""
+
+import io
+import os
+import signal
+
+import pytest
+from rich.console import Console
+
+from cryorbit.cli.console import BarProgress, LineProgress, describe_fields, watch
+from cryorbit.cli.interrupts import stop_on_interrupt
+
+
+def make_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
+    """A console that writes to memory."""
+    text = io.StringIO()
+    return Console(file=text, force_terminal=terminal, width=120), text
+
+
+def test_numbers_are_shown_with_units_and_the_rest_is_not() -> None:
+    fields = {"resolution_A": 12.345, "ess": 4.0, "iteration": 7.0}
+    assert describe_fields(fields) == "12.3 A  ESS 4.0"
+
+
+def test_lines_come_seldom_and_the_last_always() -> None:
+    console, text = make_console(terminal=False)
+    with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        assert isinstance(progress, LineProgress)
+        progress.start(100, "annealing")
+        for _ in range(100):
+            progress.advance(resolution_A=20.0)
+        progress.note("a note [with brackets]")
+    assert text.getvalue().splitlines() == [
+        "annealing: 100 steps",
+        "annealing 100/100  20.0 A",
+        "a note [with brackets]",
+    ]
+
+
+def test_lines_tell_the_time_left() -> None:
+    console, text = make_console(terminal=False)
+    with stop_on_interrupt(console) as stop:
+        progress = LineProgress(console, stop, interval=0.0)
+        progress.start(2, "annealing")
+        progress.advance()
+    assert text.getvalue().splitlines()[-1] == "annealing 1/2    0:00:00 left"
+
+
+def test_a_terminal_gets_a_bar() -> None:
+    console, text = make_console(terminal=True)
+    with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        assert isinstance(progress, BarProgress)
+        progress.start(3, "annealing")
+        progress.advance(resolution_A=20.0, ess=5.0)
+        progress.note("a note [with brackets]")
+        progress.start(2, "finishing")
+        progress.advance(resolution_A=10.0)
+    assert "a note [with brackets]" in text.getvalue()
+    last = text.getvalue().rpartition("finishing")[2]
+    assert "1/2" in last
+    assert "10.0 A" in last
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_first_signal_asks_second_aborts(number: signal.Signals) -> None:
+    console, text = make_console(terminal=False)
+    before = signal.getsignal(number)
+    with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        assert not progress.stop_requested()
+        os.kill(os.getpid(), number)
+        assert progress.stop_requested()
+        assert "Ctrl-C again" in text.getvalue()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before

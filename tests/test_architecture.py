@@ -1,0 +1,151 @@
+"""The rules of the house, read off the source: floors, cycles, file lengths, print, and who may name a device."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "cryorbit"
+FLOORS = (
+    {"core"},
+    {"geometry", "fourier", "optim"},
+    {"volumes", "io"},
+    {"imaging"},
+    {"inference", "moments", "simulate"},
+    {"evaluation"},
+    {"recipes"},
+    {"report"},
+    {"cli"},
+)
+FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
+LONGEST_FILE = 500
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def module_name(file: Path) -> str:
+    """Dotted name of a source file within the package: ``io.star``, ``io`` for its ``__init__``."""
+    parts = file.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(tree: ast.AST) -> Iterator[str]:
+    """Modules of the package that a file imports, anywhere in it, as dotted names within the package."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        yield from (name.removeprefix("cryorbit.") for name in names if name.startswith("cryorbit."))
+
+
+def rule_breaks(importer: str, imported: str) -> str | None:
+    """Say what is wrong with a module importing another, or None."""
+    above, below = importer.partition(".")[0], imported.partition(".")[0]
+    if below not in FLOOR_OF or above == below:
+        return None
+    if FLOOR_OF[below] > FLOOR_OF[above]:
+        return f"{importer} imports up: {imported}"
+    if FLOOR_OF[below] == FLOOR_OF[above]:
+        return f"{importer} imports sideways: {imported}"
+    return None
+
+
+def find_cycle(graph: dict[str, set[str]]) -> list[str] | None:
+    """A cycle of a directed graph as the list of its nodes, or None."""
+    done: set[str] = set()
+
+    def visit(node: str, trail: list[str]) -> list[str] | None:
+        if node in trail:
+            return trail[trail.index(node) :]
+        if node in done:
+            return None
+        for neighbour in sorted(graph.get(node, ())):
+            if cycle := visit(neighbour, [*trail, node]):
+                return cycle
+        done.add(node)
+        return None
+
+    return next((cycle for node in sorted(graph) if (cycle := visit(node, []))), None)
+
+
+def parse(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(), str(file))
+
+
+def test_every_package_has_a_floor() -> None:
+    packages = {folder.name for folder in SOURCE.iterdir() if (folder / "__init__.py").exists()}
+    assert packages <= set(FLOOR_OF)
+    assert len(FILES) > 20
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_imports_point_down(file: Path) -> None:
+    importer = module_name(file)
+    breaks = [problem for name in imported_modules(parse(file)) if (problem := rule_breaks(importer, name))]
+    assert breaks == []
+
+
+def test_there_is_no_import_cycle() -> None:
+    modules = {module_name(file) for file in FILES}
+    graph: dict[str, set[str]] = {}
+    for file in FILES:
+        names = set(imported_modules(parse(file)))
+        targets = {name if name in modules else name.rpartition(".")[0] for name in names}
+        graph[module_name(file)] = (targets & modules) - {""}
+    assert find_cycle(graph) is None
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_files_are_short_and_have_a_docstring(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= LONGEST_FILE
+    assert ast.get_docstring(parse(file))
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_nothing_prints(file: Path) -> None:
+    calls = [node for node in ast.walk(parse(file)) if isinstance(node, ast.Call)]
+    assert not [node.lineno for node in calls if isinstance(node.func, ast.Name) and node.func.id == "print"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_only_the_command_line_names_a_device(file: Path) -> None:
+    if module_name(file).startswith("cli"):
+        return
+    assert "cuda" not in file.read_text().lower()
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "breaks"),
+    [
+        ("core.data", "io.star", True),
+        ("geometry.rotations", "fourier.shells", True),
+        ("volumes.voxel", "io.mrc", True),
+        ("io.star", "core.errors", False),
+        ("io.star", "io.atomic", False),
+        ("cli.main", "recipes.abinit", False),
+        ("evaluation.fsc", "report.page", True),
+    ],
+)
+def test_the_rule_itself(importer: str, imported: str, *, breaks: bool) -> None:
+    assert (rule_breaks(importer, imported) is not None) == breaks
+
+
+def test_the_cycle_finder_itself() -> None:
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": set()}) is None
+    assert find_cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c"]
+    assert find_cycle({"a": {"a"}}) == ["a"]
+
+
+def test_imports_are_found_wherever_they_stand() -> None:
+    source = """
+import cryorbit.io.star
+def f():
+    from cryorbit.report.page import write_report
+    from cryorbit import optim
+    import numpy
+"""
+    assert set(imported_modules(ast.parse(source))) == {"io.star", "optim", "report.page.write_report"}

@@ -20,6 +20,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_statistics import ImageStatistics, image_statistics, median_contrast
 from cryorbit.io.mrc import MrcHeader, read_header
 from cryorbit.io.particles import Particles
@@ -104,7 +105,7 @@ def check_files(particles: Particles) -> None:
     """Raise `InputError` unless every stack is there, whole, and fits the table."""
     stack = particles.images
     used = np.unique(stack.file_index)
-    missing = [stack.files[number] for number in used if not stack.files[number].is_file()]
+    missing = [stack.files[number] for number in used if not is_file(stack.files[number])]
     if missing:
         row = int(np.argmax(stack.file_index == stack.files.index(missing[0])))
         raise InputError(

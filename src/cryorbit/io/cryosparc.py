@@ -9,6 +9,8 @@ displacement that centres the image. Angles are radians; stack index, class and 
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -36,6 +38,19 @@ OPTICS_LABELS = {
     "rlnAmplitudeContrast": "ctf/amp_contrast",
     "rlnImagePixelSize": "blob/psize_A",
 }
+USED = {
+    **dict.fromkeys((*NEEDED, *OPTICS_LABELS.values(), *(field for field, _ in CTF_LABELS.values())), ("iuf", ())),
+    **dict.fromkeys(("blob/path", "location/micrograph_path"), ("SU", ())),
+    **dict.fromkeys(("uid", "blob/idx", "alignments3D/class", "alignments3D/split"), ("iu", ())),
+    "blob/shape": ("iu", (2,)),
+    "alignments3D/pose": ("f", (3,)),
+    "alignments3D/shift": ("f", (2,)),
+    **dict.fromkeys(("blob/sign", "alignments3D/psize_A", "ctf/exp_group_id"), ("iuf", ())),
+}
+"""Kinds (as numpy's ``dtype.kind``) and shapes of the fields that are used; all others are only handed on."""
+_GIVE_CS = "give the particles .cs file of a cryoSPARC job"
+_DAMAGED = (ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError, BadZipFile)
+"""What numpy raises on files that are not arrays."""
 
 
 def read_cs(path: Path | str, passthrough: Path | str | None = None) -> np.ndarray:
@@ -155,20 +170,23 @@ def _optics(records: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
 
 def _load(file: Path) -> np.ndarray:
     try:
-        records = np.load(file, allow_pickle=False)
+        with file.open("rb") as handle:
+            records = np.load(handle, allow_pickle=False)
     except OSError as error:
         raise InputError(
-            f"the file cannot be read ({error.strerror or error})", file=file, mend="check the name"
+            f"the file cannot be read ({error.strerror or error})", file=file, mend="check the name and the permissions"
         ) from error
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise InputError(
-            f"this is no .cs file ({error})", file=file, mend="give the .cs file of a cryoSPARC job"
-        ) from error
+    except _DAMAGED as error:
+        raise InputError(f"this is no .cs file ({error})", file=file, mend=_GIVE_CS) from error
     names = names_of(records) if isinstance(records, np.ndarray) else ()
     if "uid" not in names or records.ndim != 1 or not len(records):
-        raise InputError(
-            "this is no .cs file of particles (no records with a uid)", file=file, mend="give a particles .cs file"
-        )
+        raise InputError("this is no .cs file of particles (no records with a uid)", file=file, mend=_GIVE_CS)
+    for name in set(names) & USED.keys():
+        kinds, shape = USED[name]
+        if records[name].dtype.kind not in kinds or records[name].shape[1:] != shape:
+            raise InputError(f"the field {name} is not of the expected type", file=file, mend=_GIVE_CS)
+        if "S" in kinds and not all(map(str.isprintable, _texts(records, name))):
+            raise InputError(f"a name in the field {name} is damaged", file=file, mend="copy or export the file again")
     if len(np.unique(records["uid"])) < len(records):
         raise InputError("a uid occurs twice", file=file, mend="remove duplicate particles in cryoSPARC")
     return records
@@ -195,4 +213,4 @@ def _field_types(records: np.ndarray) -> list[tuple[str, str, tuple[int, ...]]]:
 
 def _texts(records: np.ndarray, field: str) -> list[str]:
     values = records[field].tolist()
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]

@@ -76,10 +76,19 @@ def find_file(name: str, folders: Sequence[Path]) -> Path | None:
     """
     places: Iterable[Path] = [folder / name for folder in folders] + [folders[0] / Path(name).name]
     for place in places:
-        for candidate in (place, place.with_suffix(_OTHER_SUFFIX.get(place.suffix, place.suffix))):
-            if candidate.is_file():
-                return candidate
+        if is_file(place):
+            return place
+        if place.suffix in _OTHER_SUFFIX and is_file(other := place.with_suffix(_OTHER_SUFFIX[place.suffix])):
+            return other
     return None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; no file has a name that the system does not accept."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def locate(names: Sequence[str], table: Path, data_dir: Path | str | None) -> tuple[Path, ...]:

@@ -87,8 +87,8 @@ def output_tables(particles: Particles, target: Path) -> dict[str, pd.DataFrame]
 def _image_names(particles: Particles, target: Path) -> list[str]:
     stack = particles.images
     folders = search_folders(target, None, cwd=False)
-    came = particles.table["rlnImageName"].astype(str).str.rpartition("@")[2].to_numpy()
-    chosen = dict(zip(stack.file_index.tolist(), came.tolist(), strict=True))
+    came = [name.rpartition("@")[2] for name in particles.table["rlnImageName"].astype(str)]
+    chosen = dict(zip(stack.file_index.tolist(), came, strict=True))
     for number, name in chosen.items():
         found = find_file(name, folders)
         file = stack.files[number].absolute()

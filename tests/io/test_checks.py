@@ -1,0 +1,149 @@
+"""Checks before work: verdicts on contrast and normalisation, and which particles are set aside and why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_sets import blob_images, write_stack, write_star_set
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.checks import check_particles
+from cryorbit.io.image_statistics import image_statistics
+from cryorbit.io.particles import read_particles
+
+
+def changed_row(star: Path, row: int, column: int, value: str) -> None:
+    """Put a value at a row (from 1) and column (from 0) of the particle table."""
+    lines = star.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("000001@"))
+    values = lines[first + row - 1].split()
+    values[column] = value
+    lines[first + row - 1] = " ".join(values)
+    star.write_text("\n".join(lines) + "\n")
+
+
+def test_a_good_set_passes_whole(star_set: Path) -> None:
+    report = check_particles(read_particles(star_set))
+    assert report.keep.tolist() == list(range(40))
+    assert report.set_aside.empty
+    assert list(report.set_aside.columns) == ["row", "image", "reason"]
+    assert not report.inverted
+    assert report.contrast.startswith("Protein is white")
+    assert not report.needs_normalisation
+    assert report.normalisation.startswith("The images are normalised")
+
+
+@pytest.mark.parametrize(
+    ("sign", "inverted", "verdict"), [(1.0, False, "white"), (-1.0, True, "dark"), (0.0, False, "ambiguous")]
+)
+def test_the_sign_of_the_contrast(
+    tmp_path: Path, rng: np.random.Generator, sign: float, inverted: bool, verdict: str
+) -> None:
+    images = blob_images(200, rng, sign=0.5 * sign)
+    # a few bright pieces of ice must not decide
+    images[::20] += 50 * (blob_images(1, rng, sign=1.0) > 1)
+    report = check_particles(read_particles(write_star_set(tmp_path, images)))
+    assert report.inverted is inverted
+    assert verdict in report.contrast
+
+
+def test_noise_alone_is_ambiguous_for_every_seed(tmp_path: Path) -> None:
+    for seed in range(20):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        star = write_star_set(folder, blob_images(60, np.random.default_rng(seed), sign=0.0))
+        assert "ambiguous" in check_particles(read_particles(star)).contrast
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.8), (3.0, 0.0), (0.1, 0.0), (1e-3, 5.0)])
+def test_images_far_from_normal_need_normalisation(
+    tmp_path: Path, rng: np.random.Generator, scale: float, offset: float
+) -> None:
+    images = (scale * blob_images(40, rng) + offset).astype(np.float32)
+    report = check_particles(read_particles(write_star_set(tmp_path, images)))
+    assert report.needs_normalisation
+    assert "100 % of the images are not normalised" in report.normalisation
+    assert report.contrast.startswith("Protein is white")
+
+
+def test_masked_images_need_normalisation(tmp_path: Path, images: np.ndarray) -> None:
+    y, x = np.mgrid[:16, :16] - 8
+    masked = np.where(np.hypot(x, y) < 7, images, 0).astype(np.float32)
+    report = check_particles(read_particles(write_star_set(tmp_path, masked)))
+    assert report.needs_normalisation
+    assert len(report.keep) == 40
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        (3, "-5000", "a defocus outside 0 to 100000 A"),
+        (3, "nan", "a defocus outside 0 to 100000 A"),
+        (4, "150000", "a defocus outside 0 to 100000 A"),
+        (4, "60000", "astigmatism over 20000 A"),
+        (5, "inf", "CTF parameters that are not finite"),
+        (0, "000001@Extract/a.mrcs", "a duplicate of an earlier row"),
+    ],
+)
+def test_a_particle_with_impossible_metadata_is_set_aside(star_set: Path, column: int, value: str, reason: str) -> None:
+    changed_row(star_set, 7, column, value)
+    report = check_particles(read_particles(star_set))
+    assert report.set_aside["row"].tolist() == [7]
+    assert reason in report.set_aside["reason"][0].split("; ")
+    assert report.keep.tolist() == [*range(6), *range(7, 40)]
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "reason"),
+    [
+        ("300.000000", "5", "voltage"),
+        ("300.000000", "300000", "voltage"),
+        ("0.100000", "1.2", "amplitude contrast"),
+        ("2.700000", "-1", "spherical aberration"),
+    ],
+)
+def test_an_impossible_microscope_refuses_the_set(star_set: Path, label: str, value: str, reason: str) -> None:
+    star_set.write_text(star_set.read_text().replace(label, value))
+    with pytest.raises(InputError, match=reason):
+        check_particles(read_particles(star_set))
+
+
+def test_the_rows_of_a_subset_are_those_of_the_file(star_set: Path) -> None:
+    changed_row(star_set, 39, 3, "nan")
+    report = check_particles(read_particles(star_set).subset(torch.arange(20, 40)))
+    assert report.set_aside["row"].tolist() == [39]
+    assert report.set_aside["image"].tolist() == ["000019@Extract/b.mrcs"]
+    assert report.keep.tolist() == [*range(18), 19]
+
+
+def test_the_limit_on_bad_particles(star_set: Path) -> None:
+    for row in range(1, 5):
+        changed_row(star_set, row, 3, "nan")
+    particles = read_particles(star_set)
+    assert len(check_particles(particles, max_bad_fraction=0.1).keep) == 36
+    with pytest.raises(InputError, match="row 1: 4 of 40 particles are unusable"):
+        check_particles(particles, max_bad_fraction=0.09)
+
+
+def test_a_sample_is_spread_over_the_set(star_set: Path, images: np.ndarray) -> None:
+    images[1] = 0
+    images[39] = 0
+    write_stack(star_set.parent / "Extract" / "a.mrcs", images[:20])
+    write_stack(star_set.parent / "Extract" / "b.mrcs", images[20:])
+    report = check_particles(read_particles(star_set), sample=14)  # rows 1, 4, 7 ... 40
+    assert report.set_aside["row"].tolist() == [40]
+
+
+def test_statistics_against_plain_sums(star_set: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryorbit.io.image_statistics.BUDGET_BYTES", 5 * 4 * 16**2 * 3)  # three images a chunk
+    statistics = image_statistics(read_particles(star_set).images)
+    radius = np.hypot(*(np.mgrid[:16, :16] - 8))
+    outside = images[:, radius > 7.2].astype(float)
+    np.testing.assert_allclose(statistics.background_mean, outside.mean(1), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(statistics.background_std, outside.std(1, ddof=1), rtol=1e-12)
+    np.testing.assert_allclose(
+        statistics.centre_mean, images[:, radius < 3.2].astype(float).mean(1), rtol=1e-12, atol=1e-14
+    )
+    np.testing.assert_allclose(statistics.spread, images.reshape(40, -1).astype(float).std(1, ddof=1), rtol=1e-12)
+    assert bool(statistics.finite.all())

@@ -1,0 +1,264 @@
+"""Damaged particle sets: every kind below is refused with an error that names the file and the mend.
+
+STAR files: absent; a folder; empty; comments only; binary; not UTF-8; prose; no table of particles (micrographs); no
+rows; a row cut short; two rows glued; a column twice; a block twice; two tables in a block; a label without a value;
+a word for a number; no defocus; no image names; no optics block; an optics group that is not there, or twice; two
+pixel sizes; two boxes; an odd box; a pixel size of 0, of nan, or none; helical segments; subtomograms; phase-flipped
+images; some images CTF-multiplied; a half-set 3; an image number 0; an image name
+without a file, of a folder, or too long for one; an infinite angle.
+Stacks: absent; shorter than the table says; cut short; empty; a header of zeros; complex values; another box; another
+pixel size; all images NaN; all images constant; every particle a duplicate; defocus in micrometres.
+cryoSPARC files: absent; no numpy file; pickled; cut short; records without uid; no records; a uid twice; no CTF and no
+passthrough; a passthrough of other particles; a stack that is not there; an index beyond the stack; a pixel size of 0.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_sets import BOX, blob_images, save_cs, write_cs_set, write_stack, write_star_set
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.checks import check_particles
+from cryorbit.io.particles import read_particles
+
+Damage = Callable[[Path], None]
+
+
+def replaced(old: str, new: str, count: int = -1) -> Damage:
+    """Damage that replaces text of the STAR file, ``count`` times or everywhere."""
+
+    def damage(star: Path) -> None:
+        text = star.read_text()
+        assert old in text
+        star.write_text(text.replace(old, new, count))
+
+    return damage
+
+
+def written(content: bytes) -> Damage:
+    """Damage that replaces the whole file."""
+    return lambda path: None if path.write_bytes(content) else None
+
+
+def with_column(label: str, value: str) -> Damage:
+    """Damage that adds a column, of ``value`` in the first row and 0 in all others, to the particles."""
+
+    def damage(star: Path) -> None:
+        replaced("_rlnBeamTiltClass #13\n", f"_rlnBeamTiltClass #13\n_{label} #14\n")(star)
+        replaced(" 0007\n", " 0007 0\n")(star)
+        replaced(" 0007 0\n", f" 0007 {value}\n", 1)(star)
+
+    return damage
+
+
+def with_optics_column(label: str, first: str, second: str) -> Damage:
+    """Damage that adds a column to the optics groups."""
+
+    def damage(star: Path) -> None:
+        replaced("_rlnImageDimensionality #8\n", f"_rlnImageDimensionality #8\n_{label} #9\n")(star)
+        replaced(" 16 2\ntalos", f" 16 2 {first}\ntalos")(star)
+        replaced(" 16 2\n\n", f" 16 2 {second}\n\n")(star)
+
+    return damage
+
+
+def without_column(label: str) -> Damage:
+    """Damage that renames a column, so that it is not found."""
+    return replaced(f"_{label} ", "_rlnSomethingElse ")
+
+
+STAR_DAMAGES: dict[str, Damage] = {
+    "absent": lambda star: star.unlink(),
+    "a folder": lambda star: (star.unlink(), star.mkdir()) and None,
+    "empty": written(b""),
+    "comments only": written(b"# version 30001\n\n"),
+    "binary": written(bytes(range(32)) * 40),
+    "not UTF-8": written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"),
+    "prose": written(b"These are my particles.\n"),
+    "micrographs": replaced("_rlnImageName", "_rlnMovieName"),
+    "no rows": lambda star: star.write_text(star.read_text().split("000001@")[0]) and None,
+    "row cut short": replaced(" 0007\n", "\n", 1),
+    "rows glued": replaced(" 0007\n", " 0007 ", 1),
+    "column twice": replaced("_rlnDefocusV ", "_rlnDefocusU "),
+    "block twice": replaced("data_optics", "data_particles"),
+    "two tables in a block": replaced("data_particles\n", ""),
+    "label without value": replaced("data_optics\n\nloop_\n", "data_optics\n\n"),
+    "word for a number": replaced(" 10010.00 ", " none "),
+    "no defocus": without_column("rlnDefocusU"),
+    "no astigmatism angle": without_column("rlnDefocusAngle"),
+    "no voltage": without_column("rlnVoltage"),
+    "no optics block": replaced("data_optics", "data_others"),
+    "unknown optics group": replaced("\ntalos 2 ", "\ntalos 3 "),
+    "optics group twice": replaced("\ntalos 2 ", "\ntalos 1 "),
+    "two pixel sizes": replaced("2.000000 16 2\n\n", "2.010000 16 2\n\n"),
+    "two boxes": replaced(" 16 2\n\n", " 18 2\n\n"),
+    "odd box": replaced(" 16 2\n", " 15 2\n"),
+    "pixel size 0": replaced(" 2.000000 16", " 0 16"),
+    "pixel size nan": replaced(" 2.000000 16", " nan 16"),
+    "no pixel size": without_column("rlnImagePixelSize"),
+    "helical": with_column("rlnHelicalTubeID", "1"),
+    "subtomograms": replaced(" 16 2\n", " 16 3\n"),
+    "phase-flipped": with_optics_column("rlnCtfDataArePhaseFlipped", "1", "1"),
+    "some CTF-multiplied": with_optics_column("rlnCtfDataAreCtfPremultiplied", "1", "0"),
+    "half-set 3": replaced(" 2 0007\n", " 3 0007\n", 1),
+    "image number 0": replaced("000001@", "000000@", 1),
+    "image number beyond all sense": replaced("000001@", "99999999999999999999@", 1),
+    "image name of a folder": replaced("000001@Extract/a.mrcs", "000001@/", 1),
+    "endless image name": replaced("000001@Extract/a.mrcs", "000001@" + 300 * "a", 1),
+    "image name without file": replaced("000001@Extract/a.mrcs", "000001@", 1),
+    "infinite angle": replaced(" 4.000 8.000 ", " inf 8.000 "),
+    "defocus in micrometres": lambda star: (
+        replaced("_rlnDefocusU ", "_rlnOld ")(star) or with_column("rlnDefocusU", "1.0")(star)
+    ),
+    "every particle a duplicate": lambda star: (
+        star.write_text(
+            "".join(
+                line if "@" not in line else "000001@Extract/a.mrcs" + line[line.index(" mic") :]
+                for line in star.read_text().splitlines(keepends=True)
+            )
+        )
+        and None
+    ),
+}
+
+
+def _edit_header(path: Path, **fields: object) -> None:
+    with mrcfile.open(path, "r+") as file:
+        for name, value in fields.items():
+            file.header[name] = value
+
+
+STACK_DAMAGES: dict[str, Damage] = {
+    "absent": lambda stack: stack.unlink(),
+    "fewer images": lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
+    "cut short": lambda stack: written(stack.read_bytes()[:-1])(stack),
+    "empty": written(b""),
+    "zeros": written(bytes(4096)),
+    "complex": lambda stack: _edit_header(stack, mode=4),
+    "unknown mode": lambda stack: _edit_header(stack, mode=101),
+    "negative size": lambda stack: _edit_header(stack, nz=-20),
+    "endless extended header": lambda stack: _edit_header(stack, nsymbt=2**31 - 1),
+    "another box": lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)),
+    "another pixel size": lambda stack: write_stack(stack, np.ones((20, BOX, BOX), np.float32), 2.03),
+    "not a number": lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),
+    "constant": lambda stack: write_stack(stack, np.ones((20, BOX, BOX), np.float32)),
+}
+
+
+def _edit_cs(path: Path, **fields: object) -> None:
+    records = np.load(path)
+    for name, value in fields.items():
+        records[name.replace("__", "/")] = value
+    save_cs(path, records)
+
+
+def _handed(cs: Path) -> Path:
+    return cs.with_name("J7_passthrough_particles.cs")
+
+
+CS_DAMAGES: dict[str, Damage] = {
+    "absent": lambda cs: cs.unlink(),
+    "no numpy file": written(b"uid,pose\n1,2\n"),
+    "empty": written(b""),
+    "pickled": lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True),
+    "cut short": lambda cs: written(cs.read_bytes()[:-7])(cs),
+    "a zip archive": lambda cs: (
+        np.savez(cs.with_suffix(".npz"), a=np.ones(3)) or (cs.with_suffix(".npz").rename(cs) and None)
+    ),
+    "no uid": lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
+    "no records": lambda cs: save_cs(cs, np.load(cs)[:0]),
+    "plain numbers": lambda cs: save_cs(cs, np.arange(12.0)),
+    "uid twice": lambda cs: _edit_cs(cs, uid=7),
+    "no passthrough": lambda cs: _handed(cs).unlink(),
+    "other particles": lambda cs: _edit_cs(_handed(cs), uid=np.arange(40)),
+    "absent stack": lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"),
+    "index beyond the stack": lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
+    "pixel size 0": lambda cs: _edit_cs(_handed(cs), blob__psize_A=0),
+    "sign 2": lambda cs: _edit_cs(_handed(cs), blob__sign=2),
+    "pose nan": lambda cs: _edit_cs(cs, alignments3D__pose=np.nan),
+}
+
+
+def check_refused(path: Path, *files: Path) -> None:
+    """The set at ``path`` is refused; the message names one of ``files`` and the mend."""
+    with pytest.raises(InputError) as caught:
+        check_particles(read_particles(path))
+    assert any(file.name in str(caught.value) for file in files)
+    assert caught.value.mend
+    assert f"mend: {caught.value.mend}" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", STAR_DAMAGES.values(), ids=STAR_DAMAGES)
+def test_damaged_star_files(star_set: Path, damage: Damage) -> None:
+    damage(star_set)
+    check_refused(star_set, star_set, star_set.parent / "Extract" / "a.mrcs")
+
+
+@pytest.mark.parametrize("damage", STACK_DAMAGES.values(), ids=STACK_DAMAGES)
+def test_damaged_stacks(star_set: Path, damage: Damage) -> None:
+    stack = star_set.parent / "Extract" / "b.mrcs"
+    damage(stack)
+    check_refused(star_set, stack, star_set)
+
+
+@pytest.mark.parametrize("damage", CS_DAMAGES.values(), ids=CS_DAMAGES)
+def test_damaged_cs_files(cs_set: Path, damage: Damage) -> None:
+    damage(cs_set)
+    check_refused(cs_set, cs_set, _handed(cs_set), cs_set.parent.parent / "J3" / "stack.mrc")
+
+
+def test_a_passthrough_given_by_name_must_hold_the_particles(cs_set: Path) -> None:
+    _edit_cs(_handed(cs_set), uid=np.arange(40))
+    with pytest.raises(InputError, match=r"J7_passthrough_particles\.cs: particles of J7_particles\.cs are missing"):
+        read_particles(cs_set, passthrough=_handed(cs_set))
+
+
+@pytest.mark.parametrize(
+    ("damage", "row"),
+    [
+        (replaced(" 10010.00 ", " none "), 2),
+        (replaced("000003@Extract/a.mrcs", "x@Extract/a.mrcs"), 3),
+        (replaced("\ntalos 2 ", "\ntalos 3 "), 21),
+        (replaced("Extract/b.mrcs", "Extract/c.mrcs"), 21),
+        (replaced(" 4.000 8.000 ", " inf 8.000 "), 2),
+    ],
+)
+def test_the_row_at_fault_is_named(star_set: Path, damage: Damage, row: int) -> None:
+    damage(star_set)
+    with pytest.raises(InputError, match=rf"particles\.star, row {row}:"):
+        check_particles(read_particles(star_set))
+
+
+@pytest.fixture(scope="module")
+def whole_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """For each kind of file, a particle set and the file of it that a byte will be changed in."""
+    rng = np.random.default_rng(4)
+    images = blob_images(40, rng)
+    star = write_star_set(tmp_path_factory.mktemp("star"), images)
+    cs = write_cs_set(tmp_path_factory.mktemp("cs"), images, rng)
+    stack = star.parent / "Extract" / "a.mrcs"
+    return {"star": (star, star), "stack": (star, stack), "cs": (cs, cs), "passthrough": (cs, _handed(cs))}
+
+
+@pytest.mark.parametrize("kind", ["star", "stack", "cs", "passthrough"])
+@settings(deadline=None, max_examples=100)
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255), head=st.booleans())
+def test_one_wrong_byte_gives_a_set_or_an_input_error(
+    whole_sets: dict[str, tuple[Path, Path]], kind: str, place: float, value: int, head: bool
+) -> None:
+    particles, file = whole_sets[kind]
+    whole = file.read_bytes()
+    damaged = bytearray(whole)
+    damaged[int(place * (min(len(whole), 1100) if head else len(whole)))] = value
+    file.write_bytes(damaged)
+    try:
+        check_particles(read_particles(particles))
+    except InputError as error:
+        assert error.mend
+    finally:
+        file.write_bytes(whole)

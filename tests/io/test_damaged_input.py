@@ -12,6 +12,7 @@ cryoSPARC files: absent; no numpy file; pickled; cut short; records without uid;
 passthrough; a passthrough of other particles; a stack that is not there; an index beyond the stack; a pixel size of 0.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.particles import read_particles
 
-Damage = Callable[[Path], None]
+Damage = Callable[[Path], object]
 
 
 def replaced(old: str, new: str, count: int = -1) -> Damage:
@@ -42,7 +43,7 @@ def replaced(old: str, new: str, count: int = -1) -> Damage:
 
 def written(content: bytes) -> Damage:
     """Damage that replaces the whole file."""
-    return lambda path: None if path.write_bytes(content) else None
+    return lambda path: path.write_bytes(content)
 
 
 def with_column(label: str, value: str) -> Damage:
@@ -74,14 +75,14 @@ def without_column(label: str) -> Damage:
 
 STAR_DAMAGES: dict[str, Damage] = {
     "absent": lambda star: star.unlink(),
-    "a folder": lambda star: (star.unlink(), star.mkdir()) and None,
+    "a folder": lambda star: (star.unlink(), star.mkdir()),
     "empty": written(b""),
     "comments only": written(b"# version 30001\n\n"),
     "binary": written(bytes(range(32)) * 40),
     "not UTF-8": written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"),
     "prose": written(b"These are my particles.\n"),
     "micrographs": replaced("_rlnImageName", "_rlnMovieName"),
-    "no rows": lambda star: star.write_text(star.read_text().split("000001@")[0]) and None,
+    "no rows": lambda star: star.write_text(star.read_text().split("000001@")[0]),
     "row cut short": replaced(" 0007\n", "\n", 1),
     "rows glued": replaced(" 0007\n", " 0007 ", 1),
     "column twice": replaced("_rlnDefocusV ", "_rlnDefocusU "),
@@ -113,16 +114,11 @@ STAR_DAMAGES: dict[str, Damage] = {
     "image name without file": replaced("000001@Extract/a.mrcs", "000001@", 1),
     "infinite angle": replaced(" 4.000 8.000 ", " inf 8.000 "),
     "defocus in micrometres": lambda star: (
-        replaced("_rlnDefocusU ", "_rlnOld ")(star) or with_column("rlnDefocusU", "1.0")(star)
+        replaced("_rlnDefocusU ", "_rlnOld ")(star),
+        with_column("rlnDefocusU", "1.0")(star),
     ),
-    "every particle a duplicate": lambda star: (
-        star.write_text(
-            "".join(
-                line if "@" not in line else "000001@Extract/a.mrcs" + line[line.index(" mic") :]
-                for line in star.read_text().splitlines(keepends=True)
-            )
-        )
-        and None
+    "every particle a duplicate": lambda star: star.write_text(
+        re.sub(r"^\d+@\S+", "000001@Extract/a.mrcs", star.read_text(), flags=re.MULTILINE)
     ),
 }
 
@@ -167,9 +163,7 @@ CS_DAMAGES: dict[str, Damage] = {
     "empty": written(b""),
     "pickled": lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True),
     "cut short": lambda cs: written(cs.read_bytes()[:-7])(cs),
-    "a zip archive": lambda cs: (
-        np.savez(cs.with_suffix(".npz"), a=np.ones(3)) or (cs.with_suffix(".npz").rename(cs) and None)
-    ),
+    "a zip archive": lambda cs: (np.savez(cs.with_suffix(".npz"), a=np.ones(3)), cs.with_suffix(".npz").rename(cs)),
     "no uid": lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
     "no records": lambda cs: save_cs(cs, np.load(cs)[:0]),
     "plain numbers": lambda cs: save_cs(cs, np.arange(12.0)),

@@ -85,7 +85,8 @@ def test_comments_blank_lines_crlf_and_pairs(tmp_path: Path) -> None:
     file = tmp_path / "odd.star"
     file.write_bytes(
         b"\xef\xbb\xbf# made by hand\r\n\r\ndata_general\r\n_rlnFinalResolution  3.20 # A\r\n_rlnTitle 'two words'\r\n"
-        b"data_images\r\n\r\nloop_\r\n_rlnImageName #1\r\n_rlnA\r\n# a comment\r\n\r\n1@it's.mrcs  1\r\n\r\n2@b.mrcs\t2\r\n"
+        b"data_images\r\n\r\nloop_\r\n_rlnImageName #1\r\n_rlnA\r\n"
+        b"# a comment\r\n\r\n1@it's.mrcs  1\r\n\r\n2@b.mrcs\t2\r\n"
     )
     tables = read_star(file)
     assert tables["general"].to_dict("records") == [{"rlnFinalResolution": 3.2, "rlnTitle": "two words"}]

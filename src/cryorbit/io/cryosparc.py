@@ -181,15 +181,19 @@ def _load(file: Path) -> np.ndarray:
     names = names_of(records) if isinstance(records, np.ndarray) else ()
     if "uid" not in names or records.ndim != 1 or not len(records):
         raise InputError("this is no .cs file of particles (no records with a uid)", file=file, mend=_GIVE_CS)
-    for name in set(names) & USED.keys():
+    _check_types(records, file)
+    if len(np.unique(records["uid"])) < len(records):
+        raise InputError("a uid occurs twice", file=file, mend="remove duplicate particles in cryoSPARC")
+    return records
+
+
+def _check_types(records: np.ndarray, file: Path) -> None:
+    for name in set(names_of(records)) & USED.keys():
         kinds, shape = USED[name]
         if records[name].dtype.kind not in kinds or records[name].shape[1:] != shape:
             raise InputError(f"the field {name} is not of the expected type", file=file, mend=_GIVE_CS)
         if "S" in kinds and not all(map(str.isprintable, _texts(records, name))):
             raise InputError(f"a name in the field {name} is damaged", file=file, mend="copy or export the file again")
-    if len(np.unique(records["uid"])) < len(records):
-        raise InputError("a uid occurs twice", file=file, mend="remove duplicate particles in cryoSPARC")
-    return records
 
 
 def _passthroughs(file: Path) -> list[Path]:

@@ -45,3 +45,11 @@ def test_an_empty_map_gives_an_empty_picture() -> None:
     volume = np.zeros((16, 16, 16))
     for view in shaded_views(volume, "#888888"):
         assert np.isfinite(view).all()
+
+
+@pytest.mark.parametrize("background", [0.0, 1e-38])
+def test_nearly_flat_solvent_is_no_trouble(background: float) -> None:
+    volume = np.full((40, 40, 40), background, dtype=np.float32)
+    volume[15:25, 15:25, 15:25] += 1.0
+    for view in shaded_views(volume, "#888888"):
+        assert view[..., 3].mean() == pytest.approx(10**2 / 40**2, rel=0.1)

@@ -59,7 +59,7 @@ def _first_crossing(
     index = (volume > np.minimum(level, 0.999 * peak)).argmax(0)
     before = np.take_along_axis(volume, np.maximum(index - 1, 0)[None], 0)[0]
     behind = np.take_along_axis(volume, index[None], 0)[0]
-    rise = np.where(behind > before, behind - before, 1)
+    rise = np.maximum(behind - before, 1e-6 * np.ptp(volume) or 1.0)
     depth = index - 1 + np.clip((level - before) / rise, 0, 1)
     rows, columns = np.indices(index.shape)
     return np.stack([depth, rows, columns])

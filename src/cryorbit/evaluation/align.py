@@ -15,6 +15,7 @@ from torch import Tensor
 from cryorbit.evaluation.rigid_motion import background_level, move_map, radius_map
 from cryorbit.evaluation.rigid_refine import refine_motions
 from cryorbit.evaluation.rigid_search import search_motions
+from cryorbit.geometry.rotations import angular_distance, nearest_rotation
 from cryorbit.volumes.voxel import resample
 
 WORKING_BOX = 66
@@ -43,15 +44,18 @@ class Alignment:
     """
 
     rotation: Float[Tensor, "3 3"]
-    shift_A: Float[Tensor, " 3"]
+    shift_A: Float[Tensor, " 3"]  # noqa: N815
     hand_flipped: bool
     correlation: float
     aligned: Float[Tensor, "n n n"]
 
+    @property
+    def angle_deg(self) -> float:
+        """Angle of the rotation, degrees."""
+        return float(angular_distance(self.rotation, torch.eye(3).to(self.rotation)))
 
-def align_maps(
-    moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], pixel_size: float
-) -> Alignment:
+
+def align_maps(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], pixel_size: float) -> Alignment:
     """Superpose ``moving`` on ``reference``, trying every rotation, both hands and displacements to 0.3 box.
 
     Grey scales may differ by an offset and by any radial filter; noise may differ by shell.
@@ -67,7 +71,7 @@ def align_maps(
     a, b = (_working_map(volume) for volume in (moving, reference))
     best = refine_motions(a, b, search_motions(a, b))[torch.tensor([0])]
     flipped = bool(best.inverted[0])
-    rotation = best.rotations[0].double()
+    rotation = nearest_rotation(best.rotations[0].double())
     if flipped:
         # inversion is the mirror z -> -z followed by half a turn about z
         rotation = rotation * rotation.new_tensor([-1.0, -1.0, 1.0])

@@ -27,7 +27,7 @@ class FSCCurve:
         Correlation of each shell, in [-1, 1].
     """
 
-    frequency_per_A: Float[Tensor, " s"]
+    frequency_per_A: Float[Tensor, " s"]  # noqa: N815
     correlation: Float[Tensor, " s"]
 
 

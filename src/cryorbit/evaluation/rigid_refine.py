@@ -34,9 +34,7 @@ _HIGHEST_CORRELATION = 0.99
 """Interpolation leaves no more; it also keeps the score of two equal maps finite."""
 
 
-def refine_motions(
-    moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], start: Motions
-) -> Motions:
+def refine_motions(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], start: Motions) -> Motions:
     """The best motion of each hand after refinement at increasing resolution, best first.
 
     Parameters
@@ -100,9 +98,7 @@ def _information(
     frequencies = pair.ball.frequencies
     read = interpolate(pair.spectrum, frequencies @ rotation)
     moved = (read.conj() if inverted else read) * torch.exp(-2j * torch.pi * (frequencies @ shift))
-    products = torch.stack(
-        [(moved * pair.reference.conj()).real, moved.abs().square(), pair.reference.abs().square()]
-    )
+    products = torch.stack([(moved * pair.reference.conj()).real, moved.abs().square(), pair.reference.abs().square()])
     cross, power_moved, power_reference = shell_sums(products, pair.ball.shells, len(pair.counts))
     tiny = torch.finfo(products.dtype).tiny
     correlation = cross / torch.sqrt((power_moved * power_reference).clamp(min=tiny))

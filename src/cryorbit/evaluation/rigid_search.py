@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Bool, Complex, Float, Int
+from jaxtyping import Bool, Complex, Float
 from torch import Tensor
 
 from cryorbit.core.chunks import chunks
@@ -78,19 +78,20 @@ def joined(parts: Sequence[Motions]) -> Motions:
 
 
 def search_motions(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"]) -> Motions:
-    """The best rigid motions of either hand, best first, to about two degrees and a quarter of a grid voxel.
+    """The most promising rigid motions of either hand, right to about five degrees.
 
     Parameters
     ----------
     moving, reference
-        Maps of one box of at least 32 voxels, with the background at zero.
+        Maps of one box, with the background at zero.
     """
     spectrum = oversampled_spectrum(moving)
+    largest = moving.shape[-1] // 2 - 1
     spacing = spacing_deg(GRID_ORDER)
-    found = _score(spectrum, moving, reference, hopf_grid(GRID_ORDER).to(moving), GRID_RADIUS)
+    found = _score(spectrum, moving, reference, hopf_grid(GRID_ORDER).to(moving), min(GRID_RADIUS, largest))
     found = _distinct(found, spacing, KEPT_PER_HAND)
     finer = neighbourhood(found.rotations, spacing / 2, 1).flatten(0, 1)
-    found = _score(spectrum, moving, reference, finer, FINE_RADIUS)
+    found = _score(spectrum, moving, reference, finer, min(FINE_RADIUS, largest))
     return _distinct(found, spacing / 2, KEPT_PER_HAND)
 
 

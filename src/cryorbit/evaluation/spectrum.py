@@ -70,9 +70,7 @@ def oversampled_spectrum(volume: Float[Tensor, "n n n"]) -> OversampledSpectrum:
     return OversampledSpectrum(torch.view_as_real(spectrum).movedim(-1, 0).contiguous())
 
 
-def interpolate(
-    spectrum: OversampledSpectrum, frequencies: Float[Tensor, "*b p 3"]
-) -> Complex[Tensor, "*b p"]:
+def interpolate(spectrum: OversampledSpectrum, frequencies: Float[Tensor, "*b p 3"]) -> Complex[Tensor, "*b p"]:
     """The transform at ``(kx, ky, kz)`` in Fourier pixels of the original box, differentiable in them."""
     size = spectrum.parts.shape[-1]
     # grid_sample measures positions from -1, the first sample, to 1, the last

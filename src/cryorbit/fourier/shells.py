@@ -30,9 +30,7 @@ def half_spectrum_weights(box: int) -> Float[Tensor, " h"]:
     return weights
 
 
-def shell_sums(
-    values: Float[Tensor, "*b p"], shells: Int[Tensor, " p"], count: int
-) -> Float[Tensor, "*b {count}"]:
+def shell_sums(values: Float[Tensor, "*b p"], shells: Int[Tensor, " p"], count: int) -> Float[Tensor, "*b {count}"]:
     """Sums of ``values`` over shells 0 ... ``count - 1``; coefficients of higher shells are left out."""
     sums = values.new_zeros(*values.shape[:-1], count + 1)
     return sums.index_add(-1, shells.clamp(max=count), values)[..., :count]

@@ -1,0 +1,43 @@
+"""The verb ``compare``: two maps superposed and their agreement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def compare(
+    moving: Annotated[Path, Parameter(help="Map to compare (MRC).")],
+    reference: Annotated[Path, Parameter(help="Map to compare it with; it stays where it is.")],
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Write the superposed map to this file.")
+    ] = None,
+    json: Annotated[Path | None, Parameter(help="Write the numbers to this file.")] = None,
+    mask: Annotated[
+        Path | None, Parameter(help="Soft mask on the reference, inside which the agreement is measured.")
+    ] = None,
+) -> None:
+    """Superpose a map on another, trying both hands, and tell how far they agree."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from cryorbit.recipes.compare import CompareConfig, run
+
+    config = CompareConfig(moving=moving, reference=reference, mask=mask, output=output, json_file=json)
+    found = run(config)
+    angle, shift = found.alignment.angle_deg, found.alignment.shift_A.tolist()
+    table = Table(show_header=False, box=None)
+    table.add_row("hand", "mirrored" if found.alignment.hand_flipped else "the same")
+    table.add_row("rotation", f"{angle:.1f} degrees")
+    table.add_row("shift", f"{shift[0]:.1f}, {shift[1]:.1f}, {shift[2]:.1f} A")
+    table.add_row("correlation", f"{found.cc:.3f}")
+    table.add_row("resolution, FSC 0.5", f"{found.resolution(0.5):.1f} A")
+    table.add_row("resolution, FSC 0.143", f"{found.resolution(0.143):.1f} A")
+    console = Console()
+    console.print(table)
+    for path in (output, json):
+        if path is not None:
+            console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

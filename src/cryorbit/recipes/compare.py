@@ -1,0 +1,105 @@
+"""Compare two maps: superpose the first on the second and measure their agreement."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.evaluation.comparison import MapComparison, compare_maps
+from cryorbit.io.atomic import atomic_path
+from cryorbit.io.mrc import read_map, write_map
+
+PIXEL_SIZE_TOLERANCE = 0.01
+"""Relative difference of pixel sizes below which two maps are taken to have the same; headers are often rounded."""
+
+
+class CompareConfig(BaseModel):
+    """Settings of a comparison.
+
+    Attributes
+    ----------
+    moving
+        Map that is superposed.
+    reference
+        Map on which it is superposed.
+    mask
+        Soft mask on the reference, inside which the agreement is measured.
+    output
+        Where the superposed map is written.
+    json_file
+        Where the numbers are written.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    moving: Path
+    reference: Path
+    mask: Path | None = None
+    output: Path | None = None
+    json_file: Path | None = None
+
+
+def run(config: CompareConfig) -> MapComparison:
+    """Compare two maps and write what was asked for.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, or the maps do not have one even, cubic box and one pixel size.
+    """
+    reference, pixel_size = read_box(config.reference)
+    moving = read_like(config.moving, reference, pixel_size)
+    mask = None if config.mask is None else _read_mask(config.mask, reference, pixel_size)
+    comparison = compare_maps(moving, reference, pixel_size, mask)
+    if config.output is not None:
+        write_map(config.output, comparison.alignment.aligned, pixel_size)
+    if config.json_file is not None:
+        write_json(config.json_file, comparison.as_record())
+    return comparison
+
+
+def read_box(path: Path) -> tuple[Float[Tensor, "n n n"], float]:
+    """A map of an even, cubic box that is not constant, and its pixel size in A."""
+    volume, pixel_size = read_map(path)
+    if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
+        size = " x ".join(str(side) for side in volume.shape)
+        raise InputError(f"the box of {size} voxels is not an even cube", file=path, mend="pad it to an even cube")
+    if volume.max() == volume.min():
+        raise InputError("the map is constant", file=path, mend="give a map that shows something")
+    return volume, pixel_size
+
+
+def read_like(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+    """A map on the grid of ``reference``."""
+    volume, own_pixel_size = read_box(path)
+    if volume.shape != reference.shape or abs(own_pixel_size / pixel_size - 1) > PIXEL_SIZE_TOLERANCE:
+        raise InputError(
+            f"the map has {volume.shape[0]} voxels of {own_pixel_size:.4g} A along a side, "
+            f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
+            file=path,
+            mend=f"resample it to {reference.shape[0]} voxels of {pixel_size:.4g} A",
+        )
+    return volume
+
+
+def write_json(path: Path, record: dict[str, object]) -> None:
+    """Write a record as JSON, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
+
+
+def _read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+    mask = read_like(path, reference, pixel_size)
+    if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
+        raise InputError(
+            f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",
+            file=path,
+            mend="give a mask with values from 0 to 1",
+        )
+    return torch.clamp(mask, 0.0, 1.0)

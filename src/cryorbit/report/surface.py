@@ -19,7 +19,8 @@ def contour_level(volume: Float[np.ndarray, "z y x"]) -> float:
     share = np.cumsum(counts) / counts.sum()
     moment = np.cumsum(counts * centres) / counts.sum()
     between = (moment[-1] * share - moment) ** 2 / np.maximum(share * (1 - share), 1e-12)
-    return float(centres[np.argmax(between)])
+    # a map with a gap between its two kinds of density has many best thresholds: take their middle
+    return float(centres[between >= (1 - 1e-9) * between.max()].mean())
 
 
 def shaded_views(volume: Float[np.ndarray, "z y x"], colour: str) -> list[Float[np.ndarray, "h w 4"]]:

@@ -1,6 +1,7 @@
 """The contrast transfer function, in RELION's sign: protein is white, CTF(0) = amplitude contrast.
 
-``CTF = -scale exp(-B k^2 / 4) sin(gamma)`` with ``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``.
+``CTF = -scale exp(-B k^2 / 4) sin(gamma)`` with
+``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``.
 """
 
 from __future__ import annotations

@@ -1,0 +1,94 @@
+"""Particles as inference sees them: observations of any subset, at any radius, computed when asked for.
+
+Nothing is kept: images are read, normalised, transformed and weighted per batch, so memory does not grow with the
+number of particles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.core.data import CTFParams
+from cryorbit.fourier.half_disc import HalfDisc, image_transform
+from cryorbit.imaging.ctf import ctf_values
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.imaging.observations import Observations, observe
+from cryorbit.io.image_stack import ImageStack
+
+
+@dataclass(frozen=True, slots=True)
+class ParticleSource:
+    """N particles and how their images are made comparable.
+
+    Attributes
+    ----------
+    images
+        The stored images.
+    ctf
+        Their CTF parameters.
+    pixel_size
+        A.
+    premultiplied
+        Whether the images were multiplied with their CTF.
+    inverted
+        Whether protein is dark in the files; images are then multiplied by -1.
+    background_radius
+        Pixels beyond this distance (px) from the centre are background: they get mean 0 and standard deviation 1
+        in every image. None leaves the grey values as they are.
+    device
+        Where observations are computed, as the images arrive on the CPU.
+    """
+
+    images: ImageStack
+    ctf: CTFParams
+    pixel_size: float
+    premultiplied: bool
+    inverted: bool
+    background_radius: float | None
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Number of particles."""
+        return len(self.ctf)
+
+    @property
+    def box(self) -> int:
+        """Side of the images, pixels."""
+        return self.images.box
+
+    def read(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b n n"]:
+        """Images with white protein, normalised if asked."""
+        images = self.images.read(index).to(self.device)
+        if self.background_radius is not None:
+            images = _normalised(images, self.background_radius)
+        return -images if self.inverted else images
+
+    def transform(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Complex[Tensor, "b p"]:
+        """Unitary transforms of the images."""
+        return image_transform(self.read(index), disc)
+
+    def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Float[Tensor, "b p"]:
+        """CTFs of the images."""
+        return ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
+
+    def observe(
+        self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]
+    ) -> Observations:
+        """Observations of the images under a noise variance for each shell."""
+        return observe(
+            self.transform(index, disc),
+            self.transfer(index, disc),
+            noise_variance[disc.shells],
+            premultiplied=self.premultiplied,
+        )
+
+
+def _normalised(images: Float[Tensor, "b n n"], radius: float) -> Float[Tensor, "b n n"]:
+    outside = soft_ball(images.shape[-1], radius, 1e-3, dimensions=2).to(images.device) == 0
+    background = images[:, outside]
+    mean, std = background.mean(1), background.std(1)
+    return (images - mean[:, None, None]) / std[:, None, None]

@@ -1,0 +1,164 @@
+"""The E-step on candidate poses that each image has for itself, from coarse cells to fine ones.
+
+Suffix legend: B images, E candidates (pairs of an image and a rotation, ragged), T local shifts, P coefficients.
+
+A candidate is a (class, rotation) of one image; shifts are a small lattice around the image's own centre. Scores are
+one product of size E x 2P x T; the candidates that matter are subdivided and scored again at a larger radius, so the
+number of poses evaluated follows the posterior and not the grid.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.fourier.interpolation import gather_slices
+from cryorbit.geometry.so3_grid import subdivide
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.volumes.voxel import PAD
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Candidate orientations of B images, sorted by image, and the centre of each image's shift lattice.
+
+    Attributes
+    ----------
+    image
+        Index of the image of each candidate.
+    klass
+        Class of each candidate.
+    rotation
+        Orientation of each candidate.
+    centre
+        Shift, in pixels, around which each image is searched.
+    """
+
+    image: Int[Tensor, " e"]
+    klass: Int[Tensor, " e"]
+    rotation: Float[Tensor, "e 3 3"]
+    centre: Float[Tensor, "b 2"]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateScores:
+    """Log-posteriors (nats, not normalised) of candidates, and the lattice of local shifts they refer to."""
+
+    log_joint: Float[Tensor, "e t"]
+    lattice: Float[Tensor, "t 2"]
+
+
+def score_candidates(
+    candidates: Candidates,
+    observations: Observations,
+    volumes: Complex[Tensor, "k q q h"],
+    disc: HalfDisc,
+    lattice: Float[Tensor, "t 2"],
+) -> CandidateScores:
+    """Scores of every candidate at every shift ``centre + lattice``; all poses have the same prior."""
+    centred = observations.data * shift_phases(candidates.centre, disc)
+    slices = candidate_slices(candidates, volumes, disc)
+    norm = 0.5 * torch.linalg.vecdot(observations.weight[candidates.image], slices.abs() ** 2)
+    product = slices.conj() * centred[candidates.image]
+    # Re(z w) = z_re w_re - z_im w_im: the conjugate phases make it a real product of interleaved columns
+    columns = torch.view_as_real(shift_phases(lattice, disc).conj().resolve_conj()).flatten(1)
+    scores = torch.view_as_real(product.resolve_conj()).flatten(1) @ columns.mT
+    return CandidateScores(scores - norm[:, None], lattice)
+
+
+def candidate_slices(
+    candidates: Candidates, volumes: Complex[Tensor, "k q q h"], disc: HalfDisc
+) -> Complex[Tensor, "e p"]:
+    """The slice of each candidate's class at its rotation."""
+    if len(volumes) == 1:
+        return gather_slices(volumes[0], candidates.rotation, disc.frequencies, PAD)
+    slices = volumes.new_empty(len(candidates.image), len(disc))
+    for k, volume in enumerate(volumes):
+        mine = candidates.klass == k
+        slices[mine] = gather_slices(volume, candidates.rotation[mine], disc.frequencies, PAD)
+    return slices
+
+
+def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int) -> Candidates:
+    """The candidates within ``keep_nats`` of their image's best, at most so many per image, centres moved.
+
+    Shifts are marginalised; the new centre of an image is the lattice point of its best pose.
+    """
+    marginal = torch.logsumexp(scores.log_joint, 1)
+    images = len(candidates.centre)
+    best = marginal.new_full((images,), -torch.inf).scatter_reduce(0, candidates.image, marginal, "amax")
+    relative = marginal - best[candidates.image]
+    keep = (relative > -keep_nats) & (rank_within_image(relative, candidates.image, images) < at_most)
+    return Candidates(
+        candidates.image[keep],
+        candidates.klass[keep],
+        candidates.rotation[keep],
+        candidates.centre + scores.lattice[_best_shift(candidates, scores, marginal)],
+    )
+
+
+def refine(candidates: Candidates, spacing: float) -> Candidates:
+    """Eight children of every candidate of a grid of this spacing (degrees)."""
+    children = subdivide(candidates.rotation, spacing)
+    count = children.shape[1]
+    return Candidates(
+        candidates.image.repeat_interleave(count),
+        candidates.klass.repeat_interleave(count),
+        children.flatten(0, 1),
+        candidates.centre,
+    )
+
+
+def rank_within_image(value: Float[Tensor, " e"], image: Int[Tensor, " e"], images: int) -> Int[Tensor, " e"]:
+    """Rank of each value among those of its image, 0 for the largest; ``image`` is sorted."""
+    order = value.argsort(descending=True, stable=True)
+    order = order[image[order].argsort(stable=True)]
+    start = torch.searchsorted(image.contiguous(), torch.arange(images, device=image.device))
+    rank = torch.empty_like(image)
+    rank[order] = torch.arange(len(image), device=image.device) - start[image[order]]
+    return rank
+
+
+@dataclass(frozen=True, slots=True)
+class CandidatePosterior:
+    """Posterior over an image's candidates and local shifts.
+
+    Attributes
+    ----------
+    gamma
+        Weights; those of an image sum to one.
+    log_evidence
+        Log of the mean over the poses of one cell each; comparable between images and maps at equal settings.
+    """
+
+    gamma: Float[Tensor, "e t"]
+    log_evidence: Float[Tensor, " b"]
+
+
+def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: float) -> CandidatePosterior:
+    """Posterior weights; ``poses_in_all`` is the number of poses of the full grid that the candidates are part of."""
+    images = len(candidates.centre)
+    per_candidate = scores.log_joint.amax(1)
+    best = per_candidate.new_full((images,), -torch.inf).scatter_reduce(0, candidates.image, per_candidate, "amax")
+    gamma = (scores.log_joint - best[candidates.image, None]).exp()
+    total = torch.zeros_like(best).index_add_(0, candidates.image, gamma.sum(1))
+    return CandidatePosterior(
+        gamma / total[candidates.image, None], best + total.log() - math.log(poses_in_all)
+    )
+
+
+def _best_shift(
+    candidates: Candidates, scores: CandidateScores, marginal: Float[Tensor, " e"]
+) -> Int[Tensor, " b"]:
+    """Lattice index of the best pose of every image."""
+    images = len(candidates.centre)
+    leads = rank_within_image(marginal, candidates.image, images) == 0
+    index = torch.zeros(images, dtype=torch.long, device=marginal.device)
+    index[candidates.image[leads]] = scores.log_joint[leads].argmax(1)
+    return index

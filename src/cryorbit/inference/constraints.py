@@ -1,0 +1,32 @@
+"""What is known of a volume in real space: it lies in a ball on an empty background, it is centred, it is positive."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k m m m"]:
+    """Each volume with its background level outside the window taken off, times the window.
+
+    The images do not determine the mean density (their zero frequency is not used); an empty background does.
+    """
+    outside = (window < 0.02).to(volume)
+    level = (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
+    return (volume - level) * window
+
+
+def centre_offset(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k 3"]:
+    """Centre of mass ``(x, y, z)`` of the positive density, in voxels from the centre."""
+    mass = volume.clamp_min(0)
+    axis = torch.arange(volume.shape[-1], device=volume.device, dtype=volume.dtype) - volume.shape[-1] // 2
+    total = mass.sum((-3, -2, -1)).clamp_min(torch.finfo(volume.dtype).tiny)
+    profiles = (mass.sum((-3, -2)), mass.sum((-3, -1)), mass.sum((-2, -1)))
+    return torch.stack([(profile * axis).sum(-1) / total for profile in profiles], -1)
+
+
+def rolled(volume: Float[Tensor, "m m m"], offset: Float[Tensor, "3"]) -> Float[Tensor, "m m m"]:
+    """The volume moved by whole voxels so that ``offset`` ``(x, y, z)`` comes to the centre."""
+    x, y, z = (-offset.round().long()).tolist()
+    return torch.roll(volume, (z, y, x), (-3, -2, -1))

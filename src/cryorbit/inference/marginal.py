@@ -1,0 +1,175 @@
+"""The E-step on a grid shared by all images: scores as matrix products, pruned posteriors, statistics.
+
+Suffix legend: B images, T shifts, G slices (all classes and rotations), P Fourier coefficients, E entries kept.
+
+For every image the log-posterior of all G x T poses is one real matrix product of size B T x 2P x G; only the entries
+that matter are kept (the posterior is sparse from the first iteration on), which makes the statistics cheap:
+
+    D_g = sum_{b,t} gamma S_t data_b,    W_g = sum_{b,t} gamma weight_b           (one sparse product each)
+
+Images are taken in blocks, so memory follows ``budget_bytes`` and never the product B x T x G; when even one image's
+scores exceed the budget the slices are streamed too, with a running maximum (online softmax).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.imaging.observations import Observations
+from cryorbit.inference.significant import KEEP_NATS, Entries, significant_entries
+
+BUDGET_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Pose posteriors of B images as a list of E entries, and what summarises them.
+
+    Attributes
+    ----------
+    image, slice, shift
+        Indices of each entry, sorted by image.
+    gamma
+        Posterior weight; sums to one over the entries of an image.
+    log_evidence
+        ``log sum prior exp(score)`` of each image, nats, relative to an image without any signal.
+    effective
+        Effective number of poses ``1 / sum gamma^2`` of each image, before any thinning.
+    """
+
+    image: Int[Tensor, " e"]
+    slice: Int[Tensor, " e"]
+    shift: Int[Tensor, " e"]
+    gamma: Float[Tensor, " e"]
+    log_evidence: Float[Tensor, " b"]
+    effective: Float[Tensor, " b"]
+
+
+@dataclass(frozen=True, slots=True)
+class SliceStatistics:
+    """Posterior sums on G slices; those of two batches add.
+
+    Attributes
+    ----------
+    data
+        D: posterior-weighted, shifted, CTF-weighted images.
+    weight
+        W: posterior-weighted CTF^2 over noise variance.
+    """
+
+    data: Complex[Tensor, "g p"]
+    weight: Float[Tensor, "g p"]
+
+
+def pose_posterior(
+    observations: Observations,
+    slices: Complex[Tensor, "g p"],
+    phases: Complex[Tensor, "t p"],
+    log_prior: Float[Tensor, " g"],
+    budget_bytes: int = BUDGET_BYTES,
+) -> Posterior:
+    """Posterior of every image over all slices and shifts; ``log_prior`` covers slices and the shifts' 1/T."""
+    per_image = 4 * len(phases) * len(slices)
+    images = chunk_size(per_image, budget_bytes, len(observations))
+    columns = chunk_size(4 * len(phases) * images, budget_bytes, len(slices))
+    blocks = [
+        _block_posterior(observations[rows], slices, phases, log_prior, columns)
+        for rows in chunks(len(observations), images)
+    ]
+    return join_posteriors(blocks)
+
+
+def join_posteriors(blocks: list[Posterior]) -> Posterior:
+    """Posteriors of consecutive batches as one, images renumbered."""
+    offsets = torch.tensor([0] + [len(b.log_evidence) for b in blocks]).cumsum(0).tolist()
+    return Posterior(
+        torch.cat([b.image + offset for b, offset in zip(blocks, offsets, strict=False)]),
+        torch.cat([b.slice for b in blocks]),
+        torch.cat([b.shift for b in blocks]),
+        torch.cat([b.gamma for b in blocks]),
+        torch.cat([b.log_evidence for b in blocks]),
+        torch.cat([b.effective for b in blocks]),
+    )
+
+
+def slice_statistics(
+    posterior: Posterior,
+    observations: Observations,
+    phases: Complex[Tensor, "t p"],
+    slice_count: int,
+) -> SliceStatistics:
+    """D and W of every slice from the posterior's entries: two sparse-dense products."""
+    images, shifts = len(observations), len(phases)
+    shifted = torch.view_as_real(_shifted(observations.data, phases)).flatten(1)
+    column = posterior.image * shifts + posterior.shift
+    spread = torch.sparse_coo_tensor(
+        torch.stack([posterior.slice, column]), posterior.gamma, (slice_count, images * shifts), check_invariants=False
+    )
+    data = torch.sparse.mm(spread, shifted).unflatten(1, (-1, 2))
+    by_image = torch.sparse_coo_tensor(
+        torch.stack([posterior.slice, posterior.image]), posterior.gamma, (slice_count, images), check_invariants=False
+    )
+    return SliceStatistics(torch.view_as_complex(data.contiguous()), torch.sparse.mm(by_image, observations.weight))
+
+
+def residual_power(
+    observations: Observations, slices: Complex[Tensor, "g p"], statistics: SliceStatistics
+) -> Float[Tensor, " p"]:
+    """Posterior mean of the squared residual over noise variance, summed over the batch, per coefficient.
+
+    ``sum_b |x|^2 - 2 Re conj(Y) D + W |Y|^2`` in the units of ``Observations.power``.
+    """
+    cross = (slices.conj() * statistics.data).real.sum(0)
+    model = (slices.abs() ** 2 * statistics.weight).sum(0)
+    return observations.power.sum(0) - 2 * cross + model
+
+
+def _block_posterior(
+    observations: Observations,
+    slices: Complex[Tensor, "g p"],
+    phases: Complex[Tensor, "t p"],
+    log_prior: Float[Tensor, " g"],
+    columns: int,
+) -> Posterior:
+    """Posterior of a block of images, the slices streamed ``columns`` at a time."""
+    images, shifts = len(observations), len(phases)
+    shifted = torch.view_as_real(_shifted(observations.data, phases)).flatten(1)
+    best = shifted.new_full((images,), -torch.inf)
+    log_squares = best.clone()
+    found: list[Entries] = []
+    for part in chunks(len(slices), columns):
+        flat = torch.view_as_real(slices[part]).flatten(1)
+        scores = (shifted @ flat.mT).unflatten(0, (images, shifts))
+        offset = log_prior[part] - 0.5 * (observations.weight @ (slices[part].abs() ** 2).mT)
+        entries = significant_entries(scores, offset, best)
+        best = torch.maximum(best, entries.best)
+        log_squares = torch.logaddexp(log_squares, entries.log_squares)
+        found.append(replace(entries, slice=entries.slice + part.start))
+    return _normalise(found, best, log_squares)
+
+
+def _normalise(found: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:
+    """Drop entries that a later block made negligible, divide by the evidence, sort by image."""
+    image = torch.cat([entries.image for entries in found])
+    relative = torch.cat([entries.log_weight for entries in found]) - best[image]
+    kept = torch.nonzero(relative > -KEEP_NATS)[:, 0]
+    kept = kept[image[kept].argsort(stable=True)] if len(found) > 1 else kept
+    image, gamma = image[kept], relative[kept].exp()
+    total = torch.zeros_like(best).index_add_(0, image, gamma)
+    return Posterior(
+        image=image,
+        slice=torch.cat([entries.slice for entries in found])[kept],
+        shift=torch.cat([entries.shift for entries in found])[kept],
+        gamma=gamma / total[image],
+        log_evidence=best + total.log(),
+        effective=torch.exp(2 * (best + total.log()) - log_squares),
+    )
+
+
+def _shifted(data: Complex[Tensor, "b p"], phases: Complex[Tensor, "t p"]) -> Complex[Tensor, "bt p"]:
+    return (data[:, None] * phases).flatten(0, 1)

@@ -1,0 +1,71 @@
+"""The noise spectrum: a variance for each shell, from the background at first and from residuals later."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.chunks import chunks
+from cryorbit.fourier.half_disc import HalfDisc, half_disc, image_transform
+from cryorbit.fourier.shells import shell_sums
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.imaging.particle_source import ParticleSource
+
+SAMPLE_BATCH = 250
+
+
+def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius: float) -> Float[Tensor, " s"]:
+    """Noise variance of shells 0 ... box / 2 from the images outside a circle of ``radius`` pixels.
+
+    The soft hole spreads the spectrum over a shell or two, which a smooth spectrum does not notice. Premultiplied
+    images carry noise times CTF; their spectrum is divided by the mean squared CTF.
+    """
+    disc = half_disc(source.box, source.box / 2).to(source.device)
+    edge = 0.1 * source.box
+    mask = 1 - soft_ball(source.box, min(radius, 0.45 * source.box), edge, dimensions=2).to(source.device)
+    power = torch.zeros(len(disc), device=source.device)
+    transfer = torch.zeros_like(power)
+    for part in chunks(len(index), SAMPLE_BATCH):
+        images = source.read(index[part])
+        background = (images * mask).sum((-2, -1), keepdim=True) / mask.sum()
+        power += (image_transform((images - background) * mask, disc).abs() ** 2).sum(0)
+        if source.premultiplied:
+            transfer += (source.transfer(index[part], disc) ** 2).sum(0)
+    mean = shell_means(power / (len(index) * (mask**2).mean()), disc, source.box)
+    if not source.premultiplied:
+        return mean
+    return mean / shell_means(transfer / len(index), disc, source.box).clamp_min(0.05)
+
+
+def shell_means(values: Float[Tensor, " p"], disc: HalfDisc, box: int) -> Float[Tensor, " s"]:
+    """Means over shells 0 ... box / 2; shells without coefficients take the nearest one that has some."""
+    count = box // 2 + 1
+    sums = shell_sums(torch.stack([values, torch.ones_like(values)]), disc.shells, count)
+    filled = torch.nonzero(sums[1] > 0)[:, 0]
+    nearest = filled[(torch.arange(count, device=values.device)[:, None] - filled).abs().argmin(1)]
+    return sums[0, nearest] / sums[1, nearest]
+
+
+def updated_spectrum(
+    noise_variance: Float[Tensor, " s"],
+    residual: Float[Tensor, " s"],
+    counts: Float[Tensor, " s"],
+    prior_weight: float,
+) -> Float[Tensor, " s"]:
+    """Noise variance from posterior-mean residuals, shrunk to the old spectrum (as in the noise model of cryoSPARC).
+
+    Parameters
+    ----------
+    noise_variance
+        The spectrum under which the residuals were measured.
+    residual
+        Per shell, the sum over coefficients and images of |residual|^2 over ``noise_variance``.
+    counts
+        How many coefficients times images that sum has; 0 beyond the current radius, where nothing changes.
+    prior_weight
+        Weight of the old spectrum, in images.
+    """
+    per_image = counts / counts.max().clamp_min(1)
+    ratio = (residual + prior_weight * per_image) / (counts + prior_weight * per_image).clamp_min(1e-12)
+    return torch.where(counts > 0, noise_variance * ratio, noise_variance)

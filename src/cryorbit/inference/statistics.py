@@ -1,0 +1,77 @@
+"""Sufficient statistics of volumes: D and W on Fourier grids, residual power, class masses. They add.
+
+Axis legend: H half-sets, K classes, q q h the padded half transform of ``volumes.voxel``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.fourier.interpolation import insert_slices
+from cryorbit.volumes.voxel import PAD, VoxelGrid
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeStatistics:
+    """Posterior sums over images.
+
+    Attributes
+    ----------
+    data
+        D: inserted, posterior-weighted, CTF-weighted images.
+    weight
+        W: inserted, posterior-weighted CTF^2 over noise variance.
+    residual
+        Posterior mean of |residual|^2 over noise variance, summed over images, for each half-disc coefficient.
+    class_mass
+        Sum over images of the posterior of each class.
+    log_evidence
+        Sum over images of the log-likelihood relative to pure noise, nats.
+    images
+        Number of images.
+    """
+
+    data: Complex[Tensor, "h k q q h"]
+    weight: Float[Tensor, "h k q q h"]
+    residual: Float[Tensor, " p"]
+    class_mass: Float[Tensor, " k"]
+    log_evidence: Float[Tensor, ""]
+    images: Float[Tensor, ""]
+
+    def add_(self, other: VolumeStatistics) -> None:
+        """Add the statistics of other images, in place: these arrays are the largest there are."""
+        for field in fields(self):
+            getattr(self, field.name).add_(getattr(other, field.name))
+
+
+def empty_statistics(
+    grid: VoxelGrid, disc: HalfDisc, halves: int, classes: int, like: Complex[Tensor, "..."]
+) -> VolumeStatistics:
+    """Statistics of no images, on the device and in the precision of ``like``."""
+    shape = (halves, classes, grid.padded, grid.padded, grid.padded // 2 + 1)
+    real = like.real.dtype
+    zero = torch.zeros((), dtype=torch.float64, device=like.device)
+    return VolumeStatistics(
+        data=torch.zeros(shape, dtype=like.dtype, device=like.device),
+        weight=torch.zeros(shape, dtype=real, device=like.device),
+        residual=torch.zeros(len(disc), dtype=torch.float64, device=like.device),
+        class_mass=torch.zeros(classes, dtype=torch.float64, device=like.device),
+        log_evidence=zero.clone(),
+        images=zero.clone(),
+    )
+
+
+def insert(
+    data: Complex[Tensor, "g p"],
+    weight: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    disc: HalfDisc,
+    grid: VoxelGrid,
+) -> tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]:
+    """D and W of one volume from those of its slices (the plane x = 0 not yet joined with its mates)."""
+    return insert_slices(data, weight, rotations, disc.frequencies, grid.padded, PAD)

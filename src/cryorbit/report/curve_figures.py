@@ -85,7 +85,8 @@ def _draw_shares(axes: Axes, metrics: pd.DataFrame) -> None:
     shares = np.array([row for row in rows["class_fractions"] if len(row) == len(rows["class_fractions"].iloc[-1])])
     colours = [class_colour(number + 1) for number in range(shares.shape[1])]
     axes.stackplot(np.arange(1, len(shares) + 1), shares.T, colors=colours, linewidth=0)
-    axes.set(title="share of each class", xlabel="iteration", ylim=(0, 1))
+    axes.set(title="share of each class", xlabel="iteration", xlim=(1, max(len(shares), 2)), ylim=(0, 1))
+    axes.grid(visible=False)
 
 
 def _label_by_resolution(axes: Axes) -> None:

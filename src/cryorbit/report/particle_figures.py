@@ -23,7 +23,7 @@ def draw_view_directions(particles: pd.DataFrame) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes in grid[len(groups) :]:
         axes.set_visible(False)
-    densities = [_density_picture(group) for _, group in groups]
+    densities = [density_picture(group) for _, group in groups]
     top = max(2.0, *(np.nanpercentile(density, 99.5) for density in densities))
     for axes, (number, group), density in zip(grid, groups, densities, strict=False):
         image = axes.imshow(density, origin="lower", extent=(-2, 2, -1, 1), cmap="magma_r", vmin=0, vmax=top)
@@ -57,7 +57,7 @@ def _by_class(particles: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
     return [(int(number), group) for number, group in particles.groupby("rlnClassNumber")]
 
 
-def _density_picture(particles: pd.DataFrame, width: int = 600) -> Float[np.ndarray, "h w"]:
+def density_picture(particles: pd.DataFrame, width: int = 600) -> Float[np.ndarray, "h w"]:
     """Mollweide picture of the density of view directions; NaN outside the ellipse.
 
     The view direction is ``R.T @ z``, with polar angle tilt and azimuth rot.

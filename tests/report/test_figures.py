@@ -1,0 +1,64 @@
+"""Figures show what is there: view directions where they are, thresholds, numbers in squares."""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.spatial.transform import Rotation
+
+from cryorbit.report.curve_figures import draw_course
+from cryorbit.report.look import save_figure
+from cryorbit.report.particle_figures import density_picture, draw_view_directions
+from cryorbit.report.seed_figures import draw_cross_seed
+
+
+def particles(rot: np.ndarray, tilt: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"rlnAngleRot": rot, "rlnAngleTilt": tilt})
+
+
+@pytest.mark.parametrize(("rot", "tilt"), [(0, 90), (90, 90), (-120, 60), (45, 150), (200, 100), (30, -70), (10, 200)])
+def test_a_direction_is_where_mollweide_puts_it(rot: float, tilt: float) -> None:
+    picture = density_picture(particles(np.full(20_000, rot), np.full(20_000, tilt)))
+    rows, columns = np.nonzero(np.nan_to_num(picture) > 1)
+    shape = np.array(picture.shape)
+    y, x = (np.array([rows.mean(), columns.mean()]) / (shape - 1) - 0.5) * np.array([2, 4])
+    auxiliary = np.arcsin(y)
+    latitude = np.arcsin((2 * auxiliary + np.sin(2 * auxiliary)) / np.pi)
+    longitude = np.pi * x / (2 * np.cos(auxiliary))
+    shown = [np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude)]
+    view = Rotation.from_euler("ZYZ", [rot, tilt, 0], degrees=True).apply([0, 0, 1])
+    cell_radius = np.sqrt(4 * np.pi / (12 * 8**2))
+    assert np.arccos(np.dot(shown, view)) < cell_radius
+
+
+def test_an_even_spread_is_one_everywhere(rng: np.random.Generator) -> None:
+    count = 200_000
+    tilt = np.degrees(np.arccos(rng.uniform(-1, 1, count)))
+    picture = density_picture(particles(rng.uniform(0, 360, count), tilt))
+    assert np.nanmean(picture) == pytest.approx(1.0, abs=0.02)
+    assert np.nanstd(picture) < 0.2
+    assert np.isnan(picture).mean() == pytest.approx(1 - np.pi / 4, abs=0.01)
+
+
+def test_classes_have_panels_of_their_own(rng: np.random.Generator) -> None:
+    table = particles(rng.uniform(0, 360, 90), rng.uniform(0, 180, 90)).assign(rlnClassNumber=[1, 2, 3] * 30)
+    titles = [axes.get_title() for axes in draw_view_directions(table).axes]
+    assert [title for title in titles if title] == [f"class {number}: 30 particles" for number in (1, 2, 3)]
+
+
+def test_agreement_is_written_into_the_squares(tmp_path: Path) -> None:
+    table = {"seeds": [4, 7], "resolution_A": [[8.0, 14.1], [14.1, 8.0]], "correlation": [[1, None], [None, 1]]}
+    figure = draw_cross_seed(table)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["14.1", "14.1"]
+    assert len(figure.axes[1].texts) == 0
+    assert save_figure(partial(draw_cross_seed, table), tmp_path / "f.png", vector=True).startswith("data:image/svg")
+
+
+def test_course_has_a_line_a_seed_and_finer_resolution_upwards() -> None:
+    rows = [{"seed": seed, "resolution_A": 40.0 - i, "ess": 3.0} for seed in (0, 1, 2) for i in range(5)]
+    figure = draw_course(pd.DataFrame(rows))
+    assert [len(axes.lines) for axes in figure.axes] == [3, 3]
+    bottom, top = figure.axes[0].get_ylim()
+    assert bottom > top

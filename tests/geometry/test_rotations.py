@@ -72,7 +72,9 @@ def test_random_rotations_are_uniform(generator: torch.Generator) -> None:
     """The angle of a uniform rotation has density (1 - cos a) / pi; entries of the matrix are uncorrelated."""
     count = 20_000
     rotations = random_rotations(count, generator)
-    angle = np.sort(np.deg2rad(angular_distance(rotations, torch.eye(3, dtype=torch.float64)).numpy()))
+    angle = np.sort(
+        np.deg2rad(angular_distance(rotations, torch.eye(3, dtype=torch.float64).expand_as(rotations)).numpy())
+    )
     distribution = (angle - np.sin(angle)) / np.pi
     # Kolmogorov-Smirnov at one in a million
     assert np.abs(distribution - np.arange(count) / count).max() < 2.7 / np.sqrt(count)

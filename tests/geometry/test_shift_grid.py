@@ -22,6 +22,6 @@ def test_all_lattice_points_of_the_disc(extent: float, step: float) -> None:
 
 def test_count_of_a_common_grid() -> None:
     """Points on the edge count; the next ones are at the square root of ten."""
-    assert len(disc_grid(3, 1)) == 29
-    assert len(disc_grid(3.2, 1)) == 37
-    assert disc_grid(3, 1).dtype == torch.float64
+    assert len(disc_grid(3.0, 1.0)) == 29
+    assert len(disc_grid(3.2, 1.0)) == 37
+    assert disc_grid(3.0, 1.0).dtype == torch.float64

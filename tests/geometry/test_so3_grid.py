@@ -47,7 +47,7 @@ def test_subdivision_samples_the_cells_at_half_the_spacing(generator: torch.Gene
     grid, spacing = hopf_grid(1), spacing_deg(1)
     children = subdivide(grid, spacing)
     assert children.shape == (576, 8, 3, 3)
-    apart = angular_distance(children, grid[:, None])
+    apart = angular_distance(children, grid[:, None].expand_as(children))
     torch.testing.assert_close(apart, torch.full_like(apart, 3**0.5 * spacing / 4))
     torch.testing.assert_close(torch.linalg.det(children), torch.ones(576, 8, dtype=torch.float64))
     rotations = random_rotations(5000, generator)
@@ -60,7 +60,7 @@ def test_neighbourhood_is_a_ball_about_its_centre(generator: torch.Generator) ->
     centers = random_rotations(3, generator)
     ball = neighbourhood(centers, 2.0, 2)
     assert torch.equal(ball[:, 0], centers)
-    apart = angular_distance(ball, centers[:, None])
+    apart = angular_distance(ball, centers[:, None].expand_as(ball))
     assert float(apart.max()) < 2 * 2.5
     torch.testing.assert_close(apart[:, 1:7], torch.full((3, 6), 2.0, dtype=torch.float64))
     assert ball.shape[1] == 81

@@ -91,7 +91,7 @@ def test_numbers_of_the_classes_are_rounded_shares(count: int, shares: list[floa
 
 
 def test_classes_are_mixed(generator: torch.Generator) -> None:
-    classes = draw_classes(1000, [1, 1], 0.0, generator)
+    classes = draw_classes(1000, [1.0, 1.0], 0.0, generator)
     assert abs(float(classes[:500].double().mean()) - 0.5) < 0.1
 
 

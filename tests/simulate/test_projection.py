@@ -53,7 +53,7 @@ def test_agrees_with_relion() -> None:
     """RELION's error at padding 8 is the larger one: it overestimates the grid points it interpolates between."""
     with np.load(GOLDEN) as file:
         golden = {key: torch.from_numpy(np.asarray(file[key])) for key in file}
-    disc = half_disc(32, 15)
+    disc = half_disc(32, 15.0)
     theirs = image_transform(golden["projections"], disc)
     theirs = theirs * shift_phases(golden["origins_A"] / golden["pixel_size"], disc)
     ours = project(prepare_map(golden["map"]), euler_to_matrix(golden["angles"]))

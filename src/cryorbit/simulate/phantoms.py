@@ -65,7 +65,7 @@ def random_blob_phantom(box: int, generator: torch.Generator, count: int = 16) -
     return blob_volume(random_blobs(box, generator, count), box)
 
 
-def _profiles(centers: Float[Tensor, "*n"], widths: Float[Tensor, "*n"], box: int) -> Float[Tensor, "*n p"]:
+def _profiles(centers: Float[Tensor, "*g b"], widths: Float[Tensor, " b"], box: int) -> Float[Tensor, "*g b p"]:
     """Gaussian profiles of height 1 along an axis of the box."""
     pixels = torch.arange(box, dtype=torch.float64) - box // 2
     return torch.exp(-0.5 * ((pixels - centers[..., None]) / widths[..., None]) ** 2)

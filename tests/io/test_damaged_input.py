@@ -73,52 +73,59 @@ def without_column(label: str) -> Damage:
     return replaced(f"_{label} ", "_rlnSomethingElse ")
 
 
-STAR_DAMAGES: dict[str, Damage] = {
-    "absent": lambda star: star.unlink(),
-    "a folder": lambda star: (star.unlink(), star.mkdir()),
-    "empty": written(b""),
-    "comments only": written(b"# version 30001\n\n"),
-    "binary": written(bytes(range(32)) * 40),
-    "not UTF-8": written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"),
-    "prose": written(b"These are my particles.\n"),
-    "micrographs": replaced("_rlnImageName", "_rlnMovieName"),
-    "no rows": lambda star: star.write_text(star.read_text().split("000001@")[0]),
-    "row cut short": replaced(" 0007\n", "\n", 1),
-    "rows glued": replaced(" 0007\n", " 0007 ", 1),
-    "column twice": replaced("_rlnDefocusV ", "_rlnDefocusU "),
-    "block twice": replaced("data_optics", "data_particles"),
-    "two tables in a block": replaced("data_particles\n", ""),
-    "label without value": replaced("data_optics\n\nloop_\n", "data_optics\n\n"),
-    "word for a number": replaced(" 10010.00 ", " none "),
-    "no defocus": without_column("rlnDefocusU"),
-    "no astigmatism angle": without_column("rlnDefocusAngle"),
-    "no voltage": without_column("rlnVoltage"),
-    "no optics block": replaced("data_optics", "data_others"),
-    "unknown optics group": replaced("\ntalos 2 ", "\ntalos 3 "),
-    "optics group twice": replaced("\ntalos 2 ", "\ntalos 1 "),
-    "two pixel sizes": replaced("2.000000 16 2\n\n", "2.010000 16 2\n\n"),
-    "two boxes": replaced(" 16 2\n\n", " 18 2\n\n"),
-    "odd box": replaced(" 16 2\n", " 15 2\n"),
-    "pixel size 0": replaced(" 2.000000 16", " 0 16"),
-    "pixel size nan": replaced(" 2.000000 16", " nan 16"),
-    "no pixel size": without_column("rlnImagePixelSize"),
-    "helical": with_column("rlnHelicalTubeID", "1"),
-    "subtomograms": replaced(" 16 2\n", " 16 3\n"),
-    "phase-flipped": with_optics_column("rlnCtfDataArePhaseFlipped", "1", "1"),
-    "some CTF-multiplied": with_optics_column("rlnCtfDataAreCtfPremultiplied", "1", "0"),
-    "half-set 3": replaced(" 2 0007\n", " 3 0007\n", 1),
-    "image number 0": replaced("000001@", "000000@", 1),
-    "image number beyond all sense": replaced("000001@", "99999999999999999999@", 1),
-    "image name of a folder": replaced("000001@Extract/a.mrcs", "000001@/", 1),
-    "endless image name": replaced("000001@Extract/a.mrcs", "000001@" + 300 * "a", 1),
-    "image name without file": replaced("000001@Extract/a.mrcs", "000001@", 1),
-    "infinite angle": replaced(" 4.000 8.000 ", " inf 8.000 "),
-    "defocus in micrometres": lambda star: (
-        replaced("_rlnDefocusU ", "_rlnOld ")(star),
-        with_column("rlnDefocusU", "1.0")(star),
+STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
+    "absent": (lambda star: star.unlink(), "cannot be read"),
+    "a folder": (lambda star: (star.unlink(), star.mkdir()), "cannot be read"),
+    "empty": (written(b""), "holds no data block"),
+    "comments only": (written(b"# version 30001\n\n"), "holds no data block"),
+    "binary": (written(bytes(range(32)) * 40), "binary, not text"),
+    "not UTF-8": (written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"), "no UTF-8"),
+    "prose": (written(b"These are my particles.\n"), "text before the first data block"),
+    "micrographs": (replaced("_rlnImageName", "_rlnMovieName"), "no table has the column rlnImageName"),
+    "no rows": (lambda star: star.write_text(star.read_text().split("000001@")[0]), "has no rows"),
+    "row cut short": (replaced(" 0007\n", "\n", 1), "12 values in a table of 13 columns"),
+    "rows glued": (replaced(" 0007\n", " 0007 ", 1), "26 values in a table of 13 columns"),
+    "column twice": (replaced("_rlnDefocusV ", "_rlnDefocusU "), "'rlnDefocusU' occurs twice"),
+    "block twice": (replaced("data_optics", "data_particles"), "a second block data_particles"),
+    "two tables in a block": (replaced("data_particles\n", ""), "a second table in one block"),
+    "label without value": (replaced("data_optics\n\nloop_\n", "data_optics\n\n"), "rlnOpticsGroupName has 0 values"),
+    "word for a number": (replaced(" 10010.00 ", " none "), "rlnDefocusU is 'none'"),
+    "no defocus": (without_column("rlnDefocusU"), "no column rlnDefocusU"),
+    "no astigmatism angle": (without_column("rlnDefocusAngle"), "no column rlnDefocusAngle"),
+    "no voltage": (without_column("rlnVoltage"), "no column rlnVoltage"),
+    "no optics block": (replaced("data_optics", "data_others"), "no block data_optics"),
+    "unknown optics group": (replaced("\ntalos 2 ", "\ntalos 3 "), "is not in data_optics"),
+    "optics group twice": (replaced("\ntalos 2 ", "\ntalos 1 "), "defined twice"),
+    "two pixel sizes": (replaced("2.000000 16 2\n\n", "2.010000 16 2\n\n"), "pixel size is 2 for some"),
+    "two boxes": (replaced(" 16 2\n\n", " 18 2\n\n"), "image size is 16 for some"),
+    "odd box": (replaced(" 16 2\n", " 15 2\n"), "15 pixels, an odd number"),
+    "pixel size 0": (replaced(" 2.000000 16", " 0 16"), "pixel size is 0"),
+    "pixel size nan": (replaced(" 2.000000 16", " nan 16"), "pixel size is nan"),
+    "no pixel size": (without_column("rlnImagePixelSize"), "there is no pixel size"),
+    "helical": (with_column("rlnHelicalTubeID", "1"), "helical segments"),
+    "subtomograms": (replaced(" 16 2\n", " 16 3\n"), "not 2-D images"),
+    "phase-flipped": (with_optics_column("rlnCtfDataArePhaseFlipped", "1", "1"), "phase-flipped"),
+    "some CTF-multiplied": (with_optics_column("rlnCtfDataAreCtfPremultiplied", "1", "0"), "and others not"),
+    "half-set 3": (replaced(" 2 0007\n", " 3 0007\n", 1), "rlnRandomSubset is 3"),
+    "image number 0": (replaced("000001@", "000000@", 1), "'000000@Extract/a.mrcs' is not of the form"),
+    "image number beyond all sense": (replaced("000001@", "99999999999999999999@", 1), "is not of the form"),
+    "image name of a folder": (replaced("000001@Extract/a.mrcs", "000001@/", 1), "is not there"),
+    "endless image name": (replaced("000001@Extract/a.mrcs", "000001@" + 300 * "a", 1), "is not there"),
+    "image name without file": (replaced("000001@Extract/a.mrcs", "000001@", 1), "is not of the form"),
+    "infinite angle": (replaced(" 4.000 8.000 ", " inf 8.000 "), "not finite"),
+    "defocus in micrometres": (
+        lambda star: (
+            replaced("_rlnDefocusU ", "_rlnOld ")(star),
+            replaced("Class #13", "Class #13\n_rlnDefocusU #14")(star),
+            star.write_text(re.sub(r" 0007$", " 0007 1.2", star.read_text(), flags=re.MULTILINE)),
+        ),
+        "a defocus outside",
     ),
-    "every particle a duplicate": lambda star: star.write_text(
-        re.sub(r"^\d+@\S+", "000001@Extract/a.mrcs", star.read_text(), flags=re.MULTILINE)
+    "every particle a duplicate": (
+        lambda star: star.write_text(
+            re.sub(r"^\d+@\S+", "000001@Extract/a.mrcs", star.read_text(), flags=re.MULTILINE)
+        ),
+        "39 of 40 particles are unusable; this one has a duplicate",
     ),
 }
 
@@ -129,20 +136,32 @@ def _edit_header(path: Path, **fields: object) -> None:
             file.header[name] = value
 
 
-STACK_DAMAGES: dict[str, Damage] = {
-    "absent": lambda stack: stack.unlink(),
-    "fewer images": lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
-    "cut short": lambda stack: written(stack.read_bytes()[:-1])(stack),
-    "empty": written(b""),
-    "zeros": written(bytes(4096)),
-    "complex": lambda stack: _edit_header(stack, mode=4),
-    "unknown mode": lambda stack: _edit_header(stack, mode=101),
-    "negative size": lambda stack: _edit_header(stack, nz=-20),
-    "endless extended header": lambda stack: _edit_header(stack, nsymbt=2**31 - 1),
-    "another box": lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)),
-    "another pixel size": lambda stack: write_stack(stack, np.ones((20, BOX, BOX), np.float32), 2.03),
-    "not a number": lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),
-    "constant": lambda stack: write_stack(stack, np.ones((20, BOX, BOX), np.float32)),
+STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
+    "absent": (lambda stack: stack.unlink(), "1 of 2 image files are missing"),
+    "fewer images": (
+        lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
+        "image 20 is asked for, the stack holds 19",
+    ),
+    "cut short": (lambda stack: written(stack.read_bytes()[:-1])(stack), "cut short: 21503 bytes"),
+    "empty": (written(b""), "no MRC file"),
+    "zeros": (written(bytes(4096)), "no MRC file"),
+    "complex": (lambda stack: _edit_header(stack, mode=4), "no MRC file"),
+    "unknown mode": (lambda stack: _edit_header(stack, mode=101), "no MRC file"),
+    "negative size": (lambda stack: _edit_header(stack, nz=-20), "no MRC file"),
+    "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "cut short"),
+    "another box": (lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)), "18 x 18 pixels, not 16 x 16"),
+    "another pixel size": (
+        lambda stack: _edit_header(stack, cella=(BOX * 2.03,) * 3),
+        "the header says 2.03 A a pixel",
+    ),
+    "not a number": (
+        lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),
+        "20 of 40 particles are unusable; this one has pixels that are not finite",
+    ),
+    "constant": (
+        lambda stack: write_stack(stack, np.ones((20, BOX, BOX), np.float32)),
+        "20 of 40 particles are unusable; this one has a constant image",
+    ),
 }
 
 
@@ -157,53 +176,63 @@ def _handed(cs: Path) -> Path:
     return cs.with_name("J7_passthrough_particles.cs")
 
 
-CS_DAMAGES: dict[str, Damage] = {
-    "absent": lambda cs: cs.unlink(),
-    "no numpy file": written(b"uid,pose\n1,2\n"),
-    "empty": written(b""),
-    "pickled": lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True),
-    "cut short": lambda cs: written(cs.read_bytes()[:-7])(cs),
-    "a zip archive": lambda cs: (np.savez(cs.with_suffix(".npz"), a=np.ones(3)), cs.with_suffix(".npz").rename(cs)),
-    "no uid": lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
-    "no records": lambda cs: save_cs(cs, np.load(cs)[:0]),
-    "plain numbers": lambda cs: save_cs(cs, np.arange(12.0)),
-    "uid twice": lambda cs: _edit_cs(cs, uid=7),
-    "no passthrough": lambda cs: _handed(cs).unlink(),
-    "other particles": lambda cs: _edit_cs(_handed(cs), uid=np.arange(40)),
-    "absent stack": lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"),
-    "index beyond the stack": lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
-    "pixel size 0": lambda cs: _edit_cs(_handed(cs), blob__psize_A=0),
-    "sign 2": lambda cs: _edit_cs(_handed(cs), blob__sign=2),
-    "pose nan": lambda cs: _edit_cs(cs, alignments3D__pose=np.nan),
+CS_DAMAGES: dict[str, tuple[Damage, str]] = {
+    "absent": (lambda cs: cs.unlink(), "cannot be read"),
+    "no numpy file": (written(b"uid,pose\n1,2\n"), "no .cs file"),
+    "empty": (written(b""), "no .cs file"),
+    "pickled": (lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True), "no .cs file"),
+    "cut short": (lambda cs: written(cs.read_bytes()[:-7])(cs), "no .cs file"),
+    "a zip archive": (
+        lambda cs: (np.savez(cs.with_suffix(".npz"), a=np.ones(3)), cs.with_suffix(".npz").rename(cs)),
+        "no records with a uid",
+    ),
+    "no uid": (
+        lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
+        "no records with a uid",
+    ),
+    "no records": (lambda cs: save_cs(cs, np.load(cs)[:0]), "no records with a uid"),
+    "plain numbers": (lambda cs: save_cs(cs, np.arange(12.0)), "no records with a uid"),
+    "uid twice": (lambda cs: _edit_cs(cs, uid=7), "a uid occurs twice"),
+    "no passthrough": (lambda cs: _handed(cs).unlink(), "there is no field blob/path"),
+    "other particles": (lambda cs: _edit_cs(_handed(cs), uid=np.arange(40)), "there is no field blob/path"),
+    "absent stack": (lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"), "1 of 1 image files are missing"),
+    "index beyond the stack": (
+        lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
+        "image 80 is asked for, the stack holds 40",
+    ),
+    "pixel size 0": (lambda cs: _edit_cs(_handed(cs), blob__psize_A=0), "pixel size is 0"),
+    "sign 2": (lambda cs: _edit_cs(_handed(cs), blob__sign=2), "blob/sign is 2"),
+    "pose nan": (lambda cs: _edit_cs(cs, alignments3D__pose=np.nan), "not finite"),
 }
 
 
-def check_refused(path: Path, *files: Path) -> None:
-    """The set at ``path`` is refused; the message names one of ``files`` and the mend."""
+def check_refused(path: Path, says: str, *files: Path) -> None:
+    """The set at ``path`` is refused; the message says what, and names one of ``files`` and the mend."""
     with pytest.raises(InputError) as caught:
         check_particles(read_particles(path))
+    assert says in str(caught.value)
     assert any(file.name in str(caught.value) for file in files)
     assert caught.value.mend
     assert f"mend: {caught.value.mend}" in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", STAR_DAMAGES.values(), ids=STAR_DAMAGES)
-def test_damaged_star_files(star_set: Path, damage: Damage) -> None:
+@pytest.mark.parametrize(("damage", "says"), STAR_DAMAGES.values(), ids=STAR_DAMAGES)
+def test_damaged_star_files(star_set: Path, damage: Damage, says: str) -> None:
     damage(star_set)
-    check_refused(star_set, star_set, star_set.parent / "Extract" / "a.mrcs")
+    check_refused(star_set, says, star_set, star_set.parent / "Extract" / "a.mrcs")
 
 
-@pytest.mark.parametrize("damage", STACK_DAMAGES.values(), ids=STACK_DAMAGES)
-def test_damaged_stacks(star_set: Path, damage: Damage) -> None:
+@pytest.mark.parametrize(("damage", "says"), STACK_DAMAGES.values(), ids=STACK_DAMAGES)
+def test_damaged_stacks(star_set: Path, damage: Damage, says: str) -> None:
     stack = star_set.parent / "Extract" / "b.mrcs"
     damage(stack)
-    check_refused(star_set, stack, star_set)
+    check_refused(star_set, says, stack, star_set)
 
 
-@pytest.mark.parametrize("damage", CS_DAMAGES.values(), ids=CS_DAMAGES)
-def test_damaged_cs_files(cs_set: Path, damage: Damage) -> None:
+@pytest.mark.parametrize(("damage", "says"), CS_DAMAGES.values(), ids=CS_DAMAGES)
+def test_damaged_cs_files(cs_set: Path, damage: Damage, says: str) -> None:
     damage(cs_set)
-    check_refused(cs_set, cs_set, _handed(cs_set), cs_set.parent.parent / "J3" / "stack.mrc")
+    check_refused(cs_set, says, cs_set, _handed(cs_set), cs_set.parent.parent / "J3" / "stack.mrc")
 
 
 def test_a_passthrough_given_by_name_must_hold_the_particles(cs_set: Path) -> None:

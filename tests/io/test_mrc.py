@@ -32,10 +32,15 @@ def test_the_same_map_gives_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.mrc").read_bytes() == (tmp_path / "b.mrc").read_bytes()
 
 
-def test_a_failed_write_leaves_the_old_map(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_map(tmp_path / "map.mrc", torch.ones(4, 4, 4), 2.0)
-    with pytest.raises(ValueError):
-        write_map(tmp_path / "map.mrc", torch.ones(2, 2, 2, 2, 2), 2.0)
+
+    def full(_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("mrcfile.mrcfile.MrcFile.set_volume", full)
+    with pytest.raises(OSError, match="no space left"):
+        write_map(tmp_path / "map.mrc", torch.zeros(4, 4, 4), 2.0)
     assert torch.equal(read_map(tmp_path / "map.mrc")[0], torch.ones(4, 4, 4))
     assert [path.name for path in tmp_path.iterdir()] == ["map.mrc"]
 

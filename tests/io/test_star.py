@@ -17,7 +17,10 @@ LABELS = st.from_regex(r"\A[a-zA-Z][A-Za-z0-9_.]{0,12}\Z")
 INTEGERS = st.integers(-(10**18) + 1, 10**18 - 1)
 FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 # a line break, or both kinds of closing quotes, cannot be written in STAR
-TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="'"), max_size=12)
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="'"), max_size=12),
+    st.sampled_from(["1", "-2.50", "1e5", "nan", "007", "data_x", "_y", "#", "loop_", '"']),
+)
 
 
 @st.composite

@@ -26,7 +26,8 @@ from cryorbit.io.mrc import MrcHeader, read_header
 from cryorbit.io.particles import Particles
 
 SAMPLE = 20_000
-MAX_DEFOCUS_A = 100_000.0
+DEFOCUS_A = (50.0, 100_000.0)
+"""Limits of defocus; the lower one tells micrometres given for A."""
 MAX_ASTIGMATISM_A = 20_000.0
 VOLTAGE_KV = (20.0, 2000.0)
 SIGNIFICANCE = 5.0
@@ -171,8 +172,9 @@ def _ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
     defocus = torch.stack([ctf.defocus_u, ctf.defocus_v])
     others = torch.stack([ctf.defocus_angle, ctf.phase_shift, ctf.b_factor, ctf.scale])
     low, high = VOLTAGE_KV
+    nearest, farthest = DEFOCUS_A
     legal = {
-        f"a defocus outside 0 to {MAX_DEFOCUS_A:.0f} A": ((defocus > 0) & (defocus <= MAX_DEFOCUS_A)).all(0),
+        f"a defocus outside {nearest:.0f} to {farthest:.0f} A": ((defocus >= nearest) & (defocus <= farthest)).all(0),
         f"astigmatism over {MAX_ASTIGMATISM_A:.0f} A": ~((defocus[0] - defocus[1]).abs() > MAX_ASTIGMATISM_A),
         f"a voltage outside {low:.0f} to {high:.0f} kV": (ctf.voltage >= low) & (ctf.voltage <= high),
         "an amplitude contrast outside 0 to 1": (ctf.amplitude_contrast >= 0) & (ctf.amplitude_contrast <= 1),

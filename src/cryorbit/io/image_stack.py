@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
@@ -117,7 +117,7 @@ def _runs(sections: Int[np.ndarray, " g"]) -> Iterator[slice]:
         yield slice(int(start), int(stop))
 
 
-def _read_sections(handle: FileIO, header: MrcHeader, first: int, count: int, path: Path) -> Float[np.ndarray, "c y x"]:
+def _read_sections(handle: FileIO, header: MrcHeader, first: int, count: int, path: Path) -> Num[np.ndarray, "c y x"]:
     pixels = header.shape[1] * header.shape[2]
     handle.seek(header.offset + first * header.section_bytes)
     values = np.fromfile(handle, header.dtype, count * pixels)

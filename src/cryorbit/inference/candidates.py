@@ -23,6 +23,8 @@ from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.volumes.voxel import PAD
 
+NEGLIGIBLE = 1e-7
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
@@ -148,14 +150,13 @@ def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: flo
     best = per_candidate.new_full((images,), -torch.inf).scatter_reduce(0, candidates.image, per_candidate, "amax")
     gamma = (scores.log_joint - best[candidates.image, None]).exp()
     total = torch.zeros_like(best).index_add_(0, candidates.image, gamma.sum(1))
-    return CandidatePosterior(
-        gamma / total[candidates.image, None], best + total.log() - math.log(poses_in_all)
-    )
+    gamma = gamma / total[candidates.image, None]
+    # what is negligible would reach products of matrices as denormal numbers, which cost a hundred times more
+    gamma = torch.where(gamma > NEGLIGIBLE, gamma, 0.0)
+    return CandidatePosterior(gamma, best + total.log() - math.log(poses_in_all))
 
 
-def _best_shift(
-    candidates: Candidates, scores: CandidateScores, marginal: Float[Tensor, " e"]
-) -> Int[Tensor, " b"]:
+def _best_shift(candidates: Candidates, scores: CandidateScores, marginal: Float[Tensor, " e"]) -> Int[Tensor, " b"]:
     """Lattice index of the best pose of every image."""
     images = len(candidates.centre)
     leads = rank_within_image(marginal, candidates.image, images) == 0

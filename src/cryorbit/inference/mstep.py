@@ -37,9 +37,7 @@ class Maps:
     fsc: Float[Tensor, "k s"]
 
 
-def maximise(
-    statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]
-) -> Maps:
+def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
     """Volumes ``D / (W + 1/tau^2)`` with the prior variance tau^2 of each shell from the half maps.
 
     With F the correlation of the half maps, the signal-to-noise ratio of their mean is 2F / (1 - F), and 1/tau^2 is
@@ -61,9 +59,7 @@ def maximise(
     return Maps(windowed(volume, window), halves, fsc)
 
 
-def half_map_correlation(
-    a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"], count: int
-) -> Float[Tensor, "k s"]:
+def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"], count: int) -> Float[Tensor, "k s"]:
     """Fourier shell correlation of pairs of working volumes in shells 0 ... count - 1 of the box."""
     size = a.shape[-1]
     weights = half_spectrum_weights(size).to(a.device)

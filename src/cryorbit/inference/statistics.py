@@ -5,6 +5,7 @@ Axis legend: H half-sets, K classes, q q h the padded half transform of ``volume
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import torch
@@ -75,3 +76,14 @@ def insert(
 ) -> tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]:
     """D and W of one volume from those of its slices (the plane x = 0 not yet joined with its mates)."""
     return insert_slices(data, weight, rotations, disc.frequencies, grid.padded, PAD)
+
+
+def symmetric_copies(
+    rotations: Float[Tensor, "g 3 3"], symmetry: Float[Tensor, "s 3 3"] | None
+) -> Iterator[Float[Tensor, "g 3 3"]]:
+    """The poses ``R s`` that show the same view of a symmetric volume as R, operator after operator."""
+    if symmetry is None:
+        yield rotations
+    else:
+        for operator in symmetry:
+            yield rotations @ operator.to(rotations)

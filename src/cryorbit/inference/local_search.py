@@ -1,0 +1,307 @@
+"""A pass over many images on candidate poses: coarse cells from a full grid, then levels of refinement.
+
+``coarse_cells`` scores all rotations of a coarse grid at a low radius and keeps, for each image, the cells that carry
+its posterior; ``refine_poses`` subdivides them level by level at growing radius and adds up statistics at the finest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc, count_within
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.candidates import (
+    CandidatePosterior,
+    Candidates,
+    candidate_slices,
+    normalise,
+    prune,
+    rank_within_image,
+    refine,
+    score_candidates,
+)
+from cryorbit.inference.marginal import pose_posterior
+from cryorbit.inference.search import PoseGrid, grid_slices
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, insert, symmetric_copies
+from cryorbit.volumes.voxel import VoxelGrid, synthesize
+
+BATCH = 64
+GAMMA_FLOOR = 1e-4
+"""Candidates with less posterior than this are not inserted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of refinement: the grid it makes and the radius it scores at.
+
+    Attributes
+    ----------
+    spacing
+        Angular spacing (degrees) of the level's rotations.
+    shift_step
+        Spacing (px) of its lattice of local shifts.
+    radius
+        Fourier radius of its scores.
+    keep_nats, at_most
+        Which candidates go on to the next level.
+    """
+
+    spacing: float
+    shift_step: float
+    radius: float
+    keep_nats: float = 10.0
+    at_most: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where a pass works: the working box, the half disc, and the noise variance of each shell."""
+
+    grid: VoxelGrid
+    disc: HalfDisc
+    noise_variance: Float[Tensor, " s"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoseEstimates:
+    """What a pass found for each image.
+
+    Attributes
+    ----------
+    rotation, shift, klass
+        The pose and class of the largest posterior (shift in px).
+    class_posterior
+        Posterior of each class.
+    max_probability
+        Posterior of the best pose.
+    effective
+        Effective number of poses.
+    log_evidence
+        Log-likelihood relative to pure noise, nats.
+    """
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift: Float[Tensor, "n 2"]
+    klass: Int[Tensor, " n"]
+    class_posterior: Float[Tensor, "n k"]
+    max_probability: Float[Tensor, " n"]
+    effective: Float[Tensor, " n"]
+    log_evidence: Float[Tensor, " n"]
+
+
+def coarse_cells(
+    observations: Observations,
+    volume: Float[Tensor, "k m m m"],
+    poses: PoseGrid,
+    domain: Domain,
+    at_most: int,
+) -> Candidates:
+    """Cells of a full grid that carry the posterior of each image, most likely shift as the centre."""
+    slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
+    phases = shift_phases(poses.shifts, domain.disc)
+    posterior = pose_posterior(observations, slices, phases, torch.zeros_like(slices.real[:, 0]))
+    images, per_class = len(observations), poses.rotations.shape[1]
+    key, inverse = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
+    mass = torch.zeros(len(key), device=key.device).index_add_(0, inverse, posterior.gamma)
+    image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
+    keep = (rank_within_image(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
+    best = rank_within_image(posterior.gamma, posterior.image, images) == 0
+    cell = cell[keep]
+    klass = torch.div(cell, per_class, rounding_mode="floor")
+    return Candidates(image[keep], klass, poses.rotations[klass, cell % per_class], poses.shifts[posterior.shift[best]])
+
+
+def levels_for(radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int) -> list[Level]:
+    """Levels from a coarse grid down to what ``radius`` can tell apart.
+
+    A rotation by an angle a moves coefficients at radius r by ``a r``; a particle of diameter D in a box N tells
+    apart displacements of ``N / D`` Fourier pixels. So a level of spacing a is scored up to ``r = 1.2 N / (D a)``
+    (never below half the final radius), and the last level has ``a <= 0.7 N / (D r)``.
+    """
+    levels = []
+    spacing, step = first_spacing, first_step
+    finest = 0.7 * box / (diameter_px * radius) * 180 / torch.pi
+    while True:
+        spacing, step = spacing / 2, step / 2
+        level_radius = 1.2 * box / (diameter_px * spacing * torch.pi / 180)
+        last = spacing <= finest
+        levels.append(Level(spacing, step, radius if last else min(radius, max(level_radius, 0.5 * radius))))
+        if last:
+            return levels
+
+
+def refine_poses(
+    source: ParticleSource,
+    index: Int[Tensor, " n"],
+    cells: Candidates,
+    volume: Float[Tensor, "k m m m"],
+    domain: Domain,
+    levels: list[Level],
+    half_set: Int[Tensor, " n"],
+    symmetry: Float[Tensor, "s 3 3"] | None = None,
+) -> tuple[VolumeStatistics, PoseEstimates]:
+    """Refine the cells of the particles at ``index`` and sum up their statistics.
+
+    Parameters
+    ----------
+    source, index
+        The particles.
+    cells
+        Coarse candidates, images numbered as in ``index``.
+    volume
+        Working volumes of K classes.
+    domain
+        The working box, the half disc of the finest level, the noise.
+    levels
+        From coarse to fine.
+    half_set
+        0 or 1 for each of the particles: the half whose statistics it joins.
+    symmetry
+        Operators of the point group; every slice is inserted once for each.
+    """
+    spectra = synthesize(volume, domain.grid)
+    statistics = empty_statistics(domain.grid, domain.disc, 2, len(volume), spectra)
+    found = []
+    for part, mine in _batches(cells, len(index)):
+        observations = source.observe(index[part], domain.disc, domain.noise_variance)
+        candidates, posterior, lattice = _descend(mine, observations, spectra, domain, levels)
+        live = _weighted_slices(candidates, posterior, lattice, observations, domain.disc)
+        slices = candidate_slices(live.candidates, spectra, domain.disc)
+        statistics.residual.add_(observations.power.sum(0) + live.residual_terms(slices))
+        statistics.log_evidence.add_(posterior.log_evidence.double().sum())
+        statistics.images.add_(len(observations))
+        _insert_live(statistics, live, half_set[part], domain, symmetry)
+        found.append(_estimates(candidates, posterior, lattice, len(volume)))
+    return statistics, _joined(found)
+
+
+def _batches(cells: Candidates, images: int) -> Iterator[tuple[slice, Candidates]]:
+    """Consecutive batches of images with their cells."""
+    bounds = torch.arange(0, images + BATCH, BATCH, device=cells.image.device).clamp_max(images)
+    entry = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
+    for number in range(len(bounds) - 1):
+        part = slice(number * BATCH, min((number + 1) * BATCH, images))
+        mine = slice(entry[number], entry[number + 1])
+        yield (
+            part,
+            Candidates(cells.image[mine] - part.start, cells.klass[mine], cells.rotation[mine], cells.centre[part]),
+        )
+
+
+def _descend(
+    candidates: Candidates,
+    observations: Observations,
+    spectra: Complex[Tensor, "k q q h"],
+    domain: Domain,
+    levels: list[Level],
+) -> tuple[Candidates, CandidatePosterior, Float[Tensor, "t 2"]]:
+    """Subdivide and prune down to the last level."""
+    for number, level in enumerate(levels):
+        candidates = refine(candidates, 2 * level.spacing)
+        count = count_within(domain.disc, level.radius)
+        disc = HalfDisc(domain.disc.box, level.radius, domain.disc.frequencies[:count], domain.disc.shells[:count])
+        lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
+        scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice)
+        if number < len(levels) - 1:
+            candidates = prune(candidates, scores, level.keep_nats, level.at_most)
+    rotations_in_all = 72 * (60 / levels[-1].spacing) ** 3
+    poses_in_all = rotations_in_all * len(spectra) * len(lattice)
+    return candidates, normalise(candidates, scores, poses_in_all), lattice
+
+
+@dataclass(frozen=True, slots=True)
+class _WeightedSlices:
+    """Candidates with posterior mass, and the shifted, weighted image each of them adds."""
+
+    candidates: Candidates
+    mass: Float[Tensor, " e"]
+    data: Complex[Tensor, "e p"]
+    weight: Float[Tensor, "e p"]
+
+    def residual_terms(self, slices: Complex[Tensor, "e p"]) -> Float[Tensor, " p"]:
+        """What the model's part of the squared residual sums to: ``W |Y|^2 - 2 Re conj(Y) D``."""
+        return (self.weight * slices.abs() ** 2).sum(0) - 2 * (slices.conj() * self.data).real.sum(0)
+
+
+def _weighted_slices(
+    candidates: Candidates,
+    posterior: CandidatePosterior,
+    lattice: Float[Tensor, "t 2"],
+    observations: Observations,
+    disc: HalfDisc,
+) -> _WeightedSlices:
+    """Sum each candidate's shifts: what is left to insert is one slice a candidate."""
+    mass = posterior.gamma.sum(1)
+    live = mass > GAMMA_FLOOR
+    gamma, mass = posterior.gamma[live], mass[live]
+    kept = Candidates(candidates.image[live], candidates.klass[live], candidates.rotation[live], candidates.centre)
+    centred = observations.data * shift_phases(candidates.centre, disc)
+    data = centred[kept.image] * (gamma.to(centred.dtype) @ shift_phases(lattice, disc))
+    return _WeightedSlices(kept, mass, data, mass[:, None] * observations.weight[kept.image])
+
+
+def _insert_live(
+    statistics: VolumeStatistics,
+    live: _WeightedSlices,
+    half_set: Int[Tensor, " b"],
+    domain: Domain,
+    symmetry: Float[Tensor, "s 3 3"] | None,
+) -> None:
+    """Insert weighted slices into the volumes of their half-set and class."""
+    klass = live.candidates.klass
+    statistics.class_mass.index_add_(0, klass, live.mass.double())
+    half = half_set[live.candidates.image]
+    for h, k in itertools.product(range(2), range(statistics.data.shape[1])):
+        mine = torch.nonzero((half == h) & (klass == k))[:, 0]
+        if not len(mine):
+            continue
+        for rotations in symmetric_copies(live.candidates.rotation[mine], symmetry):
+            data, weight = insert(live.data[mine], live.weight[mine], rotations, domain.disc, domain.grid)
+            statistics.data[h, k] += data
+            statistics.weight[h, k] += weight
+
+
+def _estimates(
+    candidates: Candidates, posterior: CandidatePosterior, lattice: Float[Tensor, "t 2"], classes: int
+) -> PoseEstimates:
+    """The best pose of every image of a batch, and how sure it is."""
+    images = len(candidates.centre)
+    top, shift = posterior.gamma.max(1)
+    best = torch.nonzero(rank_within_image(top, candidates.image, images) == 0)[:, 0]
+    best = best[candidates.image[best].argsort()]
+    by_class = torch.zeros(images * classes, device=top.device)
+    by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))
+    squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
+    return PoseEstimates(
+        rotation=candidates.rotation[best],
+        shift=candidates.centre + lattice[shift[best]],
+        klass=candidates.klass[best],
+        class_posterior=by_class.reshape(images, classes),
+        max_probability=top[best],
+        effective=1 / squares,
+        log_evidence=posterior.log_evidence,
+    )
+
+
+def _joined(parts: list[PoseEstimates]) -> PoseEstimates:
+    return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))
+
+
+def coarse_grid(spacing: float, classes: int, like: Tensor) -> Float[Tensor, "k r 3 3"]:
+    """The same equal-volume grid for every class, no coarser than ``spacing`` degrees."""
+    return hopf_grid(order_for(spacing)).to(like).expand(classes, -1, 3, 3)
+
+
+def coarse_spacing(spacing: float) -> float:
+    """Nominal spacing of ``coarse_grid``, degrees."""
+    return spacing_deg(order_for(spacing))

@@ -1,0 +1,82 @@
+"""Settings of ab initio reconstruction: what the command line, a TOML file and the Python API share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """A frozen group of settings in which an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SearchSettings(Settings):
+    """The stochastic search from a random start."""
+
+    iterations: int = Field(60, ge=1, description="Mini-batches.")
+    batch_first: int = Field(90, ge=1, description="Images in the first mini-batch.")
+    batch_last: int = Field(200, ge=1, description="Images in the last mini-batch; the size grows linearly.")
+    initial_resolution: float | None = Field(
+        None, gt=0, description="A. None: 35, within D/8 to D/2.5 of a particle of diameter D."
+    )
+    annealing: float = Field(1.5, ge=1, description="The last radius over the first.")
+    angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations of the search grid.")
+    step_rule: Literal["preconditioned", "largest-curvature"] = Field(
+        "preconditioned", description="The gradient is divided by W, or by its largest value."
+    )
+    momentum: float = Field(0.9, ge=0, lt=1)
+    rate: float = Field(1.0, gt=0, description="Step length in units of the (damped) M-step.")
+    noise_inflation: float = Field(2.0, ge=1, description="Noise variance at the start over its estimate.")
+    noise_inflation_images: float = Field(1000.0, gt=0, description="Images after which half of that is gone.")
+    class_mixing: float = Field(0.1, ge=0, le=1, description="Class similarity early on, with several classes.")
+    positive_fraction: float = Field(0.5, ge=0, le=1, description="Part of the search with density kept positive.")
+
+
+class GrowSettings(Settings):
+    """Resolution growth on a large batch, poses refined where their posterior is."""
+
+    iterations: int = Field(5, ge=1)
+    images: int = Field(3000, ge=100, description="Images of a batch; all of them when there are no more.")
+    cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
+    threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
+    margin: float = Field(2.0, ge=0, description="Shells beyond it.")
+    noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
+
+
+class ClassSettings(Settings):
+    """How one consensus becomes several classes."""
+
+    iterations: int = Field(8, ge=1, description="Passes with all classes before the last one.")
+    principal_iterations: int = Field(15, ge=1, description="Power iterations for the principal components.")
+    split_radius: float = Field(0.6, gt=0, le=1, description="Radius of the split over that of the consensus.")
+    splits: int = Field(2, ge=1, description="Ways to split that are compared by held-out likelihood.")
+    smallest: float = Field(0.02, ge=0, lt=1, description="A class below this part of the particles is started anew.")
+
+
+class AbinitConfig(Settings):
+    """Everything that determines an ab initio reconstruction."""
+
+    particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
+    output: Path = Field(description="Job folder.")
+    classes: int = Field(1, ge=1, le=20)
+    symmetry: str = Field("C1", description="Point group, imposed after the search.")
+    diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
+    max_resolution: float | None = Field(
+        None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 8 if that is finer."
+    )
+    seed: int = Field(0, ge=0)
+    seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")
+    data_dir: Path | None = None
+    invert_contrast: bool | None = Field(None, description="None: found out from the images.")
+    max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
+    shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
+    held_out: float = Field(0.05, ge=0, le=0.5, description="Part of the particles kept for comparing maps.")
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)
+    search: SearchSettings = SearchSettings()
+    grow: GrowSettings = GrowSettings()
+    classify: ClassSettings = ClassSettings()

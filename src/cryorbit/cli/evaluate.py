@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from cryorbit.recipes.evaluate import ClassEvaluation
+    from rich.table import Table
+
+    from cryorbit.recipes.evaluate import Evaluation
 
 
 def evaluate(
@@ -25,7 +27,6 @@ def evaluate(
 ) -> None:
     """Compare a job's maps, poses and classes with the truth."""
     from rich.console import Console
-    from rich.table import Table
 
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 
@@ -33,37 +34,44 @@ def evaluate(
         folder=folder, truth_maps=truth_map, truth_poses=truth_poses, symmetry=symmetry, json_file=json
     )
     found = run(config)
-    headings = ("class", "truth", "hand", "cc", "FSC 0.5", "FSC 0.143", "particles", "view", "in-plane", "shift")
-    table = Table(*headings, box=None, padding=(0, 2, 0, 0))
-    for each in found.classes:
-        table.add_row(str(each.number), *_map_cells(each), *_pose_cells(each))
     console = Console()
-    console.print(table)
+    if truth_map:
+        console.print(_map_table(found))
     if found.matched is not None:
+        console.print(_pose_table(found))
         console.print(f"{found.matched:,} particles matched; errors of poses are medians", highlight=False)
     if found.class_accuracy is not None:
         console.print(f"{found.class_accuracy:.1%} of them in the right class", highlight=False)
 
 
-def _map_cells(evaluation: ClassEvaluation) -> list[str]:
-    """Truth, hand, correlation and resolutions of a class, or dashes."""
-    comparison, truth = evaluation.comparison, evaluation.truth
-    if comparison is None or truth is None:
-        return ["-"] * 5
-    hand = "mirrored" if comparison.alignment.hand_flipped else "the same"
-    resolutions = (f"{comparison.resolution(threshold):.1f} A" for threshold in (0.5, 0.143))
-    return [truth.name, hand, f"{comparison.cc:.3f}", *resolutions]
+def _map_table(evaluation: Evaluation) -> Table:
+    """Agreement of the classes' maps with their truths."""
+    table = _table("class", "truth", "hand", "correlation", "FSC 0.5", "FSC 0.143")
+    for each in evaluation.classes:
+        comparison, truth = each.comparison, each.truth
+        if comparison is None or truth is None:
+            continue
+        hand = "mirrored" if comparison.alignment.hand_flipped else "the same"
+        resolutions = [f"{comparison.resolution(threshold):.1f} A" for threshold in (0.5, 0.143)]
+        table.add_row(str(each.number), truth.name, hand, f"{comparison.cc:.3f}", *resolutions)
+    return table
 
 
-def _pose_cells(evaluation: ClassEvaluation) -> list[str]:
-    """Particles and median errors of a class, or dashes."""
-    poses = evaluation.poses
-    if poses is None:
-        return ["-"] * 4
-    error = poses.summary()
-    return [
-        f"{len(poses.angle_deg):,}",
-        f"{error['view_median_deg']:.1f} deg",
-        f"{error['in_plane_median_deg']:.1f} deg",
-        f"{error['shift_median_A']:.1f} A",
-    ]
+def _pose_table(evaluation: Evaluation) -> Table:
+    """Median errors of the poses of every class."""
+    table = _table("class", "particles", "rotation", "view", "in-plane", "shift")
+    for each in evaluation.classes:
+        if each.poses is None:
+            table.add_row(str(each.number), "0", *["-"] * 4)
+            continue
+        error = each.poses.summary()
+        angles = [f"{error[f'{name}_median_deg']:.1f} deg" for name in ("angle", "view", "in_plane")]
+        shift = f"{error['shift_median_A']:.1f} A"
+        table.add_row(str(each.number), f"{len(each.poses.angle_deg):,}", *angles, shift)
+    return table
+
+
+def _table(*headings: str) -> Table:
+    from rich.table import Table
+
+    return Table(*headings, box=None, padding=(0, 2, 0, 0))

@@ -12,10 +12,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.evaluation.rigid_motion import background_level, move_map, radius_map
+from cryorbit.evaluation.rigid_motion import background_level, move_map
 from cryorbit.evaluation.rigid_refine import refine_motions
 from cryorbit.evaluation.rigid_search import search_motions
 from cryorbit.geometry.rotations import angular_distance, nearest_rotation
+from cryorbit.imaging.masks import soft_ball
 from cryorbit.volumes.voxel import resample
 
 WORKING_BOX = 66
@@ -95,5 +96,5 @@ def _working_map(volume: Float[Tensor, "n n n"]) -> Float[Tensor, "m m m"]:
     """The map in a box large enough for the alignment, its background at zero outside the inscribed sphere."""
     working = resample(volume.float(), min(volume.shape[-1], WORKING_BOX))
     half = working.shape[-1] / 2
-    inside = ((half - radius_map(working)) / (0.1 * half)).clamp(0.0, 1.0)
-    return (working - background_level(working)) * inside * (3 - 2 * inside) * inside
+    inside = soft_ball(working.shape[-1], 0.9 * half, 0.1 * half).to(working)
+    return (working - background_level(working)) * inside

@@ -71,12 +71,7 @@ def low_pass(volume: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
 
 def background_level(volume: Float[Tensor, "n n n"]) -> Float[Tensor, ""]:
     """Mean grey value near the surface of the sphere inscribed in the box."""
-    radius = radius_map(volume)
-    half = volume.shape[-1] / 2
-    return volume[(radius > 0.9 * half) & (radius < half)].mean()
-
-
-def radius_map(volume: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
-    """Distance of every voxel from the centre voxel, voxels."""
     axis = torch.arange(volume.shape[-1], device=volume.device) - volume.shape[-1] // 2
-    return (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).to(volume.dtype).sqrt()
+    square = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2
+    half = volume.shape[-1] / 2
+    return volume[(square > (0.9 * half) ** 2) & (square < half**2)].mean()

@@ -151,6 +151,6 @@ def _distinct(found: Motions, spacing: float, per_hand: int) -> Motions:
         while len(kept) < per_hand * (1 + hand) and torch.isfinite(open_score).any():
             best = int(open_score.argmax())
             kept.append(best)
-            near = angular_distance(found.rotations, found.rotations[best]) <= spacing
+            near = angular_distance(found.rotations, found.rotations[best].expand_as(found.rotations)) <= spacing
             open_score[near] = -torch.inf
     return found[found.score.new_tensor(kept).long()]

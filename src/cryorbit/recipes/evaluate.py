@@ -196,14 +196,15 @@ def _class_pose_errors(pairs: _Pairs, number: int, group: Float[Tensor, "g 3 3"]
 def _read_pairs(estimated_file: Path, true_file: Path) -> _Pairs:
     """The particles that both files have, matched by their images."""
     estimated, true = read_particles(estimated_file), read_particles(true_file)
-    rows = _image_rows(estimated).join(_image_rows(true), lsuffix="_estimated", rsuffix="_true", how="inner")
+    both = {"estimated": _image_rows(estimated), "true": _image_rows(true)}
+    rows = pd.concat(both, axis=1, join="inner")
     if rows.empty:
         raise InputError(
             f"none of the images of {estimated_file} is named here",
             file=true_file,
             mend="give the truth of these images",
         )
-    here, there = (torch.from_numpy(rows[name].to_numpy()) for name in ("row_estimated", "row_true"))
+    here, there = (torch.from_numpy(rows[name].to_numpy(copy=True)) for name in both)
     true_poses = _poses(true)[there]
     return _Pairs(
         estimated=_poses(estimated)[here],
@@ -214,8 +215,8 @@ def _read_pairs(estimated_file: Path, true_file: Path) -> _Pairs:
     )
 
 
-def _image_rows(particles: Particles) -> pd.DataFrame:
-    """Row of each particle in a table indexed by the stack's file name, without folders, and the place in it."""
+def _image_rows(particles: Particles) -> pd.Series:
+    """Row of each particle, indexed by the stack's file name, without folders, and the place in it."""
     names = parse_image_names(particles.table["rlnImageName"], particles.source)
     files = np.array([Path(name).name for name in names.names], dtype=object)[names.name_index]
     index = pd.MultiIndex.from_arrays([files, names.section])
@@ -227,7 +228,7 @@ def _image_rows(particles: Particles) -> pd.DataFrame:
             row=row,
             mend="keep one of them, or give the stacks different names",
         )
-    return pd.DataFrame({"row": np.arange(len(particles))}, index=index)
+    return pd.Series(np.arange(len(particles)), index=index)
 
 
 def _poses(particles: Particles) -> Poses:
@@ -241,4 +242,4 @@ def _poses(particles: Particles) -> Poses:
 def _class_numbers(particles: Particles, default: int) -> Int[Tensor, " n"]:
     if CLASS_COLUMN not in particles.table:
         return torch.full((len(particles),), default)
-    return torch.as_tensor(particles.table[CLASS_COLUMN].to_numpy(dtype=np.int64))
+    return torch.tensor(particles.table[CLASS_COLUMN].astype(int).tolist())

@@ -1,0 +1,89 @@
+"""``cryorbit compare``: numbers, files, and what it says of maps that cannot be compared."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from cryorbit.cli.main import main
+from cryorbit.core.errors import InputError
+from cryorbit.evaluation.rigid_motion import move_map
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.io.mrc import read_map, write_map
+from cryorbit.recipes.compare import CompareConfig, run
+from cryorbit.simulate.phantoms import random_blob_phantom
+
+PIXEL_SIZE = 3.0
+KEYS = {"resolution_fsc05_A", "resolution_fsc0143_A", "hand_flipped", "rotation", "shift_A", "cc", "fsc"}
+
+
+@pytest.fixture
+def pair(tmp_path: Path, generator: torch.Generator) -> CompareConfig:
+    """A phantom and the same phantom mirrored and moved."""
+    volume = random_blob_phantom(24, generator)
+    moving = move_map(volume, random_rotations(1, generator)[0], torch.tensor([1.0, 2.0, 0.0]), mirrored=True)
+    write_map(tmp_path / "reference.mrc", volume, PIXEL_SIZE)
+    write_map(tmp_path / "moving.mrc", moving, PIXEL_SIZE)
+    return CompareConfig(moving=tmp_path / "moving.mrc", reference=tmp_path / "reference.mrc")
+
+
+def test_command_writes_numbers_and_the_map(pair: CompareConfig, tmp_path: Path, capsys) -> None:
+    numbers, aligned = tmp_path / "numbers.json", tmp_path / "aligned.mrc"
+    main(["compare", str(pair.moving), str(pair.reference), "--json", str(numbers), "-o", str(aligned)])
+    assert "mirrored" in capsys.readouterr().out
+    record = json.loads(numbers.read_text())
+    assert set(record) == KEYS
+    assert record["hand_flipped"] is True
+    assert record["cc"] > 0.999
+    assert record["resolution_fsc05_A"] == pytest.approx(2 * PIXEL_SIZE, rel=0.1)
+    assert record["fsc"][0][0] == 0.0
+    assert record["fsc"][-1][0] == pytest.approx(1 / (2 * PIXEL_SIZE))
+    assert torch.tensor(record["rotation"]).shape == (3, 3)
+    written, pixel_size = read_map(aligned)
+    assert pixel_size == pytest.approx(PIXEL_SIZE)
+    assert float((written - read_map(pair.reference)[0]).abs().max()) < 0.02
+
+
+def test_mask_limits_the_measure(pair: CompareConfig, tmp_path: Path) -> None:
+    reference, _ = read_map(pair.reference)
+    spoilt = reference.clone()
+    spoilt[:4, :4, :4] += 2.0
+    write_map(tmp_path / "spoilt.mrc", spoilt, PIXEL_SIZE)
+    mask = torch.ones_like(reference)
+    mask[:8, :8, :8] = 0.0
+    write_map(tmp_path / "mask.mrc", mask, PIXEL_SIZE)
+    config = pair.model_copy(update={"moving": tmp_path / "spoilt.mrc"})
+    assert run(config).cc < 0.9
+    assert run(config.model_copy(update={"mask": tmp_path / "mask.mrc"})).cc > 0.995
+
+
+@pytest.mark.parametrize(
+    ("volume", "pixel_size", "problem"),
+    [
+        (torch.rand(20, 20, 20), PIXEL_SIZE, "20 voxels"),
+        (torch.rand(24, 24, 24), 1.02 * PIXEL_SIZE, "3.06 A"),
+        (torch.rand(23, 23, 23), PIXEL_SIZE, "not an even cube"),
+        (torch.rand(22, 24, 24), PIXEL_SIZE, "not an even cube"),
+        (torch.ones(24, 24, 24), PIXEL_SIZE, "constant"),
+    ],
+)
+def test_unfit_maps_are_refused(
+    volume: torch.Tensor, pixel_size: float, problem: str, pair: CompareConfig, tmp_path: Path
+) -> None:
+    write_map(tmp_path / "unfit.mrc", volume, pixel_size)
+    with pytest.raises(InputError, match=problem) as caught:
+        run(pair.model_copy(update={"moving": tmp_path / "unfit.mrc"}))
+    assert "unfit.mrc" in str(caught.value)
+    assert caught.value.mend
+
+
+def test_mask_outside_0_to_1_is_refused(pair: CompareConfig, tmp_path: Path) -> None:
+    write_map(tmp_path / "mask.mrc", 3 * torch.rand(24, 24, 24), PIXEL_SIZE)
+    with pytest.raises(InputError, match="mask has values"):
+        run(pair.model_copy(update={"mask": tmp_path / "mask.mrc"}))
+
+
+def test_slightly_rounded_pixel_sizes_are_the_same(pair: CompareConfig, tmp_path: Path) -> None:
+    write_map(tmp_path / "rounded.mrc", read_map(pair.moving)[0], 1.004 * PIXEL_SIZE)
+    assert run(pair.model_copy(update={"moving": tmp_path / "rounded.mrc"})).cc > 0.999

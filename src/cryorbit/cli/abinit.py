@@ -17,7 +17,7 @@ def abinit(
     classes: Annotated[int | None, Parameter(help="Number of maps. Default: 1.")] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
     diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
-    max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12.")] = None,
+    max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12 or finer.")] = None,
     seeds: Annotated[int | None, Parameter(help="Independent runs to compare. Default: 1.")] = None,
     data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
     invert_contrast: Annotated[

@@ -19,7 +19,7 @@ _LOGGER = logging.getLogger("cryorbit")
 
 _SHOWN = {
     "resolution_A": "{:.1f} A",
-    "log_likelihood": "log-likelihood {:.2f}",
+    "log_likelihood": "logL {:.2f}",
     "ess": "ESS {:.1f}",
 }
 
@@ -124,7 +124,7 @@ def watch(console: Console, stop: StopFlag) -> Iterator[Progress]:
         return
     columns = (
         TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn("{task.fields[shown]}"),
         TimeRemainingColumn(compact=True),

@@ -144,10 +144,18 @@ def test_checkpoint_round_trip(job: JobFolder, generator: torch.Generator) -> No
     assert loaded["iteration"] == 7
 
 
-def test_a_damaged_checkpoint_is_named(job: JobFolder) -> None:
+@pytest.mark.parametrize("length", [0, 1, 10, 200, 900, -1])
+def test_a_checkpoint_cut_short_is_named(job: JobFolder, length: int) -> None:
     job.save_checkpoint({"volume": torch.ones(100)})
     file = job.path / "checkpoint" / "state.pt"
-    file.write_bytes(file.read_bytes()[:200])
+    file.write_bytes(file.read_bytes()[:length])
+    with pytest.raises(InputError, match=r"state\.pt: the checkpoint is damaged"):
+        job.load_checkpoint()
+
+
+@pytest.mark.parametrize("content", [b"not a checkpoint", b"\x80\x02}q\x00.", b"PK\x03\x04" + bytes(60)])
+def test_what_is_no_checkpoint_is_named(job: JobFolder, content: bytes) -> None:
+    (job.path / "checkpoint" / "state.pt").write_bytes(content)
     with pytest.raises(InputError, match=r"state\.pt: the checkpoint is damaged"):
         job.load_checkpoint()
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -140,9 +141,9 @@ class JobFolder:
         file = self.path / "checkpoint" / "state.pt"
         if not file.exists():
             return None
-        try:  # torch raises a different class for each kind of damage
+        try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:
+        except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
             mend = "delete it and resume: the job then starts from its beginning"
             raise InputError("the checkpoint is damaged", file=file, mend=mend) from error
         return state

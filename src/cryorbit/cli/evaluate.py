@@ -17,7 +17,7 @@ def evaluate(
     folder: Annotated[Path, Parameter(help="Job folder with class_1.mrc ... and particles.star.")],
     *,
     truth_map: Annotated[
-        tuple[Path, ...], Parameter(consume_multiple=True, help="True maps, in any order (MRC).")
+        tuple[Path, ...], Parameter(consume_multiple=True, negative="", help="True maps, in any order (MRC).")
     ] = (),
     truth_poses: Annotated[
         Path | None, Parameter(help="STAR or .cs file with the true poses, and classes, of the same images.")

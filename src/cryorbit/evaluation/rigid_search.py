@@ -145,12 +145,11 @@ def _weighted_target(
 def _distinct(found: Motions, spacing: float, per_hand: int) -> Motions:
     """The best motions of each hand that are further than ``spacing`` degrees from every better one."""
     kept: list[int] = []
-    score = found.score.clone()
     for hand in (False, True):
-        open_score = torch.where(found.inverted == hand, score, -torch.inf)
+        open_score = torch.where(found.inverted == hand, found.score, -torch.inf)
         while len(kept) < per_hand * (1 + hand) and torch.isfinite(open_score).any():
             best = int(open_score.argmax())
             kept.append(best)
             near = angular_distance(found.rotations, found.rotations[best].expand_as(found.rotations)) <= spacing
             open_score[near] = -torch.inf
-    return found[found.score.new_tensor(kept).long()]
+    return found[torch.tensor(kept, device=found.score.device)]

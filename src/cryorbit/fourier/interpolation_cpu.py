@@ -23,9 +23,7 @@ def gather_slices(
 ) -> Complex[Tensor, "g p"]:
     """Slices of ``volume``; see ``interpolation.gather_slices``."""
     slices = torch.empty(len(rotations), len(frequencies), dtype=torch.complex64)
-    _gather(
-        volume.contiguous().numpy(), _rows(rotations), (pad * frequencies).contiguous().numpy(), slices.numpy()
-    )
+    _gather(volume.contiguous().numpy(), _rows(rotations), (pad * frequencies).contiguous().numpy(), slices.numpy())
     return slices
 
 

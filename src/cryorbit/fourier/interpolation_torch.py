@@ -56,9 +56,7 @@ def _sample_points(
     return torch.where(mirrored[..., None], -points, points), mirrored
 
 
-def _corners(
-    points: Float[Tensor, "g p 3"], size: int
-) -> Iterator[tuple[Int[Tensor, "g p"], Float[Tensor, "g p"]]]:
+def _corners(points: Float[Tensor, "g p 3"], size: int) -> Iterator[tuple[Int[Tensor, "g p"], Float[Tensor, "g p"]]]:
     """Flat index and weight of each of the eight corners of the cell around each point."""
     base = points.floor()
     fraction = points - base

@@ -57,9 +57,7 @@ def subdivide(rotations: Float[Tensor, "*n 3 3"], spacing: float) -> Float[Tenso
     return offsets @ rotations.unsqueeze(-3)
 
 
-def neighbourhood(
-    rotations: Float[Tensor, "*n 3 3"], spacing: float, reach: int
-) -> Float[Tensor, "*n c 3 3"]:
+def neighbourhood(rotations: Float[Tensor, "*n 3 3"], spacing: float, reach: int) -> Float[Tensor, "*n c 3 3"]:
     """Rotations within ``reach`` steps of ``spacing`` degrees (a ball in the tangent space), the centre first."""
     steps = range(-reach, reach + 1)
     lattice = torch.tensor(list(itertools.product(steps, repeat=3)), dtype=torch.float64)

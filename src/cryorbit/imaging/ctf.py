@@ -34,9 +34,7 @@ def ctf_values(params: CTFParams, frequencies: Float[Tensor, "p 2"]) -> Float[Te
     half_difference = 0.5 * (column["defocus_u"] - column["defocus_v"])
     # k^2 cos 2(angle - a) without the angle of k: two products instead of an arctangent and a cosine
     twice = 2 * column["defocus_angle"]
-    defocus_k2 = mean * k2 + half_difference * (
-        twice.cos() * (fx**2 - fy**2) + twice.sin() * (2 * fx * fy)
-    )
+    defocus_k2 = mean * k2 + half_difference * (twice.cos() * (fx**2 - fy**2) + twice.sin() * (2 * fx * fy))
     spherical = 0.5 * math.pi * column["spherical_aberration"] * 1e7 * wavelength**3
     gamma = spherical * k2**2 - math.pi * wavelength * defocus_k2
     gamma = gamma - column["phase_shift"] - torch.asin(column["amplitude_contrast"])

@@ -75,9 +75,7 @@ class ParticleSource:
         """CTFs of the images."""
         return ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
 
-    def observe(
-        self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]
-    ) -> Observations:
+    def observe(self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]) -> Observations:
         """Observations of the images under a noise variance for each shell."""
         return observe(
             self.transform(index, disc),

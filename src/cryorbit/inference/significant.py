@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cryorbit.inference import significant_cpu
 
-KEEP_NATS = 12.0
+KEEP_NATS = 10.0
 FLAT_ENTRIES = 2048
 THINNED_ENTRIES = 1024
 

@@ -19,11 +19,11 @@ class SearchSettings(Settings):
 
     iterations: int = Field(60, ge=1, description="Mini-batches.")
     batch_first: int = Field(90, ge=1, description="Images in the first mini-batch.")
-    batch_last: int = Field(200, ge=1, description="Images in the last mini-batch; the size grows linearly.")
+    batch_last: int = Field(150, ge=1, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(
         None, gt=0, description="A. None: 35, within D/8 to D/2.5 of a particle of diameter D."
     )
-    annealing: float = Field(1.5, ge=1, description="The last radius over the first.")
+    annealing: float = Field(1.2, ge=1, description="The last radius over the first.")
     angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations of the search grid.")
     step_rule: Literal["preconditioned", "largest-curvature"] = Field(
         "preconditioned", description="The gradient is divided by W, or by its largest value."

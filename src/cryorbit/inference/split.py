@@ -1,0 +1,158 @@
+"""Splitting a consensus into classes along its principal components of variation.
+
+With poses fixed, image i is ``C_i A_i (V + sum_j z_ij U_j)`` plus noise, z standard normal: probabilistic principal
+component analysis in three dimensions. Its EM iterations are a few slices and insertions an image and find the
+leading components from any start, because the problem is (nearly) convex where a mixture of volumes is not. The
+latent coordinates of the images are then clustered, and the clusters are the classes' first members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int
+from scipy.cluster.vq import kmeans2
+from torch import Tensor
+
+from cryorbit.core.chunks import chunks
+from cryorbit.core.data import Poses
+from cryorbit.fourier.interpolation import gather_slices, join_mates
+from cryorbit.fourier.shells import shell_sums
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.local_search import Domain
+from cryorbit.inference.statistics import insert
+from cryorbit.volumes.voxel import PAD, grid_radius, solve, synthesize
+
+BATCH = 500
+PRIOR_AMPLITUDE = 0.3
+"""Standard deviation that a component's Fourier coefficients may have, as a part of the consensus' rms in the shell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Q principal components and the images' coordinates along them.
+
+    Attributes
+    ----------
+    volume
+        Components, scaled so that coordinates have unit variance.
+    coordinate
+        Posterior mean of z of each image.
+    """
+
+    volume: Float[Tensor, "q m m m"]
+    coordinate: Float[Tensor, "n q"]
+
+
+def principal_components(
+    source: ParticleSource,
+    index: Int[Tensor, " n"],
+    poses: Poses,
+    consensus: Float[Tensor, "m m m"],
+    domain: Domain,
+    window: Float[Tensor, "m m m"],
+    count: int,
+    iterations: int,
+    generator: torch.Generator,
+) -> Components:
+    """The ``count`` leading components of the images at ``index`` in known poses, from random coordinates."""
+    problem = _Problem(source, index, poses, synthesize(consensus, domain.grid), domain)
+    ridge = _ridge(problem)
+    coordinate = torch.randn(len(index), count, generator=generator).to(consensus)
+    second = coordinate**2
+    for _ in range(iterations):
+        volume = _update_components(problem, coordinate, second, ridge) * window
+        volume = _orthogonal(volume)
+        coordinate, second = _update_coordinates(problem, volume)
+        scale = second.mean(0).sqrt().clamp_min(1e-6)
+        coordinate, second, volume = coordinate / scale, second / scale**2, volume * scale[:, None, None, None]
+    return Components(volume, coordinate)
+
+
+def cluster(coordinate: Float[Tensor, "n q"], classes: int, generator: torch.Generator) -> Int[Tensor, " n"]:
+    """Class of each image by k-means on its coordinates (several starts, the tightest result)."""
+    points = coordinate.double().cpu().numpy()
+    best_spread, best = float("inf"), None
+    for _ in range(10):
+        seed = int(torch.randint(2**31, (1,), generator=generator))
+        centres, label = kmeans2(points, classes, minit="++", rng=seed, missing="warn")
+        spread = float(((points - centres[label]) ** 2).sum())
+        if spread < best_spread:
+            best_spread, best = spread, label
+    return torch.as_tensor(best, dtype=torch.long, device=coordinate.device)
+
+
+@dataclass(frozen=True, slots=True)
+class _Problem:
+    """Images in known poses, a consensus, and where to work."""
+
+    source: ParticleSource
+    index: Int[Tensor, " n"]
+    poses: Poses
+    spectrum: Complex[Tensor, "q q h"]
+    domain: Domain
+
+    def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
+        """Weighted images minus the consensus, their weights and rotations."""
+        domain = self.domain
+        observed = self.source.observe(self.index[part], domain.disc, domain.noise_variance)
+        rotations = self.poses.rotations[part].float()
+        slices = gather_slices(self.spectrum, rotations, domain.disc.frequencies, PAD)
+        centred = observed.data * shift_phases(self.poses.shifts[part], domain.disc)
+        return centred - observed.weight * slices, observed.weight, rotations
+
+
+def _update_components(
+    problem: _Problem, coordinate: Float[Tensor, "n q"], second: Float[Tensor, "n q"], ridge: Float[Tensor, "p p h"]
+) -> Float[Tensor, "q m m m"]:
+    """M-step: each component from the residuals weighted by its coordinate, the components taken one by one."""
+    grid, disc = problem.domain.grid, problem.domain.disc
+    data = [torch.zeros_like(problem.spectrum) for _ in range(coordinate.shape[1])]
+    weight = [torch.zeros_like(ridge) for _ in data]
+    for part in chunks(len(problem.index), BATCH):
+        residual, precision, rotations = problem.residual(part)
+        for j in range(len(data)):
+            z, zz = coordinate[part, j, None], second[part, j, None]
+            d, w = insert(residual * z, precision * zz, rotations, disc, grid)
+            data[j] += d
+            weight[j] += w
+    stacked = torch.stack([join_mates(d) for d in data]), torch.stack([join_mates(w) for w in weight])
+    return solve(stacked[0], stacked[1] + ridge, grid)
+
+
+def _update_coordinates(
+    problem: _Problem, volume: Float[Tensor, "q m m m"]
+) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
+    """E-step: posterior mean and second moment of z, a small linear system an image."""
+    spectra = synthesize(volume, problem.domain.grid)
+    means, seconds = [], []
+    identity = torch.eye(len(volume), device=volume.device)
+    for part in chunks(len(problem.index), BATCH):
+        residual, precision, rotations = problem.residual(part)
+        slices = torch.stack([gather_slices(s, rotations, problem.domain.disc.frequencies, PAD) for s in spectra], 1)
+        score = (slices.conj() * residual[:, None]).real.sum(-1)
+        gram = ((slices * precision[:, None]) @ slices.mH).real
+        covariance = torch.linalg.inv(gram + identity)
+        mean = (covariance @ score[..., None])[..., 0]
+        means.append(mean)
+        seconds.append(covariance.diagonal(dim1=1, dim2=2) + mean**2)
+    return torch.cat(means), torch.cat(seconds)
+
+
+def _orthogonal(volume: Float[Tensor, "q m m m"]) -> Float[Tensor, "q m m m"]:
+    """Components made orthogonal, lengths kept: otherwise all of them turn into the leading one."""
+    q, r = torch.linalg.qr(volume.flatten(1).mT)
+    return (q * r.diagonal()).mT.reshape(volume.shape)
+
+
+def _ridge(problem: _Problem) -> Float[Tensor, "p p h"]:
+    """Prior precision of a component's coefficients on the Fourier grid, shell by shell."""
+    grid = problem.domain.grid
+    radius = grid_radius(grid, problem.spectrum).round().long()
+    count = int(radius.max()) + 1
+    power = (problem.spectrum.abs() ** 2).flatten()
+    sums = shell_sums(torch.stack([power, torch.ones_like(power)]), radius.flatten(), count)
+    variance = PRIOR_AMPLITUDE**2 * (sums[0] / sums[1]).clamp_min(1e-12)
+    return (1 / variance)[radius]

@@ -1,0 +1,137 @@
+"""Stages "split" and "sort": one consensus becomes K classes.
+
+Independent random starts of several classes, drawn apart by mini-batches, drown a small difference in noise. So all
+particles first agree on a consensus and its poses; its principal components of variation then tell the classes apart,
+and full passes with all classes settle poses and memberships together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.data import Poses
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.local_search import Domain
+from cryorbit.inference.mstep import maximise, resolved_radius
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
+from cryorbit.inference.split import cluster, principal_components
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.finish_stage import held_out_likelihood
+from cryorbit.recipes.abinit.passes import (
+    after_pass,
+    final_radius,
+    find_cells,
+    full_pass,
+    growth_batch,
+    pass_metrics,
+)
+from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.search_stage import first_radius
+from cryorbit.recipes.abinit.state import State
+from cryorbit.volumes.voxel import resample, working_grid
+
+
+def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """Class volumes from the principal components, the best of several splits by held-out likelihood.
+
+    Splits differ by the number of components that are looked at: K - 1 are what K classes span, one more leaves room
+    for a nuisance such as pose errors or junk.
+    """
+    batch = growth_batch(config, prepared, state.iteration)
+    trials = []
+    for number in range(config.classify.splits):
+        trial = _split_volumes(config, prepared, state, batch, number)
+        trials.append((held_out_likelihood(config, prepared, trial), trial))
+    likelihoods = [likelihood for likelihood, _ in trials]
+    chosen = max(range(len(trials)), key=lambda i: likelihoods[i]) if len(prepared.held_out) else 0
+    best = trials[chosen][1]
+    metrics = {
+        "resolution_A": prepared.extent / best.radius,
+        "held_out_log_likelihood": likelihoods[chosen],
+        "batch": len(batch),
+    }
+    cells = None if state.cells is None else for_all_classes(state.cells, config.classes)
+    extra = {**state.extra, "split_log_likelihoods": likelihoods}
+    return replace(best, stage="sort", iteration=0, cells=cells, extra=extra), metrics
+
+
+def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """One pass over the batch with all classes; classes that died are started anew from the largest one."""
+    batch = growth_batch(config, prepared, state.iteration + config.grow.iterations)
+    fresh = state.cells is None or len(prepared.order) > config.grow.images
+    cells = find_cells(config, prepared, state, batch) if fresh or state.cells is None else state.cells
+    statistics, estimates, maps = full_pass(config, prepared, state, batch, cells)
+    new = after_pass(config, prepared, replace(state, cells=cells), statistics, maps)
+    fractions = (statistics.class_mass / statistics.class_mass.sum()).float()
+    over = state.iteration + 1 == config.classify.iterations
+    if not over:
+        new = replace(new, volume=rescued(config, new, fractions))
+    resolved = max(resolved_radius(curve, config.grow.threshold) for curve in maps.fsc)
+    radius = max(state.radius, resolved + config.grow.margin)
+    new = replace(
+        new,
+        stage="judge" if over else "sort",
+        iteration=0 if over else state.iteration + 1,
+        radius=min(final_radius(config, prepared), radius),
+        extra={**state.extra, "class_fractions": fractions.cpu()},
+    )
+    return new, pass_metrics(prepared, state.radius, statistics, estimates)
+
+
+def for_all_classes(cells: Candidates, classes: int) -> Candidates:
+    """The same orientations as candidates of every class, still sorted by image."""
+    return Candidates(
+        cells.image.repeat_interleave(classes),
+        torch.arange(classes, device=cells.image.device).repeat(len(cells.image)),
+        cells.rotation.repeat_interleave(classes, 0),
+        cells.centre,
+    )
+
+
+def rescued(config: AbinitConfig, state: State, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
+    """Volumes in which every dead class is the largest one, disturbed at random by a tenth of its density."""
+    volume = state.volume.clone()
+    generator = generator_for(config.seed + state.start, 5, state.iteration)
+    largest = int(fractions.argmax())
+    for k in torch.nonzero(fractions < config.classify.smallest / config.classes)[:, 0].tolist():
+        noise = torch.randn(8, 8, 8, generator=generator).to(volume)
+        smooth = resample(noise, volume.shape[-1])
+        volume[k] = volume[largest] * (1 + 0.1 * smooth / smooth.std())
+    return volume
+
+
+def _split_volumes(
+    config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"], number: int
+) -> State:
+    """One way to split: components, clusters, and a reconstruction of each cluster."""
+    generator = generator_for(config.seed + state.start, 4, number)
+    poses = Poses(state.estimates["rotation"], state.estimates["shift"])
+    radius = max(first_radius(config, prepared), config.classify.split_radius * state.radius)
+    grid = working_grid(prepared.box, radius)
+    disc = half_disc(prepared.box, radius).to(state.volume.device)
+    domain = Domain(grid, disc, state.noise_variance)
+    window = prepared.window(grid.size)
+    (consensus,) = resample(state.volume, grid.size)
+    components = principal_components(
+        prepared.source,
+        batch,
+        poses,
+        consensus,
+        domain,
+        window,
+        config.classes - 1 + number,
+        config.classify.principal_iterations,
+        generator,
+    )
+    label = cluster(components.coordinate, config.classes, generator)
+    half = prepared.half_set[batch].to(label.device)
+    known = KnownPoses(poses, label, half, torch.ones(len(batch), device=label.device))
+    statistics = reconstruct(prepared.source, batch, known, domain, config.classes)
+    volume = maximise(statistics, grid, radius, window).volume
+    return replace(state, volume=volume, velocity=torch.zeros_like(volume), radius=radius)

@@ -1,0 +1,83 @@
+"""Stages "judge", "symmetrise" and "finish": compare the starts, impose the symmetry, assign every particle."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.symmetry import align_to_axes
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.passes import find_cells, full_pass, pass_metrics
+from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.search_stage import begin
+from cryorbit.recipes.abinit.state import Outcome, State
+
+JUDGE_ITERATION = 900
+
+
+def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) -> float:
+    """Mean log-likelihood, nats relative to pure noise, of particles no start has seen; NaN if there are none."""
+    if not len(prepared.held_out):
+        return float("nan")
+    cells = find_cells(config, prepared, state, prepared.held_out, JUDGE_ITERATION)
+    _, estimates, _ = full_pass(config, prepared, state, prepared.held_out, cells)
+    return float(estimates.log_evidence.mean())
+
+
+def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
+    radius = min([state.radius, *(outcome.radius for outcome in state.outcomes)])
+    likelihood = held_out_likelihood(config, prepared, replace(state, radius=radius))
+    fractions = state.extra.get("class_fractions", torch.ones(len(state.volume)) / len(state.volume))
+    outcome = Outcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
+    outcomes = (*state.outcomes, outcome)
+    metrics = {"resolution_A": prepared.extent / radius, "held_out_log_likelihood": likelihood}
+    if len(outcomes) < config.seeds:
+        return begin(config, prepared, state.start + 1, outcomes), metrics
+    best = max(outcomes, key=lambda o: o.held_out) if len(outcomes) > 1 else outcome
+    return replace(
+        state,
+        start=best.seed - config.seed,
+        stage="symmetrise",
+        iteration=0,
+        volume=best.volume,
+        velocity=torch.zeros_like(best.volume),
+        radius=best.radius,
+        cells=None,
+        estimates={},
+        outcomes=outcomes,
+    ), metrics
+
+
+def symmetrise(_: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """Turn each map so that its symmetry axes lie where the point group has them; C1 passes through."""
+    if len(prepared.symmetry) == 1:
+        return replace(state, stage="finish"), {}
+    aligned = [align_to_axes(volume, prepared.symmetry.to(volume)) for volume in state.volume]
+    scores = [score for _, score in aligned]
+    volume = torch.stack([volume for volume, _ in aligned])
+    extra = {**state.extra, "symmetry_scores": scores}
+    return replace(state, stage="finish", volume=volume, extra=extra), {"symmetry_score": max(scores)}
+
+
+def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """Poses, classes and posteriors of all particles, from a search over all poses."""
+    everything = torch.arange(len(prepared.source))
+    cells = find_cells(config, prepared, state, everything, 1000) if state.cells is None else state.cells
+    symmetry = prepared.symmetry if len(prepared.symmetry) > 1 else None
+    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, symmetry)
+    # a batch that was all of them has already brought the maps here; otherwise the maps have just become better
+    over = state.iteration == 1 or len(prepared.order) <= config.grow.images
+    new = replace(
+        state,
+        stage="done" if over else "finish",
+        iteration=state.iteration + 1,
+        volume=maps.volume,
+        velocity=torch.zeros_like(maps.volume),
+        cells=None if over else cells,
+        estimates={name: getattr(estimates, name) for name in PoseEstimates.__slots__},
+    )
+    return new, pass_metrics(prepared, state.radius, statistics, estimates)

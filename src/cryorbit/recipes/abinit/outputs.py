@@ -1,0 +1,167 @@
+"""What the job leaves: maps, half maps, masks, particles, correlations, the verdict."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.data import Poses
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.local_search import Domain, PoseEstimates
+from cryorbit.inference.mstep import Maps, maximise
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
+from cryorbit.io.fsc_files import write_fsc
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import write_map
+from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.set_aside import write_set_aside
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
+from cryorbit.volumes.voxel import resample, working_grid
+
+LARGEST_RADIUS = 60
+"""Maps are reconstructed to Nyquist in small boxes, and to this radius (or a quarter past the poses') in large ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassResult:
+    """One class: its map's file, its particles, and the resolution of its half maps (0.143), A."""
+
+    map: str
+    particles: int
+    fraction: float
+    resolution_A: float  # noqa: N815 (units belong to the name)
+
+
+@dataclass(frozen=True, slots=True)
+class AbinitResult:
+    """What an ab initio job found, as it stands in ``job.json``."""
+
+    classes: list[ClassResult]
+    verdict: Verdict
+    cross_seed: CrossSeed | None
+    diameter_A: float  # noqa: N815 (units belong to the name)
+    symmetry_scores: list[float]
+
+
+def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
+    """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
+    estimates = PoseEstimates(**{f.name: state.estimates[f.name] for f in fields(PoseEstimates)})
+    order = _by_size(estimates, config.classes)
+    klass = torch.argsort(order)[estimates.klass]
+    maps = _final_maps(config, prepared, state, estimates, klass)
+    classes = [_write_class(prepared, job, maps, klass.cpu(), k) for k in range(config.classes)]
+    _write_particles(prepared, job, estimates, klass)
+    write_set_aside(job.path / "set_aside.star", prepared.particles, prepared.report)
+    cross = compare_starts(prepared, state.outcomes) if len(state.outcomes) > 1 else None
+    verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
+    scores = state.extra.get("symmetry_scores", [])
+    result = AbinitResult(classes, verdict, cross, prepared.diameter, scores)
+    _record(prepared, job, result)
+    return result
+
+
+def _by_size(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
+    """Classes from the largest to the smallest."""
+    return torch.bincount(estimates.klass, minlength=classes).argsort(descending=True, stable=True)
+
+
+def _final_maps(
+    config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
+) -> Maps:
+    """Maps from the best pose of every particle, as far out as there is memory for."""
+    radius = min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
+    grid = working_grid(prepared.box, radius)
+    disc = half_disc(prepared.box, radius).to(klass.device)
+    half = prepared.half_set.to(klass.device)
+    poses = Poses(estimates.rotation, estimates.shift)
+    known = KnownPoses(poses, klass, half, torch.ones(len(klass), device=klass.device))
+    symmetry = prepared.symmetry if len(prepared.symmetry) > 1 else None
+    everything = torch.arange(len(klass))
+    domain = Domain(grid, disc, state.noise_variance)
+    statistics = reconstruct(prepared.source, everything, known, domain, config.classes, symmetry)
+    maps = maximise(statistics, grid, radius, prepared.window(grid.size))
+    full = [resample(v, prepared.box) for v in (maps.volume, *maps.halves)]
+    return Maps(full[0], torch.stack(full[1:]), maps.fsc)
+
+
+def _write_class(prepared: Prepared, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int) -> ClassResult:
+    number, pixel = k + 1, prepared.source.pixel_size
+    mask = solvent_mask(maps.volume[k].cpu(), prepared.window(prepared.box).cpu(), prepared.diameter_px)
+    halves = maps.halves[:, k].cpu()
+    write_map(job.path / f"class_{number}.mrc", maps.volume[k].cpu(), pixel)
+    for h in range(2):
+        write_map(job.path / f"class_{number}_half{h + 1}_unfil.mrc", halves[h], pixel)
+    write_map(job.path / f"mask_{number}.mrc", mask, pixel)
+    unmasked, masked = fsc_curve(halves[0], halves[1], pixel), fsc_curve(halves[0], halves[1], pixel, mask)
+    curves = {"unmasked": unmasked.correlation.numpy(), "masked": masked.correlation.numpy()}
+    title = f"class {number}: half maps from shared poses"
+    write_fsc(job.path / f"fsc_class_{number}", unmasked.frequency_per_A.numpy(), curves, title)
+    count = int((klass == k).sum())
+    return ClassResult(f"class_{number}.mrc", count, count / len(klass), resolution_at(unmasked, 0.143))
+
+
+def solvent_mask(
+    volume: Float[Tensor, "n n n"], window: Float[Tensor, "n n n"], diameter_px: float
+) -> Float[Tensor, "n n n"]:
+    """Soft mask around the density: the smoothed map above a fifth of its robust maximum, grown by a soft edge."""
+    box = volume.shape[-1]
+    width = max(diameter_px / 12, 2.0)
+    smooth = _blurred(volume.clamp_min(0), width / 2)
+    inside = (smooth > 0.2 * torch.quantile(smooth[window > 0.5], 0.995)).to(volume)
+    grown = (_blurred(inside, width / 2) > 0.05).to(volume)
+    ball = soft_ball(box, box / 2 - 3, 2)
+    return (_blurred(grown, 1.0).clamp(0, 1) * ball).clamp(0, 1)
+
+
+def _blurred(volume: Float[Tensor, "n n n"], sigma: float) -> Float[Tensor, "n n n"]:
+    """Gaussian of standard deviation ``sigma`` voxels, in Fourier space."""
+    k = torch.fft.fftfreq(volume.shape[-1], dtype=volume.dtype)
+    line = torch.exp(-2 * (torch.pi * sigma * k) ** 2)
+    half = line[: volume.shape[-1] // 2 + 1]
+    kernel = line[:, None, None] * line[:, None] * half
+    return torch.fft.irfftn(torch.fft.rfftn(volume) * kernel, s=volume.shape)
+
+
+def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]) -> None:
+    assignments = Assignments(
+        poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
+        class_number=klass.cpu() + 1,
+        half_set=prepared.half_set + 1,
+        max_probability=estimates.max_probability.double().cpu(),
+        log_likelihood=estimates.log_evidence.double().cpu(),
+        significant=estimates.effective.round().long().clamp_min(1).cpu(),
+    )
+    write_particles(job.path / "particles.star", prepared.particles, assignments)
+
+
+def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
+    entry: dict[str, Any] = {
+        "classes": [asdict(item) for item in result.classes],
+        "verdict": asdict(result.verdict),
+        "diameter_A": result.diameter_A,
+        "symmetry_scores": result.symmetry_scores,
+        "particles": {"used": len(prepared.particles), "set_aside": len(prepared.report.set_aside)},
+        "contrast": prepared.report.contrast,
+        "normalisation": prepared.report.normalisation,
+    }
+    if result.cross_seed is not None:
+        entry["cross_seed"] = asdict(result.cross_seed)
+    job.record(result=entry)
+    if result.cross_seed is not None:
+        plain = {key: _listed(value) for key, value in asdict(result.cross_seed).items()}
+        with job.atomic("seeds.json") as file:
+            file.write_text(json.dumps(plain, indent=2) + "\n")
+
+
+def _listed(value: Any) -> Any:
+    return value.tolist() if isinstance(value, Tensor) else value

@@ -1,0 +1,148 @@
+"""Stages "grow", "sort" and "finish": passes over many images with poses refined where their posterior is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.chunks import chunks
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.fourier.shells import shell_sums
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.local_search import (
+    Domain,
+    PoseEstimates,
+    coarse_cells,
+    coarse_grid,
+    coarse_spacing,
+    levels_for,
+    refine_poses,
+)
+from cryorbit.inference.mstep import Maps, maximise, resolved_radius
+from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.search import PoseGrid
+from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
+from cryorbit.recipes.abinit.state import State
+from cryorbit.volumes.voxel import resample, working_grid
+
+COARSE_BATCH = 256
+
+
+def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
+    """Largest Fourier radius at which poses are scored."""
+    finest = config.max_resolution or min(12.0, prepared.diameter / 8)
+    return min(prepared.extent / finest, prepared.box / 2 - 1)
+
+
+def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
+    fresh = state.iteration == 0 or len(prepared.order) > config.grow.images
+    batch = growth_batch(config, prepared, state.iteration)
+    limit = final_radius(config, prepared)
+    radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
+    cells = find_cells(config, prepared, state, batch) if fresh or state.cells is None else state.cells
+    statistics, estimates, maps = full_pass(config, prepared, replace(state, radius=radius), batch, cells)
+    resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
+    over = state.iteration + 1 == config.grow.iterations or (radius >= limit and resolved < radius - 2)
+    new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
+    new = replace(
+        new,
+        radius=min(limit, max(radius, resolved + config.grow.margin)),
+        estimates={"rotation": estimates.rotation, "shift": estimates.shift},
+        stage=("split" if config.classes > 1 else "judge") if over else "grow",
+        iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
+    )
+    return new, pass_metrics(prepared, radius, statistics, estimates)
+
+
+def growth_batch(config: AbinitConfig, prepared: Prepared, iteration: int) -> Int[Tensor, " b"]:
+    """Images of a pass: all that train, or the next so many of them."""
+    count, size = len(prepared.order), config.grow.images
+    if count <= size:
+        return prepared.order
+    return prepared.order[(torch.arange(size) + iteration * size) % count]
+
+
+def find_cells(
+    config: AbinitConfig, prepared: Prepared, state: State, index: Int[Tensor, " n"], iteration: int | None = None
+) -> Candidates:
+    """Coarse candidates of the images at ``index`` under the volumes of ``state``."""
+    generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
+    radius = min(last_search_radius(config, prepared), state.radius) / config.search.annealing * 1.2
+    grid = working_grid(prepared.box, radius)
+    disc = half_disc(prepared.box, radius).to(state.volume.device)
+    volume = resample(state.volume, grid.size)
+    turn = random_rotations(1, generator).to(volume)
+    rotations = coarse_grid(config.search.angular_spacing, len(volume), turn) @ turn
+    shifts = disc_grid(config.shift_range * prepared.box, shift_step(prepared, radius)).to(volume)
+    domain = Domain(grid, disc, state.noise_variance)
+    parts = []
+    for part in chunks(len(index), COARSE_BATCH):
+        observations = prepared.source.observe(index[part], disc, state.noise_variance)
+        at_most = config.grow.cells * len(volume)
+        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, at_most)
+        parts.append(replace(found, image=found.image + part.start))
+    return Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+
+
+def full_pass(
+    config: AbinitConfig,
+    prepared: Prepared,
+    state: State,
+    index: Int[Tensor, " n"],
+    cells: Candidates,
+    symmetry: Float[Tensor, "g 3 3"] | None = None,
+) -> tuple[VolumeStatistics, PoseEstimates, Maps]:
+    """E-step on refined candidates at the state's radius, and the M-step."""
+    grid = working_grid(prepared.box, state.radius)
+    disc = half_disc(prepared.box, state.radius).to(state.volume.device)
+    coarse_radius = min(last_search_radius(config, prepared), state.radius) / config.search.annealing * 1.2
+    levels = levels_for(
+        state.radius,
+        coarse_spacing(config.search.angular_spacing),
+        shift_step(prepared, coarse_radius),
+        prepared.diameter_px,
+        prepared.box,
+    )
+    domain = Domain(grid, disc, state.noise_variance)
+    volume = resample(state.volume, grid.size)
+    half = prepared.half_set[index].to(volume.device)
+    statistics, estimates = refine_poses(prepared.source, index, cells, volume, domain, levels, half, symmetry)
+    return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
+
+
+def after_pass(
+    config: AbinitConfig, prepared: Prepared, state: State, statistics: VolumeStatistics, maps: Maps
+) -> State:
+    """Take over the new maps and the noise spectrum they leave."""
+    disc = half_disc(prepared.box, state.radius).to(state.volume.device)
+    count = prepared.box // 2 + 1
+    # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
+    residual = shell_sums(0.5 * statistics.residual, disc.shells, count)
+    counts = shell_sums(torch.ones_like(statistics.residual), disc.shells, count) * statistics.images
+    noise = state.noise_variance
+    if not prepared.source.premultiplied:
+        noise = updated_spectrum(noise.double(), residual, counts, config.grow.noise_prior).to(noise)
+    return replace(state, volume=maps.volume, velocity=torch.zeros_like(maps.volume), noise_variance=noise)
+
+
+def pass_metrics(
+    prepared: Prepared, radius: float, statistics: VolumeStatistics, estimates: PoseEstimates
+) -> dict[str, Any]:
+    """The line of a pass in ``metrics.jsonl``."""
+    return {
+        "resolution_A": prepared.extent / radius,
+        "log_likelihood": float(statistics.log_evidence / statistics.images),
+        "ess": float(estimates.effective.mean()),
+        "class_fractions": (statistics.class_mass / statistics.class_mass.sum()).tolist(),
+        "batch": int(statistics.images),
+    }

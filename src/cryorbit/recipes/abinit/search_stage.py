@@ -1,0 +1,175 @@
+"""Stage "search": from a random start to a first map by stochastic steps at low resolution."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc, half_disc
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.inference.constraints import windowed
+from cryorbit.inference.local_search import coarse_grid
+from cryorbit.inference.random_start import random_blobs
+from cryorbit.inference.search import (
+    DiagonalPreconditioner,
+    LargestCurvature,
+    PoseGrid,
+    SearchState,
+    StepRule,
+    StepSettings,
+    grid_slices,
+    resized,
+    search_step,
+)
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.volumes.voxel import working_grid
+
+STEP_RULES: dict[str, StepRule] = {"preconditioned": DiagonalPreconditioner(), "largest-curvature": LargestCurvature()}
+CALIBRATION_IMAGES = 200
+
+
+def first_radius(config: AbinitConfig, prepared: Prepared) -> float:
+    """Fourier radius of the first iteration: 35 A, or what suits a particle much smaller or larger than usual."""
+    resolution = config.search.initial_resolution
+    if resolution is None:
+        resolution = min(max(35.0, prepared.diameter / 8), prepared.diameter / 2.5)
+    return min(max(prepared.extent / resolution, 3.0), prepared.box / 2 - 2)
+
+
+def last_search_radius(config: AbinitConfig, prepared: Prepared) -> float:
+    """Fourier radius at which the search hands over."""
+    return min(first_radius(config, prepared) * config.search.annealing, prepared.box / 2 - 1)
+
+
+def shift_step(prepared: Prepared, radius: float) -> float:
+    """Spacing of the shift grid in pixels: a third of the resolution."""
+    return prepared.box / radius / 3
+
+
+def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[Outcome, ...]) -> State:
+    """The state before the first iteration of a random start."""
+    radius = first_radius(config, prepared)
+    grid = working_grid(prepared.box, radius)
+    generator = generator_for(config.seed + start, 0)
+    window = prepared.window(grid.size)
+    reach = 0.5 * prepared.diameter_px * grid.size / prepared.box
+    blobs = random_blobs(grid.size, reach, generator).to(prepared.source.device)
+    volume = windowed(blobs[None], window).clamp_min(0)
+    volume = volume * _first_scale(prepared, volume, radius, generator)
+    return State(
+        start=start,
+        stage="search",
+        iteration=0,
+        volume=volume,
+        velocity=torch.zeros_like(volume),
+        noise_variance=prepared.noise_variance,
+        radius=radius,
+        outcomes=outcomes,
+    )
+
+
+def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """One stochastic step, and what it saw."""
+    settings, n = config.search, state.iteration
+    generator = generator_for(config.seed + state.start, 1, n)
+    radius = _radius(config, prepared, n)
+    disc = half_disc(prepared.box, radius).to(prepared.source.device)
+    grid = working_grid(prepared.box, radius)
+    batch = _batch(config, prepared, state.start, n)
+    inflation = _inflation(config, n)
+    observations = prepared.source.observe(batch, disc, state.noise_variance * inflation)
+    poses = _perturbed_grid(config, prepared, radius, generator)
+    step = StepSettings(
+        momentum=settings.momentum if n > 0 else 0.0,
+        rate=settings.rate,
+        class_mixing=settings.class_mixing,
+        positive=n < settings.positive_fraction * settings.iterations,
+    )
+    resized_state = resized(SearchState(state.volume, state.velocity), grid.size)
+    domain = (grid, disc, prepared.window(grid.size))
+    new, report = search_step(resized_state, observations, poses, domain, STEP_RULES[settings.step_rule], step)
+    metrics = {
+        "resolution_A": prepared.extent / radius,
+        "log_likelihood": report.log_likelihood,
+        "ess": report.effective,
+        "class_fractions": report.class_fractions.tolist(),
+        "batch": len(batch),
+    }
+    over = n + 1 == settings.iterations
+    return replace(
+        state,
+        stage="grow" if over else "search",
+        iteration=0 if over else n + 1,
+        volume=new.volume,
+        velocity=new.velocity,
+        radius=radius,
+    ), metrics
+
+
+def _radius(config: AbinitConfig, prepared: Prepared, n: int) -> float:
+    """Constant for a fifth of the search, then linear, then constant for the last fifth."""
+    first, last = first_radius(config, prepared), last_search_radius(config, prepared)
+    progress = (n / config.search.iterations - 0.2) / 0.6
+    return first + (last - first) * min(max(progress, 0.0), 1.0)
+
+
+def _inflation(config: AbinitConfig, n: int) -> float:
+    """Factor on the noise variance: it starts high, and every image seen takes some of the excess away."""
+    settings = config.search
+    seen = n * 0.5 * (settings.batch_first + settings.batch_last)
+    excess = (settings.noise_inflation - 1) / (1 + seen / settings.noise_inflation_images)
+    return 1 + excess
+
+
+def _batch(config: AbinitConfig, prepared: Prepared, start: int, n: int) -> Int[Tensor, " b"]:
+    """Mini-batch ``n``: the next images of an endless sequence of shuffled epochs."""
+    settings, count = config.search, len(prepared.order)
+    growth = (settings.batch_last - settings.batch_first) / max(1, settings.iterations - 1)
+    sizes = [min(count, round(settings.batch_first + growth * i)) for i in range(n + 1)]
+    positions = torch.arange(sum(sizes[:-1]), sum(sizes))
+    epochs = torch.div(positions, count, rounding_mode="floor")
+    chosen = torch.empty_like(positions)
+    for epoch in epochs.unique().tolist():
+        shuffle = torch.randperm(count, generator=generator_for(config.seed + start, 2, epoch))
+        mine = epochs == epoch
+        chosen[mine] = prepared.order[shuffle[positions[mine] % count]]
+    return chosen
+
+
+def _perturbed_grid(config: AbinitConfig, prepared: Prepared, radius: float, generator: torch.Generator) -> PoseGrid:
+    """The grid turned and moved at random: over iterations its gaps are visited, too."""
+    device = prepared.noise_variance.device
+    turn = random_rotations(1, generator).float().to(device)
+    step = shift_step(prepared, radius)
+    jitter = (torch.rand(2, generator=generator, dtype=torch.float64) - 0.5) * step
+    shifts = disc_grid(config.shift_range * prepared.box, step) + jitter
+    rotations = coarse_grid(config.search.angular_spacing, 1, turn) @ turn
+    return PoseGrid(rotations, shifts.float().to(device))
+
+
+def _first_scale(
+    prepared: Prepared, volume: Float[Tensor, "k m m m"], radius: float, generator: torch.Generator
+) -> float:
+    """Grey scale at which the start explains half the power that the images have above the noise.
+
+    A start that is too strong makes the first posteriors collapse on whatever it resembles.
+    """
+    source = prepared.source
+    disc: HalfDisc = half_disc(prepared.box, radius).to(source.device)
+    index = prepared.order[:CALIBRATION_IMAGES]
+    observed = source.observe(index, disc, prepared.noise_variance)
+    grid = working_grid(prepared.box, radius)
+    turns = random_rotations(100, generator).float()[None].to(source.device)
+    slices = grid_slices(volume, turns, disc, grid)
+    # in whitened units: image power is 2 |x|^2 / s, of which noise alone gives 2
+    excess = float((observed.power - 2).mean())
+    model = float((observed.weight.mean(0) * (slices.abs() ** 2).mean(0)).mean())
+    return math.sqrt(0.5 * max(excess, 0.02) / model)

@@ -1,0 +1,114 @@
+"""The state of a running reconstruction: small, complete, and written to disk after every iteration.
+
+Random numbers are drawn from generators seeded by (seed, stage, iteration), so the state of no generator is part of
+it: a job continued from its state does what the undisturbed job did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.inference.candidates import Candidates
+
+STAGES = ("search", "grow", "split", "sort", "judge", "symmetrise", "finish", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one random start came to, before the pass over all particles.
+
+    Attributes
+    ----------
+    seed
+        Its seed.
+    volume
+        Maps of its K classes, on a working box.
+    radius
+        Fourier radius of the maps.
+    held_out
+        Mean log-likelihood of held-out particles, nats.
+    class_fractions
+        Shares of the classes.
+    """
+
+    seed: int
+    volume: Float[Tensor, "k m m m"]
+    radius: float
+    held_out: float
+    class_fractions: Float[Tensor, " k"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the job is.
+
+    Attributes
+    ----------
+    start
+        Which random start, from 0.
+    stage, iteration
+        What comes next.
+    volume
+        Working volumes of K classes (one until the split).
+    velocity
+        Momentum of the search.
+    noise_variance
+        Of each shell.
+    radius
+        Fourier radius of the next pass.
+    cells
+        Coarse candidates of the batch, or None when they have to be found.
+    estimates
+        ``rotation``, ``shift`` and such of the last pass over the batch (fields of ``PoseEstimates``).
+    outcomes
+        The starts that are over.
+    extra
+        Scores worth reporting: of the symmetry search, of the splits.
+    """
+
+    start: int
+    stage: str
+    iteration: int
+    volume: Float[Tensor, "k m m m"]
+    velocity: Float[Tensor, "k m m m"]
+    noise_variance: Float[Tensor, " s"]
+    radius: float
+    cells: Candidates | None = None
+    estimates: dict[str, Tensor] = field(default_factory=dict)
+    outcomes: tuple[Outcome, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def to_checkpoint(state: State) -> dict[str, Any]:
+    """The state as plain containers and tensors."""
+    plain = {f.name: getattr(state, f.name) for f in fields(State)}
+    plain["cells"] = None if state.cells is None else _plain(state.cells)
+    plain["outcomes"] = [_plain(outcome) for outcome in state.outcomes]
+    return plain
+
+
+def from_checkpoint(plain: dict[str, Any], device: torch.device) -> State:
+    """The state again, its tensors on ``device``."""
+    moved = {name: _moved(value, device) for name, value in plain.items()}
+    moved["cells"] = None if moved["cells"] is None else Candidates(**moved["cells"])
+    moved["outcomes"] = tuple(Outcome(**outcome) for outcome in moved["outcomes"])
+    return State(**moved)
+
+
+def _plain(item: Any) -> dict[str, Any]:
+    return {f.name: getattr(item, f.name) for f in fields(item)}
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item, device) for item in value]
+    return value

@@ -1,0 +1,103 @@
+"""Whether the maps can be trusted: what independent starts agree on, and what held-out particles say."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.evaluation.align import align_maps
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.volumes.voxel import resample
+
+AGREEMENT_A_OVER_DIAMETER = 1 / 6
+"""Starts agree when their maps correlate (0.5) to at least this part of the particle's diameter."""
+FEWEST_POSES = 0.02
+"""Mean posterior of the best pose below which poses are guesses."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSeed:
+    """Agreement of independent starts.
+
+    Attributes
+    ----------
+    seeds
+        Their seeds.
+    resolution_A
+        Resolution to which two of them correlate by 0.5 after superposition (both hands), A.
+    correlation
+        Correlation coefficient of the superposed maps.
+    held_out_log_likelihood
+        Of each start, nats a particle.
+    """
+
+    seeds: list[int]
+    resolution_A: Float[Tensor, "s s"]  # noqa: N815 (units belong to the name)
+    correlation: Float[Tensor, "s s"]
+    held_out_log_likelihood: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One sentence for the user, and what it rests on; ``level`` is good, doubtful or bad."""
+
+    level: str
+    sentence: str
+    reasons: list[str]
+
+
+def compare_starts(prepared: Prepared, outcomes: tuple[Outcome, ...]) -> CrossSeed:
+    """Superpose the maps of all pairs of starts; with several classes, the largest class of each."""
+    size = max(outcome.volume.shape[-1] for outcome in outcomes)
+    maps = [resample(o.volume[int(o.class_fractions.argmax())].cpu(), size) for o in outcomes]
+    pixel = prepared.extent / size
+    count = len(maps)
+    resolution = torch.full((count, count), 2 * pixel, dtype=torch.float64)
+    correlation = torch.ones(count, count, dtype=torch.float64)
+    for i, j in itertools.combinations(range(count), 2):
+        found = align_maps(maps[j], maps[i], pixel)
+        value = resolution_at(fsc_curve(found.aligned, maps[i], pixel), 0.5)
+        resolution[i, j] = resolution[j, i] = value
+        correlation[i, j] = correlation[j, i] = found.correlation
+    return CrossSeed([o.seed for o in outcomes], resolution, correlation, [o.held_out for o in outcomes])
+
+
+def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
+    """Weigh agreement between starts, the sharpness of poses and the half maps."""
+    needed = prepared.diameter * AGREEMENT_A_OVER_DIAMETER
+    sharp = float(state.estimates["max_probability"].mean())
+    gain = float(state.estimates["log_evidence"].mean())
+    reasons = [
+        f"half maps from the final poses agree to {half_map_resolution:.1f} A (they share these poses: an upper bound)",
+        f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average",
+        f"particles fit the map better than pure noise by {gain:.1f} nats on average",
+    ]
+    weak = gain <= 0 or sharp < FEWEST_POSES or half_map_resolution > needed
+    if cross is None:
+        sentence = "One random start only: plausible" if not weak else "One random start, and a weak map"
+        level = "bad" if weak else "doubtful"
+        return Verdict(level, f"{sentence}; run with --seeds 3 or more to know.", reasons)
+    return _weigh_starts(state, cross, needed, weak, reasons)
+
+
+def _weigh_starts(state: State, cross: CrossSeed, needed: float, weak: bool, reasons: list[str]) -> Verdict:
+    count = len(cross.seeds)
+    chosen = state.start
+    agree = [j for j in range(count) if j != chosen and cross.resolution_A[chosen, j] <= needed]
+    outside = [cross.seeds[j] for j in range(count) if j != chosen and j not in agree]
+    reasons = [
+        f"{len(agree) + 1} of {count} starts agree to {needed:.0f} A or better",
+        *([f"starts that came to another map: seeds {', '.join(map(str, outside))}"] if outside else []),
+        *reasons,
+    ]
+    if weak or not agree:
+        return Verdict("bad", "Do not trust this map: independent starts disagree or poses are undetermined.", reasons)
+    if 2 * len(agree) + 2 > count + 1 and not outside:
+        return Verdict("good", "Independent random starts agree: the map can be trusted at low resolution.", reasons)
+    return Verdict("doubtful", "Some random starts agree, others do not: look at the maps before using them.", reasons)

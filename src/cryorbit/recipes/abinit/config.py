@@ -21,7 +21,7 @@ class SearchSettings(Settings):
     batch_first: int = Field(90, ge=1, description="Images in the first mini-batch.")
     batch_last: int = Field(150, ge=1, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(
-        None, gt=0, description="A. None: 35, within D/8 to D/2.5 of a particle of diameter D."
+        None, gt=0, description="A. None: 35, within D/8 to D/3.5 of a particle of diameter D."
     )
     annealing: float = Field(1.2, ge=1, description="The last radius over the first.")
     angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations of the search grid.")
@@ -39,11 +39,14 @@ class SearchSettings(Settings):
 class GrowSettings(Settings):
     """Resolution growth on a large batch, poses refined where their posterior is."""
 
-    iterations: int = Field(5, ge=1)
+    iterations: int = Field(10, ge=1, description="Passes at most.")
+    least_gain: float = Field(0.01, ge=0, description="Relative gain in log-likelihood below which passes end.")
     images: int = Field(3000, ge=100, description="Images of a batch; all of them when there are no more.")
     cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
+    check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh every pass ...")
+    moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
-    margin: float = Field(2.0, ge=0, description="Shells beyond it.")
+    margin: float = Field(3.0, ge=0, description="Shells beyond it.")
     noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
 
 
@@ -66,7 +69,7 @@ class AbinitConfig(Settings):
     symmetry: str = Field("C1", description="Point group, imposed after the search.")
     diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
     max_resolution: float | None = Field(
-        None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 8 if that is finer."
+        None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer."
     )
     seed: int = Field(0, ge=0)
     seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")

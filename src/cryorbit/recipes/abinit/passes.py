@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from cryorbit.core.chunks import chunks
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import (
@@ -39,29 +40,52 @@ COARSE_BATCH = 256
 
 def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
     """Largest Fourier radius at which poses are scored."""
-    finest = config.max_resolution or min(12.0, prepared.diameter / 8)
+    finest = config.max_resolution or min(12.0, prepared.diameter / 10)
     return min(prepared.extent / finest, prepared.box / 2 - 1)
 
 
 def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
-    fresh = state.iteration == 0 or len(prepared.order) > config.grow.images
     batch = growth_batch(config, prepared, state.iteration)
     limit = final_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
-    cells = find_cells(config, prepared, state, batch) if fresh or state.cells is None else state.cells
+    cells = batch_cells(config, prepared, state, batch)
     statistics, estimates, maps = full_pass(config, prepared, replace(state, radius=radius), batch, cells)
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
-    over = state.iteration + 1 == config.grow.iterations or (radius >= limit and resolved < radius - 2)
+    next_radius = min(limit, max(radius, resolved + config.grow.margin))
+    likelihood = float(statistics.log_evidence / statistics.images)
+    gained = likelihood - state.extra.get("log_likelihood", 0.0)
+    converged = next_radius == radius and gained < config.grow.least_gain * likelihood
+    over = converged or state.iteration + 1 == config.grow.iterations
     new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
     new = replace(
         new,
-        radius=min(limit, max(radius, resolved + config.grow.margin)),
+        radius=next_radius,
         estimates={"rotation": estimates.rotation, "shift": estimates.shift},
+        extra={**state.extra, "log_likelihood": likelihood},
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )
     return new, pass_metrics(prepared, radius, statistics, estimates)
+
+
+def batch_cells(config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"]) -> Candidates:
+    """Coarse candidates of the batch: those of the last pass while they hold, else from a search over all poses.
+
+    They hold when, for a sample of the batch, a fresh search under the present map finds the orientations that the
+    last pass refined. Early on many images sit at poses that a poor map favoured, and a local search keeps them there.
+    """
+    if state.cells is None or len(prepared.order) > config.grow.images:
+        return find_cells(config, prepared, state, batch)
+    count = min(config.grow.check_images, len(batch))
+    start = (state.iteration * count) % max(1, len(batch) - count + 1)
+    sample = slice(start, start + count)
+    fresh = find_cells(config, prepared, state, batch[sample])
+    old = state.estimates["rotation"][sample]
+    nearest = torch.full((count,), torch.inf, device=old.device)
+    nearest = nearest.scatter_reduce(0, fresh.image, angular_distance(fresh.rotation, old[fresh.image]), "amin")
+    moved = float((nearest > 1.5 * coarse_spacing(config.search.angular_spacing)).float().mean())
+    return find_cells(config, prepared, state, batch) if moved > config.grow.moved else state.cells
 
 
 def growth_batch(config: AbinitConfig, prepared: Prepared, iteration: int) -> Int[Tensor, " b"]:
@@ -77,7 +101,7 @@ def find_cells(
 ) -> Candidates:
     """Coarse candidates of the images at ``index`` under the volumes of ``state``."""
     generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
-    radius = min(last_search_radius(config, prepared), state.radius) / config.search.annealing * 1.2
+    radius = coarse_radius(config, prepared, state)
     grid = working_grid(prepared.box, radius)
     disc = half_disc(prepared.box, radius).to(state.volume.device)
     volume = resample(state.volume, grid.size)
@@ -94,6 +118,16 @@ def find_cells(
     return Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
 
 
+def coarse_radius(config: AbinitConfig, prepared: Prepared, state: State) -> float:
+    """Fourier radius at which all poses are searched: what the coarse grid resolves, if the map goes that far.
+
+    A step of the grid may move a coefficient by about two cells of size 1 / diameter: further out the grid would
+    miss poses, further in it could not tell similar views apart.
+    """
+    step = math.radians(coarse_spacing(config.search.angular_spacing))
+    return min(state.radius, 2 * prepared.box / prepared.diameter_px / step)
+
+
 def full_pass(
     config: AbinitConfig,
     prepared: Prepared,
@@ -105,11 +139,10 @@ def full_pass(
     """E-step on refined candidates at the state's radius, and the M-step."""
     grid = working_grid(prepared.box, state.radius)
     disc = half_disc(prepared.box, state.radius).to(state.volume.device)
-    coarse_radius = min(last_search_radius(config, prepared), state.radius) / config.search.annealing * 1.2
     levels = levels_for(
         state.radius,
         coarse_spacing(config.search.angular_spacing),
-        shift_step(prepared, coarse_radius),
+        shift_step(prepared, coarse_radius(config, prepared, state)),
         prepared.diameter_px,
         prepared.box,
     )

@@ -40,7 +40,7 @@ def first_radius(config: AbinitConfig, prepared: Prepared) -> float:
     """Fourier radius of the first iteration: 35 A, or what suits a particle much smaller or larger than usual."""
     resolution = config.search.initial_resolution
     if resolution is None:
-        resolution = min(max(35.0, prepared.diameter / 8), prepared.diameter / 2.5)
+        resolution = min(max(35.0, prepared.diameter / 8), prepared.diameter / 3.5)
     return min(max(prepared.extent / resolution, 3.0), prepared.box / 2 - 2)
 
 

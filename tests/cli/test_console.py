@@ -37,6 +37,17 @@ def test_lines_come_seldom_and_the_last_always() -> None:
     ]
 
 
+def test_a_stage_of_one_step_is_not_counted() -> None:
+    console, text = make_console(terminal=False)
+    with stop_on_interrupt(console) as stop:
+        progress = LineProgress(console, stop)
+        progress.start(1, "symmetry axes")
+        progress.advance()
+        progress.start(1, "all particles")
+        progress.advance(ess=2.0)
+    assert text.getvalue().splitlines() == ["symmetry axes", "all particles", "all particles  ESS 2.0"]
+
+
 def test_lines_tell_the_time_left() -> None:
     console, text = make_console(terminal=False)
     with stop_on_interrupt(console) as stop:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fabricated_job import fabricate_job
+from fabricated_job import PIXEL_SIZE, blob_map, fabricate_job
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import write_map
 from cryorbit.report.page import write_report
 
 
@@ -108,6 +109,22 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
         (job.path / name).unlink()
     page = _Page(write_report(job.path).read_text())
     assert page.headings == ["Maps", "Do independent runs agree?", "How it was made"]
+
+
+def test_a_demonstration_shows_the_truth_beside_its_map(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    numbers = {"resolution_fsc05_A": 11.94, "correlation": 0.9741, "angle_median_deg": 1.24, "shift_median_A": 0.64}
+    names = {"map": "simulated/truth_1.mrc", "superposed": "class_1_on_truth.mrc"}
+    for name in names.values():
+        write_map(job.path / name, blob_map(1), PIXEL_SIZE)
+    job.record(result={"truth": {**names, **numbers, "hand_flipped": True}})
+    text = write_report(job.path).read_text()
+    assert "Against the truth" in _Page(text).headings
+    for shown in ("11.9 Å", "0.974", "1.2°", "0.6 Å", "superposed on it, mirrored."):
+        assert shown in text
+    assert (job.path / "figures" / "truth.png").is_file()
+    (job.path / names["map"]).unlink()
+    assert "Against the truth" not in _Page(write_report(job.path).read_text()).headings
 
 
 def test_a_job_that_has_just_begun_has_a_report(tmp_path: Path) -> None:

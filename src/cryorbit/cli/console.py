@@ -90,7 +90,7 @@ class LineProgress:
         self._done = 0
         self._began = self._told = time.monotonic()
         if description:
-            self.note(f"{description}: {total} steps")
+            self.note(description if total == 1 else f"{description}: {total} steps")
 
     def advance(self, **fields: float) -> None:
         """Count one step; tell its numbers if the last line is old or the stage is over."""
@@ -99,9 +99,15 @@ class LineProgress:
         if self._done < self._total and now - self._told < self._interval:
             return
         self._told = now
-        left = (now - self._began) / self._done * (self._total - self._done)
-        line = f"{self._description} {self._done}/{self._total}  {describe_fields(fields)}"
-        self._write(f"{line}  {timedelta(seconds=round(left))} left" if self._done < self._total else line)
+        shown = describe_fields(fields)
+        counted = f"{self._description} {self._done}/{self._total}  {shown}"
+        if self._done < self._total:
+            left = (now - self._began) / self._done * (self._total - self._done)
+            self._write(f"{counted}  {timedelta(seconds=round(left))} left")
+        elif self._total > 1:
+            self._write(counted)
+        elif shown:
+            self._write(f"{self._description}  {shown}")
 
     def note(self, message: str) -> None:
         """Write a line."""

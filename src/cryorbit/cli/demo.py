@@ -15,7 +15,7 @@ def demo(
 ) -> None:
     """Simulate particle images of a known map, reconstruct it ab initio, and compare the two.
 
-    Needs no data and no network.
+    Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/.
     """
     from cryorbit.cli.devices import choose_device
     from cryorbit.cli.jobs import find_recipe, start

@@ -25,7 +25,9 @@ def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> 
         colour = _COLOURS.get(verdict["level"], "white")
         console.print(Text(verdict["sentence"], style=f"bold {colour}"))
         for reason in verdict.get("reasons", []):
-            console.print(Text(f"  - {reason}"))
+            console.print(Text(f"  - {reason}"), soft_wrap=True)
+    if result.get("truth"):
+        console.print(_against_truth(result["truth"]), highlight=False, soft_wrap=True)
     console.print()
     for line in _next_steps(record, classes, folder):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -44,6 +46,15 @@ def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
             str(entry.get("map", "")),
         )
     return table
+
+
+def _against_truth(truth: Mapping[str, Any]) -> str:
+    """One sentence on how far a demonstration's map and poses are from the truth."""
+    return (
+        f"Against the truth: resolution {truth['resolution_fsc05_A']:.1f} A (FSC 0.5), "
+        f"correlation {truth['correlation']:.3f}; median pose error {truth['angle_median_deg']:.1f} degrees, "
+        f"{truth['shift_median_A']:.1f} A."
+    )
 
 
 def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]], folder: Path) -> list[str]:

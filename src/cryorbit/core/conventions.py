@@ -15,8 +15,8 @@ Transforms
     Images are kept as the half plane without the origin; every coefficient then stands for itself and its conjugate,
     which is the Hermitian weight 2.
 CTF
-    ``CTF = -sin(gamma)``, ``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``, with defocus ``z`` > 0 for underfocus and
-    amplitude contrast ``w``; so CTF(0) = +w and protein is white, in images and in maps.
+    ``CTF = -sin(gamma)``, ``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``, with defocus
+    ``z`` > 0 for underfocus and amplitude contrast ``w``; so CTF(0) = +w and protein is white, in images and in maps.
 Units
     Metadata in A, degrees, kV, mm as in RELION; inside: pixels, radians.
 """

@@ -42,6 +42,17 @@ def draw_surfaces(views: Views) -> Figure:
     return figure
 
 
+def draw_beside_truth(views: Views, truth_views: Views) -> Figure:
+    """The surface of a map and, below, that of the truth it was superposed on, along z, y and x."""
+    figure = Figure(figsize=(6.4, 4.4))
+    grid = figure.subplots(2, 3)
+    for row, (label, shown) in enumerate((("found", views), ("truth", truth_views))):
+        for axes, view in zip(grid[row], shown, strict=True):
+            _show(axes, view)
+        grid[row, 0].set_ylabel(label)
+    return figure
+
+
 def _show(axes: Axes, picture: np.ndarray) -> None:
     """Show a picture with its first row at the bottom and without scales."""
     low, high = np.percentile(picture, (0.2, 99.8))

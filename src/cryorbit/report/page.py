@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from cryorbit.io.atomic import atomic_path
 from cryorbit.report.chimerax import write_view
 from cryorbit.report.curve_figures import draw_course, draw_fsc
-from cryorbit.report.look import class_colour, save_figure
-from cryorbit.report.map_figures import draw_map, draw_surfaces
+from cryorbit.report.look import FAINT, class_colour, save_figure
+from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
 from cryorbit.report.results import JobResults, read_results
 from cryorbit.report.seed_figures import draw_cross_seed
@@ -60,6 +60,7 @@ def write_report(folder: Path) -> Path:
         record=results.record,
         result=results.result,
         classes=results.classes,
+        truth=None if results.truth is None else results.truth.entry,
         figures=figures,
         particles=None if results.particles is None else len(results.particles),
         iterations=len(results.metrics),
@@ -75,11 +76,7 @@ def write_report(folder: Path) -> Path:
 
 def _plan_figures(results: JobResults) -> Iterator[_Plan]:
     """List the figures that the job has data for."""
-    for each in results.classes:
-        if each.volume is not None and each.pixel_size is not None:
-            views = shaded_views(each.volume, class_colour(each.number))
-            yield _Plan(f"map_{each.number}", partial(draw_map, each.volume, each.pixel_size, views), vector=False)
-            yield _Plan(f"surface_{each.number}", partial(draw_surfaces, views), vector=False)
+    yield from _plan_maps(results)
     if any(each.fsc is not None for each in results.classes):
         yield _Plan("fsc", partial(draw_fsc, results.classes), vector=True)
     if len(results.metrics) > 1:
@@ -92,6 +89,19 @@ def _plan_figures(results: JobResults) -> Iterator[_Plan]:
     cross_seed = results.result.get("cross_seed") or {}
     if len(cross_seed.get("seeds", [])) > 1:
         yield _Plan("cross_seed", partial(draw_cross_seed, cross_seed), vector=True)
+
+
+def _plan_maps(results: JobResults) -> Iterator[_Plan]:
+    """List the figures of the maps."""
+    for each in results.classes:
+        if each.volume is not None and each.pixel_size is not None:
+            views = shaded_views(each.volume, class_colour(each.number))
+            yield _Plan(f"map_{each.number}", partial(draw_map, each.volume, each.pixel_size, views), vector=False)
+            yield _Plan(f"surface_{each.number}", partial(draw_surfaces, views), vector=False)
+    if results.truth is not None:
+        found, truth = results.truth.superposed, results.truth.truth
+        pictures = shaded_views(found, class_colour(1)), shaded_views(truth, FAINT)
+        yield _Plan("truth", partial(draw_beside_truth, *pictures), vector=False)
 
 
 def _set_aside(results: JobResults) -> dict[str, Any] | None:

@@ -47,6 +47,23 @@ class ClassResult:
 
 
 @dataclass(frozen=True, slots=True)
+class TruthResult:
+    """The map of a demonstration beside the map its images were made from.
+
+    Attributes
+    ----------
+    entry
+        ``truth`` in the result of ``job.json``: resolutions and errors of the poses.
+    superposed, truth
+        The first class superposed on the truth, and the truth.
+    """
+
+    entry: Mapping[str, Any]
+    superposed: Float[np.ndarray, "z y x"]
+    truth: Float[np.ndarray, "z y x"]
+
+
+@dataclass(frozen=True, slots=True)
 class JobResults:
     """All that the report tells about a job.
 
@@ -62,6 +79,8 @@ class JobResults:
         The classes, in order.
     particles, set_aside
         Tables of the particles used and of those that were not.
+    truth
+        The comparison with the truth, if the job made one.
     """
 
     path: Path
@@ -70,6 +89,7 @@ class JobResults:
     classes: Sequence[ClassResult]
     particles: pd.DataFrame | None
     set_aside: pd.DataFrame | None
+    truth: TruthResult | None
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -89,6 +109,7 @@ def read_results(path: Path) -> JobResults:
         classes=[_read_class(job.path, number, entry) for number, entry in enumerate(entries, start=1)],
         particles=_read_table(job.path / "particles.star"),
         set_aside=_read_table(job.path / "set_aside.star"),
+        truth=_read_truth(job.path, (record.get("result") or {}).get("truth")),
     )
 
 
@@ -102,6 +123,16 @@ def _read_class(folder: Path, number: int, entry: Mapping[str, Any]) -> ClassRes
         volume = tensor.numpy()
     fsc = pd.read_csv(fsc_file) if fsc_file.exists() else None
     return ClassResult(number, entry, volume, pixel_size, fsc)
+
+
+def _read_truth(folder: Path, entry: Mapping[str, Any] | None) -> TruthResult | None:
+    """Read the superposed map and the truth, or None if the job has not both."""
+    if entry is None:
+        return None
+    superposed, truth = (folder / str(entry.get(key, "")) for key in ("superposed", "map"))
+    if not (superposed.is_file() and truth.is_file()):
+        return None
+    return TruthResult(entry, read_map(superposed)[0].numpy(), read_map(truth)[0].numpy())
 
 
 def _read_table(file: Path) -> pd.DataFrame | None:

@@ -1,0 +1,83 @@
+"""Particles as inference sees them: normalised, with white protein, weighted by CTF and noise."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryorbit.fourier.half_disc import half_disc, image_transform
+from cryorbit.imaging.ctf import ctf_values
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.simulate.microscope import Microscope, draw_ctf
+from phantom_sets import write_source
+
+BOX, COUNT, PIXEL_SIZE = 32, 12, 3.0
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(COUNT, BOX, BOX, generator=generator)
+
+
+@pytest.fixture
+def source(tmp_path: Path, images: torch.Tensor, generator: torch.Generator) -> ParticleSource:
+    ctf, _ = draw_ctf(COUNT, Microscope(particles_per_micrograph=5), generator)
+    return write_source(tmp_path / "images.mrcs", images, ctf, PIXEL_SIZE)
+
+
+def test_images_come_as_asked_for(source: ParticleSource, images: torch.Tensor) -> None:
+    index = torch.tensor([7, 0, 11])
+    assert (len(source), source.box) == (COUNT, BOX)
+    assert torch.equal(source.read(index), images[index])
+    assert torch.equal(replace(source, inverted=True).read(index), -images[index])
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_backgrounds_get_mean_zero_and_deviation_one(
+    inverted: bool, tmp_path: Path, images: torch.Tensor, source: ParticleSource
+) -> None:
+    radius = 13.0
+    axis = torch.arange(BOX).double() - BOX // 2
+    outside = torch.hypot(axis[:, None], axis) > radius + 0.01
+    gain = torch.linspace(0.01, 50, COUNT)[:, None, None]
+    spoiled = write_source(tmp_path / "spoiled.mrcs", gain * (images + 3), source.ctf, PIXEL_SIZE)
+    read = replace(spoiled, background_radius=radius, inverted=inverted).read(torch.arange(COUNT))
+    background = read[:, outside]
+    torch.testing.assert_close(background.mean(1), torch.zeros(COUNT), rtol=0, atol=1e-5)
+    torch.testing.assert_close(background.std(1), torch.ones(COUNT), rtol=1e-5, atol=0)
+    # the whole image is scaled as its background is, so that gains and offsets leave no trace
+    plain = replace(source, background_radius=radius, inverted=inverted).read(torch.arange(COUNT))
+    torch.testing.assert_close(read, plain, rtol=0, atol=1e-4)
+
+
+def test_observations_are_transforms_times_ctf_over_noise(source: ParticleSource, images: torch.Tensor) -> None:
+    disc = half_disc(BOX, 12)
+    noise = torch.linspace(1, 3, BOX // 2 + 1)
+    index = torch.tensor([3, 4, 9])
+    observed = source.observe(index, disc, noise)
+    ctf = ctf_values(source.ctf[index], disc.frequencies / (BOX * PIXEL_SIZE))
+    variance = noise[disc.shells]
+    transform = image_transform(images[index], disc)
+    torch.testing.assert_close(observed.data, 2 * ctf * transform / variance)
+    torch.testing.assert_close(observed.weight, 2 * ctf**2 / variance)
+    torch.testing.assert_close(observed.power, 2 * transform.abs() ** 2 / variance)
+
+
+def test_a_premultiplied_set_is_seen_as_the_plain_one(
+    source: ParticleSource, images: torch.Tensor, tmp_path: Path
+) -> None:
+    """Images multiplied with their CTF on disk give the same data and weights, and the same power off the zeros."""
+    ky, kx = np.meshgrid(np.fft.fftfreq(BOX, PIXEL_SIZE), np.fft.rfftfreq(BOX, PIXEL_SIZE), indexing="ij")
+    ctf = ctf_values(source.ctf, torch.from_numpy(np.stack([kx.ravel(), ky.ravel()], -1)))
+    multiplied = torch.fft.irfft2(torch.fft.rfft2(images) * ctf.unflatten(1, (BOX, -1)), s=(BOX, BOX))
+    written = write_source(tmp_path / "multiplied.mrcs", multiplied, source.ctf, PIXEL_SIZE)
+    premultiplied = replace(written, premultiplied=True)
+    disc, noise, everything = half_disc(BOX, 12), torch.ones(BOX // 2 + 1), torch.arange(COUNT)
+    theirs, ours = (each.observe(everything, disc, noise) for each in (source, premultiplied))
+    torch.testing.assert_close(ours.data, theirs.data, rtol=0, atol=1e-5)
+    assert torch.equal(ours.weight, theirs.weight)
+    clear = theirs.weight > 2 * 0.1**2 * 1.001
+    torch.testing.assert_close(ours.power[clear], theirs.power[clear], rtol=1e-3, atol=1e-3)
+    assert bool((ours.power <= theirs.power * (1 + 1e-3) + 1e-3).all())

@@ -1,0 +1,131 @@
+"""Candidate poses of each image: scores equal brute force, pruning keeps what matters, posteriors sum to one."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.geometry.rotations import angular_distance, random_rotations
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.imaging.observations import observe
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.slices import SliceOperator
+from cryorbit.inference.candidates import (
+    Candidates,
+    CandidateScores,
+    normalise,
+    prune,
+    rank_within_image,
+    refine,
+    score_candidates,
+)
+from cryorbit.volumes.voxel import VoxelGrid, synthesize
+
+BOX, RADIUS = 16, 5
+COUNTS = (3, 7, 1, 5)
+"""Candidates of each image."""
+
+
+@pytest.fixture
+def candidates(generator: torch.Generator) -> Candidates:
+    image = torch.arange(len(COUNTS)).repeat_interleave(torch.tensor(COUNTS))
+    rotations = random_rotations(len(image), generator).float()
+    klass = torch.randint(2, (len(image),), generator=generator)
+    return Candidates(image, klass, rotations, torch.randn(len(COUNTS), 2, generator=generator))
+
+
+@pytest.fixture
+def scores(candidates: Candidates, generator: torch.Generator) -> CandidateScores:
+    log_joint = 100 + 3 * torch.randn(len(candidates.image), 5, generator=generator)
+    return CandidateScores(log_joint, disc_grid(1.0, 1.0).float())
+
+
+def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Generator) -> None:
+    """Each log-likelihood from its own slice and its own shift, two classes, a centre for each image."""
+    disc, grid = half_disc(BOX, RADIUS), VoxelGrid(BOX, BOX)
+    volumes = torch.randn(2, BOX, BOX, BOX, generator=generator)
+    transform = torch.randn(len(COUNTS), len(disc), dtype=torch.complex64, generator=generator)
+    ctf = torch.rand(len(COUNTS), len(disc), generator=generator)
+    observations = observe(transform, ctf, torch.ones(len(disc)))
+    lattice = disc_grid(1.0, 0.5).float()
+    scores = score_candidates(candidates, observations, synthesize(volumes, grid), disc, lattice)
+    assert torch.equal(scores.lattice, lattice)
+    for e, (b, k) in enumerate(zip(candidates.image.tolist(), candidates.klass.tolist(), strict=True)):
+        (slice_,) = SliceOperator(grid, disc, candidates.rotation[e : e + 1]).project(volumes[k])
+        moved = transform[b] * shift_phases(candidates.centre[b] + lattice, disc)
+        residual = ((moved - ctf[b] * slice_).abs() ** 2).sum(1)
+        expected = (transform[b].abs() ** 2).sum() - residual
+        torch.testing.assert_close(scores.log_joint[e], expected, rtol=1e-4, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5, width=32)), max_size=30))
+def test_ranks_are_those_of_each_image_alone(entries: list[tuple[int, float]]) -> None:
+    entries.sort(key=lambda entry: entry[0])
+    image = torch.tensor([b for b, _ in entries], dtype=torch.long)
+    value = torch.tensor([v for _, v in entries])
+    ranks = rank_within_image(value, image, 5)
+    for b in range(5):
+        mine = value[image == b]
+        assert ranks[image == b].sort().values.tolist() == list(range(len(mine)))
+        by_rank = torch.empty_like(mine)
+        by_rank[ranks[image == b]] = mine
+        assert torch.equal(by_rank, mine.sort(descending=True).values)
+
+
+@pytest.mark.parametrize(("keep_nats", "at_most"), [(1e9, 2), (2.5, 100), (4.0, 3)])
+def test_pruning_keeps_the_best_of_every_image(
+    candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int
+) -> None:
+    kept = prune(candidates, scores, keep_nats, at_most)
+    marginal = torch.logsumexp(scores.log_joint, 1)
+    expected = []
+    for b in range(len(COUNTS)):
+        mine = torch.nonzero(candidates.image == b)[:, 0]
+        order = mine[marginal[mine].argsort(descending=True)][:at_most]
+        expected += [e for e in order.tolist() if marginal[e] > marginal[mine].max() - keep_nats]
+    expected.sort()
+    assert kept.image.tolist() == candidates.image[expected].tolist()
+    assert torch.equal(kept.rotation, candidates.rotation[expected])
+    assert torch.equal(kept.klass, candidates.klass[expected])
+
+
+def test_pruning_moves_centres_to_the_best_shift(candidates: Candidates, scores: CandidateScores) -> None:
+    kept = prune(candidates, scores, 5.0, 3)
+    for b in range(len(COUNTS)):
+        mine = torch.nonzero(candidates.image == b)[:, 0]
+        best = mine[torch.logsumexp(scores.log_joint[mine], 1).argmax()]
+        shift = scores.lattice[scores.log_joint[best].argmax()]
+        torch.testing.assert_close(kept.centre[b], candidates.centre[b] + shift)
+
+
+def test_children_fill_the_cell_of_their_parent(candidates: Candidates) -> None:
+    spacing = 10.0
+    children = refine(candidates, spacing)
+    assert torch.equal(children.image, candidates.image.repeat_interleave(8))
+    assert torch.equal(children.klass, candidates.klass.repeat_interleave(8))
+    assert torch.equal(children.centre, candidates.centre)
+    parents = candidates.rotation.double().repeat_interleave(8, 0)
+    distance = angular_distance(children.rotation.double(), parents)
+    # +- a quarter of the spacing along three axes
+    torch.testing.assert_close(
+        distance, torch.full_like(distance, math.sqrt(3) * spacing / 4), rtol=0, atol=1e-3 * spacing
+    )
+    family = children.rotation.double().unflatten(0, (-1, 8))
+    between = angular_distance(family[:, :, None], family[:, None]) + 100 * torch.eye(8)
+    assert abs(float(between.min()) - spacing / 2) < 0.02 * spacing
+
+
+def test_posteriors_sum_to_one_and_the_evidence_is_a_mean(candidates: Candidates, scores: CandidateScores) -> None:
+    posterior = normalise(candidates, scores, 1000.0)
+    for b in range(len(COUNTS)):
+        joint = scores.log_joint[candidates.image == b].double()
+        assert float(posterior.gamma[candidates.image == b].sum()) == pytest.approx(1, abs=1e-5)
+        evidence = float(torch.logsumexp(joint.flatten(), 0)) - math.log(1000)
+        assert float(posterior.log_evidence[b]) == pytest.approx(evidence, abs=1e-4)
+        expected = torch.softmax(joint.flatten(), 0).reshape(joint.shape)
+        mine = posterior.gamma[candidates.image == b].double()
+        torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1.01e-7)

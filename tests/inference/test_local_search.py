@@ -1,0 +1,183 @@
+"""Refinement of poses: known poses found again, statistics those of known poses, whatever the batches."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cryorbit.core.data import Poses
+from cryorbit.evaluation.classes import class_accuracy
+from cryorbit.fourier.interpolation import join_mates
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.geometry.rotations import angular_distance
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.inference import local_search
+from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.local_search import (
+    Domain,
+    Level,
+    PoseEstimates,
+    coarse_cells,
+    coarse_grid,
+    coarse_spacing,
+    levels_for,
+    refine_poses,
+)
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
+from cryorbit.inference.search import PoseGrid
+from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.volumes.voxel import resample
+from phantom_sets import PhantomSet
+
+RADIUS, COARSE_RADIUS, SHIFT_STEP, DIAMETER_PX = 10.0, 6.0, 1.5, 20.0
+LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32)
+
+
+def find_cells(particles: PhantomSet, volumes: torch.Tensor, at_most: int = 8) -> Candidates:
+    """Coarse cells of all particles on the grid of 15 degrees."""
+    coarse = particles.domain(COARSE_RADIUS)
+    observations = particles.source.observe(particles.everything, coarse.disc, coarse.noise_variance)
+    working = resample(volumes, coarse.grid.size)
+    shifts = disc_grid(4.0, SHIFT_STEP).float()
+    poses = PoseGrid(coarse_grid(15, len(volumes), working), shifts)
+    return coarse_cells(observations, working, poses, coarse, at_most)
+
+
+def refined(
+    particles: PhantomSet, cells: Candidates, symmetry: torch.Tensor | None = None
+) -> tuple[VolumeStatistics, PoseEstimates]:
+    return refine_poses(
+        particles.source,
+        particles.everything,
+        cells,
+        particles.working(RADIUS),
+        particles.domain(RADIUS),
+        LEVELS,
+        particles.everything % 2,
+        symmetry,
+    )
+
+
+@pytest.fixture(scope="module")
+def cells(clear_set: PhantomSet) -> Candidates:
+    """The eight rotations of the grid nearest to the truth, and the nearest shift of the lattice, of every image."""
+    grid = coarse_grid(15, 1, clear_set.volumes)[0]
+    trace = clear_set.poses.rotations.flatten(1) @ grid.flatten(1).mT
+    count = len(clear_set.source)
+    nearest = trace.topk(8).indices.flatten()
+    centre = (clear_set.poses.shifts / SHIFT_STEP).round() * SHIFT_STEP
+    return Candidates(torch.arange(count).repeat_interleave(8), torch.zeros_like(nearest), grid[nearest], centre)
+
+
+@settings(deadline=None, max_examples=60)
+@given(radius=st.floats(4, 60), spacing=st.sampled_from([60.0, 30.0, 15.0, 7.5]), diameter=st.floats(20, 100))
+def test_levels_halve_down_to_what_the_radius_tells_apart(radius: float, spacing: float, diameter: float) -> None:
+    levels = levels_for(radius, spacing, 2.0, diameter, 128)
+    finest = math.degrees(0.7 * 128 / (diameter * radius))
+    assert [level.spacing for level in levels] == [spacing / 2 ** (n + 1) for n in range(len(levels))]
+    assert [level.shift_step for level in levels] == [2.0 / 2 ** (n + 1) for n in range(len(levels))]
+    assert levels[-1].spacing <= finest
+    assert all(level.spacing > finest for level in levels[:-1])
+    assert levels[-1].radius == radius
+    radii = [level.radius for level in levels]
+    assert radii == sorted(radii)
+    assert radii[0] >= 0.5 * radius
+
+
+def test_coarse_cells_hold_the_truth(clear_set: PhantomSet) -> None:
+    images, cells = len(clear_set.source), find_cells(clear_set, clear_set.volumes)
+    counts = torch.bincount(cells.image, minlength=images)
+    assert 1 <= int(counts.min()) <= int(counts.max()) <= 8
+    assert torch.equal(cells.image, cells.image.sort().values)
+    distance = angular_distance(cells.rotation.double(), clear_set.poses.rotations[cells.image].double())
+    nearest = torch.full((images,), 180.0).double().scatter_reduce(0, cells.image, distance, "amin")
+    assert float((nearest < coarse_spacing(15)).float().mean()) > 0.9
+    offset = (cells.centre - clear_set.poses.shifts).norm(dim=1)
+    assert float(offset.median()) < SHIFT_STEP
+
+
+def test_known_poses_are_found_again(clear_set: PhantomSet, cells: Candidates) -> None:
+    _, found = refined(clear_set, cells)
+    finest = LEVELS[-1]
+    angle = angular_distance(found.rotation.double(), clear_set.poses.rotations.double()) / finest.spacing
+    shift = (found.shift - clear_set.poses.shifts).norm(dim=1) / finest.shift_step
+    assert float(angle.median()) < 0.7
+    assert float(angle.quantile(0.9)) < 1.2
+    assert float(shift.quantile(0.95)) < 0.9
+    assert bool((found.log_evidence > 0).all())
+
+
+def test_estimates_describe_their_posteriors(clear_set: PhantomSet, cells: Candidates) -> None:
+    statistics, found = refined(clear_set, cells)
+    count = len(clear_set.source)
+    torch.testing.assert_close(found.class_posterior, torch.ones(count, 1), rtol=0, atol=1e-4)
+    # for weights g of sum one, max(g)^2 <= sum g^2 <= max(g)
+    concentration = 1 / found.effective
+    assert bool((found.max_probability**2 <= concentration * (1 + 1e-4)).all())
+    assert bool((concentration <= found.max_probability * (1 + 1e-4)).all())
+    assert float(statistics.log_evidence) == pytest.approx(float(found.log_evidence.double().sum()), rel=1e-6)
+    # noise alone leaves 2 a coefficient and image, the finite grid of poses a little more
+    assert float(statistics.residual.mean() / statistics.images) == pytest.approx(2.0, rel=0.04)
+
+
+def test_classes_are_told_apart(two_class_set: PhantomSet) -> None:
+    cells = find_cells(two_class_set, two_class_set.volumes, at_most=16)
+    statistics, found = refined(two_class_set, cells)
+    assert class_accuracy(found.klass, two_class_set.classes) > 0.9
+    assert class_accuracy(found.class_posterior.argmax(1), two_class_set.classes) > 0.9
+    # candidates of very little posterior are not inserted
+    torch.testing.assert_close(statistics.class_mass, found.class_posterior.double().sum(0), rtol=2e-3, atol=0)
+
+
+def test_symmetric_poses_are_inserted_for_every_operator(clear_set: PhantomSet, cells: Candidates) -> None:
+    """With a two-fold axis the statistics are those without it plus those of the turned poses."""
+    group = point_group("C2")
+    plain, _ = refined(clear_set, cells)
+    both, _ = refined(clear_set, cells, group)
+    # half a turn about z takes (x, y, z) to (-x, -y, z): in Fourier space the grid itself is turned
+    (turned,) = [join_mates(plain.weight)[0, 0, :, :, 0]]
+    mate = turned.flip(1).roll(1, 1)
+    symmetric = join_mates(both.weight)[0, 0, :, :, 0]
+    torch.testing.assert_close(symmetric, turned + mate, rtol=1e-3, atol=1e-4 * float(symmetric.max()))
+
+
+def test_batches_do_not_change_results(
+    clear_set: PhantomSet, cells: Candidates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole_statistics, whole = refined(clear_set, cells)
+    monkeypatch.setattr(local_search, "BATCH", 17)
+    statistics, parts = refined(clear_set, cells)
+    for name in PoseEstimates.__slots__:
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-3, atol=1e-3)
+    for name in VolumeStatistics.__slots__:
+        ours, theirs = getattr(statistics, name), getattr(whole_statistics, name)
+        assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: PhantomSet) -> None:
+    """Noise set far too low leaves one pose to each image; its statistics are the reconstruction's."""
+    cells = find_cells(clear_set, clear_set.volumes, at_most=1)
+    quiet = clear_set.domain(RADIUS)
+    quiet = Domain(quiet.grid, quiet.disc, 1e-3 * quiet.noise_variance)
+    half = clear_set.everything % 2
+    volume = clear_set.working(RADIUS)
+    levels = [Level(level.spacing, level.shift_step, level.radius, at_most=1) for level in LEVELS]
+    ours, found = refine_poses(clear_set.source, clear_set.everything, cells, volume, quiet, levels, half)
+    assert float((found.max_probability > 0.999).float().mean()) > 0.95
+    sure = found.max_probability > 0.999
+    index = torch.nonzero(sure)[:, 0]
+    kept = Candidates(
+        torch.searchsorted(index, cells.image[sure[cells.image]]),
+        cells.klass[sure[cells.image]],
+        cells.rotation[sure[cells.image]],
+        cells.centre[index],
+    )
+    ours, found = refine_poses(clear_set.source, index, kept, volume, quiet, levels, half[index])
+    known = KnownPoses(Poses(found.rotation, found.shift), found.klass, half[index], torch.ones(len(index)))
+    theirs = reconstruct(clear_set.source, index, known, quiet, 1)
+    assert (ours.weight - theirs.weight).norm() < 1e-3 * theirs.weight.norm()
+    assert (ours.data - theirs.data).norm() < 5e-3 * theirs.data.norm()
+    torch.testing.assert_close(ours.class_mass, theirs.class_mass, rtol=1e-3, atol=0)
+    assert float(ours.images) == float(theirs.images) == len(index)

@@ -1,0 +1,105 @@
+"""Working boxes: sizes, resampling, the pair of exact adjoints, and the division that undoes known weights."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.fft import next_fast_len
+
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.fourier.interpolation import gather_slices, insert_slices, join_mates
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.simulate.phantoms import random_blob_phantom
+from cryorbit.volumes.voxel import (
+    PAD,
+    VoxelGrid,
+    adjoint,
+    grid_radius,
+    resample,
+    solve,
+    synthesize,
+    working_grid,
+)
+
+
+def gaussian(size: int, width: float) -> torch.Tensor:
+    """A Gaussian of ``width`` voxels about the centre voxel, float64."""
+    profile = torch.exp(-0.5 * ((torch.arange(size).double() - size // 2) / width) ** 2)
+    return profile[:, None, None] * profile[:, None] * profile
+
+
+@settings(deadline=None, max_examples=100)
+@given(half_box=st.integers(4, 300), part=st.floats(0, 1))
+def test_working_grid_is_the_smallest_fast_box_that_holds_the_slices(half_box: int, part: float) -> None:
+    box = 2 * half_box
+    radius = 1 + part * (half_box - 2)
+    grid = working_grid(box, radius)
+    fast = [2 * n for n in range(1, half_box + 1) if next_fast_len(n, real=True) == n and 2 * n >= 2 * int(radius) + 4]
+    assert grid.size == min([*fast, box])
+    # the outermost point of a slice and its neighbour on the padded grid lie within the half transform
+    assert PAD * radius + 1 <= grid.padded / 2
+
+
+@pytest.mark.parametrize(("old", "new"), [(12, 20), (12, 24), (10, 16)])
+def test_resampling_up_and_down_again_changes_nothing(old: int, new: int, generator: torch.Generator) -> None:
+    # what comes out of resample has no unpaired row at Nyquist
+    volume = resample(torch.randn(2, old + 2, old + 2, old + 2, generator=generator, dtype=torch.float64), old)
+    assert volume.shape == (2, old, old, old)
+    torch.testing.assert_close(resample(resample(volume, new), old), volume, rtol=0, atol=1e-12)
+    assert resample(volume, old) is volume
+
+
+def test_resampling_interpolates_between_the_same_values(generator: torch.Generator) -> None:
+    volume = resample(torch.randn(14, 14, 14, generator=generator, dtype=torch.float64), 12)
+    torch.testing.assert_close(resample(volume, 24)[::2, ::2, ::2], volume, rtol=0, atol=1e-12)
+
+
+def test_resampling_keeps_density_and_centre() -> None:
+    torch.testing.assert_close(resample(gaussian(48, 4.0), 24), gaussian(24, 2.0), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("box", "size"), [(24, 16), (16, 16)])
+def test_adjoint_is_the_adjoint_of_synthesize(box: int, size: int, generator: torch.Generator) -> None:
+    grid = VoxelGrid(box, size)
+    volume = torch.randn(2, size, size, size, generator=generator, dtype=torch.float64)
+    spectrum = synthesize(volume, grid)
+    half = torch.randn(spectrum.shape, dtype=torch.complex128, generator=generator)
+    # no slice reaches the plane at Nyquist
+    half[..., -1] = 0
+    left = torch.vdot(half.flatten(), spectrum.flatten()).real
+    torch.testing.assert_close((adjoint(half, grid) * volume).sum(), left, rtol=1e-12, atol=0)
+
+
+def test_division_by_the_weights_gives_back_the_volume(generator: torch.Generator) -> None:
+    """Slices of uneven weights in many poses determine the volume up to the error of linear interpolation."""
+    box, radius = 24, 9
+    grid, disc = working_grid(box, radius), half_disc(box, radius)
+    volume = resample(random_blob_phantom(box, generator), grid.size)
+    rotations = random_rotations(3000, generator).float()
+    slices = gather_slices(synthesize(volume, grid), rotations, disc.frequencies, PAD)
+    weights = 0.1 + torch.rand(slices.shape, generator=generator)
+    data, weight = insert_slices(weights * slices, weights, rotations, disc.frequencies, grid.padded, PAD)
+    solved = solve(join_mates(data), join_mates(weight), grid)
+    # the origin of Fourier space is in no slice: compare without the mean
+    error = (solved - solved.mean()) - (volume - volume.mean())
+    assert error.norm() < 0.05 * (volume - volume.mean()).norm()
+
+
+def test_division_leaves_zero_what_has_no_weight() -> None:
+    grid = VoxelGrid(8, 8)
+    data = torch.ones(16, 16, 9, dtype=torch.complex64)
+    weight = torch.zeros(16, 16, 9)
+    assert not solve(data, weight, grid).any()
+    weight[0, 0, 0] = 4.0
+    flat = solve(data, weight, grid)
+    assert flat[4, 4, 4] > 0
+    # one coefficient at the origin: a constant, divided by the transform of the kernel, largest in the corner
+    assert flat[0, 0, 0] > flat[4, 4, 4]
+
+
+def test_grid_radius_is_the_distance_in_pixels_of_the_box() -> None:
+    radius = grid_radius(VoxelGrid(16, 8), torch.zeros(1))
+    assert radius.shape == (16, 16, 9)
+    assert radius[0, 0].tolist() == [n / 2 for n in range(9)]
+    assert radius[:, 0, 0].tolist() == [n / 2 for n in (*range(8), *range(8, 0, -1))]
+    assert float(radius[-1, 2, 4]) == pytest.approx((0.25 + 1 + 4) ** 0.5)

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
@@ -35,7 +36,10 @@ from cryorbit.inference.search import PoseGrid, grid_slices
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, insert, symmetric_copies
 from cryorbit.volumes.voxel import VoxelGrid, synthesize
 
-BATCH = 64
+LARGEST_BATCH = 64
+CANDIDATES_AN_IMAGE = 100
+BUDGET_BYTES = 256 * 2**20
+"""For the slices of a batch's candidates and the temporaries of their scores."""
 GAMMA_FLOOR = 1e-4
 """Candidates with less posterior than this are not inserted."""
 
@@ -172,7 +176,9 @@ def refine_poses(
     spectra = synthesize(volume, domain.grid)
     statistics = empty_statistics(domain.grid, domain.disc, 2, len(volume), spectra)
     found = []
-    for part, mine in _batches(cells, len(index)):
+    # about four complex arrays of candidates times coefficients are alive at once
+    size = chunk_size(32 * CANDIDATES_AN_IMAGE * len(domain.disc), BUDGET_BYTES, LARGEST_BATCH)
+    for part, mine in _batches(cells, len(index), size):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
         candidates, posterior, lattice = _descend(mine, observations, spectra, domain, levels)
         live = _weighted_slices(candidates, posterior, lattice, observations, domain.disc)
@@ -185,17 +191,13 @@ def refine_poses(
     return statistics, _joined(found)
 
 
-def _batches(cells: Candidates, images: int) -> Iterator[tuple[slice, Candidates]]:
-    """Consecutive batches of images with their cells."""
-    bounds = torch.arange(0, images + BATCH, BATCH, device=cells.image.device).clamp_max(images)
-    entry = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
-    for number in range(len(bounds) - 1):
-        part = slice(number * BATCH, min((number + 1) * BATCH, images))
-        mine = slice(entry[number], entry[number + 1])
-        yield (
-            part,
-            Candidates(cells.image[mine] - part.start, cells.klass[mine], cells.rotation[mine], cells.centre[part]),
-        )
+def _batches(cells: Candidates, images: int, size: int) -> Iterator[tuple[slice, Candidates]]:
+    """Consecutive batches of ``size`` images with their cells."""
+    for part in chunks(images, size):
+        bounds = torch.tensor([part.start, part.stop], device=cells.image.device)
+        first, last = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
+        image, klass, rotation = (a[first:last] for a in (cells.image, cells.klass, cells.rotation))
+        yield part, Candidates(image - part.start, klass, rotation, cells.centre[part])
 
 
 def _descend(

@@ -46,26 +46,52 @@ class Components:
     coordinate: Float[Tensor, "n q"]
 
 
+@dataclass(frozen=True, slots=True)
+class PosedImages:
+    """Images in known poses under a consensus.
+
+    Attributes
+    ----------
+    source, index
+        The particles.
+    poses
+        Their poses.
+    spectrum
+        Padded transform of the consensus, from ``volumes.voxel.synthesize``.
+    domain
+        The working box, the half disc, the noise.
+    """
+
+    source: ParticleSource
+    index: Int[Tensor, " n"]
+    poses: Poses
+    spectrum: Complex[Tensor, "q q h"]
+    domain: Domain
+
+    def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
+        """Weighted images minus the consensus, their weights and rotations."""
+        domain = self.domain
+        observed = self.source.observe(self.index[part], domain.disc, domain.noise_variance)
+        rotations = self.poses.rotations[part].float()
+        slices = gather_slices(self.spectrum, rotations, domain.disc.frequencies, PAD)
+        centred = observed.data * shift_phases(self.poses.shifts[part], domain.disc)
+        return centred - observed.weight * slices, observed.weight, rotations
+
+
 def principal_components(
-    source: ParticleSource,
-    index: Int[Tensor, " n"],
-    poses: Poses,
-    consensus: Float[Tensor, "m m m"],
-    domain: Domain,
+    images: PosedImages,
     window: Float[Tensor, "m m m"],
     count: int,
     iterations: int,
     generator: torch.Generator,
 ) -> Components:
-    """The ``count`` leading components of the images at ``index`` in known poses, from random coordinates."""
-    problem = _Problem(source, index, poses, synthesize(consensus, domain.grid), domain)
-    ridge = _ridge(problem)
-    coordinate = torch.randn(len(index), count, generator=generator).to(consensus)
+    """The ``count`` leading components of images in known poses, from random coordinates."""
+    ridge = _ridge(images)
+    coordinate = torch.randn(len(images.index), count, generator=generator).to(ridge)
     second = coordinate**2
     for _ in range(iterations):
-        volume = _update_components(problem, coordinate, second, ridge) * window
-        volume = _orthogonal(volume)
-        coordinate, second = _update_coordinates(problem, volume)
+        volume = _orthogonal(_update_components(images, coordinate, second, ridge) * window)
+        coordinate, second = _update_coordinates(images, volume)
         scale = second.mean(0).sqrt().clamp_min(1e-6)
         coordinate, second, volume = coordinate / scale, second / scale**2, volume * scale[:, None, None, None]
     return Components(volume, coordinate)
@@ -84,35 +110,15 @@ def cluster(coordinate: Float[Tensor, "n q"], classes: int, generator: torch.Gen
     return torch.as_tensor(best, dtype=torch.long, device=coordinate.device)
 
 
-@dataclass(frozen=True, slots=True)
-class _Problem:
-    """Images in known poses, a consensus, and where to work."""
-
-    source: ParticleSource
-    index: Int[Tensor, " n"]
-    poses: Poses
-    spectrum: Complex[Tensor, "q q h"]
-    domain: Domain
-
-    def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
-        """Weighted images minus the consensus, their weights and rotations."""
-        domain = self.domain
-        observed = self.source.observe(self.index[part], domain.disc, domain.noise_variance)
-        rotations = self.poses.rotations[part].float()
-        slices = gather_slices(self.spectrum, rotations, domain.disc.frequencies, PAD)
-        centred = observed.data * shift_phases(self.poses.shifts[part], domain.disc)
-        return centred - observed.weight * slices, observed.weight, rotations
-
-
 def _update_components(
-    problem: _Problem, coordinate: Float[Tensor, "n q"], second: Float[Tensor, "n q"], ridge: Float[Tensor, "p p h"]
+    images: PosedImages, coordinate: Float[Tensor, "n q"], second: Float[Tensor, "n q"], ridge: Float[Tensor, "p p h"]
 ) -> Float[Tensor, "q m m m"]:
     """M-step: each component from the residuals weighted by its coordinate, the components taken one by one."""
-    grid, disc = problem.domain.grid, problem.domain.disc
-    data = [torch.zeros_like(problem.spectrum) for _ in range(coordinate.shape[1])]
+    grid, disc = images.domain.grid, images.domain.disc
+    data = [torch.zeros_like(images.spectrum) for _ in range(coordinate.shape[1])]
     weight = [torch.zeros_like(ridge) for _ in data]
-    for part in chunks(len(problem.index), BATCH):
-        residual, precision, rotations = problem.residual(part)
+    for part in chunks(len(images.index), BATCH):
+        residual, precision, rotations = images.residual(part)
         for j in range(len(data)):
             z, zz = coordinate[part, j, None], second[part, j, None]
             d, w = insert(residual * z, precision * zz, rotations, disc, grid)
@@ -123,15 +129,15 @@ def _update_components(
 
 
 def _update_coordinates(
-    problem: _Problem, volume: Float[Tensor, "q m m m"]
+    images: PosedImages, volume: Float[Tensor, "q m m m"]
 ) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
     """E-step: posterior mean and second moment of z, a small linear system an image."""
-    spectra = synthesize(volume, problem.domain.grid)
+    spectra = synthesize(volume, images.domain.grid)
     means, seconds = [], []
     identity = torch.eye(len(volume), device=volume.device)
-    for part in chunks(len(problem.index), BATCH):
-        residual, precision, rotations = problem.residual(part)
-        slices = torch.stack([gather_slices(s, rotations, problem.domain.disc.frequencies, PAD) for s in spectra], 1)
+    for part in chunks(len(images.index), BATCH):
+        residual, precision, rotations = images.residual(part)
+        slices = torch.stack([gather_slices(s, rotations, images.domain.disc.frequencies, PAD) for s in spectra], 1)
         score = (slices.conj() * residual[:, None]).real.sum(-1)
         gram = ((slices * precision[:, None]) @ slices.mH).real
         covariance = torch.linalg.inv(gram + identity)
@@ -147,12 +153,12 @@ def _orthogonal(volume: Float[Tensor, "q m m m"]) -> Float[Tensor, "q m m m"]:
     return (q * r.diagonal()).mT.reshape(volume.shape)
 
 
-def _ridge(problem: _Problem) -> Float[Tensor, "p p h"]:
+def _ridge(images: PosedImages) -> Float[Tensor, "p p h"]:
     """Prior precision of a component's coefficients on the Fourier grid, shell by shell."""
-    grid = problem.domain.grid
-    radius = grid_radius(grid, problem.spectrum).round().long()
+    grid = images.domain.grid
+    radius = grid_radius(grid, images.spectrum).round().long()
     count = int(radius.max()) + 1
-    power = (problem.spectrum.abs() ** 2).flatten()
+    power = (images.spectrum.abs() ** 2).flatten()
     sums = shell_sums(torch.stack([power, torch.ones_like(power)]), radius.flatten(), count)
     variance = PRIOR_AMPLITUDE**2 * (sums[0] / sums[1]).clamp_min(1e-12)
     return (1 / variance)[radius]

@@ -20,7 +20,7 @@ from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import Domain
 from cryorbit.inference.mstep import maximise, resolved_radius
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.split import cluster, principal_components
+from cryorbit.inference.split import PosedImages, cluster, principal_components
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_likelihood
 from cryorbit.recipes.abinit.passes import (
@@ -34,7 +34,7 @@ from cryorbit.recipes.abinit.passes import (
 from cryorbit.recipes.abinit.prepare import Prepared, generator_for
 from cryorbit.recipes.abinit.search_stage import first_radius
 from cryorbit.recipes.abinit.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample, synthesize, working_grid
 
 
 def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
@@ -118,17 +118,9 @@ def _split_volumes(
     domain = Domain(grid, disc, state.noise_variance)
     window = prepared.window(grid.size)
     (consensus,) = resample(state.volume, grid.size)
-    components = principal_components(
-        prepared.source,
-        batch,
-        poses,
-        consensus,
-        domain,
-        window,
-        config.classes - 1 + number,
-        config.classify.principal_iterations,
-        generator,
-    )
+    images = PosedImages(prepared.source, batch, poses, synthesize(consensus, grid), domain)
+    count, iterations = config.classes - 1 + number, config.classify.principal_iterations
+    components = principal_components(images, window, count, iterations, generator)
     label = cluster(components.coordinate, config.classes, generator)
     half = prepared.half_set[batch].to(label.device)
     known = KnownPoses(poses, label, half, torch.ones(len(batch), device=label.device))

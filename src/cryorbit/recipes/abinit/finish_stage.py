@@ -10,12 +10,17 @@ import torch
 from cryorbit.inference.local_search import PoseEstimates
 from cryorbit.inference.symmetry import align_to_axes
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.passes import find_cells, full_pass, pass_metrics
+from cryorbit.recipes.abinit.passes import final_radius, find_cells, full_pass, pass_metrics
 from cryorbit.recipes.abinit.prepare import Prepared
-from cryorbit.recipes.abinit.search_stage import begin
+from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
 from cryorbit.recipes.abinit.state import Outcome, State
 
 JUDGE_ITERATION = 900
+
+
+def judging_radius(config: AbinitConfig, prepared: Prepared) -> float:
+    """Fourier radius at which all starts are compared, whatever radius they have reached."""
+    return min(final_radius(config, prepared), 1.5 * last_search_radius(config, prepared))
 
 
 def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) -> float:
@@ -29,7 +34,7 @@ def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) 
 
 def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
-    radius = min([state.radius, *(outcome.radius for outcome in state.outcomes)])
+    radius = judging_radius(config, prepared)
     likelihood = held_out_likelihood(config, prepared, replace(state, radius=radius))
     fractions = state.extra.get("class_fractions", torch.ones(len(state.volume)) / len(state.volume))
     outcome = Outcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)

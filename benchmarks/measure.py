@@ -1,0 +1,59 @@
+"""What a command costs: wall time, CPU time of it and of all it starts, and peak memory.
+
+The kernel counts the memory of the calling process towards a command until the command has replaced it: a benchmark
+that measures memory imports heavy libraries only afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CRYORBIT = (sys.executable, "-c", "from cryorbit.cli.main import main; main()")
+"""The command line of this environment, whether or not its scripts are on the PATH."""
+BYTES_PER_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a command took.
+
+    Attributes
+    ----------
+    wall_s
+        Seconds on the clock.
+    cpu_s
+        Seconds of all its processes and threads, user and system.
+    peak_MiB
+        Largest resident memory of one of its processes.
+    """
+
+    wall_s: float
+    cpu_s: float
+    peak_MiB: float  # noqa: N815 (units belong to the name)
+
+
+def run_measured(command: Sequence[str | Path], log: Path, folder: Path | None = None) -> Cost:
+    """Run a command in ``folder``, its output to ``log``, and measure it.
+
+    Raises
+    ------
+    RuntimeError
+        The command failed.
+    """
+    words = [str(word) for word in command]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as stream:
+        began = time.monotonic()
+        process = subprocess.Popen(words, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)

@@ -1,0 +1,81 @@
+"""Two step rules of the search on the same data: the gradient divided by W, or by its largest value.
+
+    python benchmarks/step_rules.py --output benchmarks/results/step_rules.json
+
+Everything else is the same: start, mini-batches, poses, momentum. Told are the resolution at which the map after the
+search correlates with the truth by 0.5, and the CPU time of the search alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Literal, get_args
+
+import cyclopts
+import torch
+from simulated import ParticleSet, simulate_set
+from tables import Row, save, show
+
+from cryorbit.cli.devices import limit_threads
+from cryorbit.evaluation.comparison import compare_maps
+from cryorbit.io.mrc import read_map
+from cryorbit.recipes.abinit import AbinitConfig
+from cryorbit.recipes.abinit.config import SearchSettings
+from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.search_stage import begin, search_iteration
+from cryorbit.volumes.voxel import resample
+
+StepRule = Literal["preconditioned", "largest-curvature"]
+
+
+def main(
+    *,
+    iterations: tuple[int, ...] = (30, 60, 120, 240),
+    seeds: int = 3,
+    count: int = 2000,
+    snr: float = 0.1,
+    threads: int | None = None,
+    output: Path | None = None,
+) -> None:
+    """Search from so many random starts by either rule, with so many mini-batches."""
+    limit_threads(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        particles = simulate_set(Path(folder) / "set", count, snr)
+        prepared = prepare(AbinitConfig(particles=particles.star, output=Path(folder)))
+        rows = [
+            measure_search(particles, prepared, SearchSettings(iterations=number, step_rule=rule), seed)
+            for number in iterations
+            for rule in get_args(StepRule)
+            for seed in range(seeds)
+        ]
+    note = f"{count} images of a ribosome, signal-to-noise ratio {snr}; {torch.get_num_threads()} threads"
+    show("Step rules", rows, [note])
+    save(output, "step_rules", {"count": count, "snr": snr, "threads": torch.get_num_threads(), "rows": rows})
+
+
+def measure_search(particles: ParticleSet, prepared: Prepared, settings: SearchSettings, seed: int) -> Row:
+    """One search from a random start, and how good its map is."""
+    config = AbinitConfig(particles=particles.star, output=Path(), seed=seed, search=settings)
+    state = begin(config, prepared, 0, ())
+    likelihood, began = float("nan"), time.process_time()
+    while state.stage == "search":
+        state, metrics = search_iteration(config, prepared, state)
+        likelihood = metrics["log_likelihood"]
+    cpu = time.process_time() - began
+    truth, pixel_size = read_map(particles.truth_map)
+    found = compare_maps(resample(state.volume[0], prepared.box), truth, pixel_size)
+    return {
+        "rule": settings.step_rule,
+        "mini-batches": settings.iterations,
+        "seed": seed,
+        "FSC 0.5, A": found.resolution(0.5),
+        "FSC 0.143, A": found.resolution(0.143),
+        "log-likelihood": likelihood,
+        "CPU s": cpu,
+    }
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)

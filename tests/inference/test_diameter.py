@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from phantom_sets import phantom_set, write_source
 
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.diameter import estimate_diameter
 from cryorbit.simulate.microscope import Microscope, draw_ctf
+from phantom_sets import phantom_set, write_source
 
 BOX, PIXEL_SIZE = 48, 4.0
 

@@ -1,0 +1,73 @@
+"""Splitting a consensus: principal components of variation find two classes in known poses."""
+
+import pytest
+import torch
+
+from cryorbit.evaluation.classes import class_accuracy
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.mstep import maximise
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
+from cryorbit.inference.split import Components, cluster, principal_components
+from phantom_sets import PhantomSet
+
+RADIUS = 8.0
+
+
+def components_of(particles: PhantomSet, count: int, seed: int = 0) -> Components:
+    """Components about the consensus that the images give in their true poses."""
+    domain, everything = particles.domain(RADIUS), particles.everything
+    size = domain.grid.size
+    window = soft_ball(size, 0.4 * size, 2.0)
+    one = torch.zeros_like(everything)
+    known = KnownPoses(particles.poses, one, everything % 2, torch.ones(len(everything)))
+    statistics = reconstruct(particles.source, everything, known, domain, 1)
+    (consensus,) = maximise(statistics, domain.grid, RADIUS, window).volume
+    generator = torch.Generator().manual_seed(seed)
+    return principal_components(
+        particles.source, everything, particles.poses, consensus, domain, window, count, 15, generator
+    )
+
+
+@pytest.fixture(scope="module")
+def components(two_class_set: PhantomSet) -> Components:
+    return components_of(two_class_set, 2)
+
+
+def test_clusters_are_the_classes(two_class_set: PhantomSet, components: Components) -> None:
+    label = cluster(components.coordinate[:, :1], 2, torch.Generator().manual_seed(0))
+    assert class_accuracy(label, two_class_set.classes) > 0.9
+
+
+def test_the_first_component_is_the_difference_of_the_classes(
+    two_class_set: PhantomSet, components: Components
+) -> None:
+    truth = two_class_set.working(RADIUS)
+    difference = truth[0] - truth[1]
+    first = components.volume[0]
+    cosine = (first * difference).sum() / (first.norm() * difference.norm())
+    assert abs(float(cosine)) > 0.65
+    # coordinates of unit variance: a component is half the difference
+    assert float(first.norm()) == pytest.approx(0.5 * float(difference.norm()), rel=0.4)
+
+
+def test_components_are_orthogonal_and_coordinates_of_unit_variance(components: Components) -> None:
+    first, second = components.volume
+    assert abs(float((first * second).sum() / (first.norm() * second.norm()))) < 1e-4
+    assert float(first.norm()) > 1.3 * float(second.norm())
+    # posterior means vary less than the coordinates themselves
+    assert 0.5 < float(components.coordinate[:, 0].std()) <= 1.05
+
+
+def test_any_start_finds_the_same_component(two_class_set: PhantomSet, components: Components) -> None:
+    other = components_of(two_class_set, 2, seed=5)
+    both = torch.stack([components.coordinate[:, 0], other.coordinate[:, 0]])
+    assert abs(float(torch.corrcoef(both)[0, 1])) > 0.95
+
+
+def test_clusters_of_separate_points(generator: torch.Generator) -> None:
+    centres = torch.tensor([[0.0, 0], [6, 0], [0, 6]])
+    truth = torch.randint(3, (300,), generator=generator)
+    points = centres[truth] + torch.randn(300, 2, generator=generator)
+    label = cluster(points, 3, torch.Generator().manual_seed(1))
+    assert class_accuracy(label, truth) > 0.98
+    assert torch.equal(label, cluster(points, 3, torch.Generator().manual_seed(1)))

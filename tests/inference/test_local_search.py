@@ -147,7 +147,7 @@ def test_batches_do_not_change_results(
     clear_set: PhantomSet, cells: Candidates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole_statistics, whole = refined(clear_set, cells)
-    monkeypatch.setattr(local_search, "BATCH", 17)
+    monkeypatch.setattr(local_search, "LARGEST_BATCH", 17)
     statistics, parts = refined(clear_set, cells)
     for name in PoseEstimates.__slots__:
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-3, atol=1e-3)

@@ -7,7 +7,8 @@ from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.split import Components, cluster, principal_components
+from cryorbit.inference.split import Components, PosedImages, cluster, principal_components
+from cryorbit.volumes.voxel import synthesize
 from phantom_sets import PhantomSet
 
 RADIUS = 8.0
@@ -23,9 +24,8 @@ def components_of(particles: PhantomSet, count: int, seed: int = 0) -> Component
     statistics = reconstruct(particles.source, everything, known, domain, 1)
     (consensus,) = maximise(statistics, domain.grid, RADIUS, window).volume
     generator = torch.Generator().manual_seed(seed)
-    return principal_components(
-        particles.source, everything, particles.poses, consensus, domain, window, count, 15, generator
-    )
+    images = PosedImages(particles.source, everything, particles.poses, synthesize(consensus, domain.grid), domain)
+    return principal_components(images, window, count, 15, generator)
 
 
 @pytest.fixture(scope="module")

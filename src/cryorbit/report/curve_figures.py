@@ -59,6 +59,8 @@ def draw_course(metrics: pd.DataFrame) -> Figure:
         axes.set(title=_COURSES[name], xlabel="iteration")
     if "resolution_A" in panels:
         grid[panels.index("resolution_A")].invert_yaxis()
+    if "ess" in panels:
+        grid[panels.index("ess")].set_yscale("log")
     if shares:
         _draw_shares(grid[count - 1], metrics)
     return figure

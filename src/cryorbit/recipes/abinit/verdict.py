@@ -17,7 +17,7 @@ from cryorbit.volumes.voxel import resample
 
 AGREEMENT_A_OVER_DIAMETER = 1 / 6
 """Starts agree when their maps correlate (0.5) to at least this part of the particle's diameter."""
-FEWEST_POSES = 0.02
+SHARPEST_GUESS = 0.02
 """Mean posterior of the best pose below which poses are guesses."""
 
 
@@ -78,11 +78,14 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
         f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average",
         f"particles fit the map better than pure noise by {gain:.1f} nats on average",
     ]
-    weak = gain <= 0 or sharp < FEWEST_POSES or half_map_resolution > needed
+    weak = gain <= 0 or sharp < SHARPEST_GUESS or half_map_resolution > needed
     if cross is None:
-        sentence = "One random start only: plausible" if not weak else "One random start, and a weak map"
-        level = "bad" if weak else "doubtful"
-        return Verdict(level, f"{sentence}; run with --seeds 3 or more to know.", reasons)
+        sentence = (
+            "Do not trust this map: poses are undetermined or its halves disagree."
+            if weak
+            else "Not verified: one random start cannot tell whether its map is right; run with --seeds 3 or more."
+        )
+        return Verdict("bad" if weak else "doubtful", sentence, reasons)
     return _weigh_starts(state, cross, needed, weak, reasons)
 
 

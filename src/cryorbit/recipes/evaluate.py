@@ -177,7 +177,10 @@ def _particle_numbers(pairs: _Pairs | None) -> tuple[int | None, float | None]:
     if pairs is None:
         return None, None
     matched = len(pairs.estimated_class)
-    if pairs.true_class is None or not (real := pairs.true_class != JUNK).any():
+    if pairs.true_class is None:
+        return matched, None
+    real = pairs.true_class != JUNK
+    if len(pairs.true_class[real].unique()) < 2:
         return matched, None
     return matched, class_accuracy(pairs.estimated_class[real], pairs.true_class[real])
 

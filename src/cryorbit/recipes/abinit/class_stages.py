@@ -18,14 +18,13 @@ from cryorbit.core.data import Poses
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import Domain
-from cryorbit.inference.mstep import maximise, resolved_radius
+from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.split import PosedImages, cluster, principal_components
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_likelihood
 from cryorbit.recipes.abinit.passes import (
     after_pass,
-    final_radius,
     find_cells,
     full_pass,
     growth_batch,
@@ -57,12 +56,16 @@ def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
         "batch": len(batch),
     }
     cells = None if state.cells is None else for_all_classes(state.cells, config.classes)
-    extra = {**state.extra, "split_log_likelihoods": likelihoods}
+    extra = {**state.extra, "split_log_likelihoods": likelihoods, "consensus_radius": state.radius}
     return replace(best, stage="sort", iteration=0, cells=cells, extra=extra), metrics
 
 
 def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
-    """One pass over the batch with all classes; classes that died are started anew from the largest one."""
+    """One pass over the batch with all classes; classes that died are started anew from the largest one.
+
+    The radius stays that of the split. A particle is part of the map it is scored against, and the likelihood it owes
+    to its own noise grows with the cube of the radius: further out it would stay in whatever class it came to first.
+    """
     batch = growth_batch(config, prepared, state.iteration + config.grow.iterations)
     fresh = state.cells is None or len(prepared.order) > config.grow.images
     cells = find_cells(config, prepared, state, batch) if fresh or state.cells is None else state.cells
@@ -72,13 +75,10 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     over = state.iteration + 1 == config.classify.iterations
     if not over:
         new = replace(new, volume=rescued(config, new, fractions))
-    resolved = max(resolved_radius(curve, config.grow.threshold) for curve in maps.fsc)
-    radius = max(state.radius, resolved + config.grow.margin)
     new = replace(
         new,
         stage="judge" if over else "sort",
         iteration=0 if over else state.iteration + 1,
-        radius=min(final_radius(config, prepared), radius),
         extra={**state.extra, "class_fractions": fractions.cpu()},
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)

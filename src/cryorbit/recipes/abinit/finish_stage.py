@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import PoseEstimates
 from cryorbit.inference.symmetry import align_to_axes
 from cryorbit.recipes.abinit.config import AbinitConfig
@@ -74,15 +75,22 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     cells = find_cells(config, prepared, state, everything, 1000) if state.cells is None else state.cells
     symmetry = prepared.symmetry if len(prepared.symmetry) > 1 else None
     statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, symmetry)
-    # a batch that was all of them has already brought the maps here; otherwise the maps have just become better
-    over = state.iteration == 1 or len(prepared.order) <= config.grow.images
+    # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
+    over = state.iteration == 1 or (config.classes == 1 and len(prepared.order) <= config.grow.images)
     new = replace(
         state,
         stage="done" if over else "finish",
         iteration=state.iteration + 1,
         volume=maps.volume,
         velocity=torch.zeros_like(maps.volume),
-        cells=None if over else cells,
+        radius=state.extra.get("consensus_radius", state.radius),
+        cells=None if over else within_class(cells, estimates),
         estimates={name: getattr(estimates, name) for name in PoseEstimates.__slots__},
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
+
+
+def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:
+    """The candidates of each particle in its own class: the last pass refines poses, classes are decided."""
+    keep = cells.klass == estimates.klass[cells.image]
+    return Candidates(cells.image[keep], cells.klass[keep], cells.rotation[keep], cells.centre)

@@ -56,7 +56,7 @@ class AbinitResult:
 def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
     """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
     estimates = PoseEstimates(**{f.name: state.estimates[f.name] for f in fields(PoseEstimates)})
-    order = _by_size(estimates, config.classes)
+    order = _by_evidence(estimates, config.classes)
     klass = torch.argsort(order)[estimates.klass]
     maps = _final_maps(config, prepared, state, estimates, klass)
     classes = [_write_class(prepared, job, maps, klass.cpu(), k) for k in range(config.classes)]
@@ -70,9 +70,11 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     return result
 
 
-def _by_size(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
-    """Classes from the largest to the smallest."""
-    return torch.bincount(estimates.klass, minlength=classes).argsort(descending=True, stable=True)
+def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
+    """Classes by what their particles gain over pure noise in all: large classes first, but junk last."""
+    total = torch.zeros(classes, dtype=torch.float64, device=estimates.klass.device)
+    total.index_add_(0, estimates.klass, estimates.log_evidence.double().clamp_min(0))
+    return total.argsort(descending=True, stable=True)
 
 
 def _final_maps(

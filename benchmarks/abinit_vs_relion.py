@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 import cyclopts
+
 from jobs import Record, agreement, measured_abinit, told_cost
 from measure import run_measured
 from simulated import ParticleSet, simulate_set

@@ -17,9 +17,6 @@ from pathlib import Path
 import cyclopts
 import torch
 from jaxtyping import Float
-from simulated import ParticleSet, simulate_set
-from stopwatch import watching
-from tables import Row, save, show
 from torch import Tensor
 
 from cryorbit.cli.devices import limit_threads
@@ -39,6 +36,9 @@ from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.abinit.prepare import Prepared, generator_for, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration, shift_step
 from cryorbit.volumes.voxel import resample, working_grid
+from simulated import ParticleSet, simulate_set
+from stopwatch import watching
+from tables import Row, save, show
 
 SHIFT_RANGE = 0.1
 STAGES = {

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import cyclopts
+
 from jobs import agreement, measured_abinit, told_cost
 from simulated import simulate_set
 from tables import Row, save, show

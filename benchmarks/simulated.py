@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from measure import CRYORBIT, run_measured
-
 import cryorbit
+from measure import CRYORBIT, run_measured
 
 RIBOSOME = Path(cryorbit.__file__).parent / "data" / "ribosome_70S.mrc"
 

@@ -15,8 +15,6 @@ from typing import Literal, get_args
 
 import cyclopts
 import torch
-from simulated import ParticleSet, simulate_set
-from tables import Row, save, show
 
 from cryorbit.cli.devices import limit_threads
 from cryorbit.evaluation.comparison import compare_maps
@@ -26,6 +24,8 @@ from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.volumes.voxel import resample
+from simulated import ParticleSet, simulate_set
+from tables import Row, save, show
 
 StepRule = Literal["preconditioned", "largest-curvature"]
 

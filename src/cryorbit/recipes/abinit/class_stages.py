@@ -42,7 +42,7 @@ def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
     Splits differ by the number of components that are looked at: K - 1 are what K classes span, one more leaves room
     for a nuisance such as pose errors or junk.
     """
-    batch = growth_batch(config, prepared, state.iteration)
+    batch = growth_batch(config, prepared)
     trials = []
     for number in range(config.classify.splits):
         trial = _split_volumes(config, prepared, state, batch, number)
@@ -66,9 +66,8 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     The radius stays that of the split. A particle is part of the map it is scored against, and the likelihood it owes
     to its own noise grows with the cube of the radius: further out it would stay in whatever class it came to first.
     """
-    batch = growth_batch(config, prepared, state.iteration + config.grow.iterations)
-    fresh = state.cells is None or len(prepared.order) > config.grow.images
-    cells = find_cells(config, prepared, state, batch) if fresh or state.cells is None else state.cells
+    batch = growth_batch(config, prepared)
+    cells = find_cells(config, prepared, state, batch) if state.cells is None else state.cells
     statistics, estimates, maps = full_pass(config, prepared, state, batch, cells)
     new = after_pass(config, prepared, replace(state, cells=cells), statistics, maps)
     fractions = (statistics.class_mass / statistics.class_mass.sum()).float()

@@ -41,7 +41,7 @@ class GrowSettings(Settings):
 
     iterations: int = Field(10, ge=1, description="Passes at most.")
     least_gain: float = Field(0.01, ge=0, description="Relative gain in log-likelihood below which passes end.")
-    images: int = Field(4000, ge=100, description="Images of a batch; all of them when there are no more.")
+    images: int = Field(3000, ge=100, description="Images of a pass; all of them when there are no more.")
     cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
     check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh every pass ...")
     moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")

@@ -46,7 +46,7 @@ def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
 
 def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
-    batch = growth_batch(config, prepared, state.iteration)
+    batch = growth_batch(config, prepared)
     limit = final_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
     cells = batch_cells(config, prepared, state, batch)
@@ -75,7 +75,7 @@ def batch_cells(config: AbinitConfig, prepared: Prepared, state: State, batch: I
     They hold when, for a sample of the batch, a fresh search under the present map finds the orientations that the
     last pass refined. Early on many images sit at poses that a poor map favoured, and a local search keeps them there.
     """
-    if state.cells is None or len(prepared.order) > config.grow.images:
+    if state.cells is None:
         return find_cells(config, prepared, state, batch)
     count = min(config.grow.check_images, len(batch))
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
@@ -88,12 +88,9 @@ def batch_cells(config: AbinitConfig, prepared: Prepared, state: State, batch: I
     return find_cells(config, prepared, state, batch) if moved > config.grow.moved else state.cells
 
 
-def growth_batch(config: AbinitConfig, prepared: Prepared, iteration: int) -> Int[Tensor, " b"]:
-    """Images of a pass: all that train, or the next so many of them."""
-    count, size = len(prepared.order), config.grow.images
-    if count <= size:
-        return prepared.order
-    return prepared.order[(torch.arange(size) + iteration * size) % count]
+def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
+    """Images of the passes before the last: a fixed random part of those that train, so that poses carry over."""
+    return prepared.order[: config.grow.images]
 
 
 def find_cells(

@@ -117,6 +117,16 @@ def refine(candidates: Candidates, spacing: float) -> Candidates:
     )
 
 
+def in_every_class(candidates: Candidates, classes: int) -> Candidates:
+    """The same orientations as candidates of every class, still sorted by image."""
+    return Candidates(
+        candidates.image.repeat_interleave(classes),
+        torch.arange(classes, device=candidates.image.device).repeat(len(candidates.image)),
+        candidates.rotation.repeat_interleave(classes, 0),
+        candidates.centre,
+    )
+
+
 def rank_within_image(value: Float[Tensor, " e"], image: Int[Tensor, " e"], images: int) -> Int[Tensor, " e"]:
     """Rank of each value among those of its image, 0 for the largest; ``image`` is sorted."""
     order = value.argsort(descending=True, stable=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.candidates import in_every_class
 from cryorbit.inference.local_search import Domain
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
@@ -55,7 +55,7 @@ def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
         "held_out_log_likelihood": likelihoods[chosen],
         "batch": len(batch),
     }
-    cells = None if state.cells is None else for_all_classes(state.cells, config.classes)
+    cells = None if state.cells is None else in_every_class(state.cells, config.classes)
     extra = {**state.extra, "split_log_likelihoods": likelihoods, "consensus_radius": state.radius}
     return replace(best, stage="sort", iteration=0, cells=cells, extra=extra), metrics
 
@@ -81,16 +81,6 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
         extra={**state.extra, "class_fractions": fractions.cpu()},
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
-
-
-def for_all_classes(cells: Candidates, classes: int) -> Candidates:
-    """The same orientations as candidates of every class, still sorted by image."""
-    return Candidates(
-        cells.image.repeat_interleave(classes),
-        torch.arange(classes, device=cells.image.device).repeat(len(cells.image)),
-        cells.rotation.repeat_interleave(classes, 0),
-        cells.centre,
-    )
 
 
 def rescued(config: AbinitConfig, state: State, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:

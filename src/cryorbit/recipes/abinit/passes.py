@@ -15,7 +15,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.candidates import Candidates, in_every_class
 from cryorbit.inference.local_search import (
     Domain,
     PoseEstimates,
@@ -96,23 +96,27 @@ def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
 def find_cells(
     config: AbinitConfig, prepared: Prepared, state: State, index: Int[Tensor, " n"], iteration: int | None = None
 ) -> Candidates:
-    """Coarse candidates of the images at ``index`` under the volumes of ``state``."""
+    """Coarse candidates of the images at ``index`` under the mean of the state's volumes, for every class alike.
+
+    Between the points of a coarse grid a strong map fits badly and a weak one (of junk, say) does no harm: the classes
+    themselves would not compete fairly here. All stem from one consensus, so their mean tells the orientations.
+    """
     generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
     radius = coarse_radius(config, prepared, state)
     grid = working_grid(prepared.box, radius)
     disc = half_disc(prepared.box, radius).to(state.volume.device)
-    volume = resample(state.volume, grid.size)
+    volume = resample(state.volume.mean(0, keepdim=True), grid.size)
     turn = random_rotations(1, generator).to(volume)
-    rotations = coarse_grid(config.search.angular_spacing, len(volume), turn) @ turn
+    rotations = coarse_grid(config.search.angular_spacing, 1, turn) @ turn
     shifts = disc_grid(config.shift_range * prepared.box, shift_step(prepared, radius)).to(volume)
     domain = Domain(grid, disc, state.noise_variance)
     parts = []
     for part in chunks(len(index), COARSE_BATCH):
         observations = prepared.source.observe(index[part], disc, state.noise_variance)
-        at_most = config.grow.cells * len(volume)
-        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, at_most)
+        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, config.grow.cells)
         parts.append(replace(found, image=found.image + part.start))
-    return Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+    cells = Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+    return in_every_class(cells, len(state.volume))
 
 
 def coarse_radius(config: AbinitConfig, prepared: Prepared, state: State) -> float:

@@ -1,0 +1,104 @@
+"""The verdict: starts that agree, starts that do not, and maps that are weak whatever the starts say."""
+
+import pytest
+import torch
+from abinit_jobs import PIXEL_SIZE, make_set
+
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.recipes.abinit import AbinitConfig
+from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.verdict import CrossSeed, compare_starts, judge_maps
+from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
+from phantom_sets import sharp_phantom
+
+DIAMETER = 96.0
+BOX = 32
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    folder = tmp_path_factory.mktemp("verdict")
+    particles = make_set(folder, [sharp_phantom(torch.Generator().manual_seed(3))], 60, 0.5)
+    return prepare(AbinitConfig(particles=particles, output=folder / "job", diameter=DIAMETER))
+
+
+def state(sharp: float = 0.3, gain: float = 80.0, chosen: int = 0) -> State:
+    volume = torch.zeros(1, 8, 8, 8)
+    estimates = {"max_probability": torch.full((10,), sharp), "log_evidence": torch.full((10,), gain)}
+    return State(chosen, "done", 0, volume, volume, torch.ones(17), 5.0, estimates=estimates)
+
+
+def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
+    """Starts of which these pairs agree to 12 A, the others to 50 A."""
+    resolution = torch.full((count, count), 50.0, dtype=torch.float64)
+    for i, j in (*pairs, *((i, i) for i in range(count))):
+        resolution[i, j] = resolution[j, i] = 12.0
+    return CrossSeed(list(range(count)), resolution, torch.ones_like(resolution), [0.0] * count)
+
+
+@pytest.mark.parametrize(
+    ("found", "level"),
+    [
+        (cross((0, 1), (0, 2), (1, 2)), "good"),
+        (cross((0, 1)), "doubtful"),
+        (cross((1, 2)), "bad"),
+        (cross(), "bad"),
+        (cross((0, 1), count=2), "good"),
+        (cross(count=2), "bad"),
+        (None, "doubtful"),
+    ],
+)
+def test_the_level_follows_the_agreement(found: CrossSeed | None, level: str, prepared: Prepared) -> None:
+    verdict = judge_maps(prepared, state(), 12.0, found)
+    assert verdict.level == level
+    assert verdict.sentence
+    assert verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("sharp", "gain", "resolution"), [(0.001, 80.0, 12.0), (0.3, -1.0, 12.0), (0.3, 80.0, DIAMETER / 5)]
+)
+@pytest.mark.parametrize("found", [cross((0, 1), (0, 2), (1, 2)), None])
+def test_a_weak_map_is_bad_whatever_the_starts_say(
+    sharp: float, gain: float, resolution: float, found: CrossSeed | None, prepared: Prepared
+) -> None:
+    assert judge_maps(prepared, state(sharp, gain), resolution, found).level == "bad"
+
+
+def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:
+    reasons = " ".join(judge_maps(prepared, state(chosen=1), 12.0, cross((1, 2))).reasons)
+    assert "2 of 3 starts agree" in reasons
+    assert "seeds 0" in reasons
+
+
+def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> None:
+    """A map, its mirror image turned on a smaller box, and another map."""
+    generator = torch.Generator().manual_seed(4)
+    blobs = random_blobs(BOX, generator, 20)
+    motion = random_rotations(1, generator)[0] @ torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+    maps = [
+        blob_volume(blobs, BOX),
+        blob_volume(Blobs(0.75 * blobs.centers @ motion.T, 0.75 * blobs.widths, blobs.heights), 24),
+        blob_volume(random_blobs(BOX, generator, 20), BOX),
+    ]
+    outcomes = tuple(
+        Outcome(5 + number, volume[None], 10.0, -float(number), torch.ones(1)) for number, volume in enumerate(maps)
+    )
+    found = compare_starts(prepared, outcomes)
+    assert found.seeds == [5, 6, 7]
+    assert found.held_out_log_likelihood == [0.0, -1.0, -2.0]
+    assert torch.equal(found.resolution_A, found.resolution_A.T)
+    assert float(found.resolution_A[0, 1]) < 3 * PIXEL_SIZE
+    assert float(found.correlation[0, 1]) > 0.95
+    assert float(found.resolution_A[2, :2].min()) > 5 * PIXEL_SIZE
+
+
+def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None:
+    generator = torch.Generator().manual_seed(4)
+    first, second = (blob_volume(random_blobs(BOX, generator, 20), BOX) for _ in range(2))
+    outcomes = (
+        Outcome(0, torch.stack([first, second]), 10.0, 0.0, torch.tensor([0.7, 0.3])),
+        Outcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
+    )
+    assert float(compare_starts(prepared, outcomes).correlation[0, 1]) > 0.99

@@ -72,6 +72,7 @@ def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:
     assert "seeds 0" in reasons
 
 
+@pytest.mark.slow
 def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> None:
     """A map, its mirror image turned on a smaller box, and another map."""
     generator = torch.Generator().manual_seed(4)

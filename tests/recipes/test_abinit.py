@@ -97,6 +97,15 @@ def test_every_file_is_there_and_readable(finished: tuple[JobFolder, AbinitResul
 
 
 @pytest.mark.slow
+def test_growth_ends_with_two_passes_at_one_radius(finished: tuple[JobFolder, AbinitResult]) -> None:
+    """Or where its passes are used up: a likelihood at another radius says nothing of what was gained."""
+    lines = [line for line in finished[0].read_metrics() if line["stage"] == "grow"]
+    for seed in (0, 1):
+        resolution = [line["resolution_A"] for line in lines if line["seed"] == seed]
+        assert len(resolution) == 4 or resolution[-1] == resolution[-2]
+
+
+@pytest.mark.slow
 def test_particles_keep_their_columns_and_half_sets(folder: Path, finished: tuple[JobFolder, AbinitResult]) -> None:
     given = read_star(folder / "particles.star")
     found = read_star(finished[0].path / "particles.star")

@@ -54,7 +54,8 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
     next_radius = min(limit, max(radius, resolved + config.grow.margin))
     likelihood = float(statistics.log_evidence / statistics.images)
-    gained = likelihood - state.extra.get("log_likelihood", 0.0)
+    # likelihoods of passes at two radii do not compare
+    gained = likelihood - state.extra.get("likelihood_at", {}).get(radius, -math.inf)
     converged = next_radius == radius and gained < config.grow.least_gain * likelihood
     over = converged or state.iteration + 1 == config.grow.iterations
     new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
@@ -62,7 +63,7 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
         new,
         radius=next_radius,
         estimates={"rotation": estimates.rotation, "shift": estimates.shift},
-        extra={**state.extra, "log_likelihood": likelihood},
+        extra={**state.extra, "likelihood_at": {radius: likelihood}},
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )

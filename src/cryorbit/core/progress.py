@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Stopped(Exception):  # noqa: N818 (an end, not an error)
     """A job ended early because it was asked to, after it had saved its checkpoint."""
 
 
+@runtime_checkable
 class Progress(Protocol):
     """What a recipe needs of whoever watches it."""
 

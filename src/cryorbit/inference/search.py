@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -24,6 +24,7 @@ from cryorbit.inference.statistics import insert
 from cryorbit.volumes.voxel import PAD, VoxelGrid, resample, solve, synthesize
 
 
+@runtime_checkable
 class StepRule(Protocol):
     """How a gradient becomes a step: the curvature it is divided by."""
 

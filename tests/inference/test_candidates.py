@@ -16,6 +16,7 @@ from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.candidates import (
     Candidates,
     CandidateScores,
+    in_every_class,
     normalise,
     prune,
     rank_within_image,
@@ -117,6 +118,16 @@ def test_children_fill_the_cell_of_their_parent(candidates: Candidates) -> None:
     family = children.rotation.double().unflatten(0, (-1, 8))
     between = angular_distance(family[:, :, None], family[:, None]) + 100 * torch.eye(8)
     assert abs(float(between.min()) - spacing / 2) < 0.02 * spacing
+
+
+def test_orientations_in_every_class(candidates: Candidates) -> None:
+    every = in_every_class(candidates, 3)
+    assert torch.equal(every.image, every.image.sort().values)
+    assert torch.equal(every.centre, candidates.centre)
+    for k in range(3):
+        mine = every.klass == k
+        assert torch.equal(every.image[mine], candidates.image)
+        assert torch.equal(every.rotation[mine], candidates.rotation)
 
 
 def test_posteriors_sum_to_one_and_the_evidence_is_a_mean(candidates: Candidates, scores: CandidateScores) -> None:

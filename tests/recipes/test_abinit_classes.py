@@ -36,7 +36,6 @@ def test_two_classes_are_told_apart(tmp_path: Path) -> None:
     particles = make_set(tmp_path, volumes, 600, 0.5, fractions=(0.6, 0.4))
     job, result = run_job(particles, tmp_path / "job", classes=2, classify={"iterations": 5})
     sizes = [found.particles for found in result.classes]
-    assert sizes[0] >= sizes[1]
     assert sum(sizes) == 600
     assert sum(found.fraction for found in result.classes) == pytest.approx(1)
     predicted = column(job.path / "particles.star", "rlnClassNumber")

@@ -1,6 +1,6 @@
 """Sufficient statistics of volumes: D and W on Fourier grids, residual power, class masses. They add.
 
-Axis legend: H half-sets, K classes, q q h the padded half transform of ``volumes.voxel``.
+Axis legend: S half-sets, K classes, q q h the padded half transform of ``volumes.voxel``.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class VolumeStatistics:
         Number of images.
     """
 
-    data: Complex[Tensor, "h k q q h"]
-    weight: Float[Tensor, "h k q q h"]
+    data: Complex[Tensor, "s k q q h"]
+    weight: Float[Tensor, "s k q q h"]
     residual: Float[Tensor, " p"]
     class_mass: Float[Tensor, " k"]
     log_evidence: Float[Tensor, ""]

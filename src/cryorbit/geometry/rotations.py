@@ -54,8 +54,8 @@ def random_rotations(count: int, generator: torch.Generator) -> Float[Tensor, "n
     return quaternion_to_matrix(normal)
 
 
-def angular_distance(a: Float[Tensor, "*n 3 3"], b: Float[Tensor, "*n 3 3"]) -> Float[Tensor, "*n"]:
-    """Angle in degrees of the rotation that takes ``a`` to ``b``; accurate also for small angles."""
+def angular_distance(a: Float[Tensor, "*#n 3 3"], b: Float[Tensor, "*#n 3 3"]) -> Float[Tensor, "..."]:
+    """Angle in degrees of the rotation that takes ``a`` to ``b`` (broadcast); accurate also for small angles."""
     chord = torch.linalg.matrix_norm(a - b)
     return torch.rad2deg(2 * torch.asin((chord / 8**0.5).clamp(max=1.0)))
 

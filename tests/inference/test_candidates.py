@@ -1,5 +1,6 @@
 """Candidate poses of each image: scores equal brute force, pruning keeps what matters, posteriors sum to one."""
 
+import itertools
 import math
 
 import pytest
@@ -14,12 +15,13 @@ from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.candidates import (
+    CLASS_NATS,
     Candidates,
     CandidateScores,
     in_every_class,
     normalise,
     prune,
-    rank_within_image,
+    rank_within,
     refine,
     score_candidates,
 )
@@ -65,10 +67,9 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5, width=32)), max_size=30))
 def test_ranks_are_those_of_each_image_alone(entries: list[tuple[int, float]]) -> None:
-    entries.sort(key=lambda entry: entry[0])
     image = torch.tensor([b for b, _ in entries], dtype=torch.long)
     value = torch.tensor([v for _, v in entries])
-    ranks = rank_within_image(value, image, 5)
+    ranks = rank_within(value, image, 5)
     for b in range(5):
         mine = value[image == b]
         assert ranks[image == b].sort().values.tolist() == list(range(len(mine)))
@@ -78,16 +79,18 @@ def test_ranks_are_those_of_each_image_alone(entries: list[tuple[int, float]]) -
 
 
 @pytest.mark.parametrize(("keep_nats", "at_most"), [(1e9, 2), (2.5, 100), (4.0, 3)])
-def test_pruning_keeps_the_best_of_every_image(
+def test_pruning_keeps_the_best_of_every_class_of_an_image(
     candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int
 ) -> None:
     kept = prune(candidates, scores, keep_nats, at_most)
     marginal = torch.logsumexp(scores.log_joint, 1)
     expected = []
-    for b in range(len(COUNTS)):
-        mine = torch.nonzero(candidates.image == b)[:, 0]
-        order = mine[marginal[mine].argsort(descending=True)][:at_most]
-        expected += [e for e in order.tolist() if marginal[e] > marginal[mine].max() - keep_nats]
+    for b, k in itertools.product(range(len(COUNTS)), candidates.klass.unique().tolist()):
+        top = marginal[candidates.image == b].max()
+        mine = torch.nonzero((candidates.image == b) & (candidates.klass == k))[:, 0]
+        order = mine[marginal[mine].argsort(descending=True)][:at_most].tolist()
+        near = [e for e in order if marginal[e] > marginal[order[0]] - keep_nats]
+        expected += [e for e in near if marginal[order[0]] > top - CLASS_NATS]
     expected.sort()
     assert kept.image.tolist() == candidates.image[expected].tolist()
     assert torch.equal(kept.rotation, candidates.rotation[expected])

@@ -24,6 +24,8 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.volumes.voxel import PAD
 
 NEGLIGIBLE = 1e-7
+CLASS_NATS = 30.0
+"""A class this far behind an image's best one on the way down is out of question for that image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,21 +90,31 @@ def candidate_slices(
 
 
 def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int) -> Candidates:
-    """The candidates within ``keep_nats`` of their image's best, at most so many per image, centres moved.
+    """The candidates within ``keep_nats`` of their image's best of the same class, at most so many; centres moved.
 
-    Shifts are marginalised; the new centre of an image is the lattice point of its best pose.
+    Classes do not compete before the finest level: on a coarse one a sharp map fits badly between the points, and a
+    weak map (of junk, say) does no harm. Shifts are marginalised; the new centre of an image is the lattice point of
+    its best pose.
     """
     marginal = torch.logsumexp(scores.log_joint, 1)
     images = len(candidates.centre)
-    best = marginal.new_full((images,), -torch.inf).scatter_reduce(0, candidates.image, marginal, "amax")
-    relative = marginal - best[candidates.image]
-    keep = (relative > -keep_nats) & (rank_within_image(relative, candidates.image, images) < at_most)
+    classes = int(candidates.klass.max()) + 1 if len(candidates.klass) else 1
+    group = candidates.image * classes + candidates.klass
+    best = _largest(marginal, group, images * classes)
+    hopeful = best[group] > _largest(marginal, candidates.image, images)[candidates.image] - CLASS_NATS
+    near = marginal > best[group] - keep_nats
+    keep = hopeful & near & (rank_within(marginal, group, images * classes) < at_most)
     return Candidates(
         candidates.image[keep],
         candidates.klass[keep],
         candidates.rotation[keep],
         candidates.centre + scores.lattice[_best_shift(candidates, scores, marginal)],
     )
+
+
+def _largest(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Float[Tensor, " g"]:
+    """The largest value of each group, minus infinity where there is none."""
+    return value.new_full((groups,), -torch.inf).scatter_reduce(0, group, value, "amax")
 
 
 def refine(candidates: Candidates, spacing: float) -> Candidates:
@@ -127,13 +139,14 @@ def in_every_class(candidates: Candidates, classes: int) -> Candidates:
     )
 
 
-def rank_within_image(value: Float[Tensor, " e"], image: Int[Tensor, " e"], images: int) -> Int[Tensor, " e"]:
-    """Rank of each value among those of its image, 0 for the largest; ``image`` is sorted."""
+def rank_within(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Int[Tensor, " e"]:
+    """Rank of each value among those of its group (an image, say), 0 for the largest."""
     order = value.argsort(descending=True, stable=True)
-    order = order[image[order].argsort(stable=True)]
-    start = torch.searchsorted(image.contiguous(), torch.arange(images, device=image.device))
-    rank = torch.empty_like(image)
-    rank[order] = torch.arange(len(image), device=image.device) - start[image[order]]
+    order = order[group[order].argsort(stable=True)]
+    ordered = group[order]
+    start = torch.searchsorted(ordered, torch.arange(groups, device=group.device))
+    rank = torch.empty_like(group)
+    rank[order] = torch.arange(len(group), device=group.device) - start[ordered]
     return rank
 
 
@@ -157,7 +170,7 @@ def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: flo
     """Posterior weights; ``poses_in_all`` is the number of poses of the full grid that the candidates are part of."""
     images = len(candidates.centre)
     per_candidate = scores.log_joint.amax(1)
-    best = per_candidate.new_full((images,), -torch.inf).scatter_reduce(0, candidates.image, per_candidate, "amax")
+    best = _largest(per_candidate, candidates.image, images)
     gamma = (scores.log_joint - best[candidates.image, None]).exp()
     total = torch.zeros_like(best).index_add_(0, candidates.image, gamma.sum(1))
     gamma = gamma / total[candidates.image, None]
@@ -169,7 +182,7 @@ def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: flo
 def _best_shift(candidates: Candidates, scores: CandidateScores, marginal: Float[Tensor, " e"]) -> Int[Tensor, " b"]:
     """Lattice index of the best pose of every image."""
     images = len(candidates.centre)
-    leads = rank_within_image(marginal, candidates.image, images) == 0
+    leads = rank_within(marginal, candidates.image, images) == 0
     index = torch.zeros(images, dtype=torch.long, device=marginal.device)
     index[candidates.image[leads]] = scores.log_joint[leads].argmax(1)
     return index

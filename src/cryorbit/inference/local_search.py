@@ -27,7 +27,7 @@ from cryorbit.inference.candidates import (
     candidate_slices,
     normalise,
     prune,
-    rank_within_image,
+    rank_within,
     refine,
     score_candidates,
 )
@@ -118,8 +118,8 @@ def coarse_cells(
     key, inverse = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
     mass = torch.zeros(len(key), device=key.device).index_add_(0, inverse, posterior.gamma)
     image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
-    keep = (rank_within_image(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
-    best = rank_within_image(posterior.gamma, posterior.image, images) == 0
+    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
+    best = rank_within(posterior.gamma, posterior.image, images) == 0
     cell = cell[keep]
     klass = torch.div(cell, per_class, rounding_mode="floor")
     return Candidates(image[keep], klass, poses.rotations[klass, cell % per_class], poses.shifts[posterior.shift[best]])
@@ -279,7 +279,7 @@ def _estimates(
     """The best pose of every image of a batch, and how sure it is."""
     images = len(candidates.centre)
     top, shift = posterior.gamma.max(1)
-    best = torch.nonzero(rank_within_image(top, candidates.image, images) == 0)[:, 0]
+    best = torch.nonzero(rank_within(top, candidates.image, images) == 0)[:, 0]
     best = best[candidates.image[best].argsort()]
     by_class = torch.zeros(images * classes, device=top.device)
     by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))

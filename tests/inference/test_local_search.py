@@ -15,19 +15,11 @@ from cryorbit.geometry.rotations import angular_distance
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import (
-    Domain,
-    Level,
-    PoseEstimates,
-    coarse_cells,
-    coarse_grid,
-    coarse_spacing,
-    levels_for,
-    refine_poses,
-)
+from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
+from cryorbit.inference.local_search import Domain, Level, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.search import PoseGrid
-from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
 from cryorbit.volumes.voxel import resample
 from phantom_sets import PhantomSet
 
@@ -48,16 +40,16 @@ def find_cells(particles: PhantomSet, volumes: torch.Tensor, at_most: int = 8) -
 def refined(
     particles: PhantomSet, cells: Candidates, symmetry: torch.Tensor | None = None
 ) -> tuple[VolumeStatistics, PoseEstimates]:
-    return refine_poses(
-        particles.source,
-        particles.everything,
-        cells,
-        particles.working(RADIUS),
-        particles.domain(RADIUS),
-        LEVELS,
-        particles.everything % 2,
-        symmetry,
-    )
+    refinement = Refinement(LEVELS, particles.everything % 2, symmetry)
+    return one_pass(particles, particles.everything, cells, particles.domain(RADIUS), refinement)
+
+
+def one_pass(
+    particles: PhantomSet, index: torch.Tensor, cells: Candidates, domain: Domain, refinement: Refinement
+) -> tuple[VolumeStatistics, PoseEstimates]:
+    volume = particles.working(RADIUS)
+    statistics = empty_statistics(domain.grid, domain.disc, 2, len(volume), torch.zeros(0, dtype=torch.complex64))
+    return statistics, refine_poses(particles.source, index, cells, volume, domain, refinement, statistics)
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +154,8 @@ def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: Phan
     quiet = clear_set.domain(RADIUS)
     quiet = Domain(quiet.grid, quiet.disc, 1e-3 * quiet.noise_variance)
     half = clear_set.everything % 2
-    volume = clear_set.working(RADIUS)
     levels = [Level(level.spacing, level.shift_step, level.radius, at_most=1) for level in LEVELS]
-    ours, found = refine_poses(clear_set.source, clear_set.everything, cells, volume, quiet, levels, half)
+    _, found = one_pass(clear_set, clear_set.everything, cells, quiet, Refinement(levels, half))
     assert float((found.max_probability > 0.999).float().mean()) > 0.95
     sure = found.max_probability > 0.999
     index = torch.nonzero(sure)[:, 0]
@@ -174,7 +165,7 @@ def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: Phan
         cells.rotation[sure[cells.image]],
         cells.centre[index],
     )
-    ours, found = refine_poses(clear_set.source, index, kept, volume, quiet, levels, half[index])
+    ours, found = one_pass(clear_set, index, kept, quiet, Refinement(levels, half[index]))
     known = KnownPoses(Poses(found.rotation, found.shift), found.klass, half[index], torch.ones(len(index)))
     theirs = reconstruct(clear_set.source, index, known, quiet, 1)
     assert (ours.weight - theirs.weight).norm() < 1e-3 * theirs.weight.norm()

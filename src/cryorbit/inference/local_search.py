@@ -1,7 +1,6 @@
-"""A pass over many images on candidate poses: coarse cells from a full grid, then levels of refinement.
+"""A pass over many images on candidate poses, each image's own: levels of refinement, statistics at the finest.
 
-``coarse_cells`` scores all rotations of a coarse grid at a low radius and keeps, for each image, the cells that carry
-its posterior; ``refine_poses`` subdivides them level by level at growing radius and adds up statistics at the finest.
+``inference.global_search`` finds coarse candidates; ``refine_poses`` subdivides them level by level at growing radius.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from torch import Tensor
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
@@ -31,9 +29,7 @@ from cryorbit.inference.candidates import (
     refine,
     score_candidates,
 )
-from cryorbit.inference.marginal import pose_posterior
-from cryorbit.inference.search import PoseGrid, grid_slices
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, insert, symmetric_copies
+from cryorbit.inference.statistics import VolumeStatistics, insert, symmetric_copies
 from cryorbit.volumes.voxel import VoxelGrid, synthesize
 
 LARGEST_BATCH = 64
@@ -77,6 +73,25 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
+class Refinement:
+    """How a pass refines poses and what it makes of them.
+
+    Attributes
+    ----------
+    levels
+        From coarse to fine.
+    half_set
+        For each of the pass's particles the half-set of the statistics that it joins.
+    symmetry
+        Operators of the point group; every slice is inserted once for each.
+    """
+
+    levels: list[Level]
+    half_set: Int[Tensor, " n"]
+    symmetry: Float[Tensor, "s 3 3"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PoseEstimates:
     """What a pass found for each image.
 
@@ -101,28 +116,6 @@ class PoseEstimates:
     max_probability: Float[Tensor, " n"]
     effective: Float[Tensor, " n"]
     log_evidence: Float[Tensor, " n"]
-
-
-def coarse_cells(
-    observations: Observations,
-    volume: Float[Tensor, "k m m m"],
-    poses: PoseGrid,
-    domain: Domain,
-    at_most: int,
-) -> Candidates:
-    """Cells of a full grid that carry the posterior of each image, most likely shift as the centre."""
-    slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
-    phases = shift_phases(poses.shifts, domain.disc)
-    posterior = pose_posterior(observations, slices, phases, torch.zeros_like(slices.real[:, 0]))
-    images, per_class = len(observations), poses.rotations.shape[1]
-    key, inverse = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
-    mass = torch.zeros(len(key), device=key.device).index_add_(0, inverse, posterior.gamma)
-    image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
-    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
-    best = rank_within(posterior.gamma, posterior.image, images) == 0
-    cell = cell[keep]
-    klass = torch.div(cell, per_class, rounding_mode="floor")
-    return Candidates(image[keep], klass, poses.rotations[klass, cell % per_class], poses.shifts[posterior.shift[best]])
 
 
 def levels_for(radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int) -> list[Level]:
@@ -150,11 +143,10 @@ def refine_poses(
     cells: Candidates,
     volume: Float[Tensor, "k m m m"],
     domain: Domain,
-    levels: list[Level],
-    half_set: Int[Tensor, " n"],
-    symmetry: Float[Tensor, "s 3 3"] | None = None,
-) -> tuple[VolumeStatistics, PoseEstimates]:
-    """Refine the cells of the particles at ``index`` and sum up their statistics.
+    refinement: Refinement,
+    into: VolumeStatistics,
+) -> PoseEstimates:
+    """Refine the cells of the particles at ``index`` and add their statistics to ``into``.
 
     Parameters
     ----------
@@ -165,30 +157,27 @@ def refine_poses(
     volume
         Working volumes of K classes.
     domain
-        The working box, the half disc of the finest level, the noise.
-    levels
-        From coarse to fine.
-    half_set
-        0 or 1 for each of the particles: the half whose statistics it joins.
-    symmetry
-        Operators of the point group; every slice is inserted once for each.
+        The working box, the half disc of what is inserted (no smaller than that of the finest level), the noise.
+    refinement
+        How poses are refined, and where each particle's statistics go.
+    into
+        Statistics on the same half disc and grid.
     """
     spectra = synthesize(volume, domain.grid)
-    statistics = empty_statistics(domain.grid, domain.disc, 2, len(volume), spectra)
     found = []
     # about four complex arrays of candidates times coefficients are alive at once
     size = chunk_size(32 * CANDIDATES_AN_IMAGE * len(domain.disc), BUDGET_BYTES, LARGEST_BATCH)
     for part, mine in _batches(cells, len(index), size):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, lattice = _descend(mine, observations, spectra, domain, levels)
+        candidates, posterior, lattice = _descend(mine, observations, spectra, domain, refinement.levels)
         live = _weighted_slices(candidates, posterior, lattice, observations, domain.disc)
         slices = candidate_slices(live.candidates, spectra, domain.disc)
-        statistics.residual.add_(observations.power.sum(0) + live.residual_terms(slices))
-        statistics.log_evidence.add_(posterior.log_evidence.double().sum())
-        statistics.images.add_(len(observations))
-        _insert_live(statistics, live, half_set[part], domain, symmetry)
+        into.residual.add_(observations.power.sum(0) + live.residual_terms(slices))
+        into.log_evidence.add_(posterior.log_evidence.double().sum())
+        into.images.add_(len(observations))
+        _insert_live(into, live, refinement.half_set[part], domain, refinement.symmetry)
         found.append(_estimates(candidates, posterior, lattice, len(volume)))
-    return statistics, _joined(found)
+    return _joined(found)
 
 
 def _batches(cells: Candidates, images: int, size: int) -> Iterator[tuple[slice, Candidates]]:
@@ -263,7 +252,7 @@ def _insert_live(
     klass = live.candidates.klass
     statistics.class_mass.index_add_(0, klass, live.mass.double())
     half = half_set[live.candidates.image]
-    for h, k in itertools.product(range(2), range(statistics.data.shape[1])):
+    for h, k in itertools.product(range(len(statistics.data)), range(statistics.data.shape[1])):
         mine = torch.nonzero((half == h) & (klass == k))[:, 0]
         if not len(mine):
             continue
@@ -297,13 +286,3 @@ def _estimates(
 
 def _joined(parts: list[PoseEstimates]) -> PoseEstimates:
     return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))
-
-
-def coarse_grid(spacing: float, classes: int, like: Tensor) -> Float[Tensor, "k r 3 3"]:
-    """The same equal-volume grid for every class, no coarser than ``spacing`` degrees."""
-    return hopf_grid(order_for(spacing)).to(like).expand(classes, -1, 3, 3)
-
-
-def coarse_spacing(spacing: float) -> float:
-    """Nominal spacing of ``coarse_grid``, degrees."""
-    return spacing_deg(order_for(spacing))

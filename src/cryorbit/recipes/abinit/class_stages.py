@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.candidates import in_every_class
 from cryorbit.inference.local_search import Domain
@@ -30,7 +31,7 @@ from cryorbit.recipes.abinit.passes import (
     growth_batch,
     pass_metrics,
 )
-from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import first_radius
 from cryorbit.recipes.abinit.state import State
 from cryorbit.volumes.voxel import resample, synthesize, working_grid

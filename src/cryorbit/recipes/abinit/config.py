@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Settings(BaseModel):
-    """A frozen group of settings in which an unknown name is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class SearchSettings(Settings):
@@ -60,26 +55,16 @@ class ClassSettings(Settings):
     smallest: float = Field(0.02, ge=0, lt=1, description="A class below this part of the particles is started anew.")
 
 
-class AbinitConfig(Settings):
-    """Everything that determines an ab initio reconstruction."""
+class AbinitConfig(ParticleSettings):
+    """Everything that determines an ab initio reconstruction; its symmetry is imposed after the search."""
 
-    particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    output: Path = Field(description="Job folder.")
     classes: int = Field(1, ge=1, le=20)
-    symmetry: str = Field("C1", description="Point group, imposed after the search.")
-    diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
     max_resolution: float | None = Field(
         None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer."
     )
-    seed: int = Field(0, ge=0)
     seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")
-    data_dir: Path | None = None
-    invert_contrast: bool | None = Field(None, description="None: found out from the images.")
-    max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     held_out: float = Field(0.05, ge=0, le=0.5, description="Part of the particles kept for comparing maps.")
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
     classify: ClassSettings = ClassSettings()

@@ -73,8 +73,7 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(prepared.source))
     cells = find_cells(config, prepared, state, everything, 1000) if state.cells is None else state.cells
-    symmetry = prepared.symmetry if len(prepared.symmetry) > 1 else None
-    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, symmetry)
+    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, prepared.operators)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
     over = state.iteration == 1 or (config.classes == 1 and len(prepared.order) <= config.grow.images)
     new = replace(

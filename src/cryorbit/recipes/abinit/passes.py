@@ -10,32 +10,21 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.geometry.rotations import angular_distance, random_rotations
-from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.rotations import angular_distance
 from cryorbit.inference.candidates import Candidates, in_every_class
-from cryorbit.inference.local_search import (
-    Domain,
-    PoseEstimates,
-    coarse_cells,
-    coarse_grid,
-    coarse_spacing,
-    levels_for,
-    refine_poses,
-)
+from cryorbit.inference.global_search import GlobalSearch, coarse_spacing, resolvable_radius, search_all_poses
+from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
-from cryorbit.inference.search import PoseGrid
-from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
 from cryorbit.recipes.abinit.state import State
 from cryorbit.volumes.voxel import resample, working_grid
-
-COARSE_BATCH = 256
 
 
 def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
@@ -104,30 +93,18 @@ def find_cells(
     """
     generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
     radius = coarse_radius(config, prepared, state)
-    grid = working_grid(prepared.box, radius)
-    disc = half_disc(prepared.box, radius).to(state.volume.device)
-    volume = resample(state.volume.mean(0, keepdim=True), grid.size)
-    turn = random_rotations(1, generator).to(volume)
-    rotations = coarse_grid(config.search.angular_spacing, 1, turn) @ turn
-    shifts = disc_grid(config.shift_range * prepared.box, shift_step(prepared, radius)).to(volume)
-    domain = Domain(grid, disc, state.noise_variance)
-    parts = []
-    for part in chunks(len(index), COARSE_BATCH):
-        observations = prepared.source.observe(index[part], disc, state.noise_variance)
-        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, config.grow.cells)
-        parts.append(replace(found, image=found.image + part.start))
-    cells = Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+    shift_range = config.shift_range * prepared.box
+    search = GlobalSearch(
+        config.search.angular_spacing, radius, shift_range, shift_step(prepared, radius), config.grow.cells
+    )
+    mean = state.volume.mean(0, keepdim=True)
+    cells = search_all_poses(prepared.source, index, mean, state.noise_variance, search, generator)
     return in_every_class(cells, len(state.volume))
 
 
 def coarse_radius(config: AbinitConfig, prepared: Prepared, state: State) -> float:
-    """Fourier radius at which all poses are searched: what the coarse grid resolves, if the map goes that far.
-
-    A step of the grid may move a coefficient by about two cells of size 1 / diameter: further out the grid would
-    miss poses, further in it could not tell similar views apart.
-    """
-    step = math.radians(coarse_spacing(config.search.angular_spacing))
-    return min(state.radius, 2 * prepared.box / prepared.diameter_px / step)
+    """Fourier radius at which all poses are searched: what the coarse grid resolves, if the map goes that far."""
+    return min(state.radius, resolvable_radius(config.search.angular_spacing, prepared.diameter_px, prepared.box))
 
 
 def full_pass(
@@ -151,7 +128,9 @@ def full_pass(
     domain = Domain(grid, disc, state.noise_variance)
     volume = resample(state.volume, grid.size)
     half = prepared.half_set[index].to(volume.device)
-    statistics, estimates = refine_poses(prepared.source, index, cells, volume, domain, levels, half, symmetry)
+    refinement = Refinement(levels, half, symmetry)
+    statistics = empty_statistics(grid, disc, 2, len(volume), volume.to(torch.complex64))
+    estimates = refine_poses(prepared.source, index, cells, volume, domain, refinement, statistics)
     return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
 
 

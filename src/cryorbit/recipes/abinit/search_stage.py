@@ -10,11 +10,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.local_search import coarse_grid
+from cryorbit.inference.global_search import coarse_grid
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.inference.search import (
     DiagonalPreconditioner,
@@ -28,7 +29,7 @@ from cryorbit.inference.search import (
     search_step,
 )
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared, generator_for
+from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
 from cryorbit.volumes.voxel import working_grid
 

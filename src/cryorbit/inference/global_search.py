@@ -1,0 +1,114 @@
+"""Coarse candidates from a search over all poses: a full grid of rotations, scored at a radius that it resolves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.chunks import chunks
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.candidates import Candidates, rank_within
+from cryorbit.inference.local_search import GAMMA_FLOOR, Domain
+from cryorbit.inference.marginal import pose_posterior
+from cryorbit.inference.search import PoseGrid, grid_slices
+from cryorbit.volumes.voxel import resample, working_grid
+
+BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalSearch:
+    """A search over all poses.
+
+    Attributes
+    ----------
+    spacing
+        Degrees between the rotations of the grid, at most.
+    radius
+        Fourier radius of the scores.
+    shift_range, shift_step
+        Largest shift and the step of the shifts, pixels.
+    cells
+        Most orientations an image may keep.
+    """
+
+    spacing: float
+    radius: float
+    shift_range: float
+    shift_step: float
+    cells: int
+
+
+def resolvable_radius(spacing: float, diameter_px: float, box: int) -> float:
+    """Fourier radius up to which a grid of rotations can tell views apart.
+
+    A step of the grid may move a coefficient by about two cells of size 1 / diameter: further out the grid would
+    miss poses, further in it could not tell similar views apart.
+    """
+    return 2 * box / diameter_px / math.radians(coarse_spacing(spacing))
+
+
+def search_all_poses(
+    source: ParticleSource,
+    index: Int[Tensor, " n"],
+    volume: Float[Tensor, "k m m m"],
+    noise_variance: Float[Tensor, " s"],
+    search: GlobalSearch,
+    generator: torch.Generator,
+) -> Candidates:
+    """Coarse candidates of the images at ``index``; the grid is turned at random, so that its gaps move."""
+    grid = working_grid(source.box, search.radius)
+    disc = half_disc(source.box, search.radius).to(volume.device)
+    volume = resample(volume, grid.size)
+    turn = random_rotations(1, generator).to(volume)
+    rotations = coarse_grid(search.spacing, len(volume), turn) @ turn
+    shifts = disc_grid(search.shift_range, search.shift_step).to(volume)
+    domain = Domain(grid, disc, noise_variance)
+    parts = []
+    for part in chunks(len(index), BATCH):
+        observations = source.observe(index[part], disc, noise_variance)
+        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, search.cells)
+        parts.append(replace(found, image=found.image + part.start))
+    return Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+
+
+def coarse_cells(
+    observations: Observations,
+    volume: Float[Tensor, "k m m m"],
+    poses: PoseGrid,
+    domain: Domain,
+    at_most: int,
+) -> Candidates:
+    """Cells of a full grid that carry the posterior of each image, most likely shift as the centre."""
+    slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
+    phases = shift_phases(poses.shifts, domain.disc)
+    posterior = pose_posterior(observations, slices, phases, torch.zeros_like(slices.real[:, 0]))
+    images, per_class = len(observations), poses.rotations.shape[1]
+    key, inverse = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
+    mass = torch.zeros(len(key), device=key.device).index_add_(0, inverse, posterior.gamma)
+    image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
+    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
+    best = rank_within(posterior.gamma, posterior.image, images) == 0
+    cell = cell[keep]
+    klass = torch.div(cell, per_class, rounding_mode="floor")
+    return Candidates(image[keep], klass, poses.rotations[klass, cell % per_class], poses.shifts[posterior.shift[best]])
+
+
+def coarse_grid(spacing: float, classes: int, like: Tensor) -> Float[Tensor, "k r 3 3"]:
+    """The same equal-volume grid for every class, no coarser than ``spacing`` degrees."""
+    return hopf_grid(order_for(spacing)).to(like).expand(classes, -1, 3, 3)
+
+
+def coarse_spacing(spacing: float) -> float:
+    """Nominal spacing of ``coarse_grid``, degrees."""
+    return spacing_deg(order_for(spacing))

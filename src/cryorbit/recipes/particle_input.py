@@ -1,0 +1,144 @@
+"""Particles on the way into a recipe: read, checked, and what stays fixed derived from their images."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.seeds import generator_for
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.diameter import estimate_diameter
+from cryorbit.inference.noise import background_spectrum
+from cryorbit.io.checks import CheckReport, check_particles
+from cryorbit.io.particles import Particles, read_particles
+from cryorbit.recipes.settings import ParticleSettings
+
+LOGGER = logging.getLogger(__name__)
+SAMPLE = 2000
+"""Images looked at for the diameter and the noise."""
+WINDOW_MARGIN = 1.1
+FEWEST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class ParticleInput:
+    """The particles a recipe works on.
+
+    Attributes
+    ----------
+    particles
+        The particles that are used.
+    report
+        What the checks said, with those set aside.
+    source
+        Their images.
+    noise_variance
+        Variance of shells 0 ... box / 2 from the background.
+    diameter
+        A.
+    symmetry
+        Operators of the point group.
+    half_set
+        0 or 1 for every particle.
+    """
+
+    particles: Particles
+    report: CheckReport
+    source: ParticleSource
+    noise_variance: Float[Tensor, " s"]
+    diameter: float
+    symmetry: Float[Tensor, "g 3 3"]
+    half_set: Int[Tensor, " n"]
+
+    @property
+    def box(self) -> int:
+        """Side of the images, pixels."""
+        return self.source.box
+
+    @property
+    def extent(self) -> float:
+        """Side of the box, A."""
+        return self.source.box * self.source.pixel_size
+
+    @property
+    def diameter_px(self) -> float:
+        """Particle diameter, pixels."""
+        return self.diameter / self.source.pixel_size
+
+    @property
+    def operators(self) -> Float[Tensor, "g 3 3"] | None:
+        """Operators of the point group, or None where there is only the identity."""
+        return self.symmetry if len(self.symmetry) > 1 else None
+
+    def window(self, size: int) -> Float[Tensor, "m m m"]:
+        """Soft ball around the particle on a working box of ``size`` voxels."""
+        scale = size / self.box
+        radius = min(0.5 * WINDOW_MARGIN * self.diameter_px, 0.5 * self.box - 4)
+        return soft_ball(size, radius * scale, max(4 * scale, 2.0)).to(self.source.device)
+
+
+def read_input(settings: ParticleSettings) -> ParticleInput:
+    """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction."""
+    symmetry = point_group(settings.symmetry)
+    everything = read_particles(settings.particles, settings.data_dir)
+    report = check_particles(everything, settings.max_bad_fraction)
+    particles = everything.subset(report.keep)
+    if len(particles) < FEWEST:
+        raise InputError(
+            f"only {len(particles)} usable particles", file=settings.particles, mend=f"give at least {FEWEST}"
+        )
+    source = _source(settings, particles, report)
+    sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
+    diameter = _diameter(settings, source, sample)
+    noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
+    for sentence in (report.contrast, report.normalisation, f"Particle diameter: {diameter:.0f} A."):
+        LOGGER.info(sentence)
+    half_set = half_sets(particles, settings.seed)
+    return ParticleInput(particles, report, source, noise, diameter, symmetry, half_set)
+
+
+def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
+    """Half-sets (0, 1) of the input, or random halves that keep micrographs whole when there are enough of them."""
+    if particles.half_sets is not None:
+        return particles.half_sets.long() - 1
+    generator = generator_for(seed, 998)
+    group = particles.group
+    if group is None or int(group.max()) < 9:
+        return torch.randperm(len(particles), generator=generator) % 2
+    return (torch.randperm(int(group.max()) + 1, generator=generator) % 2)[group]
+
+
+def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:
+    inverted = report.inverted if settings.invert_contrast is None else settings.invert_contrast
+    return ParticleSource(
+        images=particles.images,
+        ctf=particles.ctf,
+        pixel_size=particles.pixel_size,
+        premultiplied=particles.premultiplied,
+        inverted=inverted,
+        background_radius=0.45 * particles.box if report.needs_normalisation else None,
+        device=torch.device(settings.device),
+    )
+
+
+def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"]) -> float:
+    extent = source.box * source.pixel_size
+    if settings.diameter is not None:
+        if settings.diameter > extent:
+            raise InputError(
+                f"the diameter, {settings.diameter:g} A, exceeds the box, {extent:g} A",
+                mend="give a smaller --diameter",
+            )
+        return settings.diameter
+    estimate = estimate_diameter(source, sample)
+    if estimate is None:
+        LOGGER.info("The particle does not stand out of the noise; a diameter of 0.7 boxes is assumed.")
+        return 0.7 * extent
+    return min(estimate, 0.95 * extent)

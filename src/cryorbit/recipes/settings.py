@@ -1,0 +1,28 @@
+"""What the settings of all recipes have in common."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """A frozen group of settings in which an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ParticleSettings(Settings):
+    """What every recipe asks that works on particles: where they are, how their images are taken, where it runs."""
+
+    particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
+    output: Path = Field(description="Job folder.")
+    symmetry: str = Field("C1", description="Point group.")
+    diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
+    seed: int = Field(0, ge=0)
+    data_dir: Path | None = None
+    invert_contrast: bool | None = Field(None, description="None: found out from the images.")
+    max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)

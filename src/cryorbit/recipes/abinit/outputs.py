@@ -6,27 +6,27 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.fsc import resolution_at
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.local_search import Domain, PoseEstimates
 from cryorbit.inference.mstep import Maps, maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.io.fsc_files import write_fsc
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.mrc import write_map
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.recipes.map_files import FinishedMap, class_files, on_full_box, write_map_files
+from cryorbit.volumes.voxel import working_grid
 
 LARGEST_RADIUS = 60
 """Maps are reconstructed to Nyquist in small boxes, and to this radius (or a quarter past the poses') in large ones."""
@@ -87,29 +87,19 @@ def _final_maps(
     half = prepared.half_set.to(klass.device)
     poses = Poses(estimates.rotation, estimates.shift)
     known = KnownPoses(poses, klass, half, torch.ones(len(klass), device=klass.device))
-    symmetry = prepared.symmetry if len(prepared.symmetry) > 1 else None
     everything = torch.arange(len(klass))
     domain = Domain(grid, disc, state.noise_variance)
-    statistics = reconstruct(prepared.source, everything, known, domain, config.classes, symmetry)
-    maps = maximise(statistics, grid, radius, prepared.window(grid.size))
-    full = [resample(v, prepared.box) for v in (maps.volume, *maps.halves)]
-    return Maps(full[0], torch.stack(full[1:]), maps.fsc)
+    statistics = reconstruct(prepared.source, everything, known, domain, config.classes, prepared.operators)
+    return on_full_box(maximise(statistics, grid, radius, prepared.window(grid.size)), prepared.box)
 
 
 def _write_class(prepared: Prepared, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int) -> ClassResult:
-    number, pixel = k + 1, prepared.source.pixel_size
-    mask = solvent_mask(maps.volume[k].cpu(), prepared.window(prepared.box).cpu(), prepared.diameter_px)
-    halves = maps.halves[:, k].cpu()
-    write_map(job.path / f"class_{number}.mrc", maps.volume[k].cpu(), pixel)
-    for h in range(2):
-        write_map(job.path / f"class_{number}_half{h + 1}_unfil.mrc", halves[h], pixel)
-    write_map(job.path / f"mask_{number}.mrc", mask, pixel)
-    unmasked, masked = fsc_curve(halves[0], halves[1], pixel), fsc_curve(halves[0], halves[1], pixel, mask)
-    curves = {"unmasked": unmasked.correlation.numpy(), "masked": masked.correlation.numpy()}
-    title = f"class {number}: half maps from shared poses"
-    write_fsc(job.path / f"fsc_class_{number}", unmasked.frequency_per_A.numpy(), curves, title)
+    volume, files = maps.volume[k].cpu(), class_files(k + 1)
+    mask = solvent_mask(volume, prepared.window(prepared.box).cpu(), prepared.diameter_px)
+    finished = FinishedMap(volume, maps.halves[:, k].cpu(), mask, prepared.source.pixel_size)
+    curves = write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")
     count = int((klass == k).sum())
-    return ClassResult(f"class_{number}.mrc", count, count / len(klass), resolution_at(unmasked, 0.143))
+    return ClassResult(files.map, count, count / len(klass), resolution_at(curves.unmasked, 0.143))
 
 
 def solvent_mask(
@@ -119,7 +109,9 @@ def solvent_mask(
     box = volume.shape[-1]
     width = max(diameter_px / 12, 2.0)
     smooth = _blurred(volume.clamp_min(0), width / 2)
-    inside = (smooth > 0.2 * torch.quantile(smooth[window > 0.5], 0.995)).to(volume)
+    # torch has no quantile of more than 2^24 numbers, which a box of 400 voxels exceeds
+    highest = float(np.quantile(smooth[window > 0.5].numpy(), 0.995))
+    inside = (smooth > 0.2 * highest).to(volume)
     grown = (_blurred(inside, width / 2) > 0.05).to(volume)
     ball = soft_ball(box, box / 2 - 3, 2)
     return (_blurred(grown, 1.0).clamp(0, 1) * ball).clamp(0, 1)

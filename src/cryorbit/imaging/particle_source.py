@@ -6,18 +6,24 @@ number of particles.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import CTFParams
+from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.io.image_stack import ImageStack
+
+BYTES_PER_PIXEL = 50
+"""Temporaries of an image on its way to an observation: pixels, transform, CTF in float64, weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,10 @@ class ParticleSource:
     def box(self) -> int:
         """Side of the images, pixels."""
         return self.images.box
+
+    def batches(self, count: int, at_most: int) -> Iterator[slice]:
+        """Consecutive slices of ``range(count)``, of at most ``at_most`` images and a bounded amount of memory."""
+        yield from chunks(count, chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most))
 
     def read(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b n n"]:
         """Images with white protein, normalised if asked."""

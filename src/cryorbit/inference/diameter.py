@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
 from cryorbit.imaging.particle_source import ParticleSource
 
 ENCLOSED = 0.95
@@ -40,7 +39,7 @@ def _radial_variance(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[
     axis = torch.arange(source.box) - source.box // 2
     ring = torch.hypot(axis[:, None].double(), axis.double()).round().long().flatten()
     total = torch.zeros(source.box**2, dtype=torch.float64)
-    for part in chunks(len(index), READ_BATCH):
+    for part in source.batches(len(index), READ_BATCH):
         total += (source.read(index[part]).cpu().double() ** 2).sum(0).flatten()
     count = torch.bincount(ring)
     return torch.zeros(len(count), dtype=torch.float64).index_add_(0, ring, total) / (count * len(index))

@@ -6,7 +6,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
 from cryorbit.fourier.half_disc import HalfDisc, half_disc, image_transform
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.masks import soft_ball
@@ -26,7 +25,7 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
     mask = 1 - soft_ball(source.box, min(radius, 0.45 * source.box), edge, dimensions=2).to(source.device)
     power = torch.zeros(len(disc), device=source.device)
     transfer = torch.zeros_like(power)
-    for part in chunks(len(index), SAMPLE_BATCH):
+    for part in source.batches(len(index), SAMPLE_BATCH):
         images = source.read(index[part])
         background = (images * mask).sum((-2, -1), keepdim=True) / mask.sum()
         power += (image_transform((images - background) * mask, disc).abs() ** 2).sum(0)

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
 from cryorbit.core.data import Poses
+from cryorbit.fourier.accumulation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.local_search import Domain
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, insert, symmetric_copies
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetric_copies
+from cryorbit.volumes.voxel import PAD
 
 BATCH = 250
 
@@ -27,6 +28,11 @@ class KnownPoses:
     klass: Int[Tensor, " n"]
     half_set: Int[Tensor, " n"]
     weight: Float[Tensor, " n"]
+
+    def __getitem__(self, index: slice) -> KnownPoses:
+        """What is known of the particles at ``index``."""
+        poses = Poses(self.poses.rotations[index], self.poses.shifts[index])
+        return KnownPoses(poses, self.klass[index], self.half_set[index], self.weight[index])
 
 
 def reconstruct(
@@ -41,22 +47,39 @@ def reconstruct(
 
     Residuals and evidence are left at zero: there is no model to compare with.
     """
-    like = torch.zeros(0, dtype=torch.complex64, device=source.device)
-    statistics = empty_statistics(domain.grid, domain.disc, 2, classes, like)
-    for part in chunks(len(index), BATCH):
-        observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        weight = known.weight[part, None].to(observations.power)
-        data = observations.data * shift_phases(known.poses.shifts[part], domain.disc) * weight
-        rotations = known.poses.rotations[part].float()
-        half, klass = known.half_set[part], known.klass[part]
-        for h, k in itertools.product(range(2), range(classes)):
-            mine = torch.nonzero((half == h) & (klass == k))[:, 0]
-            if not len(mine):
-                continue
-            for copies in symmetric_copies(rotations[mine], symmetry):
-                d, w = insert(data[mine], (observations.weight * weight)[mine], copies, domain.disc, domain.grid)
-                statistics.data[h, k] += d
-                statistics.weight[h, k] += w
-        statistics.class_mass.index_add_(0, klass, known.weight[part].double())
-        statistics.images.add_(len(observations))
+    statistics = no_particles(source, domain, classes)
+    for part in source.batches(len(index), BATCH):
+        add_known(statistics, source, index[part], known[part], domain, symmetry)
     return statistics
+
+
+def no_particles(source: ParticleSource, domain: Domain, classes: int) -> VolumeStatistics:
+    """Statistics of two half-sets without particles, for ``add_known`` to fill."""
+    like = torch.zeros(0, dtype=torch.complex64, device=source.device)
+    return empty_statistics(domain.grid, domain.disc, 2, classes, like)
+
+
+def add_known(
+    statistics: VolumeStatistics,
+    source: ParticleSource,
+    index: Int[Tensor, " b"],
+    known: KnownPoses,
+    domain: Domain,
+    symmetry: Float[Tensor, "s 3 3"] | None = None,
+) -> None:
+    """Add a batch of particles to the statistics, in place: they may be too large for a second copy."""
+    observations = source.observe(index, domain.disc, domain.noise_variance)
+    weight = known.weight[:, None].to(observations.power)
+    data = observations.data * shift_phases(known.poses.shifts, domain.disc) * weight
+    weights = observations.weight * weight
+    rotations = known.poses.rotations.float()
+    halves, classes = statistics.data.shape[:2]
+    for h, k in itertools.product(range(halves), range(classes)):
+        mine = torch.nonzero((known.half_set == h) & (known.klass == k))[:, 0]
+        if not len(mine):
+            continue
+        d, w = data[mine], weights[mine]
+        for copies in symmetric_copies(rotations[mine], symmetry):
+            add_slices(statistics.data[h, k], statistics.weight[h, k], d, w, copies, domain.disc.frequencies, PAD)
+    statistics.class_mass.index_add_(0, known.klass, known.weight.double())
+    statistics.images.add_(len(observations))

@@ -15,7 +15,6 @@ from jaxtyping import Complex, Float, Int
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
 from cryorbit.core.data import Poses
 from cryorbit.fourier.interpolation import gather_slices, join_mates
 from cryorbit.fourier.shells import shell_sums
@@ -117,7 +116,7 @@ def _update_components(
     grid, disc = images.domain.grid, images.domain.disc
     data = [torch.zeros_like(images.spectrum) for _ in range(coordinate.shape[1])]
     weight = [torch.zeros_like(ridge) for _ in data]
-    for part in chunks(len(images.index), BATCH):
+    for part in images.source.batches(len(images.index), BATCH):
         residual, precision, rotations = images.residual(part)
         for j in range(len(data)):
             z, zz = coordinate[part, j, None], second[part, j, None]
@@ -135,7 +134,7 @@ def _update_coordinates(
     spectra = synthesize(volume, images.domain.grid)
     means, seconds = [], []
     identity = torch.eye(len(volume), device=volume.device)
-    for part in chunks(len(images.index), BATCH):
+    for part in images.source.batches(len(images.index), BATCH):
         residual, precision, rotations = images.residual(part)
         slices = torch.stack([gather_slices(s, rotations, images.domain.disc.frequencies, PAD) for s in spectra], 1)
         score = (slices.conj() * residual[:, None]).real.sum(-1)

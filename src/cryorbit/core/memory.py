@@ -1,0 +1,117 @@
+"""Memory: how much there is, how much a job may take, and the refusal of what cannot fit.
+
+The rule is the same everywhere. Work on images goes in batches whose temporaries fit `BATCH_BYTES`; what grows with
+the box, the resolution and the number of maps is added up before the work begins and held against what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+
+from cryorbit.core.errors import InputError
+
+GIB = 2**30
+BATCH_BYTES = 2**28
+"""Temporaries of a batch of images."""
+SHARE_OF_FREE = 0.7
+"""Part of the free memory that a job takes when it is not told how much it may."""
+MEMINFO = Path("/proc/meminfo")
+CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
+_ACCOUNTS = (
+    ("memory.max", "memory.current", "inactive_file"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+def room(asked_gb: float | None, device: torch.device) -> int:
+    """Bytes that a job may still take on ``device``.
+
+    Parameters
+    ----------
+    asked_gb
+        What the whole process may take, GB of 2^30 bytes; None for `SHARE_OF_FREE` of what is free.
+    device
+        Where the large arrays will be.
+    """
+    if asked_gb is None:
+        return int(SHARE_OF_FREE * free_bytes(device))
+    taken = resident_bytes() if device.type == "cpu" else 0
+    return int(asked_gb * GIB) - taken
+
+
+def require(needs: Mapping[str, int], allowed: int, mend: str) -> None:
+    """Raise `InputError` unless the needs, bytes by name, fit the bytes that are allowed."""
+    needed = sum(needs.values())
+    if needed <= allowed:
+        return
+    parts = ", ".join(f"{name} {_gb(size)}" for name, size in needs.items())
+    raise InputError(
+        f"the job needs {_gb(needed)} of memory ({parts}), {_gb(max(allowed, 0))} is left to it", mend=mend
+    )
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free on ``device``; on the CPU, what the system and the control group leave."""
+    query = getattr(getattr(torch, device.type, None), "mem_get_info", None)
+    if query is not None:
+        return int(query(device)[0])
+    return min(_system_free(), *_control_group_free())
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now; 0 where the system does not tell."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _system_free() -> int:
+    """Memory of the machine that can be had without swapping."""
+    try:
+        lines = dict(line.split(":", 1) for line in MEMINFO.read_text().splitlines() if ":" in line)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        # systems without /proc tell their whole memory only; half of it is taken to be free
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _control_group_free() -> list[int]:
+    """What the control groups of this process (batch systems, containers) leave; a huge number without limits."""
+    free = [2**62]
+    for folder in _control_groups():
+        for limit, usage, cache in _ACCOUNTS:
+            try:
+                taken = int((folder / usage).read_text())
+                stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                # pages of files that were read count as taken, but give way
+                free.append(int((folder / limit).read_text()) - taken + int(stat[cache]))
+            except (OSError, ValueError, KeyError):
+                # the file of the other version, or a limit of "max"
+                continue
+    return free
+
+
+def _control_groups() -> Iterator[Path]:
+    """Folders of the groups that account for this process's memory, from its own up to the root."""
+    try:
+        lines = CGROUP_OF_PROCESS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, name = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = CGROUPS / "memory" if controllers else CGROUPS
+        group = root / name.lstrip("/")
+        yield from (folder for folder in (group, *group.parents) if folder.is_relative_to(root))
+
+
+def _gb(size: int) -> str:
+    return f"{size / GIB:.1f} GB"

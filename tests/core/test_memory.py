@@ -1,0 +1,82 @@
+"""How much memory a job may take: what is measured, what is asked, what is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from cryorbit.core import memory
+from cryorbit.core.errors import InputError
+from cryorbit.core.memory import GIB, free_bytes, require, resident_bytes, room
+
+CPU = torch.device("cpu")
+
+
+def meminfo(folder: Path, gb: float) -> Path:
+    file = folder / "meminfo"
+    file.write_text(f"MemTotal:  99999999 kB\nMemAvailable: {int(gb * 2**20)} kB\nHugePages_Total:       0\n")
+    return file
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine of 8 GB without control groups."""
+    monkeypatch.setattr(memory, "MEMINFO", meminfo(tmp_path, 8))
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory, "CGROUP_OF_PROCESS", tmp_path / "own")
+    return tmp_path
+
+
+@pytest.mark.usefixtures("machine")
+def test_seven_tenths_of_what_is_free() -> None:
+    assert free_bytes(CPU) == 8 * GIB
+    assert room(None, CPU) == int(0.7 * 8 * GIB)
+
+
+@pytest.mark.usefixtures("machine")
+def test_what_is_asked_is_for_the_whole_process() -> None:
+    assert room(3.0, CPU) == pytest.approx(3 * GIB - resident_bytes(), abs=2**24)
+    # this process has loaded torch
+    assert resident_bytes() > 2**26
+
+
+def test_a_system_that_does_not_tell(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MEMINFO", machine / "nothing")
+    assert free_bytes(CPU) > 2**28
+
+
+@pytest.mark.parametrize(
+    ("own", "folder", "names"),
+    [
+        ("0::/batch/job7\n", "batch", ("memory.max", "memory.current", "inactive_file")),
+        (
+            "9:name=systemd:/\n4:cpu,memory:/batch/job7\n",
+            "memory/batch",
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ),
+    ],
+)
+def test_limits_of_control_groups_and_their_parents(
+    machine: Path, own: str, folder: str, names: tuple[str, ...]
+) -> None:
+    (machine / "own").write_text(own)
+    limit, usage, cache = names
+    parent = machine / "cgroup" / folder
+    group = parent / "job7"
+    group.mkdir(parents=True)
+    for place, gb in ((group, "max"), (parent, str(4 * GIB))):
+        (place / limit).write_text(gb)
+        (place / usage).write_text(str(3 * GIB))
+        (place / "memory.stat").write_text(f"rss 5\n{cache} {GIB // 2}\n")
+    # 4 GB allowed, 3 GB taken, of which half a GB is pages of files
+    assert free_bytes(CPU) == GIB + GIB // 2
+
+
+def test_what_fits_passes_and_what_does_not_is_told() -> None:
+    require({"volumes": GIB, "batches": GIB}, 2 * GIB, "x")
+    with pytest.raises(InputError) as error:
+        require({"volumes": 3 * GIB, "batches": GIB // 2}, 2 * GIB, "give a coarser --max-resolution")
+    for words in ("needs 3.5 GB", "volumes 3.0 GB", "batches 0.5 GB", "2.0 GB is left", "mend: give a coarser"):
+        assert words in str(error.value)
+    with pytest.raises(InputError, match=r"0\.0 GB is left"):
+        require({"volumes": GIB}, -GIB, "x")

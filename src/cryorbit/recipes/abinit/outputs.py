@@ -6,15 +6,14 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.evaluation.fsc import resolution_at
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.local_search import Domain, PoseEstimates
 from cryorbit.inference.mstep import Maps, maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
@@ -94,36 +93,14 @@ def _final_maps(
 
 
 def _write_class(prepared: Prepared, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int) -> ClassResult:
-    volume, files = maps.volume[k].cpu(), class_files(k + 1)
-    mask = solvent_mask(volume, prepared.window(prepared.box).cpu(), prepared.diameter_px)
-    finished = FinishedMap(volume, maps.halves[:, k].cpu(), mask, prepared.source.pixel_size)
+    volume, halves, files = maps.volume[k].cpu(), maps.halves[:, k].cpu(), class_files(k + 1)
+    pixel, window = prepared.source.pixel_size, prepared.window(prepared.box).cpu()
+    resolution = resolution_at(fsc_curve(halves[0], halves[1], pixel), 0.143)
+    mask = solvent_mask(volume, pixel, outline_resolution(resolution), window=window)
+    finished = FinishedMap(volume, halves, mask, pixel)
     curves = write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")
     count = int((klass == k).sum())
     return ClassResult(files.map, count, count / len(klass), resolution_at(curves.unmasked, 0.143))
-
-
-def solvent_mask(
-    volume: Float[Tensor, "n n n"], window: Float[Tensor, "n n n"], diameter_px: float
-) -> Float[Tensor, "n n n"]:
-    """Soft mask around the density: the smoothed map above a fifth of its robust maximum, grown by a soft edge."""
-    box = volume.shape[-1]
-    width = max(diameter_px / 12, 2.0)
-    smooth = _blurred(volume.clamp_min(0), width / 2)
-    # torch has no quantile of more than 2^24 numbers, which a box of 400 voxels exceeds
-    highest = float(np.quantile(smooth[window > 0.5].numpy(), 0.995))
-    inside = (smooth > 0.2 * highest).to(volume)
-    grown = (_blurred(inside, width / 2) > 0.05).to(volume)
-    ball = soft_ball(box, box / 2 - 3, 2)
-    return (_blurred(grown, 1.0).clamp(0, 1) * ball).clamp(0, 1)
-
-
-def _blurred(volume: Float[Tensor, "n n n"], sigma: float) -> Float[Tensor, "n n n"]:
-    """Gaussian of standard deviation ``sigma`` voxels, in Fourier space."""
-    k = torch.fft.fftfreq(volume.shape[-1], dtype=volume.dtype)
-    line = torch.exp(-2 * (torch.pi * sigma * k) ** 2)
-    half = line[: volume.shape[-1] // 2 + 1]
-    kernel = line[:, None, None] * line[:, None] * half
-    return torch.fft.irfftn(torch.fft.rfftn(volume) * kernel, s=volume.shape)
 
 
 def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]) -> None:

@@ -12,8 +12,8 @@ SIZE, PAD = 20, 2
 IMPLEMENTATIONS = [interpolation_torch, interpolation_cpu]
 
 
-def _random_half(generator, dtype=torch.complex64):
-    volume = torch.randn(SIZE, SIZE, SIZE, generator=generator)
+def _random_half(generator, dtype=torch.complex64, size=SIZE):
+    volume = torch.randn(size, size, size, generator=generator)
     return torch.fft.rfftn(volume).to(dtype)
 
 
@@ -32,18 +32,20 @@ def test_insert_is_the_adjoint_of_gather(implementation, generator):
     torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-2)
 
 
-def test_kernels_equal_the_reference(generator):
-    disc = half_disc(16, 4.5)
+@pytest.mark.parametrize(("size", "radius"), [(SIZE, 4.5), (2 * SIZE, 9.7)])
+def test_kernels_equal_the_reference(generator, size, radius):
+    """With fewer points than a block of the kernel holds, and with more, up to the edge of the grid."""
+    disc = half_disc(32, radius)
     rotations = random_rotations(11, generator).float()
-    volume = _random_half(generator)
+    volume = _random_half(generator, size=size)
     arguments = (rotations, disc.frequencies)
     reference = interpolation_torch.gather_slices(volume, *arguments, PAD)
     compiled = interpolation_cpu.gather_slices(volume, *arguments, PAD)
     torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-3)
     values = torch.randn(11, len(disc), dtype=torch.complex64, generator=generator)
     weights = torch.rand(11, len(disc), generator=generator)
-    expected = interpolation_torch.insert_slices(values, weights, *arguments, SIZE, PAD)
-    obtained = interpolation_cpu.insert_slices(values, weights, *arguments, SIZE, PAD)
+    expected = interpolation_torch.insert_slices(values, weights, *arguments, size, PAD)
+    obtained = interpolation_cpu.insert_slices(values, weights, *arguments, size, PAD)
     torch.testing.assert_close(obtained, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -14,6 +14,8 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cryorbit.fourier.trilinear_cpu import BLOCK, block_scratch, sample_block
+
 
 def gather_slices(
     volume: Complex[Tensor, "m m h"],
@@ -23,7 +25,8 @@ def gather_slices(
 ) -> Complex[Tensor, "g p"]:
     """Slices of ``volume``; see ``interpolation.gather_slices``."""
     slices = torch.empty(len(rotations), len(frequencies), dtype=torch.complex64)
-    _gather(volume.contiguous().numpy(), _rows(rotations), (pad * frequencies).contiguous().numpy(), slices.numpy())
+    kx, ky = (pad * frequencies).mT.contiguous().numpy()
+    _gather(volume.flatten().numpy(), volume.shape[0], _rows(rotations), (kx, ky), slices.numpy())
     return slices
 
 
@@ -55,32 +58,17 @@ def _rows(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _gather(volume, rows, points, slices):  # type: ignore[no-untyped-def]
-    size = volume.shape[0]
+def _gather(grid, size, rows, points, slices):  # type: ignore[no-untyped-def]
+    kx, ky = points
+    count = kx.shape[0]
     for g in prange(rows.shape[0]):
-        r = rows[g]
-        for p in range(points.shape[0]):
-            px, py = points[p, 0], points[p, 1]
-            x = r[0] * px + r[3] * py
-            y = r[1] * px + r[4] * py
-            z = r[2] * px + r[5] * py
-            mirrored = x < 0
-            if mirrored:
-                x, y, z = -x, -y, -z
-            x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
-            fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-            y1, z1 = y0 + 1, z0 + 1
-            y0 += size if y0 < 0 else 0
-            y1 += size if y1 < 0 else 0
-            z0 += size if z0 < 0 else 0
-            z1 += size if z1 < 0 else 0
-            gx, gy, gz = np.float32(1) - fx, np.float32(1) - fy, np.float32(1) - fz
-            a = volume[z0, y0, x0] * gx + volume[z0, y0, x0 + 1] * fx
-            b = volume[z0, y1, x0] * gx + volume[z0, y1, x0 + 1] * fx
-            c = volume[z1, y0, x0] * gx + volume[z1, y0, x0 + 1] * fx
-            d = volume[z1, y1, x0] * gx + volume[z1, y1, x0 + 1] * fx
-            value = (a * gy + b * fy) * gz + (c * gy + d * fy) * fz
-            slices[g, p] = np.conj(value) if mirrored else value
+        scratch = block_scratch()
+        re, im = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
+        for first in range(0, count, BLOCK):
+            last = min(first + BLOCK, count)
+            sample_block(grid, size, rows[g], (kx[first:last], ky[first:last]), scratch, (re, im))
+            for i in range(last - first):
+                slices[g, first + i] = complex(re[i], im[i])
 
 
 @njit(parallel=True, fastmath=True, cache=True)

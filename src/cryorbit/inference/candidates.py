@@ -2,26 +2,25 @@
 
 Suffix legend: B images, E candidates (pairs of an image and a rotation, ragged), T local shifts, P coefficients.
 
-A candidate is a (class, rotation) of one image; shifts are a small lattice around the image's own centre. Scores are
-one product of size E x 2P x T; the candidates that matter are subdivided and scored again at a larger radius, so the
+A candidate is a (class, rotation) of one image; shifts are a small lattice around the image's own centre. Scores come
+from ``pose_scores``; the candidates that matter are subdivided and scored again at a larger radius, so the
 number of poses evaluated follows the posterior and not the grid.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
-from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.volumes.voxel import PAD
+from cryorbit.inference.pose_scores import pose_scores, slices_by_class
 
 NEGLIGIBLE = 1e-7
 CLASS_NATS = 30.0
@@ -66,27 +65,17 @@ def score_candidates(
     lattice: Float[Tensor, "t 2"],
 ) -> CandidateScores:
     """Scores of every candidate at every shift ``centre + lattice``; all poses have the same prior."""
-    centred = observations.data * shift_phases(candidates.centre, disc)
-    slices = candidate_slices(candidates, volumes, disc)
-    norm = 0.5 * torch.linalg.vecdot(observations.weight[candidates.image], slices.abs() ** 2)
-    product = slices.conj() * centred[candidates.image]
-    # Re(z w) = z_re w_re - z_im w_im: the conjugate phases make it a real product of interleaved columns
-    columns = torch.view_as_real(shift_phases(lattice, disc).conj().resolve_conj()).flatten(1)
-    scores = torch.view_as_real(product.resolve_conj()).flatten(1) @ columns.mT
-    return CandidateScores(scores - norm[:, None], lattice)
+    centred = replace(observations, data=observations.data * shift_phases(candidates.centre, disc))
+    poses = (candidates.image, candidates.klass, candidates.rotation)
+    scores = pose_scores(centred, poses, volumes, disc.frequencies, shift_phases(lattice, disc))
+    return CandidateScores(scores, lattice)
 
 
 def candidate_slices(
     candidates: Candidates, volumes: Complex[Tensor, "k q q h"], disc: HalfDisc
 ) -> Complex[Tensor, "e p"]:
     """The slice of each candidate's class at its rotation."""
-    if len(volumes) == 1:
-        return gather_slices(volumes[0], candidates.rotation, disc.frequencies, PAD)
-    slices = volumes.new_empty(len(candidates.image), len(disc))
-    for k, volume in enumerate(volumes):
-        mine = candidates.klass == k
-        slices[mine] = gather_slices(volume, candidates.rotation[mine], disc.frequencies, PAD)
-    return slices
+    return slices_by_class(candidates.klass, candidates.rotation, volumes, disc.frequencies)
 
 
 def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int) -> Candidates:

@@ -1,0 +1,74 @@
+"""The inner part of the CPU kernels that read slices: one block of points of one slice, interpolated trilinearly.
+
+Where each point lies and what its corners weigh is computed first, in vector instructions, and the corners are
+fetched after; a loop that does both does not compile to vector instructions. Arrays are one-dimensional for the same
+reason. Numba keeps compiled callers in a cache and does not see that this file has changed: whoever edits it deletes
+the ``__pycache__`` folders of the callers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+BLOCK = 128
+"""Points at a time: what a block needs stays in the innermost cache."""
+TWO, THREE, FOUR, FIVE = 2 * BLOCK, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK
+
+
+@njit(fastmath=True, cache=True)
+def block_scratch():  # type: ignore[no-untyped-def]
+    """Memory that ``sample_block`` works in: offsets of four pairs of corners and six weights of every point."""
+    return np.empty(4 * BLOCK, dtype=np.int32), np.empty(6 * BLOCK, dtype=np.float32)
+
+
+@njit(fastmath=True, cache=True)
+def sample_block(grid, size, rotation, points, scratch, block):  # type: ignore[no-untyped-def]
+    """Values of a slice at up to ``BLOCK`` points, real and imaginary parts into the two arrays of ``block``.
+
+    ``grid`` is a flat half volume of ``size``; ``rotation`` holds the six numbers that map (kx, ky) to the volume;
+    ``points`` are kx and ky in padded Fourier pixels.
+    """
+    offset, weight = scratch
+    re, im = block
+    _locate(size, rotation, points, offset, weight)
+    next_x = np.uintp(1)
+    for i in range(points[0].shape[0]):
+        # unsigned, or every access would look out for a negative index
+        a, b = np.uintp(offset[i]), np.uintp(offset[BLOCK + i])
+        c, d = np.uintp(offset[TWO + i]), np.uintp(offset[THREE + i])
+        wa, wb, wc, wd = weight[i], weight[BLOCK + i], weight[TWO + i], weight[THREE + i]
+        near = wa * grid[a] + wb * grid[b] + wc * grid[c] + wd * grid[d]
+        far = wa * grid[a + next_x] + wb * grid[b + next_x] + wc * grid[c + next_x] + wd * grid[d + next_x]
+        value = near + weight[FOUR + i] * (far - near)
+        re[i] = value.real
+        im[i] = weight[FIVE + i] * value.imag
+
+
+@njit(fastmath=True, cache=True)
+def _locate(size, rotation, points, offset, weight):  # type: ignore[no-untyped-def]
+    """Offsets and weights of the pairs of corners of each point, its place between them, its sign if mirrored."""
+    kx, ky = points
+    r0, r1, r2, r3, r4, r5 = rotation[0], rotation[1], rotation[2], rotation[3], rotation[4], rotation[5]
+    one, side, row = np.float32(1), np.int32(size), np.int32(size // 2 + 1)
+    plane = np.int32(row * side)
+    for i in range(kx.shape[0]):
+        x = r0 * kx[i] + r3 * ky[i]
+        y = r1 * kx[i] + r4 * ky[i]
+        z = r2 * kx[i] + r5 * ky[i]
+        sign = -one if x < 0 else one
+        x, y, z = sign * x, sign * y, sign * z
+        x_floor, y_floor, z_floor = np.floor(x), np.floor(y), np.floor(z)
+        y0, z0 = np.int32(y_floor), np.int32(z_floor)
+        y1, z1 = np.int32(y0 + 1), np.int32(z0 + 1)
+        y0 = np.int32(y0 + side) if y0 < 0 else y0
+        y1 = np.int32(y1 + side) if y1 < 0 else y1
+        z0 = np.int32(z0 + side) if z0 < 0 else z0
+        z1 = np.int32(z1 + side) if z1 < 0 else z1
+        near, far = np.int32(y0 * row + np.int32(x_floor)), np.int32(y1 * row + np.int32(x_floor))
+        offset[i], offset[BLOCK + i] = z0 * plane + near, z0 * plane + far
+        offset[TWO + i], offset[THREE + i] = z1 * plane + near, z1 * plane + far
+        fy, fz = y - y_floor, z - z_floor
+        weight[i], weight[BLOCK + i] = (one - fy) * (one - fz), fy * (one - fz)
+        weight[TWO + i], weight[THREE + i] = (one - fy) * fz, fy * fz
+        weight[FOUR + i], weight[FIVE + i] = x - x_floor, sign

@@ -1,0 +1,135 @@
+"""Scores of candidate poses: the kernel equals the reference in double precision, at all sizes and in any order."""
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.fourier.trilinear_cpu import BLOCK
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference import pose_scores_cpu
+from cryorbit.inference.pose_scores import pose_scores, reference_scores
+from cryorbit.inference.pose_scores_cpu import LONGEST_RUN
+from cryorbit.volumes.voxel import synthesize, working_grid
+
+BOX = 48
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Arguments of ``pose_scores`` and the scale that errors of single precision have."""
+
+    observations: Observations
+    candidates: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    volumes: torch.Tensor
+    frequencies: torch.Tensor
+    phases: torch.Tensor
+
+    def score(self, function=pose_scores) -> torch.Tensor:
+        """Scores by one of the implementations."""
+        return function(self.observations, self.candidates, self.volumes, self.frequencies, self.phases)
+
+    def double(self) -> "Problem":
+        """The same in double precision."""
+        o, (image, klass, rotation) = self.observations, self.candidates
+        return Problem(
+            Observations(o.data.cdouble(), o.weight.double(), o.power.double()),
+            (image, klass, rotation.double()),
+            self.volumes.cdouble(),
+            self.frequencies.double(),
+            self.phases.cdouble(),
+        )
+
+
+def draw(counts: list[int], classes: int, shifts: int, radius: float, seed: int = 3) -> Problem:
+    """Random images, volumes and candidates; ``counts`` are the candidates of each image."""
+    generator = torch.Generator().manual_seed(seed)
+    disc, grid = half_disc(BOX, radius), working_grid(BOX, radius)
+    spectra = synthesize(torch.randn(classes, *(grid.size,) * 3, generator=generator), grid)
+    shape = (len(counts), len(disc))
+    observations = Observations(
+        torch.randn(shape, dtype=torch.complex64, generator=generator),
+        torch.rand(shape, generator=generator),
+        torch.rand(shape, generator=generator),
+    )
+    image = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    klass = torch.randint(classes, (len(image),), generator=generator)
+    rotations = random_rotations(len(image), generator).float()
+    phases = shift_phases(3 * torch.randn(shifts, 2, generator=generator), disc)
+    return Problem(observations, (image, klass, rotations), spectra, disc.frequencies, phases)
+
+
+def assert_close_to(found: torch.Tensor, exact: torch.Tensor) -> None:
+    """Within what single precision leaves of sums whose terms have this size."""
+    assert found.dtype == torch.float32
+    assert (found - exact).abs().max() <= 2e-6 * exact.abs().max()
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    counts=st.lists(st.integers(0, 2 * LONGEST_RUN + 2), min_size=1, max_size=5).filter(any),
+    classes=st.integers(1, 3),
+    shifts=st.integers(1, 22),
+    radius=st.floats(2.0, 14.0),
+)
+def test_kernel_equals_the_reference_in_double_precision(
+    counts: list[int], classes: int, shifts: int, radius: float
+) -> None:
+    problem = draw(counts, classes, shifts, radius)
+    exact = problem.double().score(reference_scores)
+    assert_close_to(problem.score(), exact)
+    assert_close_to(problem.score(reference_scores), exact)
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_kernel_is_right_around_the_ends_of_its_blocks(extra: int) -> None:
+    """Coefficients and candidates one less, as many and one more than fit into two blocks."""
+    problem = draw([2 * LONGEST_RUN + extra, 1], 2, 9, 16.0)
+    count = 2 * BLOCK + extra
+    cut = Problem(
+        problem.observations.within(count),
+        problem.candidates,
+        problem.volumes,
+        problem.frequencies[:count],
+        problem.phases[:, :count],
+    )
+    assert_close_to(cut.score(), cut.double().score(reference_scores))
+
+
+def test_scores_do_not_depend_on_the_order_of_candidates(generator: torch.Generator) -> None:
+    problem = draw([9, 40, 3], 2, 5, 10.0)
+    order = torch.randperm(52, generator=generator)
+    mixed = Problem(
+        problem.observations,
+        tuple(a[order] for a in problem.candidates),
+        problem.volumes,
+        problem.frequencies,
+        problem.phases,
+    )
+    assert torch.equal(mixed.score(), problem.score()[order])
+
+
+def test_a_conjugate_view_of_the_data_is_understood() -> None:
+    """Torch conjugates lazily: the kernel has to see the numbers, not the flag."""
+    problem = draw([5, 6], 1, 3, 8.0)
+    o = problem.observations
+    lazy = Observations(o.data.conj(), o.weight, o.power)
+    plain = Observations(o.data.conj().resolve_conj(), o.weight, o.power)
+    rest = (problem.candidates, problem.volumes, problem.frequencies, problem.phases)
+    assert torch.equal(pose_scores(lazy, *rest), pose_scores(plain, *rest))
+    assert not torch.allclose(pose_scores(lazy, *rest), problem.score())
+
+
+def test_double_precision_stays_double() -> None:
+    problem = draw([4, 2], 2, 3, 6.0).double()
+    assert problem.score().dtype == torch.float64
+    assert torch.equal(problem.score(), problem.score(reference_scores))
+
+
+def test_no_candidates_have_no_scores() -> None:
+    assert draw([0, 0], 1, 3, 6.0).score(pose_scores_cpu.pose_scores).shape == (0, 3)

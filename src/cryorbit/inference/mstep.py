@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from cryorbit.fourier.interpolation import join_mates
@@ -37,26 +37,80 @@ class Maps:
     fsc: Float[Tensor, "k s"]
 
 
+@dataclass(frozen=True, slots=True)
+class ShellWeights:
+    """The mean of W in each shell, by which weights are kept from vanishing.
+
+    Attributes
+    ----------
+    shells
+        Shell of every point of the padded grid, those beyond the radius in a last one.
+    mean
+        Mean weight of each half-set, class and shell.
+    tiny
+        Least weight of all.
+    """
+
+    shells: Int[Tensor, "q q h"]
+    mean: Float[Tensor, "2 k s"]
+    tiny: Float[Tensor, ""]
+
+
 def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
-    """Volumes ``D / (W + 1/tau^2)`` with the prior variance tau^2 of each shell from the half maps.
+    """Regularised volumes, half maps and their correlation, all within the window."""
+    weights = shell_weights(statistics, grid, radius)
+    halves = torch.stack([windowed(half, window) for half in half_volumes(statistics, weights, grid)])
+    fsc = half_map_correlation(halves[0], halves[1], weights.mean.shape[-1])
+    return Maps(windowed(regularised(statistics, fsc, weights, grid), window), halves, fsc)
+
+
+def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: VoxelGrid) -> Float[Tensor, "2 k m m m"]:
+    """Maps ``D / W`` of the half-sets, without regularisation but for a tiny floor of W.
+
+    One volume at a time, here and in ``regularised``: the temporaries of one are as large as its statistics.
+    """
+    halves = []
+    for data_of_half, weight_of_half, mean_of_half in zip(
+        statistics.data, statistics.weight, weights.mean, strict=True
+    ):
+        volumes = []
+        for data, weight, mean in zip(data_of_half, weight_of_half, mean_of_half, strict=True):
+            damped = join_mates(weight) + FLOOR * mean[weights.shells] + weights.tiny
+            volumes.append(solve(join_mates(data), damped, grid))
+        halves.append(torch.stack(volumes))
+    return torch.stack(halves)
+
+
+def regularised(
+    statistics: VolumeStatistics, fsc: Float[Tensor, "k s"], weights: ShellWeights, grid: VoxelGrid
+) -> Float[Tensor, "k m m m"]:
+    """Volumes ``D / (W + 1/tau^2)`` of all images, with the prior variance tau^2 of each shell from the half maps.
 
     With F the correlation of the half maps, the signal-to-noise ratio of their mean is 2F / (1 - F), and 1/tau^2 is
-    the shell's mean weight divided by it. The half-sets share their reference, so F is optimistic: it regularises,
+    the shell's mean weight divided by it. Where the half-sets share their reference, F is optimistic: it regularises,
     it does not validate.
     """
-    data, weight = join_mates(statistics.data), join_mates(statistics.weight)
-    shells, count = _grid_shells(grid, radius, weight)
-    floor = torch.stack([_shell_mean(half, shells, count) for half in weight])
-    tiny = torch.finfo(weight.dtype).eps * weight.amax().clamp_min(1e-30)
-    halves = solve(data, weight + FLOOR * floor[..., shells] + tiny, grid)
-    halves = torch.stack([windowed(half, window) for half in halves])
-    fsc = half_map_correlation(halves[0], halves[1], count)
-    clamped = fsc.clamp(1e-3, 0.999).to(weight)
+    clamped = fsc.clamp(1e-3, 0.999).to(weights.mean)
     clamped[:, :2] = clamped[:, 2:3]
-    total = weight.sum(0)
-    prior = floor.sum(0) * (1 - clamped) / (2 * clamped) + FLOOR * floor.sum(0)
-    volume = solve(data.sum(0), total + prior[:, shells] + tiny, grid)
-    return Maps(windowed(volume, window), halves, fsc)
+    mean = weights.mean.sum(0)
+    prior = mean * (1 - clamped) / (2 * clamped) + FLOOR * mean
+    volumes = []
+    for k in range(len(fsc)):
+        damped = _joined_sum(statistics.weight[:, k]) + prior[k, weights.shells] + weights.tiny
+        volumes.append(solve(_joined_sum(statistics.data[:, k]), damped, grid))
+    return torch.stack(volumes)
+
+
+def shell_weights(statistics: VolumeStatistics, grid: VoxelGrid, radius: float) -> ShellWeights:
+    """Mean weights of the shells of a grid that slices of ``radius`` were inserted into."""
+    shells, count = grid_shells(grid, radius, statistics.weight)
+    means, largest = [], []
+    for half in statistics.weight:
+        joined = [join_mates(weight) for weight in half]
+        means.append(torch.cat([shell_mean(weight[None], shells, count) for weight in joined]))
+        largest += [weight.amax() for weight in joined]
+    tiny = torch.finfo(statistics.weight.dtype).eps * torch.stack(largest).amax().clamp_min(1e-30)
+    return ShellWeights(shells, torch.stack(means), tiny)
 
 
 def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"], count: int) -> Float[Tensor, "k s"]:
@@ -76,12 +130,21 @@ def resolved_radius(fsc: Float[Tensor, " s"], threshold: float = 0.143) -> int:
     return len(fsc) - 1 if len(below) == 0 else int(below[0, 0]) + 2
 
 
-def _grid_shells(grid: VoxelGrid, radius: float, like: Tensor) -> tuple[Tensor, int]:
+def grid_shells(grid: VoxelGrid, radius: float, like: Tensor) -> tuple[Int[Tensor, "q q h"], int]:
+    """Shell of every point of the padded grid, those beyond ``radius`` in a last one, and the number of shells."""
     count = int(radius) + 2
     return grid_radius(grid, like).round().long().clamp_max(count - 1), count
 
 
-def _shell_mean(weight: Float[Tensor, "k q q h"], shells: Tensor, count: int) -> Float[Tensor, "k s"]:
-    flat = weight.flatten(1).double()
-    sums = shell_sums(torch.cat([flat, torch.ones_like(flat[:1])]), shells.flatten(), count)
-    return (sums[:-1] / sums[-1]).to(weight)
+def shell_mean(weight: Float[Tensor, "k q q h"], shells: Int[Tensor, "q q h"], count: int) -> Float[Tensor, "k s"]:
+    """Mean weight of each shell."""
+    flat = shells.flatten()
+    sums = torch.stack([torch.bincount(flat, w.flatten().double(), minlength=count) for w in weight])
+    return (sums / torch.bincount(flat, minlength=count)).to(weight)
+
+
+def _joined_sum(halves: Shaped[Tensor, "s q q h"]) -> Shaped[Tensor, "q q h"]:
+    total = join_mates(halves[0])
+    for half in halves[1:]:
+        total += join_mates(half)
+    return total

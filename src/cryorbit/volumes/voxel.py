@@ -86,7 +86,7 @@ def solve(
     data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*k q q h"], grid: VoxelGrid
 ) -> Float[Tensor, "*k m m m"]:
     """Working volume whose grid is ``data / weight`` (both completed by ``join_mates``; zero where weight is)."""
-    quotient = torch.where(weight > 0, data / weight.clamp_min(torch.finfo(weight.dtype).tiny), 0.0)
+    quotient = (data / weight.clamp_min(torch.finfo(weight.dtype).tiny)).masked_fill_(weight <= 0, 0.0)
     real = _real_part(quotient, grid) / grid.scale
     return real / _gridding_kernel(real, grid)
 
@@ -101,7 +101,11 @@ def grid_radius(grid: VoxelGrid, like: Tensor) -> Float[Tensor, "q q h"]:
 def _real_part(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
     dims = (-3, -2, -1)
     real = torch.fft.irfftn(half, s=(grid.padded,) * 3, dim=dims)
-    return _center_fit(torch.fft.fftshift(real, dim=dims), grid.size)
+    # the middle of the shifted volume, without making the shifted volume
+    middle = (torch.arange(grid.size, device=half.device) - grid.size // 2) % grid.padded
+    for dim in dims:
+        real = real.index_select(dim, middle)
+    return real
 
 
 def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:

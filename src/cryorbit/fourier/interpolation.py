@@ -43,6 +43,28 @@ def insert_slices(
     return interpolation_torch.insert_slices(values, weights, rotations, frequencies, size, pad)
 
 
+def add_slices(
+    volume: Complex[Tensor, "m m h"],
+    density: Float[Tensor, "m m h"],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> None:
+    """Add to ``volume`` and ``density``, in place, what ``insert_slices`` makes of the slices.
+
+    With the padded grid of a large box, new volumes cost more than the insertion itself, in time and in memory. On the
+    CPU the sums do not depend on the number of threads.
+    """
+    if _cpu_single(volume):
+        interpolation_cpu.add_slices(volume, density, values, weights, rotations.float(), frequencies, pad)
+        return
+    added, added_density = insert_slices(values, weights, rotations, frequencies, volume.shape[0], pad)
+    volume += added
+    density += added_density
+
+
 def join_mates(half: Tensor) -> Tensor:
     """Add to the plane ``x = 0`` of an inserted half volume ``(..., M, M, h)`` the conjugates of its mates."""
     plane = half[..., 0]

@@ -1,7 +1,9 @@
 """Trilinear gather and insert as compiled CPU kernels, single precision.
 
 Slices are shared among threads. Insertion gives every thread its own volume and adds them in a fixed order, so the
-result depends on the number of threads but never on their timing.
+result depends on the number of threads but never on their timing. That suits small volumes; to large ones slices are
+added in place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its terms
+in the order of the slices, however many threads there are.
 """
 
 from __future__ import annotations
@@ -50,6 +52,23 @@ def insert_slices(
     )
     total = torch.from_numpy(grids).sum(0) if lanes > 1 else torch.from_numpy(grids[0])
     return torch.view_as_complex(total[..., :2].contiguous()), total[..., 2].contiguous()
+
+
+def add_slices(
+    volume: Complex[Tensor, "m m h"],
+    density: Float[Tensor, "m m h"],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> None:
+    """Scatter into existing volumes; see ``interpolation.add_slices``."""
+    slices = values.contiguous().numpy(), weights.contiguous().numpy()
+    points = (pad * frequencies).contiguous().numpy()
+    lanes = numba.get_num_threads()
+    lane_of_plane = np.arange(volume.shape[0], dtype=np.int32) % lanes
+    _add(*slices, _rows(rotations), points, lanes, lane_of_plane, torch.view_as_real(volume).numpy(), density.numpy())
 
 
 def _rows(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
@@ -107,3 +126,37 @@ def _insert(values, weights, rows, points, grids):  # type: ignore[no-untyped-de
                             cell[0] += c * re
                             cell[1] += c * im
                             cell[2] += c * w
+
+
+@njit(parallel=True, fastmath=True, cache=True)
+def _add(values, weights, rows, points, lanes, lane_of_plane, volume, density):  # type: ignore[no-untyped-def]
+    size = volume.shape[0]
+    one = np.float32(1)
+    for lane in prange(lanes):
+        for g in range(rows.shape[0]):
+            r = rows[g]
+            for p in range(points.shape[0]):
+                px, py = points[p, 0], points[p, 1]
+                x = r[0] * px + r[3] * py
+                y = r[1] * px + r[4] * py
+                z = r[2] * px + r[5] * py
+                sign = -one if x < 0 else one
+                x, y, z = sign * x, sign * y, sign * z
+                x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
+                fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
+                near, far = z0 + (size if z0 < 0 else 0), z0 + 1 + (size if z0 < -1 else 0)
+                below, above = y0 + (size if y0 < 0 else 0), y0 + 1 + (size if y0 < -1 else 0)
+                w = weights[g, p]
+                re, im = values[g, p].real, sign * values[g, p].imag
+                for plane, wz in ((near, one - fz), (far, fz)):
+                    if lane_of_plane[plane] != lane:
+                        continue
+                    for line, wy in ((below, one - fy), (above, fy)):
+                        c = wz * wy * (one - fx)
+                        volume[plane, line, x0, 0] += c * re
+                        volume[plane, line, x0, 1] += c * im
+                        density[plane, line, x0] += c * w
+                        c = wz * wy * fx
+                        volume[plane, line, x0 + 1, 0] += c * re
+                        volume[plane, line, x0 + 1, 1] += c * im
+                        density[plane, line, x0 + 1] += c * w

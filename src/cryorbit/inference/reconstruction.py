@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.fourier.accumulation import add_slices
+from cryorbit.fourier.interpolation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.local_search import Domain

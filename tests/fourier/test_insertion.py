@@ -4,8 +4,8 @@ import numba
 import pytest
 import torch
 
-from cryorbit.fourier.accumulation import add_slices
 from cryorbit.fourier.half_disc import half_disc
+from cryorbit.fourier.interpolation import add_slices
 from cryorbit.fourier.interpolation_torch import insert_slices
 from cryorbit.geometry.rotations import random_rotations
 

@@ -2,9 +2,10 @@
 
 Suffix legend: B images, E candidates (pairs of an image and a rotation, ragged), T local shifts, P coefficients.
 
-A candidate is a (class, rotation) of one image; shifts are a small lattice around the image's own centre. Scores come
-from ``pose_scores``; the candidates that matter are subdivided and scored again at a larger radius, so the
-number of poses evaluated follows the posterior and not the grid.
+A candidate is a (class, rotation) of one image; shifts are a small lattice around a centre of its own, for the best
+shift of a wrong orientation says nothing about that of the right one. Scores come from ``pose_scores``; the
+candidates that matter are subdivided and scored again at a larger radius, so the number of poses evaluated follows the
+posterior and not the grid.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ CLASS_NATS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Candidate orientations of B images, sorted by image, and the centre of each image's shift lattice.
+    """Candidate orientations of B images, each with at least one, sorted by image; and where to look for their shifts.
 
     Attributes
     ----------
@@ -40,13 +41,22 @@ class Candidates:
     rotation
         Orientation of each candidate.
     centre
-        Shift, in pixels, around which each image is searched.
+        Shift, in pixels, in the middle of the lattice of shifts of each candidate.
     """
 
     image: Int[Tensor, " e"]
     klass: Int[Tensor, " e"]
     rotation: Float[Tensor, "e 3 3"]
-    centre: Float[Tensor, "b 2"]
+    centre: Float[Tensor, "e 2"]
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return int(self.image[-1]) + 1
+
+    def __getitem__(self, index: Tensor | slice) -> Candidates:
+        """The candidates at ``index``, which keeps their order."""
+        return Candidates(self.image[index], self.klass[index], self.rotation[index], self.centre[index])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +75,20 @@ def score_candidates(
     lattice: Float[Tensor, "t 2"],
 ) -> CandidateScores:
     """Scores of every candidate at every shift ``centre + lattice``; all poses have the same prior."""
-    centred = replace(observations, data=observations.data * shift_phases(candidates.centre, disc))
-    poses = (candidates.image, candidates.klass, candidates.rotation)
-    scores = pose_scores(centred, poses, volumes, disc.frequencies, shift_phases(lattice, disc))
+    site, first = _sites(candidates)
+    shifted = observations[candidates.image[first]]
+    shifted = replace(shifted, data=shifted.data * shift_phases(candidates.centre[first], disc))
+    poses = (site, candidates.klass, candidates.rotation)
+    scores = pose_scores(shifted, poses, volumes, disc.frequencies, shift_phases(lattice, disc))
     return CandidateScores(scores, lattice)
+
+
+def _sites(candidates: Candidates) -> tuple[Int[Tensor, " e"], Int[Tensor, " s"]]:
+    """Runs of candidates that share image and centre: the number of each candidate's run, the first one of each."""
+    image, centre = candidates.image, candidates.centre
+    starts = torch.ones_like(image, dtype=torch.bool)
+    starts[1:] = (image[1:] != image[:-1]) | (centre[1:] != centre[:-1]).any(1)
+    return starts.cumsum(0) - 1, torch.nonzero(starts)[:, 0]
 
 
 def candidate_slices(
@@ -82,23 +102,18 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     """The candidates within ``keep_nats`` of their image's best of the same class, at most so many; centres moved.
 
     Classes do not compete before the finest level: on a coarse one a sharp map fits badly between the points, and a
-    weak map (of junk, say) does no harm. Shifts are marginalised; the new centre of an image is the lattice point of
-    its best pose.
+    weak map (of junk, say) does no harm. Shifts are marginalised; the new centre is the best point of the lattice.
     """
     marginal = torch.logsumexp(scores.log_joint, 1)
-    images = len(candidates.centre)
-    classes = int(candidates.klass.max()) + 1 if len(candidates.klass) else 1
+    images = candidates.images
+    classes = int(candidates.klass.max()) + 1
     group = candidates.image * classes + candidates.klass
     best = _largest(marginal, group, images * classes)
     hopeful = best[group] > _largest(marginal, candidates.image, images)[candidates.image] - CLASS_NATS
     near = marginal > best[group] - keep_nats
     keep = hopeful & near & (rank_within(marginal, group, images * classes) < at_most)
-    return Candidates(
-        candidates.image[keep],
-        candidates.klass[keep],
-        candidates.rotation[keep],
-        candidates.centre + scores.lattice[_best_shift(candidates, scores, marginal)],
-    )
+    kept = candidates[keep]
+    return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
 
 
 def _largest(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Float[Tensor, " g"]:
@@ -114,7 +129,7 @@ def refine(candidates: Candidates, spacing: float) -> Candidates:
         candidates.image.repeat_interleave(count),
         candidates.klass.repeat_interleave(count),
         children.flatten(0, 1),
-        candidates.centre,
+        candidates.centre.repeat_interleave(count, 0),
     )
 
 
@@ -124,7 +139,7 @@ def in_every_class(candidates: Candidates, classes: int) -> Candidates:
         candidates.image.repeat_interleave(classes),
         torch.arange(classes, device=candidates.image.device).repeat(len(candidates.image)),
         candidates.rotation.repeat_interleave(classes, 0),
-        candidates.centre,
+        candidates.centre.repeat_interleave(classes, 0),
     )
 
 
@@ -157,7 +172,7 @@ class CandidatePosterior:
 
 def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: float) -> CandidatePosterior:
     """Posterior weights; ``poses_in_all`` is the number of poses of the full grid that the candidates are part of."""
-    images = len(candidates.centre)
+    images = candidates.images
     per_candidate = scores.log_joint.amax(1)
     best = _largest(per_candidate, candidates.image, images)
     gamma = (scores.log_joint - best[candidates.image, None]).exp()
@@ -166,12 +181,3 @@ def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: flo
     # what is negligible would reach products of matrices as denormal numbers, which cost a hundred times more
     gamma = torch.where(gamma > NEGLIGIBLE, gamma, 0.0)
     return CandidatePosterior(gamma, best + total.log() - math.log(poses_in_all))
-
-
-def _best_shift(candidates: Candidates, scores: CandidateScores, marginal: Float[Tensor, " e"]) -> Int[Tensor, " b"]:
-    """Lattice index of the best pose of every image."""
-    images = len(candidates.centre)
-    leads = rank_within(marginal, candidates.image, images) == 0
-    index = torch.zeros(images, dtype=torch.long, device=marginal.device)
-    index[candidates.image[leads]] = scores.log_joint[leads].argmax(1)
-    return index

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
@@ -75,7 +74,7 @@ def search_all_poses(
     shifts = disc_grid(search.shift_range, search.shift_step).to(volume)
     domain = Domain(grid, disc, noise_variance)
     parts = []
-    for part in chunks(len(index), BATCH):
+    for part in source.batches(len(index), BATCH):
         observations = source.observe(index[part], disc, noise_variance)
         found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, search.cells)
         parts.append(replace(found, image=found.image + part.start))
@@ -89,19 +88,36 @@ def coarse_cells(
     domain: Domain,
     at_most: int,
 ) -> Candidates:
-    """Cells of a full grid that carry the posterior of each image, most likely shift as the centre."""
+    """Cells of a full grid that carry the posterior of each image, each with its most likely shift as the centre."""
     slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
     phases = shift_phases(poses.shifts, domain.disc)
     posterior = pose_posterior(observations, slices, phases, torch.zeros_like(slices.real[:, 0]))
-    images, per_class = len(observations), poses.rotations.shape[1]
-    key, inverse = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
-    mass = torch.zeros(len(key), device=key.device).index_add_(0, inverse, posterior.gamma)
+    per_class = poses.rotations.shape[1]
+    key, number = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
+    mass = torch.zeros(len(key), device=key.device).index_add_(0, number, posterior.gamma)
+    leads = torch.nonzero(rank_within(posterior.gamma, number, len(key)) == 0)[:, 0]
+    shift = torch.empty_like(key)
+    shift[number[leads]] = posterior.shift[leads]
     image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
-    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
-    best = rank_within(posterior.gamma, posterior.image, images) == 0
-    cell = cell[keep]
     klass = torch.div(cell, per_class, rounding_mode="floor")
-    return Candidates(image[keep], klass, poses.rotations[klass, cell % per_class], poses.shifts[posterior.shift[best]])
+    keep = (rank_within(mass, image, len(observations)) < at_most) & (mass > GAMMA_FLOOR)
+    return Candidates(image, klass, poses.rotations[klass, cell % per_class], poses.shifts[shift])[keep]
+
+
+def moved_fraction(
+    fresh: Candidates,
+    rotation: Float[Tensor, "n 3 3"],
+    tolerance: float,
+    symmetry: Float[Tensor, "s 3 3"] | None = None,
+) -> float:
+    """Part of the images whose known rotation is not within ``tolerance`` (degrees) of any of its fresh candidates.
+
+    ``symmetry`` holds operators whose application leaves the view as it is.
+    """
+    known = rotation[:, None] if symmetry is None else rotation[:, None] @ symmetry.to(rotation)
+    distance = angular_distance(fresh.rotation[:, None], known[fresh.image]).amin(1)
+    nearest = distance.new_full((len(rotation),), torch.inf).scatter_reduce(0, fresh.image, distance, "amin")
+    return float((nearest > tolerance).float().mean())
 
 
 def coarse_grid(spacing: float, classes: int, like: Tensor) -> Float[Tensor, "k r 3 3"]:

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -84,11 +85,14 @@ class Refinement:
         For each of the pass's particles the half-set of the statistics that it joins.
     symmetry
         Operators of the point group; every slice is inserted once for each.
+    residual
+        Whether what the volume does not explain is inserted, ``D - W V``, instead of the images, ``D``.
     """
 
     levels: list[Level]
     half_set: Int[Tensor, " n"]
     symmetry: Float[Tensor, "s 3 3"] | None = None
+    residual: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,11 @@ class PoseEstimates:
     log_evidence: Float[Tensor, " n"]
 
 
+def finest_spacing(radius: float, diameter_px: float, box: int) -> float:
+    """Angular spacing in degrees that loses next to nothing at ``radius``: ``0.7 N / (D r)`` radians."""
+    return math.degrees(0.7 * box / (diameter_px * radius))
+
+
 def levels_for(radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int) -> list[Level]:
     """Levels from a coarse grid down to what ``radius`` can tell apart.
 
@@ -127,7 +136,7 @@ def levels_for(radius: float, first_spacing: float, first_step: float, diameter_
     """
     levels = []
     spacing, step = first_spacing, first_step
-    finest = 0.7 * box / (diameter_px * radius) * 180 / torch.pi
+    finest = finest_spacing(radius, diameter_px, box)
     while True:
         spacing, step = spacing / 2, step / 2
         level_radius = 1.2 * box / (diameter_px * spacing * torch.pi / 180)
@@ -175,6 +184,8 @@ def refine_poses(
         into.residual.add_(observations.power.sum(0) + live.residual_terms(slices))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
         into.images.add_(len(observations))
+        if refinement.residual:
+            live = replace(live, data=live.data - live.weight * slices)
         _insert_live(into, live, refinement.half_set[part], domain, refinement.symmetry)
         found.append(_estimates(candidates, posterior, lattice, len(volume)))
     return _joined(found)
@@ -185,8 +196,8 @@ def _batches(cells: Candidates, images: int, size: int) -> Iterator[tuple[slice,
     for part in chunks(images, size):
         bounds = torch.tensor([part.start, part.stop], device=cells.image.device)
         first, last = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
-        image, klass, rotation = (a[first:last] for a in (cells.image, cells.klass, cells.rotation))
-        yield part, Candidates(image - part.start, klass, rotation, cells.centre[part])
+        mine = cells[first:last]
+        yield part, replace(mine, image=mine.image - part.start)
 
 
 def _descend(
@@ -235,10 +246,11 @@ def _weighted_slices(
     mass = posterior.gamma.sum(1)
     live = mass > GAMMA_FLOOR
     gamma, mass = posterior.gamma[live], mass[live]
-    kept = Candidates(candidates.image[live], candidates.klass[live], candidates.rotation[live], candidates.centre)
-    centred = observations.data * shift_phases(candidates.centre, disc)
-    data = centred[kept.image] * (gamma.to(centred.dtype) @ shift_phases(lattice, disc))
-    return _WeightedSlices(kept, mass, data, mass[:, None] * observations.weight[kept.image])
+    kept = candidates[live]
+    phases = shift_phases(kept.centre, disc) * (gamma.to(observations.data.dtype) @ shift_phases(lattice, disc))
+    return _WeightedSlices(
+        kept, mass, observations.data[kept.image] * phases, mass[:, None] * observations.weight[kept.image]
+    )
 
 
 def _insert_live(
@@ -266,7 +278,7 @@ def _estimates(
     candidates: Candidates, posterior: CandidatePosterior, lattice: Float[Tensor, "t 2"], classes: int
 ) -> PoseEstimates:
     """The best pose of every image of a batch, and how sure it is."""
-    images = len(candidates.centre)
+    images = candidates.images
     top, shift = posterior.gamma.max(1)
     best = torch.nonzero(rank_within(top, candidates.image, images) == 0)[:, 0]
     best = best[candidates.image[best].argsort()]
@@ -275,7 +287,7 @@ def _estimates(
     squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
     return PoseEstimates(
         rotation=candidates.rotation[best],
-        shift=candidates.centre + lattice[shift[best]],
+        shift=candidates.centre[best] + lattice[shift[best]],
         klass=candidates.klass[best],
         class_posterior=by_class.reshape(images, classes),
         max_probability=top[best],

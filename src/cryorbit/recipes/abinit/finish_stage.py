@@ -91,5 +91,4 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
 
 def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:
     """The candidates of each particle in its own class: the last pass refines poses, classes are decided."""
-    keep = cells.klass == estimates.klass[cells.image]
-    return Candidates(cells.image[keep], cells.klass[keep], cells.rotation[keep], cells.centre)
+    return cells[cells.klass == estimates.klass[cells.image]]

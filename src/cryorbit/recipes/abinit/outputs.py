@@ -21,14 +21,11 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
 from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
 from cryorbit.recipes.map_files import FinishedMap, class_files, on_full_box, write_map_files
 from cryorbit.volumes.voxel import working_grid
-
-LARGEST_RADIUS = 60
-"""Maps are reconstructed to Nyquist in small boxes, and to this radius (or a quarter past the poses') in large ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     maps = _final_maps(config, prepared, state, estimates, klass)
     classes = [_write_class(prepared, job, maps, klass.cpu(), k) for k in range(config.classes)]
     _write_particles(prepared, job, estimates, klass)
-    write_set_aside(job.path / "set_aside.star", prepared.particles, prepared.report)
+    write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
     cross = compare_starts(prepared, state.outcomes) if len(state.outcomes) > 1 else None
     verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
     scores = state.extra.get("symmetry_scores", [])

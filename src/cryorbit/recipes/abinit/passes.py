@@ -13,9 +13,14 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.geometry.rotations import angular_distance
 from cryorbit.inference.candidates import Candidates, in_every_class
-from cryorbit.inference.global_search import GlobalSearch, coarse_spacing, resolvable_radius, search_all_poses
+from cryorbit.inference.global_search import (
+    GlobalSearch,
+    coarse_spacing,
+    moved_fraction,
+    resolvable_radius,
+    search_all_poses,
+)
 from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
@@ -71,10 +76,8 @@ def batch_cells(config: AbinitConfig, prepared: Prepared, state: State, batch: I
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
     sample = slice(start, start + count)
     fresh = find_cells(config, prepared, state, batch[sample])
-    old = state.estimates["rotation"][sample]
-    nearest = torch.full((count,), torch.inf, device=old.device)
-    nearest = nearest.scatter_reduce(0, fresh.image, angular_distance(fresh.rotation, old[fresh.image]), "amin")
-    moved = float((nearest > 1.5 * coarse_spacing(config.search.angular_spacing)).float().mean())
+    tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
+    moved = moved_fraction(fresh, state.estimates["rotation"][sample], tolerance)
     return find_cells(config, prepared, state, batch) if moved > config.grow.moved else state.cells
 
 

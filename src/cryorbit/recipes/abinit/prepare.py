@@ -10,10 +10,16 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
+from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
 HELD_OUT_AT_MOST = 500
+LARGEST_RADIUS = 60
+"""Maps are reconstructed to Nyquist in small boxes, and to this radius (or a quarter past the poses') in large ones."""
+SMALLEST_PARTICLE = 0.2
+"""Part of the box that a particle of unknown diameter has at least: finer poses are scored for a smaller one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +40,21 @@ class Prepared(ParticleInput):
 
 def prepare(config: AbinitConfig) -> Prepared:
     """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
-    read = read_input(config)
+    everything = read_particles(config.particles, config.data_dir)
+    _require_memory(config, everything)
+    read = read_input(config, everything)
     held_out, order = _held_out(config, len(read.particles))
     return Prepared(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
+
+
+def _require_memory(config: AbinitConfig, particles: Particles) -> None:
+    """Refuse a job whose volumes would not fit, in the passes or in the last reconstruction."""
+    extent, nyquist = particles.box * particles.pixel_size, particles.box / 2 - 1
+    finest = config.max_resolution or min(12.0, (config.diameter or SMALLEST_PARTICLE * extent) / 10)
+    scored = min(nyquist, extent / finest)
+    written = min(nyquist, max(LARGEST_RADIUS, 1.25 * scored))
+    require_volumes(config, VolumeLoad(particles.box, scored, config.classes, searched=True), particles.pixel_size)
+    require_volumes(config, VolumeLoad(particles.box, written, config.classes))
 
 
 def _held_out(config: AbinitConfig, count: int) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
+from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
 
 
 def abinit(
@@ -28,6 +28,7 @@ def abinit(
     config: ConfigFile = None,
     device: Device = None,
     threads: Threads = None,
+    memory: Memory = None,
 ) -> None:
     """Make first maps from particle images of unknown pose.
 
@@ -51,6 +52,7 @@ def abinit(
         "seed": seed,
         "device": choose_device(device),
         "threads": threads,
+        "memory": memory,
     }
     recipe = find_recipe("abinit")
     start(recipe, load_config(recipe.config, config, given), output, inputs=[particles])

@@ -17,3 +17,9 @@ Threads = Annotated[
     int | None,
     Parameter(help="CPU threads. Default: all cores.", validator=validators.Number(gte=1)),
 ]
+Memory = Annotated[
+    float | None,
+    Parameter(
+        help="GB of memory the command may take. Default: 70 % of what is free.", validator=validators.Number(gt=0)
+    ),
+]

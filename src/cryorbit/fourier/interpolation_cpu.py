@@ -2,8 +2,8 @@
 
 Slices are shared among threads. Insertion gives every thread its own volume and adds them in a fixed order, so the
 result depends on the number of threads but never on their timing. That suits small volumes; to large ones slices are
-added in place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its terms
-in the order of the slices, however many threads there are.
+added in place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its
+terms in the order of the slices, however many threads there are.
 """
 
 from __future__ import annotations

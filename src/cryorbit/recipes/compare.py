@@ -55,7 +55,7 @@ def run(config: CompareConfig) -> MapComparison:
     """
     reference, pixel_size = read_box(config.reference)
     moving = read_like(config.moving, reference, pixel_size)
-    mask = None if config.mask is None else _read_mask(config.mask, reference, pixel_size)
+    mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)
     comparison = compare_maps(moving, reference, pixel_size, mask)
     if config.output is not None:
         write_map(config.output, comparison.alignment.aligned, pixel_size)
@@ -94,7 +94,8 @@ def write_json(path: Path, record: dict[str, object]) -> None:
         temporary.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
 
 
-def _read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+    """A mask on the grid of ``reference``, its values in [0, 1]."""
     mask = read_like(path, reference, pixel_size)
     if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
         raise InputError(

@@ -33,8 +33,10 @@ class ParticleInput:
 
     Attributes
     ----------
+    everything
+        The particles as they were given.
     particles
-        The particles that are used.
+        Those that are used.
     report
         What the checks said, with those set aside.
     source
@@ -49,6 +51,7 @@ class ParticleInput:
         0 or 1 for every particle.
     """
 
+    everything: Particles
     particles: Particles
     report: CheckReport
     source: ParticleSource
@@ -84,10 +87,19 @@ class ParticleInput:
         return soft_ball(size, radius * scale, max(4 * scale, 2.0)).to(self.source.device)
 
 
-def read_input(settings: ParticleSettings) -> ParticleInput:
-    """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction."""
+def read_input(settings: ParticleSettings, everything: Particles | None = None) -> ParticleInput:
+    """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction.
+
+    Parameters
+    ----------
+    settings
+        Of the recipe.
+    everything
+        The particles to check, where the recipe has read their table already; by default those of the settings.
+    """
     symmetry = point_group(settings.symmetry)
-    everything = read_particles(settings.particles, settings.data_dir)
+    if everything is None:
+        everything = read_particles(settings.particles, settings.data_dir)
     report = check_particles(everything, settings.max_bad_fraction)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:
@@ -101,13 +113,20 @@ def read_input(settings: ParticleSettings) -> ParticleInput:
     for sentence in (report.contrast, report.normalisation, f"Particle diameter: {diameter:.0f} A."):
         LOGGER.info(sentence)
     half_set = half_sets(particles, settings.seed)
-    return ParticleInput(particles, report, source, noise, diameter, symmetry, half_set)
+    return ParticleInput(everything, particles, report, source, noise, diameter, symmetry, half_set)
 
 
 def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
     """Half-sets (0, 1) of the input, or random halves that keep micrographs whole when there are enough of them."""
     if particles.half_sets is not None:
-        return particles.half_sets.long() - 1
+        given = particles.half_sets.long() - 1
+        if not 0 < int(given.sum()) < len(given):
+            raise InputError(
+                f"all particles are in half-set {int(given[0]) + 1} (rlnRandomSubset)",
+                file=particles.source,
+                mend="give the particles of both half-sets, or remove the column to have halves drawn at random",
+            )
+        return given
     generator = generator_for(seed, 998)
     group = particles.group
     if group is None or int(group.max()) < 9:

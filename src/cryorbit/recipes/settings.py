@@ -25,4 +25,5 @@ class ParticleSettings(Settings):
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
     device: str = "cpu"
+    memory: float | None = Field(None, gt=0, description="GB the process may take. None: 70 % of what is free.")
     threads: int | None = Field(None, ge=1)

@@ -1,0 +1,62 @@
+"""The verb ``reconstruct``: a map from particle images of known pose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+
+
+def reconstruct(
+    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file, with poses.")],
+    *,
+    output: Output,
+    symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
+    class_number: Annotated[
+        int | None, Parameter(name="--class", help="Only this class. Default: all particles.")
+    ] = None,
+    mask: Annotated[Path | None, Parameter(help="Soft mask (MRC) for the FSC. Default: made from the map.")] = None,
+    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    max_resolution: Annotated[
+        float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
+    ] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    invert_contrast: Annotated[
+        bool | None,
+        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+    ] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+    memory: Memory = None,
+) -> None:
+    """Make a map and half-maps from particle images whose poses are known.
+
+    Leaves a job folder with map.mrc, half-maps, their FSC, particles.star and report.html.
+    """
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.recipes.config import load_config
+
+    given = {
+        "particles": particles.absolute(),
+        "output": output.absolute(),
+        "symmetry": symmetry,
+        "class_number": class_number,
+        "mask": None if mask is None else mask.absolute(),
+        "diameter": diameter,
+        "max_resolution": max_resolution,
+        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "invert_contrast": invert_contrast,
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+        "memory": memory,
+    }
+    recipe = find_recipe("reconstruct")
+    inputs = [file for file in (particles, mask) if file is not None]
+    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)

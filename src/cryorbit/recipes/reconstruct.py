@@ -1,0 +1,245 @@
+"""Reconstruction from known poses: every image is inserted where its pose says, nothing is searched.
+
+The stages: the particles with poses (``read_posed``), the sums over their images (``add_images``), the maps of both
+half-sets (``solve_maps``), and the files.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from cryorbit.core.data import Poses
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.constraints import windowed
+from cryorbit.inference.local_search import Domain
+from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
+from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
+from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.relion import ANGLES
+from cryorbit.io.set_aside import write_set_aside
+from cryorbit.recipes.compare import read_mask
+from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, on_full_box, write_map_files
+from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.settings import ParticleSettings
+from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
+from cryorbit.volumes.voxel import working_grid
+
+LOGGER = logging.getLogger(__name__)
+CLASS = "rlnClassNumber"
+BALL_EDGE = 3.0
+"""Width in voxels of the soft edge of the ball that fits the box."""
+
+
+class ReconstructConfig(ParticleSettings):
+    """Everything that determines a reconstruction from known poses."""
+
+    mask: Path | None = Field(None, description="Soft mask, MRC, for the correlation. None: made from the map.")
+    class_number: int | None = Field(None, ge=1, description="Only the particles of this class. None: of all.")
+    max_resolution: float | None = Field(None, gt=0, description="Finest resolution, A. None: that of the pixels.")
+
+
+@dataclass(frozen=True, slots=True)
+class ReconstructResult:
+    """What a reconstruction found, as it stands in ``job.json``.
+
+    Attributes
+    ----------
+    particles
+        Number of particles in the map.
+    resolution_A, resolution_masked_A
+        Where the half maps correlate by 0.143, as they are and within the mask, A.
+    diameter_A
+        Particle diameter, A.
+    notes
+        Sentences on what was decided about the particles.
+    """
+
+    particles: int
+    resolution_A: float  # noqa: N815 (units belong to the name)
+    resolution_masked_A: float  # noqa: N815
+    diameter_A: float  # noqa: N815
+    notes: list[str]
+
+
+def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> ReconstructResult:
+    """Reconstruct; a job that was stopped begins anew, as it holds nothing but sums.
+
+    Raises
+    ------
+    InputError
+        The particles cannot be used, or the volumes do not fit into the memory.
+    Stopped
+        The job was asked to stop.
+    """
+    posed = read_posed(config)
+    mask = None
+    if config.mask is not None:
+        mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
+    given = read_input(config, posed)
+    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), given.report.contrast]
+    notes.append(given.report.normalisation)
+    for sentence in notes:
+        LOGGER.info(sentence)
+        progress.note(sentence)
+    grid = working_grid(given.box, largest_radius(config, posed))
+    disc = half_disc(given.box, largest_radius(config, posed)).to(given.source.device)
+    domain = Domain(grid, disc, given.noise_variance)
+    statistics = add_images(given, domain, job, progress)
+    maps = solve_maps(given, domain, statistics)
+    return _write(config, given, maps, mask, notes, job)
+
+
+def read_posed(config: ReconstructConfig) -> Particles:
+    """The particles of the chosen class; ``InputError`` if they have no poses or their volumes do not fit."""
+    particles = read_particles(config.particles, config.data_dir)
+    if particles.poses is None:
+        raise InputError(
+            "the particles have no poses",
+            file=config.particles,
+            mend=f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses",
+        )
+    if config.class_number is not None:
+        classes = _classes(particles)
+        chosen = torch.nonzero(classes == config.class_number)[:, 0]
+        if not len(chosen):
+            there = ", ".join(map(str, classes.unique().tolist()))
+            raise InputError(
+                f"there are no particles of class {config.class_number}",
+                file=config.particles,
+                mend=f"the classes here are {there}",
+            )
+        particles = particles.subset(chosen)
+    require_volumes(config, VolumeLoad(particles.box, largest_radius(config, particles)), particles.pixel_size)
+    return particles
+
+
+def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
+    """Fourier radius of the map: that of the finest resolution, or just below Nyquist."""
+    nyquist = particles.box / 2 - 1
+    if config.max_resolution is None:
+        return nyquist
+    return min(nyquist, max(4.0, particles.box * particles.pixel_size / config.max_resolution))
+
+
+def add_images(given: ParticleInput, domain: Domain, job: JobFolder, progress: Progress) -> VolumeStatistics:
+    """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
+    known = _known(given)
+    everything = torch.arange(len(given.particles))
+    statistics = no_particles(given.source, domain, classes=1)
+    parts = list(given.source.batches(len(everything), BATCH))
+    job.truncate_metrics(0)
+    progress.start(len(parts), "adding up images")
+    for number, part in enumerate(parts):
+        began = time.monotonic()
+        add_known(statistics, given.source, everything[part], known[part], domain, given.operators)
+        size = part.stop - part.start
+        seconds = time.monotonic() - began
+        job.write_metrics({"stage": "insert", "iteration": number, "batch": size, "seconds": seconds})
+        progress.advance()
+        if progress.stop_requested():
+            raise Stopped
+    return statistics
+
+
+def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistics) -> Maps:
+    """Half maps without filter, within the ball that fits the box, and the map within the ball of the particle.
+
+    The corners of the box are cut off because images show only parts of them. The map is ``D / (W + 1/tau^2)``, with
+    tau^2 from the correlation of the half maps within the ball of the particle.
+    """
+    grid = domain.grid
+    window = given.window(grid.size)
+    weights = shell_weights(statistics, grid, domain.disc.radius)
+    halves = half_volumes(statistics, weights, grid)
+    first, second = (windowed(half, window) for half in halves)
+    fsc = half_map_correlation(first, second, weights.mean.shape[-1])
+    volume = windowed(regularised(statistics, fsc, weights, grid), window)
+    ball = soft_ball(grid.size, grid.size / 2, BALL_EDGE).to(window)
+    return on_full_box(Maps(volume, torch.stack([windowed(half, ball) for half in halves]), fsc), given.box)
+
+
+def _known(given: ParticleInput) -> KnownPoses:
+    device, count = given.source.device, len(given.particles)
+    poses = given.particles.poses
+    assert poses is not None
+    return KnownPoses(
+        Poses(poses.rotations.float().to(device), poses.shifts.float().to(device)),
+        torch.zeros(count, dtype=torch.long, device=device),
+        given.half_set.to(device),
+        torch.ones(count, device=device),
+    )
+
+
+def _classes(particles: Particles) -> Tensor:
+    """Class number of every particle; 1 where the table has none."""
+    if CLASS not in particles.table:
+        return torch.ones(len(particles), dtype=torch.long)
+    return torch.tensor(particles.table[CLASS].astype(int).tolist())
+
+
+def _on_classes(config: ReconstructConfig, posed: Particles) -> str:
+    if config.class_number is not None:
+        return f"The map is that of class {config.class_number}, {len(posed):,} particles."
+    count = len(_classes(posed).unique())
+    if count == 1:
+        return f"All {len(posed):,} particles make one map."
+    return f"The particles are of {count} classes ({CLASS}); all make one map. --class picks one."
+
+
+def _on_half_sets(config: ReconstructConfig, particles: Particles) -> str:
+    if particles.half_sets is not None:
+        return "Half-sets are those of the input (rlnRandomSubset)."
+    return (
+        f"Half-sets were drawn at random (seed {config.seed}): if their poses were refined together, "
+        "the correlation of the half maps is an upper bound."
+    )
+
+
+def _write(
+    config: ReconstructConfig,
+    given: ParticleInput,
+    maps: Maps,
+    mask: Float[Tensor, "n n n"] | None,
+    notes: list[str],
+    job: JobFolder,
+) -> ReconstructResult:
+    """Write every file of the job."""
+    pixel_size = given.source.pixel_size
+    volume, halves = maps.volume[0].cpu(), maps.halves[:, 0].cpu()
+    resolution = resolution_at(fsc_curve(halves[0], halves[1], pixel_size), 0.143)
+    if mask is None:
+        window = given.window(given.box).cpu()
+        mask = solvent_mask(volume, pixel_size, outline_resolution(resolution), window=window)
+    title = f"half maps of {config.particles.name}"
+    curves = write_map_files(job.path, ONLY_MAP, FinishedMap(volume, halves, mask, pixel_size), title)
+    write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
+    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
+    masked = resolution_at(curves.masked, 0.143)
+    result = ReconstructResult(len(given.particles), resolution, masked, given.diameter, notes)
+    only = {"name": "map", "map": ONLY_MAP.map, "fsc": f"{ONLY_MAP.fsc}.csv", "fraction": 1.0, **asdict(result)}
+    job.record(
+        result={
+            "classes": [{key: only[key] for key in ("name", "map", "fsc", "particles", "fraction", "resolution_A")}],
+            "resolution_masked_A": masked,
+            "diameter_A": given.diameter,
+            "notes": notes,
+            "particles": {"used": len(given.particles), "set_aside": len(given.report.set_aside)},
+        }
+    )
+    return result

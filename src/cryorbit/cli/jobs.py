@@ -27,6 +27,7 @@ EXIT_STOPPED = 130
 _CONFIGS = {
     "abinit": "cryorbit.recipes.abinit:AbinitConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
+    "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",
 }
 

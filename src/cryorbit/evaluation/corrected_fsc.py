@@ -96,10 +96,10 @@ def corrected_fsc(
     first = _first_below(unmasked, RANDOMISED_BELOW)
     randomised = masked
     if first < len(masked):
-        curves = [
-            fourier_shell_correlation(*(randomise_phases(half, first, generator) for half in (half1, half2)), mask)
-            for _ in range(draws)
-        ]
+        curves = []
+        for _ in range(draws):
+            random1, random2 = (randomise_phases(half, first, generator) for half in (half1, half2))
+            curves.append(fourier_shell_correlation(random1, random2, mask))
         randomised = torch.stack(curves).mean(0)
         randomised[:first] = masked[:first]
     frequency = torch.arange(len(masked)).double() / (half1.shape[-1] * pixel_size)

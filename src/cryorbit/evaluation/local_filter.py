@@ -11,6 +11,8 @@ from cryorbit.fourier.shells import shell_indices
 
 LEVELS = 16
 """Cut-offs at which the map is filtered; between two of them it is interpolated."""
+LEAST_RANGE = 0.1
+"""Shells between the first and the last of them, also where the resolution is the same everywhere."""
 
 
 def filter_locally(
@@ -19,8 +21,9 @@ def filter_locally(
     """The map with every voxel taken from the map low-passed at the voxel's resolution (A)."""
     box = volume.shape[-1]
     cutoff = box * pixel_size / resolution_A
-    levels = torch.linspace(float(cutoff.min()), float(cutoff.max()), LEVELS).tolist()
-    spacing = max(levels[1] - levels[0], 1e-6)
+    lowest = float(cutoff.min())
+    levels = torch.linspace(lowest, max(float(cutoff.max()), lowest + LEAST_RANGE), LEVELS).tolist()
+    spacing = levels[1] - levels[0]
     spectrum = torch.fft.rfftn(volume)
     shells = shell_indices(box).to(volume.device)
     edge = max(EDGE, spacing)

@@ -72,7 +72,7 @@ def fit_b_factor(
     Parameters
     ----------
     volume
-        Mean of the half-maps, unfiltered.
+        Mean of the half-maps, unfiltered, inside the mask for which the weights hold.
     weights
         Gains of the shells (``signal_weights``).
     pixel_size

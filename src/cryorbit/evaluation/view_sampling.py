@@ -68,7 +68,8 @@ def view_sampling(
     for operator in group.to(rotations):
         counts += ((axes @ (rotations[:, 2] @ operator).mT).abs() < half_width).sum(1)
     sampled = counts > 0
-    some = counts[sampled]
     part = float(sampled.double().mean())
-    factor = part / float(some.mean() * (1 / some).mean()) if len(some) else 0.0
-    return ViewSampling(axes, counts / counts.mean().clamp_min(1e-12), factor, 1 - part)
+    # the mean over the whole sphere is known; near the axis of side views probes are too sparse to give it
+    density = counts / (views * half_width)
+    factor = part**2 / float((1 / density[sampled]).mean()) if sampled.any() else 0.0
+    return ViewSampling(axes, density, min(factor, 1.0), 1 - part)

@@ -16,6 +16,6 @@ def hemisphere(order: int) -> Float[Tensor, "m 3"]:
     nside = 2**order
     polar, azimuth = (torch.as_tensor(angle) for angle in healpix.pix2ang(nside, range(12 * nside**2)))
     z = polar.cos()
-    upper = (z > 1e-9) | ((z.abs() <= 1e-9) & (azimuth < torch.pi - 1e-9))
+    upper = (z > 1e-9) | ((z.abs() <= 1e-9) & (azimuth % (2 * torch.pi) < torch.pi - 1e-9))
     directions = torch.stack([polar.sin() * azimuth.cos(), polar.sin() * azimuth.sin(), z], -1)
     return directions[upper]

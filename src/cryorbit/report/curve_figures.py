@@ -40,7 +40,7 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
         )
     axes.set(ylim=(min(-0.05, axes.get_ylim()[0]), 1.02), xlabel="resolution (Å)", ylabel="Fourier shell correlation")
     axes.set_xlim(left=0)
-    _label_by_resolution(axes)
+    label_by_resolution(axes)
     axes.legend(fontsize=8)
     return figure
 
@@ -91,7 +91,7 @@ def _draw_shares(axes: Axes, metrics: pd.DataFrame) -> None:
     axes.grid(visible=False)
 
 
-def _label_by_resolution(axes: Axes) -> None:
+def label_by_resolution(axes: Axes) -> None:
     """Write resolutions in A under an axis of spatial frequency."""
     ticks = [tick for tick in axes.get_xticks() if 0 < tick <= axes.get_xlim()[1]]
     axes.set_xticks(ticks, [f"{1 / tick:.1f}" for tick in ticks])

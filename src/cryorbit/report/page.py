@@ -17,6 +17,7 @@ from cryorbit.report.curve_figures import draw_course, draw_fsc
 from cryorbit.report.look import FAINT, class_colour, save_figure
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
+from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults, read_results
 from cryorbit.report.seed_figures import draw_cross_seed
 from cryorbit.report.surface import shaded_views
@@ -86,6 +87,8 @@ def _plan_figures(results: JobResults) -> Iterator[_Plan]:
         yield _Plan("view_directions", partial(draw_view_directions, particles), vector=False)
     if particles is not None and "rlnMaxValueProbDistribution" in particles:
         yield _Plan("certainty", partial(draw_certainty, particles), vector=True)
+    if results.postprocess is not None:
+        yield from (_Plan(name, draw, vector=False) for name, draw in plan_postprocess(results.postprocess))
     cross_seed = results.result.get("cross_seed") or {}
     if len(cross_seed.get("seeds", [])) > 1:
         yield _Plan("cross_seed", partial(draw_cross_seed, cross_seed), vector=True)

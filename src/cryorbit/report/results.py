@@ -14,6 +14,7 @@ from jaxtyping import Float
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
+from cryorbit.report.postprocess_results import PostprocessResults, read_postprocess
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ClassResult:
     number
         From 1.
     entry
-        Its entry in ``job.json``: map, particles, fraction, resolution_A.
+        Its entry in ``job.json``: map, particles, fraction, resolution_A; name and fsc where they are not the usual.
     volume
         The map.
     pixel_size
@@ -42,8 +43,8 @@ class ClassResult:
 
     @property
     def name(self) -> str:
-        """Title of the class."""
-        return f"class {self.number}"
+        """Title of the class, or what the job calls its only map."""
+        return str(self.entry.get("name", f"class {self.number}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,8 @@ class JobResults:
         Tables of the particles used and of those that were not.
     truth
         The comparison with the truth, if the job made one.
+    postprocess
+        Curves and maps of post-processing, if the job is one.
     """
 
     path: Path
@@ -90,6 +93,7 @@ class JobResults:
     particles: pd.DataFrame | None
     set_aside: pd.DataFrame | None
     truth: TruthResult | None
+    postprocess: PostprocessResults | None
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -110,13 +114,14 @@ def read_results(path: Path) -> JobResults:
         particles=_read_table(job.path / "particles.star"),
         set_aside=_read_table(job.path / "set_aside.star"),
         truth=_read_truth(job.path, (record.get("result") or {}).get("truth")),
+        postprocess=read_postprocess(job.path) if record["verb"] == "postprocess" else None,
     )
 
 
 def _read_class(folder: Path, number: int, entry: Mapping[str, Any]) -> ClassResult:
     """Read the map and the curves of one class."""
     map_file = folder / str(entry.get("map", f"class_{number}.mrc"))
-    fsc_file = folder / f"fsc_class_{number}.csv"
+    fsc_file = folder / str(entry.get("fsc", f"fsc_class_{number}.csv"))
     volume, pixel_size = None, None
     if map_file.exists():
         tensor, pixel_size = read_map(map_file)

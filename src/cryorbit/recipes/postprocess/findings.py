@@ -1,0 +1,69 @@
+"""What the stages of post-processing hand on to its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.evaluation.conical_fsc import ConicalFSC
+from cryorbit.evaluation.corrected_fsc import HalfMapFSC
+from cryorbit.evaluation.sharpening import GuinierFit
+from cryorbit.evaluation.view_sampling import ViewSampling
+
+
+@dataclass(frozen=True, slots=True)
+class Sharpened:
+    """A sharpened map.
+
+    Attributes
+    ----------
+    volume
+        The map.
+    b_factor
+        Applied, A^2; negative sharpens.
+    given
+        Whether the user gave it.
+    fit
+        The Guinier fit; None where there were too few shells for one.
+    """
+
+    volume: Float[Tensor, "n n n"]
+    b_factor: float
+    given: bool
+    fit: GuinierFit | None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that was computed from two half-maps.
+
+    Attributes
+    ----------
+    pixel_size
+        A.
+    mask
+        Soft mask that was used.
+    fsc
+        Correlations of the half-maps.
+    sharpened
+        The map for people.
+    local
+        Local resolution, A.
+    filtered
+        The map filtered to it, if that was asked for.
+    cones
+        Correlations by direction.
+    sampling
+        Evenness of the views, if there are poses.
+    """
+
+    pixel_size: float
+    mask: Float[Tensor, "n n n"]
+    fsc: HalfMapFSC
+    sharpened: Sharpened
+    local: Float[Tensor, "n n n"]
+    filtered: Float[Tensor, "n n n"] | None
+    cones: ConicalFSC
+    sampling: ViewSampling | None

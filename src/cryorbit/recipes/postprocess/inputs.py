@@ -1,0 +1,131 @@
+"""What post-processing starts from: two half-maps, a mask if one was given, and poses if there are any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.geometry.rotations import euler_to_matrix
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.relion import ANGLES, relion_tables
+from cryorbit.io.star import read_star
+from cryorbit.recipes.compare import read_box, read_like
+from cryorbit.recipes.map_files import ONLY_MAP, class_files
+from cryorbit.recipes.postprocess.config import PostprocessConfig
+
+
+@dataclass(frozen=True, slots=True)
+class HalfMaps:
+    """What is to be processed.
+
+    Attributes
+    ----------
+    half1, half2
+        Half-maps.
+    pixel_size
+        A.
+    mask
+        The mask given, or None.
+    rotations
+        Poses of the particles, or None.
+    """
+
+    half1: Float[Tensor, "n n n"]
+    half2: Float[Tensor, "n n n"]
+    pixel_size: float
+    mask: Float[Tensor, "n n n"] | None
+    rotations: Float[Tensor, "p 3 3"] | None
+
+
+def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
+    """The two half-maps that the settings name or that lie in their folder.
+
+    Raises
+    ------
+    InputError
+        Only one is named, or the folder holds none.
+    """
+    if config.half1 is not None and config.half2 is not None:
+        return config.half1, config.half2
+    if config.half1 is not None or config.half2 is not None:
+        raise InputError("one half-map is missing", mend="give both --half1 and --half2")
+    if config.folder is None:
+        raise InputError("there is nothing to process", mend="give a job folder, or --half1 and --half2")
+    names = _half_map_names(config.class_number)
+    for first, second in names:
+        if (config.folder / first).is_file() and (config.folder / second).is_file():
+            return config.folder / first, config.folder / second
+    mend = f"give --half1 and --half2, or another --class-number; looked for {', '.join(name for name, _ in names)}"
+    raise InputError("this folder holds no pair of half-maps", file=config.folder, mend=mend)
+
+
+def read_half_maps(config: PostprocessConfig) -> HalfMaps:
+    """Read and check everything.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, the maps are not on one grid, or they are one and the same.
+    """
+    first, second = half_map_files(config)
+    half1, stated = read_box(first)
+    half2 = read_like(second, half1, stated)
+    if torch.equal(half1, half2):
+        mend = "give half-maps that were reconstructed from different particles"
+        raise InputError("the half-maps are one and the same map", file=second, mend=mend)
+    mask = None if config.mask is None else _read_mask(config.mask, half1, stated)
+    device = torch.device(config.device)
+    return HalfMaps(
+        half1.to(device),
+        half2.to(device),
+        config.pixel_size or stated,
+        None if mask is None else mask.to(device),
+        _read_rotations(config),
+    )
+
+
+def _half_map_names(number: int) -> list[tuple[str, str]]:
+    """Names of the half-maps of refinement, of a class, and of RELION's refinement."""
+    own = [(files.half1, files.half2) for files in (ONLY_MAP, class_files(number))]
+    first, second = (f"run_half{half}_class{number:03d}_unfil.mrc" for half in (1, 2))
+    return [*own, (first, second)]
+
+
+def from_one_map(config: PostprocessConfig) -> bool:
+    """Whether the half-maps come from an ab initio job, whose halves share the poses of one map."""
+    if config.folder is None or config.half1 is not None or not (config.folder / "job.json").is_file():
+        return False
+    return JobFolder.open(config.folder).read()["verb"] in {"abinit", "demo"}
+
+
+def _read_mask(path: Path, like: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+    """The mask given: from 0 to 1, and not empty."""
+    mask = read_like(path, like, pixel_size)
+    low, high = float(mask.min()), float(mask.max())
+    if low < -1e-3 or not 0.5 < high <= 1 + 1e-3:
+        mend = "give a mask that is 1 on the particle and 0 in the solvent"
+        raise InputError(f"the mask has values from {low:.3g} to {high:.3g}", file=path, mend=mend)
+    return mask.clamp(0, 1)
+
+
+def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:
+    """Poses of the class's particles; None if there is no file, or it has no angles."""
+    file = config.particles
+    if file is None and config.folder is not None and (config.folder / "particles.star").is_file():
+        file = config.folder / "particles.star"
+    if file is None:
+        return None
+    tables = relion_tables(read_star(file), file)
+    if not all(tables.has(label) for label in ANGLES):
+        return None
+    angles = np.stack([tables.numbers(label) for label in ANGLES], -1)
+    if tables.has("rlnClassNumber"):
+        chosen = tables.numbers("rlnClassNumber") == config.class_number
+        angles = angles[chosen] if chosen.any() else angles
+    return euler_to_matrix(torch.from_numpy(angles))

@@ -1,0 +1,101 @@
+"""The post-processing job: mask, resolution, sharpening, local resolution, directions, files."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.evaluation.conical_fsc import conical_fsc
+from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.local_filter import filter_locally
+from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
+from cryorbit.evaluation.sharpening import fit_b_factor, sharpen, signal_weights
+from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.evaluation.view_sampling import view_sampling
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.recipes.postprocess.config import PostprocessConfig
+from cryorbit.recipes.postprocess.findings import Findings, Sharpened
+from cryorbit.recipes.postprocess.inputs import HalfMaps, from_one_map, read_half_maps
+from cryorbit.recipes.postprocess.outputs import PostprocessResult, write_outputs
+
+STAGES = 4
+
+
+def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> PostprocessResult:
+    """Process two half-maps and write the results.
+
+    Raises
+    ------
+    InputError
+        The half-maps, the mask or the particles cannot be used.
+    Stopped
+        The job was asked to stop; it has no checkpoint, as it takes no time worth one.
+    """
+    group = point_group(config.symmetry)
+    maps = read_half_maps(config)
+    generator = torch.Generator().manual_seed(config.seed)
+    progress.start(STAGES, "post-processing")
+    mask = find_mask(maps)
+    fsc = corrected_fsc(maps.half1, maps.half2, maps.pixel_size, mask, generator)
+    _count(progress, resolution_A=fsc.resolution())
+    sharpened = sharpen_map(config, maps, mask, fsc)
+    _count(progress)
+    local = local_resolution(
+        maps.half1, maps.half2, mask, maps.pixel_size, _window(config, maps, fsc), config.local_threshold
+    )
+    filtered = _locally_filtered(maps, sharpened.b_factor, local) if config.local_filter else None
+    _count(progress)
+    cones = conical_fsc(maps.half1, maps.half2, mask)
+    sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
+    _count(progress)
+    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling)
+    return write_outputs(job, found, from_one_map(config))
+
+
+def find_mask(maps: HalfMaps) -> Float[Tensor, "n n n"]:
+    """The mask given, or one around the density of the mean of the half-maps."""
+    if maps.mask is not None:
+        return maps.mask
+    resolution = resolution_at(fsc_curve(maps.half1, maps.half2, maps.pixel_size), 0.143)
+    mean = 0.5 * (maps.half1 + maps.half2)
+    return solvent_mask(mean, maps.pixel_size, outline_resolution(resolution))
+
+
+def sharpen_map(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n n n"], fsc: HalfMapFSC) -> Sharpened:
+    """The mean of the half-maps, weighted, sharpened by the given or the fitted B-factor, and low-passed.
+
+    The fit is made inside the mask, where the weights hold; noise in the solvent would make the fall-off look slower.
+    """
+    mean = 0.5 * (maps.half1 + maps.half2)
+    weights, resolution = signal_weights(fsc.corrected), config.low_pass or fsc.resolution()
+    fit = fit_b_factor(mean * mask, weights, maps.pixel_size, fsc.resolution())
+    b_factor = config.b_factor
+    if b_factor is None:
+        b_factor = 0.0 if fit is None else fit.b_factor
+    volume = sharpen(mean, weights, b_factor, maps.pixel_size, resolution)
+    return Sharpened(volume, b_factor, config.b_factor is not None, fit)
+
+
+def _window(config: PostprocessConfig, maps: HalfMaps, fsc: HalfMapFSC) -> float:
+    """Diameter of the window of the local resolution, A; at most half the box."""
+    wanted = config.local_window or WINDOW_PER_RESOLUTION * fsc.resolution()
+    return min(wanted, 0.5 * maps.half1.shape[-1] * maps.pixel_size)
+
+
+def _locally_filtered(maps: HalfMaps, b_factor: float, local: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+    """The mean of the half-maps, sharpened, and low-passed everywhere at its local resolution."""
+    mean = 0.5 * (maps.half1 + maps.half2)
+    even = torch.ones(mean.shape[-1] // 2 + 1)
+    sharpened = sharpen(mean, even, b_factor, maps.pixel_size, float(local.min()))
+    return filter_locally(sharpened, local, maps.pixel_size)
+
+
+def _count(progress: Progress, **fields: float) -> None:
+    """Count a stage; raise ``Stopped`` if somebody asked to stop."""
+    progress.advance(**fields)
+    if progress.stop_requested():
+        raise Stopped

@@ -15,7 +15,7 @@ from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.relion import ANGLES, relion_tables
 from cryorbit.io.star import read_star
-from cryorbit.recipes.compare import read_box, read_like
+from cryorbit.recipes.compare import read_box, read_like, read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 
@@ -105,13 +105,11 @@ def from_one_map(config: PostprocessConfig) -> bool:
 
 
 def _read_mask(path: Path, like: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """The mask given: from 0 to 1, and not empty."""
-    mask = read_like(path, like, pixel_size)
-    low, high = float(mask.min()), float(mask.max())
-    if low < -1e-3 or not 0.5 < high <= 1 + 1e-3:
-        mend = "give a mask that is 1 on the particle and 0 in the solvent"
-        raise InputError(f"the mask has values from {low:.3g} to {high:.3g}", file=path, mend=mend)
-    return mask.clamp(0, 1)
+    """The mask given, which must have an inside."""
+    mask = read_mask(path, like, pixel_size)
+    if float(mask.max()) <= 0.5:
+        raise InputError("the mask is empty", file=path, mend="give a mask that is 1 on the particle")
+    return mask
 
 
 def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:

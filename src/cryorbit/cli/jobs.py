@@ -28,6 +28,7 @@ _CONFIGS = {
     "abinit": "cryorbit.recipes.abinit:AbinitConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
     "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
+    "refine": "cryorbit.recipes.refine:RefineConfig",
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",
 }
 

@@ -18,8 +18,9 @@ EXIT_USAGE = 2
 _VERBS = {
     "demo": "Simulate images of a known map, reconstruct it, and compare: a first look, no data needed.",
     "abinit": "Make first maps from particle images of unknown pose.",
-    "reconstruct": "Make a map from particle images of known pose.",
     "postprocess": "Sharpen a map and tell its resolution, from half-maps.",
+    "reconstruct": "Make a map from particle images of known pose.",
+    "refine": "Refine a map and poses to the resolution that the images hold.",
     "resume": "Go on with a job that was stopped or killed.",
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",

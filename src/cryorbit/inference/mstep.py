@@ -46,13 +46,13 @@ class ShellWeights:
     shells
         Shell of every point of the padded grid, those beyond the radius in a last one.
     mean
-        Mean weight of each half-set, class and shell.
+        Mean weight of each half-set (two, or one alone), class and shell.
     tiny
         Least weight of all.
     """
 
     shells: Int[Tensor, "q q h"]
-    mean: Float[Tensor, "2 k s"]
+    mean: Float[Tensor, "h k s"]
     tiny: Float[Tensor, ""]
 
 
@@ -86,14 +86,14 @@ def regularised(
 ) -> Float[Tensor, "k m m m"]:
     """Volumes ``D / (W + 1/tau^2)`` of all images, with the prior variance tau^2 of each shell from the half maps.
 
-    With F the correlation of the half maps, the signal-to-noise ratio of their mean is 2F / (1 - F), and 1/tau^2 is
-    the shell's mean weight divided by it. Where the half-sets share their reference, F is optimistic: it regularises,
-    it does not validate.
+    With F the correlation of half maps, the signal-to-noise ratio of one is F / (1 - F) and that of the mean of two
+    2F / (1 - F); 1/tau^2 is the shell's mean weight divided by it. Statistics of one half-set alone give its own map.
+    Where the half-sets share their reference, F is optimistic: it regularises, it does not validate.
     """
     clamped = fsc.clamp(1e-3, 0.999).to(weights.mean)
     clamped[:, :2] = clamped[:, 2:3]
     mean = weights.mean.sum(0)
-    prior = mean * (1 - clamped) / (2 * clamped) + FLOOR * mean
+    prior = mean * (1 - clamped) / (len(weights.mean) * clamped) + FLOOR * mean
     volumes = []
     for k in range(len(fsc)):
         damped = _joined_sum(statistics.weight[:, k]) + prior[k, weights.shells] + weights.tiny

@@ -50,6 +50,18 @@ class VolumeStatistics:
             getattr(self, field.name).add_(getattr(other, field.name))
 
 
+    def half(self, half: int) -> VolumeStatistics:
+        """Statistics of one half-set, to be added to: its part of D and W, the same memory, and sums from zero."""
+        own = slice(half, half + 1)
+        sums = (torch.zeros_like(v) for v in (self.residual, self.class_mass, self.log_evidence, self.images))
+        return VolumeStatistics(self.data[own], self.weight[own], *sums)
+
+    def add_sums_(self, other: VolumeStatistics) -> None:
+        """Add all but D and W of other images, in place."""
+        for name in ("residual", "class_mass", "log_evidence", "images"):
+            getattr(self, name).add_(getattr(other, name))
+
+
 def empty_statistics(
     grid: VoxelGrid, disc: HalfDisc, halves: int, classes: int, like: Complex[Tensor, "..."]
 ) -> VolumeStatistics:

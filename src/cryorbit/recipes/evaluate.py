@@ -35,7 +35,7 @@ class EvaluateConfig(BaseModel):
     Attributes
     ----------
     folder
-        Job folder with ``class_1.mrc`` ... and ``particles.star``.
+        Job folder with ``class_1.mrc`` ... or ``map.mrc``, and ``particles.star``.
     truth_maps
         True maps, in any order.
     truth_poses
@@ -149,12 +149,14 @@ def run(config: EvaluateConfig) -> Evaluation:
 
 
 def _class_maps(folder: Path) -> dict[int, Path]:
-    """Maps of the classes by number."""
+    """Maps of the classes by number; a job with one map calls it ``map.mrc``."""
     named = ((re.fullmatch(r"class_(\d+)\.mrc", path.name), path) for path in folder.glob("class_*.mrc"))
     found = {int(match[1]): path for match, path in named if match}
+    if not found and (folder / "map.mrc").exists():
+        return {1: folder / "map.mrc"}
     if not found:
         raise InputError(
-            "there is no class_1.mrc in this folder", file=folder, mend="give the folder of a finished job"
+            "there is no class_1.mrc or map.mrc in this folder", file=folder, mend="give the folder of a finished job"
         )
     return dict(sorted(found.items()))
 

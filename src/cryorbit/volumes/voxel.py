@@ -91,6 +91,21 @@ def solve(
     return real / _gridding_kernel(real, grid)
 
 
+def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k p p g"]:
+    """Values of a padded half grid at the same frequencies on another one; zero where it did not reach."""
+    old, new = spectrum.shape[-2], grid.padded
+    if old == new:
+        return spectrum
+    side = min(old, new) // 2
+    fitted = spectrum.new_zeros(*spectrum.shape[:-3], new, new, new // 2 + 1)
+    # the frequencies 0 ... side - 1 and -side ... -1 of the two whole axes, 0 ... side of the halved one
+    parts = (slice(0, side), slice(-side, None))
+    for z in parts:
+        for y in parts:
+            fitted[..., z, y, : side + 1] = spectrum[..., z, y, : side + 1]
+    return fitted
+
+
 def grid_radius(grid: VoxelGrid, like: Tensor) -> Float[Tensor, "q q h"]:
     """Distance of every point of the padded half grid from the origin, Fourier pixels of the box."""
     full = torch.fft.fftfreq(grid.padded, 1 / grid.padded, device=like.device) / PAD

@@ -1,0 +1,60 @@
+"""Settings of the refinement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from cryorbit.recipes.settings import ParticleSettings, Settings
+
+
+class PassSettings(Settings):
+    """Passes over all particles, each half-set under its own map."""
+
+    iterations: int = Field(25, ge=1, description="Passes at most.")
+    patience: int = Field(2, ge=1, description="Passes without a gain in resolution after which they end.")
+    join_resolution: float = Field(20.0, gt=0, description="The half-sets share what is coarser than this, A.")
+    threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
+    margin: float = Field(3.0, ge=0, description="Shells beyond it ...")
+    relative_margin: float = Field(0.1, ge=0, description="... or this part of the radius, if that is more.")
+    noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
+    mask_from: float = Field(12.0, gt=0, description="A map finer than this, A, is masked along its own outline.")
+
+
+class PoseSearchSettings(Settings):
+    """How orientations and shifts are searched."""
+
+    angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations where all poses are searched.")
+    cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
+    shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
+    check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh before a pass ...")
+    moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
+
+
+class StochasticSettings(Settings):
+    """Preconditioned stochastic gradient steps before the passes (method "psgd")."""
+
+    iterations: int = Field(20, ge=1, description="Mini-batches at most.")
+    batch: int | None = Field(
+        None, ge=10, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
+    )
+    rate: float = Field(1.0, gt=0, le=1, description="Step length in units of the preconditioned step.")
+    momentum: float = Field(0.5, ge=0, lt=1)
+    forgetting: float = Field(0.3, gt=0, le=1, description="Part of the preconditioner that each batch renews.")
+    patience: int = Field(2, ge=1, description="Steps without a gain in resolution after which they end.")
+
+
+class RefineConfig(ParticleSettings):
+    """Everything that determines a refinement."""
+
+    maps: tuple[Path, ...] = Field(min_length=1, description="Start maps, MRC; several are classes.")
+    mask: Path | None = Field(None, description="Soft mask, MRC. None: made from the map.")
+    method: Literal["em", "psgd"] = Field("em", description="Passes over all particles, or mini-batches first.")
+    initial_resolution: float = Field(30.0, gt=0, description="Low-pass filter of the start maps, A.")
+    max_resolution: float | None = Field(None, gt=0, description="Finest resolution poses are scored at, A.")
+    check_start: bool = Field(True, description="Refuse start maps that the images do not show.")
+    passes: PassSettings = PassSettings()
+    poses: PoseSearchSettings = PoseSearchSettings()
+    sgd: StochasticSettings = StochasticSettings()

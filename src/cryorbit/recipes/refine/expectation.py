@@ -1,0 +1,196 @@
+"""The E-step of a refinement: the images of each half-set under the map of that half-set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.seeds import generator_for
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.fourier.shells import shell_sums
+from cryorbit.inference.candidates import Candidates, in_every_class
+from cryorbit.inference.global_search import (
+    GlobalSearch,
+    coarse_spacing,
+    moved_fraction,
+    resolvable_radius,
+    search_all_poses,
+)
+from cryorbit.inference.local_search import (
+    Domain,
+    Level,
+    PoseEstimates,
+    Refinement,
+    finest_spacing,
+    levels_for,
+    refine_poses,
+)
+from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import resample, working_grid
+
+LOCAL_LEVELS = 3
+"""Halvings of a local search: it reaches almost eight times the finest spacing to every side."""
+FINEST_SHIFT = 0.1
+"""Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What an E-step found.
+
+    Attributes
+    ----------
+    statistics
+        Of both half-sets.
+    residual, images
+        Residual power of each half-disc coefficient and number of images, for each half-set.
+    index
+        The images of each half-set that it looked at.
+    estimates
+        Their poses.
+    searched
+        Whether all poses were searched, for each half-set.
+    """
+
+    statistics: VolumeStatistics
+    residual: Float[Tensor, "2 p"]
+    images: Float[Tensor, " 2"]
+    index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
+    estimates: tuple[PoseEstimates, PoseEstimates]
+    searched: tuple[bool, bool]
+
+    def by_particle(self) -> PoseEstimates:
+        """The poses in the order of the particles, if it looked at all of them."""
+        order = torch.cat(self.index).argsort()
+        first, second = self.estimates
+        joined = (torch.cat([getattr(first, name), getattr(second, name)]) for name in PoseEstimates.__slots__)
+        return PoseEstimates(*(values[order.to(values.device)] for values in joined))
+
+    def metrics(self, given: ParticleInput, radius: float) -> dict[str, Any]:
+        """The line in ``metrics.jsonl``."""
+        images = self.statistics.images
+        return {
+            "resolution_A": given.extent / radius,
+            "log_likelihood": float(self.statistics.log_evidence / images),
+            "ess": float(torch.cat([e.effective for e in self.estimates]).mean()),
+            "class_fractions": (self.statistics.class_mass / images).tolist(),
+            "all_poses_searched": all(self.searched),
+            "batch": int(images),
+        }
+
+
+def expectation(
+    config: RefineConfig,
+    given: ParticleInput,
+    state: State,
+    inserted: float,
+    index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
+    *,
+    residual: bool = False,
+) -> Expectation:
+    """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``.
+
+    With ``residual`` the statistics hold what the references do not explain, the gradient's side of the M-step.
+    """
+    grid = working_grid(given.box, inserted)
+    disc = half_disc(given.box, inserted).to(state.references.device)
+    whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))
+    estimates, searched, halves = [], [], []
+    for half, images in enumerate(index):
+        cells, levels, everywhere = _candidates(config, given, state, half, images)
+        alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
+        refinement = Refinement(levels, alone, given.operators, residual)
+        volume = resample(state.references[half], grid.size)
+        domain = Domain(grid, disc, state.noise_variance[half])
+        own = whole.half(half)
+        estimates.append(refine_poses(given.source, images, cells, volume, domain, refinement, own))
+        searched.append(everywhere)
+        halves.append(own)
+        whole.add_sums_(own)
+    power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
+    return Expectation(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
+
+
+def half_sets(given: ParticleInput) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
+    """Particles of each half-set."""
+    return torch.nonzero(given.half_set == 0)[:, 0], torch.nonzero(given.half_set == 1)[:, 0]
+
+
+def updated_noise(
+    found: Expectation, given: ParticleInput, state: State, inserted: float, prior: float
+) -> Float[Tensor, "2 s"]:
+    """Noise spectra of the half-sets from what their references leave unexplained."""
+    if given.source.premultiplied:
+        return state.noise_variance
+    disc = half_disc(given.box, inserted).to(state.references.device)
+    count = given.box // 2 + 1
+    spectra = []
+    for noise, residual, images in zip(state.noise_variance, found.residual, found.images, strict=True):
+        # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
+        power = shell_sums(0.5 * residual, disc.shells, count)
+        counts = shell_sums(torch.ones_like(residual), disc.shells, count) * images
+        spectra.append(updated_spectrum(noise.double(), power, counts, prior).to(noise))
+    return torch.stack(spectra)
+
+
+def _candidates(
+    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+) -> tuple[Candidates, list[Level], bool]:
+    """Where to look: around the poses of the last pass while they hold, else everywhere.
+
+    They hold when, for a sample of the images, a search over all poses finds them again.
+    """
+    if state.estimates is not None:
+        rotation = state.estimates.rotation[index]
+        count = min(config.poses.check_images, len(index))
+        start = (state.iteration * count) % max(1, len(index) - count + 1)
+        sample = slice(start, start + count)
+        fresh, _ = _everywhere(config, given, state, half, index[sample])
+        moved = moved_fraction(fresh, rotation[sample], 1.5 * _coarse(config), given.operators)
+        if moved <= config.poses.moved:
+            cells = _around(state, index, rotation, state.estimates.shift[index])
+            return cells, _local_levels(given, state), False
+    return (*_everywhere(config, given, state, half, index), True)
+
+
+def _everywhere(
+    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+) -> tuple[Candidates, list[Level]]:
+    """Candidates from all poses, under the mean of the classes, and the levels down from the coarse grid."""
+    settings = config.poses
+    radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
+    step = given.box / (4 * radius)
+    search = GlobalSearch(settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells)
+    mean = state.references[half].mean(0, keepdim=True)
+    generator = generator_for(config.seed, 3, state.iteration, half)
+    cells = search_all_poses(given.source, index, mean, state.noise_variance[half], search, generator)
+    levels = levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
+    return in_every_class(cells, state.references.shape[1]), levels
+
+
+def _around(
+    state: State, index: Int[Tensor, " n"], rotation: Float[Tensor, "n 3 3"], shift: Float[Tensor, "n 2"]
+) -> Candidates:
+    """The known pose of each image as its one cell, for every class."""
+    image = torch.arange(len(index), device=rotation.device)
+    return in_every_class(Candidates(image, torch.zeros_like(image), rotation, shift), state.references.shape[1])
+
+
+def _local_levels(given: ParticleInput, state: State) -> list[Level]:
+    """Levels from a cell several times as wide as the finest spacing."""
+    factor = 2**LOCAL_LEVELS
+    spacing = factor * finest_spacing(state.radius, given.diameter_px, given.box)
+    step = factor * FINEST_SHIFT * given.box / state.radius
+    return levels_for(state.radius, spacing, step, given.diameter_px, given.box)
+
+
+def _coarse(config: RefineConfig) -> float:
+    return coarse_spacing(config.poses.angular_spacing)

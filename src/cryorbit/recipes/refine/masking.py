@@ -1,0 +1,29 @@
+"""Where the density of a refinement may be: a soft ball at first, the outline of the map once it is fine enough."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.recipes.compare import read_like
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import resample
+
+
+def reference_mask(config: RefineConfig, given: ParticleInput, state: State, size: int) -> Float[Tensor, "m m m"]:
+    """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
+    window = given.window(size)
+    if config.mask is not None:
+        like = torch.empty((given.box,) * 3)
+        mask = read_like(config.mask, like, given.source.pixel_size).clamp(0, 1)
+        return resample(mask, size).clamp(0, 1).to(window)
+    if given.extent / max(state.resolved, 1.0) > config.passes.mask_from:
+        return window
+    density = resample(state.references.mean((0, 1)), size)
+    pixel_size = given.extent / size
+    resolution = outline_resolution(given.extent / state.resolved)
+    return solvent_mask(density, pixel_size, resolution, window=window)

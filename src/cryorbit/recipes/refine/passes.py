@@ -1,0 +1,87 @@
+"""Stages "pass" and "final": every half-set is aligned to its own map, and the two maps tell what is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps
+from cryorbit.inference.mstep import resolved_radius
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
+from cryorbit.recipes.refine.masking import reference_mask
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import working_grid
+
+INSERTED_BEYOND = 1.4
+"""Images are inserted this much further out than they are scored, so that the half maps can show more."""
+
+
+def largest_radius(config: RefineConfig, given: ParticleInput) -> float:
+    """Largest Fourier radius at which poses are scored."""
+    nyquist = given.box / 2 - 1
+    return nyquist if config.max_resolution is None else min(nyquist, given.extent / config.max_resolution)
+
+
+def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+    """One pass over all particles, the new references, and the radius that they allow."""
+    inserted = min(given.box / 2 - 1, INSERTED_BEYOND * state.radius + 4)
+    found = expectation(config, given, state, inserted, half_sets(given))
+    maps = maximisation(config, given, state, found, inserted)
+    resolved = resolved_by(config, maps)
+    settings = config.passes
+    stalled = 0 if resolved > state.resolved else state.stalled + 1
+    settled = stalled >= settings.patience and not any(found.searched)
+    new = replace(
+        state,
+        stage="final" if settled or state.iteration + 1 >= settings.iterations else "pass",
+        iteration=state.iteration + 1,
+        references=maps.references,
+        noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
+        radius=next_radius(config, given, state, resolved),
+        resolved=max(resolved, state.resolved),
+        stalled=stalled,
+        estimates=found.by_particle(),
+        history=(*state.history, resolved),
+    )
+    return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+
+
+def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+    """A last pass, which inserts every image to Nyquist."""
+    inserted = given.box / 2 - 1
+    found = expectation(config, given, state, inserted, half_sets(given))
+    maps = maximisation(config, given, state, found, inserted)
+    resolved = resolved_by(config, maps)
+    new = replace(
+        state,
+        stage="done",
+        references=maps.references,
+        noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
+        estimates=found.by_particle(),
+        history=(*state.history, resolved),
+        extra={**state.extra, "halves": maps.halves, "volume": maps.volume},
+    )
+    return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+
+
+def maximisation(
+    config: RefineConfig, given: ParticleInput, state: State, found: Expectation, inserted: float
+) -> HalfMaps:
+    """The maps of the half-sets from their statistics, within the mask."""
+    grid = working_grid(given.box, inserted)
+    join = given.extent / config.passes.join_resolution
+    mask = reference_mask(config, given, state, grid.size)
+    return gold_standard_maps(found.statistics, grid, inserted, join, (given.window(grid.size), mask))
+
+
+def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:
+    """Radius to which the half maps of the best class agree."""
+    return float(max(resolved_radius(fsc, config.passes.threshold) for fsc in maps.fsc))
+
+
+def next_radius(config: RefineConfig, given: ParticleInput, state: State, resolved: float) -> float:
+    """Radius of the next scores: a margin beyond what is resolved; it never shrinks."""
+    margin = max(config.passes.margin, config.passes.relative_margin * resolved)
+    return min(largest_radius(config, given), max(state.radius, resolved + margin))

@@ -1,0 +1,77 @@
+"""The refinement job: its stages in order, a checkpoint after every iteration, and its results."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
+from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
+from cryorbit.recipes.refine.start import begin
+from cryorbit.recipes.refine.state import State, from_checkpoint, to_checkpoint
+from cryorbit.recipes.refine.stochastic import stochastic_iteration
+
+LOGGER = logging.getLogger(__name__)
+
+Iteration = Callable[[RefineConfig, ParticleInput, State], tuple[State, dict[str, Any]]]
+
+ITERATIONS: dict[str, Iteration] = {
+    "sgd": stochastic_iteration,
+    "pass": pass_iteration,
+    "final": final_iteration,
+}
+DESCRIPTIONS = {"sgd": "mini-batches", "pass": "passes over all particles", "final": "last pass, to Nyquist"}
+
+
+def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResult:
+    """Refine; continues from the job's checkpoint if it has one.
+
+    Raises
+    ------
+    InputError
+        The particles or the start maps cannot be used.
+    Stopped
+        The job was asked to stop; its checkpoint holds everything done so far.
+    """
+    given = read_input(config)
+    for sentence in (given.report.contrast, given.report.normalisation):
+        progress.note(sentence)
+    state = _restore(config, given, job, progress)
+    announced = None
+    while state.stage != "done":
+        if state.stage != announced:
+            announced = state.stage
+            progress.start(_planned(config, state.stage), DESCRIPTIONS[state.stage])
+        began = time.monotonic()
+        stage, iteration = state.stage, state.iteration
+        state, metrics = ITERATIONS[stage](config, given, state)
+        job.write_metrics({"iteration": iteration, "stage": stage, **metrics, "seconds": time.monotonic() - began})
+        job.save_checkpoint({"state": to_checkpoint(state), "metrics": job.metrics_count()})
+        progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
+        if progress.stop_requested() and state.stage != "done":
+            raise Stopped
+    return write_outputs(config, given, state, job)
+
+
+def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progress: Progress) -> State:
+    """The state of the checkpoint, or that of the start maps."""
+    checkpoint = job.load_checkpoint()
+    if checkpoint is None:
+        job.truncate_metrics(0)
+        progress.note("Looking at the start map.")
+        return begin(config, given)
+    job.truncate_metrics(checkpoint["metrics"])
+    state = from_checkpoint(checkpoint["state"], given.source.device)
+    LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
+    return state
+
+
+def _planned(config: RefineConfig, stage: str) -> int:
+    """Most iterations a stage may take."""
+    return {"sgd": config.sgd.iterations, "pass": config.passes.iterations}.get(stage, 1)

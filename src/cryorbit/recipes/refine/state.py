@@ -1,0 +1,76 @@
+"""The state of a running refinement, written to disk after every iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.inference.local_search import PoseEstimates
+
+STAGES = ("sgd", "pass", "final", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where the job is.
+
+    Attributes
+    ----------
+    stage, iteration
+        What comes next.
+    references
+        Working volumes of the two half-sets, K classes each.
+    noise_variance
+        Of each shell, for each half-set.
+    radius
+        Fourier radius at which poses are scored next.
+    resolved
+        Largest radius that the half maps have agreed to.
+    stalled
+        Passes since it last grew.
+    estimates
+        Poses and classes of all particles from the last pass, or None.
+    history
+        Resolved radius after each pass.
+    extra
+        What is carried for the stochastic stage and the report.
+    """
+
+    stage: str
+    iteration: int
+    references: Float[Tensor, "2 k m m m"]
+    noise_variance: Float[Tensor, "2 s"]
+    radius: float
+    resolved: float = 0.0
+    stalled: int = 0
+    estimates: PoseEstimates | None = None
+    history: tuple[float, ...] = ()
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def to_checkpoint(state: State) -> dict[str, Any]:
+    """The state as plain containers and tensors."""
+    plain = {f.name: getattr(state, f.name) for f in fields(State)}
+    if state.estimates is not None:
+        plain["estimates"] = {name: getattr(state.estimates, name) for name in PoseEstimates.__slots__}
+    return plain
+
+
+def from_checkpoint(plain: dict[str, Any], device: torch.device) -> State:
+    """The state again, its tensors on ``device``."""
+    moved = {name: _moved(value, device) for name, value in plain.items()}
+    if moved["estimates"] is not None:
+        moved["estimates"] = PoseEstimates(**moved["estimates"])
+    return State(**moved)
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _moved(item, device) for key, item in value.items()}
+    return value

@@ -1,0 +1,254 @@
+"""The best pose of each image by branch and bound: cells of poses that cannot hold it are never subdivided.
+
+Punjani, Rubinstein, Fleet & Brubaker (2017): a grid of all poses is scored on few coefficients of low frequency. What
+the others could add at most is known (``pose_bound``), so every cell whose bound is below the full score of some pose,
+the incumbent, is dropped; the rest are subdivided and scored on more coefficients.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.fourier.half_disc import HalfDisc, count_within
+from cryorbit.fourier.interpolation import gather_slices
+from cryorbit.geometry.axis_angle_grid import axis_angle_grid
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
+from cryorbit.inference.local_search import Domain
+from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
+from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
+from cryorbit.volumes.voxel import PAD, synthesize
+
+BUDGET_BYTES = 256 * 2**20
+"""For the cells of a batch of images and their scores."""
+LARGEST_BATCH = 64
+FEWEST_SHIFTS = 8
+"""The cap on shifts never goes below this: a quarter of a small grid loses the best pose of some images."""
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPlan:
+    """How poses are subdivided and bounded.
+
+    Attributes
+    ----------
+    final_spacing, final_step
+        Rotations (degrees) and shifts (px) are subdivided until both are at least as fine as this.
+    shift_extent
+        Largest shift of the first grid, px.
+    grid
+        Of the first rotations: equal volume (``"hopf"``) or Cartesian (``"axis_angle"``, published at 24 degrees).
+    first_spacing, first_step
+        Spacing (degrees, px) of the first grid; the Hopf grid takes the next finer one that exists.
+    first_radius
+        Fourier radius of the first scores; every subdivision doubles it, up to the whole disc.
+    orientation_cap, shift_cap
+        Parts of the first grid's orientations and shifts that an image may keep (of shifts at least
+        ``FEWEST_SHIFTS``): 1 / 8 and 1 / 4 are what a subdivision into 8 and 4 makes whole again.
+    bound
+        What the bound allows for.
+    """
+
+    final_spacing: float
+    final_step: float
+    shift_extent: float
+    grid: Literal["hopf", "axis_angle"] = "hopf"
+    first_spacing: float = 15.0
+    first_step: float = 5.0
+    first_radius: float = 12.0
+    orientation_cap: float = 1 / 8
+    shift_cap: float = 1 / 4
+    bound: BoundSettings = field(default_factory=BoundSettings)
+
+    def rotations(self) -> Float[Tensor, "r 3 3"]:
+        """The first grid of rotations, float64."""
+        if self.grid == "hopf":
+            return hopf_grid(order_for(self.first_spacing))
+        return axis_angle_grid(self.first_spacing)
+
+    def stages(self, radius: float) -> list[Stage]:
+        """From the first grid to the finest; the last is scored at the whole ``radius``."""
+        spacing = spacing_deg(order_for(self.first_spacing)) if self.grid == "hopf" else self.first_spacing
+        ratio = max(spacing / self.final_spacing, self.first_step / self.final_step, 1.0)
+        last = math.ceil(math.log2(ratio) - 1e-9)
+        radii = [min(self.first_radius * 2**n, radius) for n in range(last)] + [radius]
+        return [Stage(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One level of the search: spacing of its rotations (degrees) and shifts (px), Fourier radius of its scores."""
+
+    spacing: float
+    step: float
+    radius: float
+
+
+@dataclass(frozen=True, slots=True)
+class BranchResult:
+    """Best poses of N images and what they cost.
+
+    Attributes
+    ----------
+    rotation, shift, klass
+        The pose and class of the best score (shift in px).
+    score
+        Its log-likelihood relative to pure noise, nats.
+    survivors, survivor_score
+        All finest poses that the last bound could not exclude (shifts as centres), and their scores.
+    evaluated
+        Poses (pairs of a rotation and a shift) scored at each stage.
+    capped
+        Whether, at each stage, the caps on orientations and on shifts took away what the bound had kept.
+    """
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift: Float[Tensor, "n 2"]
+    klass: Int[Tensor, " n"]
+    score: Float[Tensor, " n"]
+    survivors: Candidates
+    survivor_score: Float[Tensor, " s"]
+    evaluated: Int[Tensor, "n g"]
+    capped: Bool[Tensor, "n g 2"]
+
+
+@dataclass(frozen=True, slots=True)
+class Searcher:
+    """What all batches share: the volumes' transforms, the first grid with its slices, the stages and their samples."""
+
+    plan: BranchPlan
+    volumes: Complex[Tensor, "k q q h"]
+    disc: HalfDisc
+    rotations: Float[Tensor, "k r 3 3"]
+    shifts: Float[Tensor, "t 2"]
+    slices: Complex[Tensor, "g p"]
+    stages: list[Stage]
+    samples: list[SliceSamples]
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """Orientations and shifts that an image may keep."""
+        return (
+            max(1, math.ceil(self.plan.orientation_cap * len(self.slices))),
+            max(FEWEST_SHIFTS, math.ceil(self.plan.shift_cap * len(self.shifts))),
+        )
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Memory of one image, about: the largest stage (the first, or one as full as the caps allow), shifted data."""
+        orientations, shifts = self.most
+        scores = max(len(self.slices) * (1 + len(self.shifts)), 8 * orientations * shifts * 5)
+        return 64 * scores + 24 * len(self.disc) * shifts
+
+
+def branch_and_bound(
+    source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], domain: Domain, plan: BranchPlan
+) -> BranchResult:
+    """The best poses of the particles at ``index`` on the half disc of ``domain``."""
+    searcher = make_searcher(synthesize(volume, domain.grid), domain.disc, plan)
+    size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
+    found = []
+    for part in chunks(len(index), size):
+        found.append(search_poses(source.observe(index[part], domain.disc, domain.noise_variance), searcher))
+    return _joined(found)
+
+
+def make_searcher(volumes: Complex[Tensor, "k q q h"], disc: HalfDisc, plan: BranchPlan) -> Searcher:
+    """Prepare searches in volumes given by ``volumes.voxel.synthesize`` on the half disc of the full radius."""
+    stages = plan.stages(disc.radius)
+    rotations = plan.rotations().to(volumes.real).expand(len(volumes), -1, 3, 3)
+    low = _disc_within(disc, stages[0].radius)
+    slices = torch.cat([gather_slices(v, r, low.frequencies, PAD) for v, r in zip(volumes, rotations, strict=True)])
+    samples = [sample_slices(volumes, disc, (stage.spacing, stage.step), plan.bound) for stage in stages]
+    shifts = disc_grid(plan.shift_extent, plan.first_step).to(volumes.real)
+    return Searcher(plan, volumes, disc, rotations, shifts, slices, stages, samples)
+
+
+def search_poses(observations: Observations, searcher: Searcher) -> BranchResult:
+    """The best poses of a batch of images."""
+    images, last = len(observations), len(searcher.stages) - 1
+    cells = whole_grid(searcher.rotations, images)
+    incumbent = observations.weight.new_full((images,), -torch.inf)
+    evaluated, bites = [], []
+    for number, stage in enumerate(searcher.stages):
+        scores = _stage_scores(cells, observations, searcher, number)
+        evaluated.append(torch.bincount(cells.candidates.image, minlength=images) * len(scores.lattice))
+        best, where = best_cells(cells, scores, images)
+        leaders = poses_of(cells, scores.lattice, where)
+        incumbent = torch.maximum(incumbent, _exact_scores(leaders, observations, searcher))
+        count = count_within(searcher.disc, stage.radius)
+        margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
+        kept = surviving(cells, scores, torch.minimum(incumbent - margin, best))
+        kept, bite = capped(cells, scores, kept, searcher.most)
+        bites.append(bite)
+        if number < last:
+            cells = children(cells, scores.lattice, kept, stage.spacing)
+    return BranchResult(
+        rotation=leaders.rotation,
+        shift=leaders.centre,
+        klass=leaders.klass,
+        score=best,
+        survivors=poses_of(cells, scores.lattice, kept),
+        survivor_score=scores.log_joint[kept[:, 0], kept[:, 1]],
+        evaluated=torch.stack(evaluated, 1),
+        capped=torch.stack(bites, 1),
+    )
+
+
+def _stage_scores(cells: PoseCells, observations: Observations, searcher: Searcher, number: int) -> CandidateScores:
+    """Scores of all cells at a stage's radius: on the first grid products of matrices, later slice by slice."""
+    stage = searcher.stages[number]
+    low = _disc_within(searcher.disc, stage.radius)
+    seen = observations.within(len(low))
+    if number == 0:
+        return CandidateScores(_grid_scores(seen, searcher.slices, shift_phases(searcher.shifts, low)), searcher.shifts)
+    corners = torch.tensor(list(itertools.product((-0.25, 0.25), repeat=2)))
+    lattice = corners.to(searcher.shifts) * 2 * stage.step
+    return score_candidates(cells.candidates, seen, searcher.volumes, low, lattice)
+
+
+def _grid_scores(
+    observations: Observations, slices: Complex[Tensor, "g p"], phases: Complex[Tensor, "t p"]
+) -> Float[Tensor, "bg t"]:
+    """Scores of slices common to all images, in the order of ``pose_cells.whole_grid``."""
+    shifted = torch.view_as_real((observations.data[:, None] * phases).flatten(0, 1)).flatten(1)
+    product = torch.view_as_real(slices).flatten(1) @ shifted.mT
+    norm = 0.5 * (observations.weight @ (slices.abs() ** 2).mT)
+    scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - norm[:, :, None]
+    return scores.flatten(0, 1)
+
+
+def _exact_scores(leaders: Candidates, observations: Observations, searcher: Searcher) -> Float[Tensor, " b"]:
+    """Scores at the full radius of one pose of each image."""
+    nowhere_else = leaders.centre.new_zeros(1, 2)
+    return score_candidates(leaders, observations, searcher.volumes, searcher.disc, nowhere_else).log_joint[:, 0]
+
+
+def _disc_within(disc: HalfDisc, radius: float) -> HalfDisc:
+    count = count_within(disc, radius)
+    return HalfDisc(disc.box, radius, disc.frequencies[:count], disc.shells[:count])
+
+
+def _joined(parts: list[BranchResult]) -> BranchResult:
+    """Results of consecutive batches as one, images renumbered."""
+    starts = itertools.accumulate((len(part.score) for part in parts), initial=0)
+    moved = [replace(p.survivors, image=p.survivors.image + start) for p, start in zip(parts, starts, strict=False)]
+    fields = {
+        name: torch.cat([getattr(part, name) for part in parts])
+        for name in BranchResult.__slots__
+        if name != "survivors"
+    }
+    every = Candidates(*(torch.cat([getattr(c, name) for c in moved]) for name in Candidates.__slots__))
+    return BranchResult(survivors=every, **fields)

@@ -1,0 +1,206 @@
+"""Branch and bound finds what exhaustive search finds, with far fewer poses; caps, stages and survivors as promised."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.fourier.interpolation import gather_slices
+from cryorbit.geometry.rotations import angular_distance
+from cryorbit.geometry.so3_grid import subdivide
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference import branch_and_bound as module
+from cryorbit.inference.branch_and_bound import (
+    BranchPlan,
+    BranchResult,
+    Searcher,
+    branch_and_bound,
+    make_searcher,
+    search_poses,
+)
+from cryorbit.inference.candidates import Candidates, score_candidates
+from cryorbit.inference.local_posterior import WORTH_INSERTING, local_posterior
+from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.volumes.voxel import PAD, synthesize
+from phantom_sets import PhantomSet, phantom_set, sharp_phantom
+
+RADIUS, IMAGES = 8.0, 40
+PLAN = BranchPlan(8.0, 1.0, 2.0, first_spacing=30.0, first_step=2.0, first_radius=4.0)
+"""From 576 rotations and 5 shifts to 36,864 and 80, in three stages."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Images, their observations and the volumes they are searched in."""
+
+    particles: PhantomSet
+    observations: Observations
+    spectra: torch.Tensor
+    disc: HalfDisc
+
+    def searcher(self, plan: BranchPlan = PLAN) -> Searcher:
+        """A searcher of this plan."""
+        return make_searcher(self.spectra, self.disc, plan)
+
+
+def pose_problem(particles: PhantomSet) -> Problem:
+    domain = particles.domain(RADIUS)
+    observations = particles.source.observe(torch.arange(IMAGES), domain.disc, domain.noise_variance)
+    return Problem(particles, observations, synthesize(particles.working(RADIUS), domain.grid), domain.disc)
+
+
+@pytest.fixture(scope="module", params=[1.0, 0.2], ids=["clear", "noisy"])
+def problem(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    generator = torch.Generator().manual_seed(12)
+    folder = tmp_path_factory.mktemp("bound")
+    volume = sharp_phantom(generator)
+    return pose_problem(phantom_set(folder, [volume], IMAGES, request.param, generator, shift_sigma=0.7))
+
+
+def exhaustive_scores(problem: Problem) -> torch.Tensor:
+    """The best score of every image among all poses of the finest grid."""
+    searcher, spacing, step = problem.searcher(), 30.0, 2.0
+    rotations, shifts = searcher.rotations[0], searcher.shifts
+    for level in range(2):
+        rotations = subdivide(rotations, spacing / 2**level).flatten(0, 1)
+        axis = torch.tensor([-0.25, 0.25]) * step / 2**level
+        shifts = (shifts[:, None] + torch.cartesian_prod(axis, axis)).flatten(0, 1)
+    shifted = problem.observations.data[:, None] * shift_phases(shifts, problem.disc)
+    columns = torch.view_as_real(shifted).flatten(2).flatten(0, 1).mT
+    best = torch.full((IMAGES,), -torch.inf)
+    for part in rotations.split(2048):
+        slices = gather_slices(problem.spectra[0], part, problem.disc.frequencies, PAD)
+        product = (torch.view_as_real(slices).flatten(1) @ columns).unflatten(1, (IMAGES, -1)).amax(2)
+        best = torch.maximum(best, (product - 0.5 * slices.abs() ** 2 @ problem.observations.weight.mT).amax(0))
+    return best
+
+
+def test_the_optimum_is_that_of_exhaustive_search(problem: Problem) -> None:
+    expected = exhaustive_scores(problem)
+    found = search_poses(problem.observations, problem.searcher())
+    torch.testing.assert_close(found.score, expected, rtol=1e-5, atol=1e-3)
+    assert float(found.evaluated.sum(1).float().mean()) < 0.007 * 36864 * 80
+
+
+def test_the_published_evaluation_at_grid_points_misses_optima(problem: Problem) -> None:
+    """What the allowance for a cell is for."""
+    plan = replace(PLAN, bound=BoundSettings(cell_reach=0.0))
+    narrow, wide = (search_poses(problem.observations, problem.searcher(p)) for p in (plan, PLAN))
+    assert bool((narrow.score <= wide.score + 1e-3).all())
+    assert float((narrow.score < wide.score - 0.1).float().mean()) > 0.2
+    assert int(narrow.evaluated.sum()) < int(wide.evaluated.sum())
+
+
+def test_the_result_is_consistent(problem: Problem) -> None:
+    found = search_poses(problem.observations, problem.searcher())
+    image = found.survivors.image
+    assert torch.equal(image, image.sort().values)
+    assert torch.equal(torch.bincount(image, minlength=IMAGES) > 0, torch.ones(IMAGES, dtype=torch.bool))
+    here = torch.zeros(1, 2)
+    again = score_candidates(found.survivors, problem.observations, problem.spectra, problem.disc, here)
+    torch.testing.assert_close(again.log_joint[:, 0], found.survivor_score, rtol=1e-4, atol=1e-2)
+    best = torch.full((IMAGES,), -torch.inf).scatter_reduce(0, image, found.survivor_score, "amax")
+    assert torch.equal(best, found.score)
+    assert torch.equal(found.evaluated[:, 0], torch.full((IMAGES,), 576 * 5))
+    assert bool((found.evaluated[:, 1:] % 32 == 0).all())
+
+
+def test_clear_images_are_placed_where_they_are(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(12)
+    particles = phantom_set(tmp_path, [sharp_phantom(generator)], IMAGES, 1.0, generator, shift_sigma=0.7)
+    plan = BranchPlan(2.0, 0.3, 3.0, first_step=2.0, first_radius=5.0)
+    problem = pose_problem(particles)
+    found = search_poses(problem.observations, problem.searcher(plan))
+    truth = Candidates(torch.arange(IMAGES), found.klass, particles.poses.rotations, particles.poses.shifts)
+    here = torch.zeros(1, 2)
+    at_truth = score_candidates(truth, problem.observations, problem.spectra, problem.disc, here).log_joint[:, 0]
+    # three rotation and two shift parameters gain 2.5 nats over the truth, less what the grid loses
+    gain = found.score - at_truth
+    assert 0 < float(gain.mean()) < 4
+    assert float(gain.min()) > -5
+    angle = angular_distance(found.rotation.double(), particles.poses.rotations.double())
+    assert float(angle.median()) < 2.0
+    assert float(angle.max()) < 10.0
+    assert float((found.shift - particles.poses.shifts).norm(dim=1).median()) < 0.25
+
+
+def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = torch.arange(20)
+    domain, volume = clear_set.domain(RADIUS), clear_set.working(RADIUS)
+    whole = branch_and_bound(clear_set.source, index, volume, domain, PLAN)
+    monkeypatch.setattr(
+        module, "BUDGET_BYTES", 7 * make_searcher(synthesize(volume, domain.grid), domain.disc, PLAN).bytes_per_image
+    )
+    parts = branch_and_bound(clear_set.source, index, volume, domain, PLAN)
+    for name in ("rotation", "shift", "klass", "score", "survivor_score", "evaluated", "capped"):
+        torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-5, atol=1e-3)
+    assert torch.equal(parts.survivors.image, whole.survivors.image)
+
+
+def test_classes_compete(two_class_set: PhantomSet) -> None:
+    problem = pose_problem(two_class_set)
+    found = search_poses(problem.observations, problem.searcher())
+    assert float((found.klass == two_class_set.classes[:IMAGES]).float().mean()) > 0.8
+    assert torch.equal(found.evaluated[:, 0], torch.full((IMAGES,), 2 * 576 * 5))
+
+
+def test_caps_bite_and_are_counted(problem: Problem) -> None:
+    tight = replace(PLAN, orientation_cap=4 / 576)
+    found = search_poses(problem.observations, problem.searcher(tight))
+    assert bool(found.capped[:, 0, 0].any())
+    # four orientations, at most eight shifts each, 32 children
+    assert int(found.evaluated[:, 1:].max()) <= 4 * module.FEWEST_SHIFTS * 32
+    free = replace(PLAN, orientation_cap=1.0, shift_cap=100.0)
+    assert not bool(search_poses(problem.observations, problem.searcher(free)).capped.any())
+
+
+def test_the_published_grid_finds_the_same(problem: Problem) -> None:
+    """Axis-angle cells instead of equal volumes: other poses, as good a best one."""
+    plan = replace(PLAN, grid="axis_angle", first_spacing=30.0, final_spacing=4.0)
+    hopf = search_poses(problem.observations, problem.searcher(replace(PLAN, final_spacing=4.0)))
+    axis_angle = search_poses(problem.observations, problem.searcher(plan))
+    angle = angular_distance(hopf.rotation.double(), axis_angle.rotation.double())
+    assert float((angle < 2 * 3.75).float().mean()) > 0.9
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    final=st.floats(0.1, 20),
+    step=st.floats(0.05, 6),
+    radius=st.floats(8, 60),
+    grid=st.sampled_from(["hopf", "axis_angle"]),
+)
+def test_stages_subdivide_down_to_what_was_asked(final: float, step: float, radius: float, grid: str) -> None:
+    stages = BranchPlan(final, step, 5.0, grid=grid, first_spacing=24.0).stages(radius)
+    first = 15.0 if grid == "hopf" else 24.0
+    assert [s.spacing for s in stages] == [first / 2**n for n in range(len(stages))]
+    assert [s.step for s in stages] == [5.0 / 2**n for n in range(len(stages))]
+    assert stages[-1].spacing <= final * (1 + 1e-6)
+    assert stages[-1].step <= step * (1 + 1e-6)
+    assert len(stages) == 1 or stages[-2].spacing > final * (1 - 1e-6) or stages[-2].step > step * (1 - 1e-6)
+    assert [s.radius for s in stages[:-1]] == [min(12.0 * 2**n, radius) for n in range(len(stages) - 1)]
+    assert stages[-1].radius == radius
+
+
+def test_the_local_posterior_is_that_of_all_its_poses(problem: Problem) -> None:
+    found: BranchResult = search_poses(problem.observations, problem.searcher())
+    cell = (3.0, 0.5)
+    kept, posterior, lattice = local_posterior(found, problem.observations, problem.spectra, problem.disc, cell)
+    assert lattice.shape == (9, 2)
+    total = torch.zeros(IMAGES).index_add_(0, kept.image, posterior.gamma.sum(1))
+    torch.testing.assert_close(total, torch.ones(IMAGES))
+    assert bool(((posterior.gamma == 0) | (posterior.gamma > WORTH_INSERTING)).all())
+    assert bool((posterior.gamma.amax(1) > 0).all())
+    distance = angular_distance(kept.rotation.double(), found.rotation[kept.image].double())
+    assert float(distance.max()) < 1.01 * cell[0] * math.sqrt(2)
+    scores = score_candidates(kept, problem.observations, problem.spectra, problem.disc, lattice).log_joint
+    for b in range(IMAGES):
+        gamma, score = posterior.gamma[kept.image == b], scores[kept.image == b]
+        live = gamma > 0
+        torch.testing.assert_close(gamma[live], torch.softmax(score[live], 0), rtol=1e-2, atol=1e-5)

@@ -1,0 +1,1 @@
+"""Optimisers on a finite sum; they know nothing of images."""

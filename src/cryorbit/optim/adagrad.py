@@ -1,0 +1,61 @@
+"""AdaGrad: every coordinate has a step length of its own, from the gradients it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+
+TINY = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class AdaGradState:
+    """Sum of squared gradients, and the length of the first step."""
+
+    squares: Float[Tensor, "*shape"]
+    length: Float[Tensor, ""]
+
+
+@dataclass(frozen=True, slots=True)
+class AdaGrad:
+    """``A <- A + g^2``, ``x <- x - eta g / sqrt(A)`` (Duchi, Hazan & Singer 2011).
+
+    Attributes
+    ----------
+    step_size
+        eta in units of the root mean square of the start (of 1, if that is zero).
+    batch_size
+        Terms in a mini-batch.
+    """
+
+    step_size: float = 0.02
+    batch_size: int | None = 100
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> AdaGradState:
+        """Measure the start."""
+        del blocks
+        scale = x.square().mean().sqrt()
+        return AdaGradState(torch.zeros_like(x), self.step_size * torch.where(scale > 0, scale, 1.0))
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: AdaGradState,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], AdaGradState]:
+        """A step a block."""
+        del generator
+        squares = state.squares
+        for block in order:
+            gradient = blocks.evaluate(x, block).field
+            squares = squares + gradient**2
+            x = x - state.length * gradient / (squares.sqrt() + TINY)
+        return x, AdaGradState(squares, state.length)

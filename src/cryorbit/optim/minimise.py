@@ -1,0 +1,131 @@
+"""The one loop: epochs of a method until the objective stands still, with its course written down."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.protocols import Method, Oracle
+from cryorbit.optim.safeguards import Interventions
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """When to stop.
+
+    Attributes
+    ----------
+    tolerance
+        Converged when the objective of two consecutive epochs differs by less than this.
+    passes
+        Cost-weighted epochs after which to give up.
+    seconds
+        Time after which to give up.
+    """
+
+    tolerance: float = 1e-14
+    passes: float = 14_000.0
+    seconds: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The course of a minimisation; entry 0 is the start, then one entry an epoch.
+
+    Attributes
+    ----------
+    x
+        Where it ended.
+    ending
+        Why: "converged", "diverged" (the objective is no number), or "exhausted".
+    values
+        Objective.
+    passes
+        Cost-weighted epochs; evaluations of the objective for this trace are not counted.
+    seconds
+        Wall clock, evaluations for this trace included.
+    interventions
+        What the method's safeguard did; None for a method without one.
+    snapshots
+        The unknown at every entry, if it was asked for; else nothing.
+    """
+
+    x: Float[Tensor, "*shape"]
+    ending: Literal["converged", "diverged", "exhausted"]
+    values: Float[Tensor, " t"]
+    passes: Float[Tensor, " t"]
+    seconds: Float[Tensor, " t"]
+    interventions: Interventions | None
+    snapshots: Float[Tensor, "s *shape"]
+
+
+def minimise(
+    oracle: Oracle,
+    method: Method[Any],
+    x: Float[Tensor, "*shape"],
+    stop: Stop,
+    generator: torch.Generator,
+    *,
+    keep_snapshots: bool = False,
+) -> Trace:
+    """Run epochs of ``method`` from ``x``; each works through all blocks once, in a random order.
+
+    Parameters
+    ----------
+    oracle
+        The finite sum.
+    method
+        How to minimise it.
+    x
+        Start.
+    stop
+        When to stop.
+    generator
+        Draws the blocks, their order, and whatever the method draws; the same state gives the same result.
+    keep_snapshots
+        Whether the unknown is kept at every epoch.
+    """
+    began = time.perf_counter()
+    blocks = Blocks(oracle, method.batch_size, generator)
+    state = method.init(blocks, x)
+    course = [(float(oracle.evaluate(x, None).value), blocks.passes, time.perf_counter() - began)]
+    snapshots = [x]
+    ending: Literal["converged", "diverged", "exhausted"] | None = None
+    while ending is None:
+        order = torch.randperm(blocks.count, generator=generator).tolist()
+        x, state = method.step(blocks, x, state, order, generator)
+        value = float(oracle.evaluate(x, None).value)
+        course.append((value, blocks.passes, time.perf_counter() - began))
+        if keep_snapshots:
+            snapshots.append(x)
+        ending = _ending(course, stop)
+    values, passes, seconds = torch.tensor(course, dtype=torch.float64).unbind(1)
+    kept = torch.stack(snapshots) if keep_snapshots else x.new_zeros(0, *x.shape)
+    return Trace(x, ending, values, passes, seconds, find_interventions(state), kept)
+
+
+def _ending(
+    course: list[tuple[float, float, float]], stop: Stop
+) -> Literal["converged", "diverged", "exhausted"] | None:
+    value, passes, seconds = course[-1]
+    if not math.isfinite(value):
+        return "diverged"
+    if abs(value - course[-2][0]) < stop.tolerance:
+        return "converged"
+    if passes >= stop.passes or seconds >= stop.seconds:
+        return "exhausted"
+    return None
+
+
+def find_interventions(state: object) -> Interventions | None:
+    """What the safeguard did, from the state of a method that has one."""
+    holder = getattr(state, "course", state)
+    found = getattr(holder, "interventions", None)
+    return found if isinstance(found, Interventions) else None

@@ -1,0 +1,91 @@
+"""Online L-BFGS: inverse curvature from differences of gradients on the same mini-batch (Schraudolph et al. 2007)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.limited_memory import Memory, apply_inverse
+from cryorbit.optim.safeguards import Interventions, Safeguard
+from cryorbit.optim.schedules import annealed
+from cryorbit.optim.smoothness import find_smoothness
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineLBFGSState:
+    """Secant pairs, smoothness at the start, number of steps so far, what the safeguard did."""
+
+    memory: Memory
+    smoothness: Float[Tensor, ""]
+    steps: int = 0
+    interventions: Interventions = field(default_factory=Interventions)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineLBFGS:
+    """``x <- x - eta_t H g_t``; two gradients a step.
+
+    Attributes
+    ----------
+    step_size
+        First eta; 1 is a full quasi-Newton step.
+    memory
+        Secant pairs kept.
+    damping
+        ``lambda`` in ``y = g(x_new) - g(x) + lambda s``, in units of L.
+    decay, power
+        How steps become shorter: ``eta_t = eta_0 (1 + decay t)^-power``.
+    safeguard
+        Which pairs and steps are refused.
+    batch_size
+        Terms in a mini-batch.
+    """
+
+    step_size: float = 0.1
+    memory: int = 30
+    damping: float = 1e-4
+    decay: float = 0.01
+    power: float = 0.75
+    safeguard: Safeguard = field(default_factory=Safeguard)
+    batch_size: int | None = 100
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> OnlineLBFGSState:
+        """No pairs."""
+        return OnlineLBFGSState(Memory.empty(x), find_smoothness(blocks, x))
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: OnlineLBFGSState,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], OnlineLBFGSState]:
+        """A step a block."""
+        del generator
+        memory, count, one = state.memory, state.interventions, x.new_ones(())
+        for number, block in enumerate(order, start=state.steps):
+            gradient = blocks.evaluate(x, block).field
+            base = self._base(memory, state.smoothness)
+            wanted = apply_inverse(memory, gradient, base)
+            direction, count = self.safeguard.limit(wanted, gradient * base, one, count)
+            step = -self.step_size * annealed(number, self.decay, self.power) * direction
+            x = x + step
+            change = blocks.evaluate(x, block).field - gradient + self.damping * state.smoothness * step
+            if self.safeguard.trusts(step, change, one):
+                memory = memory.with_pair(step, change, self.memory)
+            else:
+                count = replace(count, pairs=count.pairs + 1)
+        return x, OnlineLBFGSState(memory, state.smoothness, state.steps + len(order), count)
+
+    def _base(self, memory: Memory, smoothness: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """Mean of ``s.y / y.y`` over the pairs: the inverse curvature without any pair."""
+        if not len(memory):
+            return 1 / smoothness
+        steps, changes = memory.steps.flatten(1), memory.changes.flatten(1)
+        return ((steps * changes).sum(1) / (changes**2).sum(1)).mean()

@@ -1,0 +1,100 @@
+"""Stochastic gradients divided by the diagonal of the Hessian, with a step searched for by the rule of Armijo.
+
+Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is the oracle's own where it has one; else it is
+estimated by Hutchinson's probes ``E[z * (H z)]`` with random signs z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.armijo import Ray, backtrack
+from cryorbit.optim.blocks import Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionedState:
+    """Diagonal in use, mean of all probes, number of probes, and the step length."""
+
+    diagonal: Float[Tensor, "*shape"]
+    mean_probe: Float[Tensor, "*shape"]
+    probes: int = 0
+    length: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreconditionedSGD:
+    """``x <- x - eta g / max(|D|, floor)``.
+
+    Attributes
+    ----------
+    diagonal
+        "exact" asks the oracle, "probes" estimates.
+    forget
+        Weight of the old diagonal when the mean of the probes is mixed in.
+    floor
+        Least curvature, as a part of the largest.
+    growth, descent
+        Of the line search; the published code has ``descent`` 0.99, which makes steps fifty times shorter.
+    longest
+        Longest eta, where every epoch begins.
+    batch_size
+        Terms in a mini-batch.
+    """
+
+    diagonal: Literal["exact", "probes"] = "probes"
+    forget: float = 0.9
+    floor: float = 1e-3
+    growth: float = 1.2
+    descent: float = 0.5
+    longest: float = 1.0
+    batch_size: int | None = 100
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> PreconditionedState:
+        """A flat diagonal."""
+        del blocks
+        return PreconditionedState(torch.ones_like(x), torch.zeros_like(x))
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: PreconditionedState,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], PreconditionedState]:
+        """A step a block."""
+        length = self.longest
+        for block in order:
+            state = self._learn(blocks, x, state, block, generator)
+            magnitude = state.diagonal.abs()
+            here = blocks.evaluate(x, block)
+            direction = here.field / torch.maximum(magnitude, self.floor * magnitude.max())
+            ray = Ray(x, here.value, here.field, direction)
+            x, length = backtrack(blocks, block, ray, self.growth * length, self.descent)
+        return x, PreconditionedState(state.diagonal, state.mean_probe, state.probes, length)
+
+    def _learn(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: PreconditionedState,
+        block: int,
+        generator: torch.Generator,
+    ) -> PreconditionedState:
+        exact = blocks.curvature(x) if self.diagonal == "exact" else None
+        if exact is not None:
+            return PreconditionedState(exact, state.mean_probe, state.probes, state.length)
+        signs = 2.0 * torch.randint(2, x.shape, generator=generator).to(x) - 1.0
+        probe = signs * blocks.hessian_vector(x, signs, block)
+        count = state.probes + 1
+        mean = state.mean_probe + (probe - state.mean_probe) / count
+        # the first probe replaces the flat start, whose scale means nothing
+        old = mean if state.probes == 0 else state.diagonal
+        return PreconditionedState(self.forget * old + (1 - self.forget) * mean, mean, count, state.length)

@@ -1,0 +1,61 @@
+"""Stochastic gradient descent with annealed steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.schedules import annealed
+from cryorbit.optim.smoothness import find_smoothness
+
+
+@dataclass(frozen=True, slots=True)
+class SGDState:
+    """The smoothness found at the start, and the number of steps so far."""
+
+    smoothness: Float[Tensor, ""]
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SGD:
+    """``x <- x - eta_t g_t`` with ``eta_t = step_size / L (1 + decay t)^-power`` (Punjani & Brubaker 2015).
+
+    Attributes
+    ----------
+    step_size
+        Length of the first step in units of 1/L, L the smoothness of a block at the start.
+    decay, power
+        How steps become shorter.
+    batch_size
+        Terms in a mini-batch.
+    """
+
+    step_size: float = 1.0
+    decay: float = 0.01
+    power: float = 0.75
+    batch_size: int | None = 100
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SGDState:
+        """Find the smoothness."""
+        return SGDState(find_smoothness(blocks, x))
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: SGDState,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], SGDState]:
+        """A step a block."""
+        del generator
+        for number, block in enumerate(order, start=state.steps):
+            length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
+            x = x - length * blocks.evaluate(x, block).field
+        return x, SGDState(state.smoothness, state.steps + len(order))

@@ -1,0 +1,97 @@
+"""TONGA: natural gradients with a low-rank covariance of recent gradients (Le Roux, Manzagol & Bengio 2008)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.schedules import annealed
+from cryorbit.optim.smoothness import find_smoothness
+
+
+@dataclass(frozen=True, slots=True)
+class TongaState:
+    """Recent gradients, discounted, that span the covariance; smoothness at the start; number of steps so far."""
+
+    factors: Float[Tensor, "r *shape"]
+    smoothness: Float[Tensor, ""]
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tonga:
+    """``x <- x - eta_t (C / tr C * weight + I)^-1 g`` with ``C`` the low-rank covariance of discounted gradients.
+
+    Attributes
+    ----------
+    step_size
+        First eta in units of 1/L.
+    rank
+        Directions kept when the covariance is compressed, which happens every ``rank`` steps.
+    discount
+        Factor on the covariance a step.
+    weight
+        How much the directions in which gradients vary are damped: those of the mean variance by ``1 / (1 + weight)``.
+    decay, power
+        How steps become shorter: ``eta_t = eta_0 (1 + decay t)^-power``.
+    batch_size
+        Terms in a mini-batch.
+    """
+
+    step_size: float = 1.0
+    rank: int = 20
+    discount: float = 0.995
+    weight: float = 1.0
+    decay: float = 0.01
+    power: float = 0.75
+    batch_size: int | None = 100
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> TongaState:
+        """No gradient seen."""
+        return TongaState(x.new_zeros(0, *x.shape), find_smoothness(blocks, x))
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: TongaState,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], TongaState]:
+        """A step a block."""
+        del generator
+        factors = state.factors
+        for number, block in enumerate(order, start=state.steps):
+            gradient = blocks.evaluate(x, block).field
+            factors = torch.cat([self.discount**0.5 * factors, gradient[None]])
+            if len(factors) >= 2 * self.rank:
+                factors = compress(factors, self.rank)
+            length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
+            x = x - length * self._natural(factors, gradient)
+        return x, TongaState(factors, state.smoothness, state.steps + len(order))
+
+    def _natural(
+        self, factors: Float[Tensor, "r *shape"], gradient: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, "*shape"]:
+        """``(weight C / mean variance + I)^-1 g`` by the Woodbury identity in the r directions."""
+        rows = factors.flatten(1)
+        gram = rows @ rows.mT
+        level = gram.diagonal().mean() / self.weight
+        if level == 0:
+            return gradient
+        identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
+        inner = torch.linalg.solve(gram + level * identity, rows @ gradient.flatten())
+        return gradient - (rows.mT @ inner).view_as(gradient)
+
+
+def compress(factors: Float[Tensor, "r *shape"], rank: int) -> Float[Tensor, "q *shape"]:
+    """The ``rank`` factors whose covariance ``sum u u^T`` is nearest to that of all ``factors``."""
+    rows = factors.flatten(1)
+    values, vectors = torch.linalg.eigh(rows @ rows.mT)
+    del values
+    return (vectors[:, -rank:].mT @ rows).view(-1, *factors.shape[1:])

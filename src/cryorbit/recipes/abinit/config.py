@@ -55,16 +55,21 @@ class ClassSettings(Settings):
     smallest: float = Field(0.02, ge=0, lt=1, description="A class below this part of the particles is started anew.")
 
 
-class AbinitConfig(ParticleSettings):
-    """Everything that determines an ab initio reconstruction; its symmetry is imposed after the search."""
+class AbinitSettings(Settings):
+    """What is particular to ab initio reconstruction, wherever its particles come from."""
 
-    classes: int = Field(1, ge=1, le=20)
     max_resolution: float | None = Field(
         None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer."
     )
-    seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     held_out: float = Field(0.05, ge=0, le=0.5, description="Part of the particles kept for comparing maps.")
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
     classify: ClassSettings = ClassSettings()
+
+
+class AbinitConfig(AbinitSettings, ParticleSettings):
+    """Everything that determines an ab initio reconstruction; its symmetry is imposed after the search."""
+
+    classes: int = Field(1, ge=1, le=20)
+    seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")

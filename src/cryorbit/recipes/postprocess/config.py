@@ -9,7 +9,19 @@ from pydantic import Field
 from cryorbit.recipes.settings import Settings
 
 
-class PostprocessConfig(Settings):
+class PostprocessSettings(Settings):
+    """What is particular to post-processing, wherever its half-maps come from."""
+
+    b_factor: float | None = Field(None, description="A^2, negative sharpens. None: fitted.")
+    low_pass: float | None = Field(None, gt=0, description="A. None: at the resolution found.")
+    local_threshold: float = Field(0.5, gt=0, lt=1, description="Correlation at which local resolution is read.")
+    local_window: float | None = Field(
+        None, gt=0, description="Diameter of its window, A. None: 6 times the resolution."
+    )
+    local_filter: bool = Field(False, description="Also write the map filtered to its local resolution.")
+
+
+class PostprocessConfig(PostprocessSettings):
     """Everything that determines a post-processed map; either ``folder`` or both half-maps are given."""
 
     folder: Path | None = Field(None, description="Folder with half-maps, and particles.star if there is one.")
@@ -20,14 +32,7 @@ class PostprocessConfig(Settings):
     particles: Path | None = Field(None, description="STAR file with poses. None: the folder's, if it has one.")
     mask: Path | None = Field(None, description="Soft mask in [0, 1]. None: found from the map.")
     pixel_size: float | None = Field(None, gt=0, description="A. None: as the half-maps say.")
-    b_factor: float | None = Field(None, description="A^2, negative sharpens. None: fitted.")
-    low_pass: float | None = Field(None, gt=0, description="A. None: at the resolution found.")
     symmetry: str = Field("C1", description="Point group of the map; it multiplies the views.")
-    local_threshold: float = Field(0.5, gt=0, lt=1, description="Correlation at which local resolution is read.")
-    local_window: float | None = Field(
-        None, gt=0, description="Diameter of its window, A. None: 6 times the resolution."
-    )
-    local_filter: bool = Field(False, description="Also write the map filtered to its local resolution.")
     seed: int = Field(0, ge=0)
     device: str = "cpu"
     threads: int | None = Field(None, ge=1)

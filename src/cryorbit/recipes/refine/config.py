@@ -46,15 +46,20 @@ class StochasticSettings(Settings):
     patience: int = Field(2, ge=1, description="Steps without a gain in resolution after which they end.")
 
 
-class RefineConfig(ParticleSettings):
+class RefineSettings(Settings):
+    """What is particular to refinement, wherever its particles and maps come from."""
+
+    method: Literal["em", "psgd"] = Field("em", description="Passes over all particles, or mini-batches first.")
+    initial_resolution: float = Field(30.0, gt=0, description="Low-pass filter of the start maps, A.")
+    passes: PassSettings = PassSettings()
+    poses: PoseSearchSettings = PoseSearchSettings()
+    sgd: StochasticSettings = StochasticSettings()
+
+
+class RefineConfig(RefineSettings, ParticleSettings):
     """Everything that determines a refinement."""
 
     maps: tuple[Path, ...] = Field(min_length=1, description="Start maps, MRC; several are classes.")
     mask: Path | None = Field(None, description="Soft mask, MRC. None: made from the map.")
-    method: Literal["em", "psgd"] = Field("em", description="Passes over all particles, or mini-batches first.")
-    initial_resolution: float = Field(30.0, gt=0, description="Low-pass filter of the start maps, A.")
     max_resolution: float | None = Field(None, gt=0, description="Finest resolution poses are scored at, A.")
     check_start: bool = Field(True, description="Refuse start maps that the images do not show.")
-    passes: PassSettings = PassSettings()
-    poses: PoseSearchSettings = PoseSearchSettings()
-    sgd: StochasticSettings = StochasticSettings()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from scipy import ndimage
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from cryorbit.inference.search import grid_slices
 from cryorbit.recipes.compare import PIXEL_SIZE_TOLERANCE, read_box
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.passes import largest_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -49,12 +50,19 @@ class _Judge:
 
     def log_evidence(self, volume: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
         """Log-likelihood of every image under a map, relative to pure noise."""
-        grid = working_grid(self.box, self.radius)
-        disc = half_disc(self.box, self.radius).to(volume.device)
-        slices = grid_slices(resample(volume[None], grid.size), self.rotations, disc, grid)
-        phases = shift_phases(self.shifts, disc)
+        slices = self._slices(volume)
+        phases = shift_phases(self.shifts, half_disc(self.box, self.radius).to(volume.device))
         prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))
         return pose_posterior(self.observations, slices, phases, prior).log_evidence.double()
+
+    def power(self, volume: Float[Tensor, "m m m"]) -> float:
+        """Mean power that images of a map have in a coefficient, in whitened units."""
+        return float((self.observations.weight.mean(0) * (self._slices(volume).abs() ** 2).mean(0)).mean())
+
+    def _slices(self, volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "r p"]:
+        grid = working_grid(self.box, self.radius)
+        disc = half_disc(self.box, self.radius).to(volume.device)
+        return grid_slices(resample(volume[None], grid.size), self.rotations, disc, grid)
 
 
 def begin(config: RefineConfig, given: ParticleInput) -> State:
@@ -66,16 +74,20 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
         A map cannot be used, or fits the images no better than noise of the same spectrum, or clearly better at
         another magnification.
     """
-    radius = min(given.extent / config.initial_resolution, given.box / 2 - 1)
+    radius = min(given.extent / config.initial_resolution, largest_radius(config, given))
     size = working_grid(given.box, radius).size
-    window = given.window(size)
     judge = _judge(config, given, radius)
     volumes, findings = [], []
     for path in config.maps:
-        volume = resample(start_map(path, given, config.initial_resolution), size).to(window) * window
+        # twice as fine as need be: a map is magnified by interpolation
+        density = start_map(path, given, min(2 * size, given.box))
+        volume = filtered(density, config, given, size)
         volume = volume * best_scale(judge, volume)
+        others = {m: filtered(magnified(density, m), config, given, size) for m in MAGNIFICATIONS}
+        found = what_images_say(judge, volume, others, config.seed)
         if config.check_start:
-            findings.append(check_start(judge, volume, path, config.seed))
+            refuse_bad_start(found, path)
+        findings.append(found)
         volumes.append(volume)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = given.noise_variance.expand(2, -1).clone()
@@ -83,8 +95,8 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     return State(stage, 0, references, noise, radius, extra={"start": findings})
 
 
-def start_map(path: Path, given: ParticleInput, resolution: float) -> Float[Tensor, "n n n"]:
-    """A start map on the grid of the particles, low-passed; ``InputError`` if it shows another field of view."""
+def start_map(path: Path, given: ParticleInput, size: int) -> Float[Tensor, "m m m"]:
+    """A start map on a box of ``size`` voxels; ``InputError`` if its field of view is not that of the particles."""
     volume, pixel_size = read_box(path)
     extent = volume.shape[0] * pixel_size
     if abs(extent / given.extent - 1) > PIXEL_SIZE_TOLERANCE:
@@ -94,48 +106,69 @@ def start_map(path: Path, given: ParticleInput, resolution: float) -> Float[Tens
             file=path,
             mend=f"resample it to {given.box} voxels of {given.source.pixel_size:.4g} A",
         )
-    fitted = resample(volume.float(), given.box)
-    return apply_gain(fitted, low_pass(given.box, given.source.pixel_size, resolution))
+    return resample(volume.float(), size)
+
+
+def filtered(
+    density: Float[Tensor, "n n n"], config: RefineConfig, given: ParticleInput, size: int
+) -> Float[Tensor, "m m m"]:
+    """The density low-passed, on a working box of ``size`` voxels, within the window."""
+    box = density.shape[0]
+    smooth = apply_gain(density, low_pass(box, given.extent / box, config.initial_resolution))
+    window = given.window(size)
+    return resample(smooth, size).to(window) * window
 
 
 def best_scale(judge: _Judge, volume: Float[Tensor, "m m m"]) -> float:
     """Factor on a map's grey values under which the images are most likely."""
-    grid = working_grid(judge.box, judge.radius)
-    disc = half_disc(judge.box, judge.radius).to(volume.device)
-    slices = grid_slices(resample(volume[None], grid.size), judge.rotations, disc, grid)
-    observed = judge.observations
     # in whitened units: image power is 2 |x|^2 / s, of which noise alone gives 2
-    excess = max(float((observed.power - 2).mean()), 0.02)
-    middle = math.sqrt(excess / float((observed.weight.mean(0) * (slices.abs() ** 2).mean(0)).mean()))
+    excess = max(float((judge.observations.power - 2).mean()), 0.02)
+    middle = math.sqrt(excess / judge.power(volume))
     scales = [middle * factor for factor in SCALES]
     return max(scales, key=lambda scale: float(judge.log_evidence(scale * volume).mean()))
 
 
-def check_start(judge: _Judge, volume: Float[Tensor, "m m m"], path: Path, seed: int) -> dict[str, float]:
-    """What the images say of a start map; raises ``InputError`` if they do not show it.
+def what_images_say(
+    judge: _Judge, volume: Float[Tensor, "m m m"], others: dict[float, Float[Tensor, "m m m"]], seed: int
+) -> dict[str, float]:
+    """What a sample of the images says of a start map.
 
-    Returns the log-likelihood per image (nats), and how many standard errors it lies above that of maps of the same
-    spectrum with random phases. No image tells a map from its mirror image: a wrong hand cannot be found here.
+    Returns the log-likelihood per image (nats), how many standard errors it lies above that of maps of the same
+    spectrum with random phases, and the magnification of the map: 1, or that of one of ``others``, the map magnified,
+    which the images fit clearly better. No image tells a map from its mirror image: a wrong hand cannot be found here.
     """
-    own = judge.log_evidence(volume)
+    own, power = judge.log_evidence(volume), judge.power(volume)
     noise = [judge.log_evidence(randomise_phases(volume, 1, generator_for(seed, 11, n))) for n in range(3)]
-    lead = min(_lead(own, other) for other in noise)
-    if lead < SIGNIFICANT:
+    alike = {m: other * math.sqrt(power / judge.power(other)) for m, other in others.items()}
+    better = {m: _lead(judge.log_evidence(other), own) for m, other in alike.items()}
+    best = max(better, key=lambda m: better[m])
+    return {
+        "log_likelihood": float(own.mean()),
+        "lead_over_noise": min(_lead(own, other) for other in noise),
+        "magnification": best if better[best] > SIGNIFICANT else 1.0,
+    }
+
+
+def is_shown(found: dict[str, float]) -> bool:
+    """Whether the images show the start map rather than any map of its spectrum."""
+    return found["lead_over_noise"] >= SIGNIFICANT
+
+
+def refuse_bad_start(found: dict[str, float], path: Path) -> None:
+    """Raise ``InputError`` if the images do not show the start map, or show it at another magnification."""
+    if not is_shown(found):
         raise InputError(
             "the images fit the map no better than a random map of the same spectrum",
             file=path,
             mend="give a map of this particle, for example one made by `cryorbit abinit`; "
             "if you know better, use --no-check-start",
         )
-    better = {m: _lead(judge.log_evidence(magnified(volume, m)), own) for m in MAGNIFICATIONS}
-    best = max(better, key=lambda m: better[m])
-    if better[best] > SIGNIFICANT:
+    if found["magnification"] != 1:
         raise InputError(
-            f"the images fit the map better when it is magnified {best:g} times",
+            f"the images fit the map better when it is magnified {found['magnification']:g} times",
             file=path,
             mend="check the pixel sizes of the map and of the particles; if they are right, use --no-check-start",
         )
-    return {"log_likelihood": float(own.mean()), "lead_over_noise": lead}
 
 
 def magnified(volume: Float[Tensor, "m m m"], factor: float) -> Float[Tensor, "m m m"]:

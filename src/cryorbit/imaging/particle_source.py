@@ -45,6 +45,8 @@ class ParticleSource:
     background_radius
         Pixels beyond this distance (px) from the centre are background: they get mean 0 and standard deviation 1
         in every image. None leaves the grey values as they are.
+    scale
+        Contrast of each image relative to the others', or None where all are alike.
     device
         Where observations are computed, as the images arrive on the CPU.
     """
@@ -56,6 +58,7 @@ class ParticleSource:
     inverted: bool
     background_radius: float | None
     device: torch.device
+    scale: Float[Tensor, " n"] | None = None
 
     def __len__(self) -> int:
         """Number of particles."""
@@ -82,13 +85,17 @@ class ParticleSource:
         return image_transform(self.read(index), disc)
 
     def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Float[Tensor, "b p"]:
-        """CTFs of the images."""
-        return ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
+        """CTFs of the images, times their scales."""
+        ctf = ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
+        return ctf if self.scale is None else ctf * self.scale[index, None].to(ctf)
 
     def observe(self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]) -> Observations:
         """Observations of the images under a noise variance for each shell."""
+        transform = self.transform(index, disc)
+        if self.premultiplied and self.scale is not None:
+            transform = transform * self.scale[index, None].to(transform)
         return observe(
-            self.transform(index, disc),
+            transform,
             self.transfer(index, disc),
             noise_variance[disc.shells],
             premultiplied=self.premultiplied,

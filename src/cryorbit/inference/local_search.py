@@ -15,7 +15,9 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, count_within
+from cryorbit.fourier.interpolation import add_slices
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
@@ -30,13 +32,12 @@ from cryorbit.inference.candidates import (
     refine,
     score_candidates,
 )
-from cryorbit.inference.statistics import VolumeStatistics, insert, symmetric_copies
-from cryorbit.volumes.voxel import VoxelGrid, synthesize
+from cryorbit.inference.statistics import VolumeStatistics, symmetric_copies
+from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
 
 LARGEST_BATCH = 64
-CANDIDATES_AN_IMAGE = 100
-BUDGET_BYTES = 256 * 2**20
-"""For the slices of a batch's candidates and the temporaries of their scores."""
+SLICES_AN_IMAGE = 40
+"""Candidates of an image that carry posterior, and some to spare: their slices are written out."""
 GAMMA_FLOOR = 1e-4
 """Candidates with less posterior than this are not inserted."""
 
@@ -111,6 +112,9 @@ class PoseEstimates:
         Effective number of poses.
     log_evidence
         Log-likelihood relative to pure noise, nats.
+    overlap, model_power
+        Posterior means of ``Re sum conj(Y) S data`` and ``sum weight |Y|^2``: their ratio is the contrast of the image
+        relative to the model.
     """
 
     rotation: Float[Tensor, "n 3 3"]
@@ -120,6 +124,8 @@ class PoseEstimates:
     max_probability: Float[Tensor, " n"]
     effective: Float[Tensor, " n"]
     log_evidence: Float[Tensor, " n"]
+    overlap: Float[Tensor, " n"]
+    model_power: Float[Tensor, " n"]
 
 
 def finest_spacing(radius: float, diameter_px: float, box: int) -> float:
@@ -175,19 +181,22 @@ def refine_poses(
     spectra = synthesize(volume, domain.grid)
     found = []
     # about four complex arrays of candidates times coefficients are alive at once
-    size = chunk_size(32 * CANDIDATES_AN_IMAGE * len(domain.disc), BUDGET_BYTES, LARGEST_BATCH)
+    size = chunk_size(32 * SLICES_AN_IMAGE * len(domain.disc), BATCH_BYTES, LARGEST_BATCH)
     for part, mine in _batches(cells, len(index), size):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
         candidates, posterior, lattice = _descend(mine, observations, spectra, domain, refinement.levels)
         live = _weighted_slices(candidates, posterior, lattice, observations, domain.disc)
         slices = candidate_slices(live.candidates, spectra, domain.disc)
-        into.residual.add_(observations.power.sum(0) + live.residual_terms(slices))
+        overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
+        into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
         into.images.add_(len(observations))
         if refinement.residual:
             live = replace(live, data=live.data - live.weight * slices)
         _insert_live(into, live, refinement.half_set[part], domain, refinement.symmetry)
-        found.append(_estimates(candidates, posterior, lattice, len(volume)))
+        fit = torch.zeros(2, len(observations), device=overlap.device)
+        fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
+        found.append(_estimates(candidates, posterior, lattice, len(volume), fit))
     return _joined(found)
 
 
@@ -230,10 +239,6 @@ class _WeightedSlices:
     data: Complex[Tensor, "e p"]
     weight: Float[Tensor, "e p"]
 
-    def residual_terms(self, slices: Complex[Tensor, "e p"]) -> Float[Tensor, " p"]:
-        """What the model's part of the squared residual sums to: ``W |Y|^2 - 2 Re conj(Y) D``."""
-        return (self.weight * slices.abs() ** 2).sum(0) - 2 * (slices.conj() * self.data).real.sum(0)
-
 
 def _weighted_slices(
     candidates: Candidates,
@@ -268,14 +273,19 @@ def _insert_live(
         mine = torch.nonzero((half == h) & (klass == k))[:, 0]
         if not len(mine):
             continue
-        for rotations in symmetric_copies(live.candidates.rotation[mine], symmetry):
-            data, weight = insert(live.data[mine], live.weight[mine], rotations, domain.disc, domain.grid)
-            statistics.data[h, k] += data
-            statistics.weight[h, k] += weight
+        data, weight = live.data[mine], live.weight[mine]
+        for copies in symmetric_copies(live.candidates.rotation[mine], symmetry):
+            add_slices(
+                statistics.data[h, k], statistics.weight[h, k], data, weight, copies, domain.disc.frequencies, PAD
+            )
 
 
 def _estimates(
-    candidates: Candidates, posterior: CandidatePosterior, lattice: Float[Tensor, "t 2"], classes: int
+    candidates: Candidates,
+    posterior: CandidatePosterior,
+    lattice: Float[Tensor, "t 2"],
+    classes: int,
+    fit: Float[Tensor, "2 b"],
 ) -> PoseEstimates:
     """The best pose of every image of a batch, and how sure it is."""
     images = candidates.images
@@ -293,6 +303,8 @@ def _estimates(
         max_probability=top[best],
         effective=1 / squares,
         log_evidence=posterior.log_evidence,
+        overlap=fit[0],
+        model_power=fit[1],
     )
 
 

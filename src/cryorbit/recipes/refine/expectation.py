@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -100,6 +100,7 @@ def expectation(
 
     With ``residual`` the statistics hold what the references do not explain, the gradient's side of the M-step.
     """
+    given = replace(given, source=replace(given.source, scale=state.scale))
     grid = working_grid(given.box, inserted)
     disc = half_disc(given.box, inserted).to(state.references.device)
     whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))

@@ -68,6 +68,7 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     _write_particles(given, state, job)
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
     _write_noise(given, state, job)
+    _write_scales(given, state, job)
     history = [given.extent / radius for radius in state.history]
     result = RefineResult(classes, given.diameter, len(history), history, state.extra["start"])
     entry = asdict(result)
@@ -130,3 +131,13 @@ def _write_noise(given: ParticleInput, state: State, job: JobFolder) -> None:
     table = pd.DataFrame({"frequency_per_A": frequency, "half1": first, "half2": second})
     with job.atomic("noise.csv") as file:
         table.to_csv(file, index=False)
+
+
+def _write_scales(given: ParticleInput, state: State, job: JobFolder) -> None:
+    """The contrast of each group of particles; no file where there are no groups."""
+    if state.scale is None or given.particles.group is None:
+        return
+    table = pd.DataFrame({"group": given.particles.group.numpy(), "scale": state.scale.cpu().numpy()})
+    found = table.groupby("group").agg(particles=("scale", "size"), scale=("scale", "first"))
+    with job.atomic("scales.csv") as file:
+        found.to_csv(file)

@@ -11,6 +11,7 @@ from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
 from cryorbit.recipes.refine.masking import reference_mask
+from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
@@ -32,6 +33,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     resolved = resolved_by(config, maps)
     settings = config.passes
     stalled = 0 if resolved > state.resolved else state.stalled + 1
+    estimates = found.by_particle()
     settled = stalled >= settings.patience and not any(found.searched)
     new = replace(
         state,
@@ -42,7 +44,8 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         radius=next_radius(config, given, state, resolved),
         resolved=max(resolved, state.resolved),
         stalled=stalled,
-        estimates=found.by_particle(),
+        estimates=estimates,
+        scale=updated_scales(given, state.scale, estimates),
         history=(*state.history, resolved),
     )
     return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}

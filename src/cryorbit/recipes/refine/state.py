@@ -34,6 +34,8 @@ class State:
         Passes since it last grew.
     estimates
         Poses and classes of all particles from the last pass, or None.
+    scale
+        Contrast of each particle, or None while all are alike.
     history
         Resolved radius after each pass.
     extra
@@ -48,6 +50,7 @@ class State:
     resolved: float = 0.0
     stalled: int = 0
     estimates: PoseEstimates | None = None
+    scale: Float[Tensor, " n"] | None = None
     history: tuple[float, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
 

@@ -1,0 +1,34 @@
+"""Contrast of groups of particles: ice is thicker in some micrographs than in others."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.recipes.particle_input import ParticleInput
+
+PRIOR_IMAGES = 10.0
+"""Images of average contrast that every group is given: groups of a few particles stay near one."""
+
+
+def updated_scales(
+    given: ParticleInput, scale: Float[Tensor, " n"] | None, estimates: PoseEstimates
+) -> Float[Tensor, " n"] | None:
+    """Contrast of every particle, that of its group, after a pass under ``scale``; their mean is one.
+
+    The best factor on a group's model is the posterior mean of its overlap with the images over its power. Particles
+    without groups keep one contrast, None.
+    """
+    group = given.particles.group
+    if group is None or int(group.max()) == 0:
+        return None
+    group = group.to(estimates.overlap.device)
+    sums = torch.zeros(2, int(group.max()) + 1, dtype=torch.float64, device=group.device)
+    sums.index_add_(1, group, torch.stack([estimates.overlap, estimates.model_power]).double())
+    overall = sums.sum(1) / len(group)
+    overlap, power = sums + PRIOR_IMAGES * overall[:, None]
+    factor = (overlap / power)[group]
+    moved = factor if scale is None else scale * factor
+    return (moved / moved.mean()).float()

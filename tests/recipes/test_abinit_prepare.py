@@ -10,6 +10,7 @@ from abinit_jobs import PIXEL_SIZE, SHORTEST, make_set, run_job
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.particles import read_particles
+from cryorbit.io.set_aside import write_set_aside
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.abinit import AbinitConfig
@@ -138,6 +139,24 @@ def test_too_few_particles_are_refused(tmp_path: Path) -> None:
     make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], 49, 0.3)
     with pytest.raises(InputError, match="only 49 usable particles"):
         prepared(tmp_path)
+
+
+def test_too_little_memory_is_told_before_any_image_is_read(folder: Path, tmp_path: Path) -> None:
+    """The images are not even there."""
+    (tmp_path / "particles.star").write_bytes((folder / "particles.star").read_bytes())
+    with pytest.raises(InputError, match=r"needs .* of memory(.|\n)*fewer classes"):
+        prepared(tmp_path, memory=0.01, classes=3)
+    with pytest.raises(InputError, match="is not there"):
+        prepared(tmp_path, memory=1000.0)
+
+
+def test_particles_set_aside_are_kept_for_their_list(folder: Path, tmp_path: Path) -> None:
+    defocus = read_star(folder / "particles.star")["particles"]["rlnDefocusU"].tolist()
+    defocus[4] = 1.5
+    found = prepared(folder, particles=changed_set(folder, "micrometres.star", rlnDefocusU=defocus))
+    assert len(found.particles) == COUNT - 1
+    write_set_aside(tmp_path / "set_aside.star", found.everything, found.report)
+    assert read_star(tmp_path / "set_aside.star")["particles"]["rlnDefocusU"].tolist() == [1.5]
 
 
 def test_a_cs_file_comes_back_as_one(folder: Path, tmp_path: Path) -> None:

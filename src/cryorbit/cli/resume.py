@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import Device, Threads
+from cryorbit.cli.options import Device, Memory, Threads
 
 
 def resume(
@@ -15,6 +15,7 @@ def resume(
     *,
     device: Device = None,
     threads: Threads = None,
+    memory: Memory = None,
 ) -> None:
     """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings."""
     from cryorbit.cli.devices import choose_device
@@ -33,4 +34,5 @@ def resume(
     given = {**record["config"], "output": folder.absolute()}
     given["device"] = choose_device(device or given.get("device"))
     given["threads"] = threads or given.get("threads")
+    given["memory"] = memory or given.get("memory")
     work(recipe, load_config(recipe.config, None, given), job)

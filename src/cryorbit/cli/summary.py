@@ -62,7 +62,9 @@ def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]],
     steps = [f"report    {folder / 'report.html'}"]
     if (folder / "view.cxc").exists():
         steps.append(f"look      chimerax {shlex.quote(str(folder / 'view.cxc'))}")
-    if classes and (folder / "particles.star").exists():
+    if (folder / "map_half1_unfil.mrc").exists():
+        steps.append(f"sharpen   cryorbit postprocess {shlex.quote(str(folder))}")
+    elif classes and (folder / "particles.star").exists():
         config = record.get("config", {})
         command = [
             *("relion_refine", "--auto_refine", "--split_random_halves", "--ctf", "--firstiter_cc", "--ini_high", "30"),

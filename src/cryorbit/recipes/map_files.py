@@ -45,12 +45,16 @@ class FinishedMap:
         Soft mask, in [0, 1].
     pixel_size
         A.
+    radius
+        Fourier radius of the maps where it is less than the box allows, pixels: a mask carries signal beyond it, where
+        no noise is, so that the half maps would seem to agree there.
     """
 
     volume: Float[Tensor, "n n n"]
     halves: Float[Tensor, "2 n n n"]
     mask: Float[Tensor, "n n n"]
     pixel_size: float
+    radius: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,18 @@ def write_map_files(folder: Path, files: MapFiles, finished: FinishedMap, title:
     write_map(folder / files.half1, first, pixel)
     write_map(folder / files.half2, second, pixel)
     write_map(folder / files.mask, finished.mask, pixel)
-    curves = HalfMapCurves(fsc_curve(first, second, pixel), fsc_curve(first, second, pixel, finished.mask))
+    curves = HalfMapCurves(
+        _within(fsc_curve(first, second, pixel), finished.radius),
+        _within(fsc_curve(first, second, pixel, finished.mask), finished.radius),
+    )
     columns = {"unmasked": curves.unmasked.correlation.numpy(), "masked": curves.masked.correlation.numpy()}
     write_fsc(folder / files.fsc, curves.unmasked.frequency_per_A.numpy(), columns, title)
     return curves
+
+
+def _within(curve: FSCCurve, radius: float | None) -> FSCCurve:
+    """The curve, 0 in shells beyond the radius."""
+    if radius is None:
+        return curve
+    shells = torch.arange(len(curve.correlation))
+    return FSCCurve(curve.frequency_per_A, torch.where(shells <= radius, curve.correlation, 0.0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -220,23 +220,31 @@ def _write(
     job: JobFolder,
 ) -> ReconstructResult:
     """Write every file of the job."""
-    pixel_size = given.source.pixel_size
+    pixel_size, radius = given.source.pixel_size, largest_radius(config, given.particles)
+    finest = given.extent / radius
     volume, halves = maps.volume[0].cpu(), maps.halves[:, 0].cpu()
-    resolution = resolution_at(fsc_curve(halves[0], halves[1], pixel_size), 0.143)
     if mask is None:
         window = given.window(given.box).cpu()
+        resolution = max(finest, resolution_at(fsc_curve(halves[0], halves[1], pixel_size), 0.143))
         mask = solvent_mask(volume, pixel_size, outline_resolution(resolution), window=window)
-    title = f"half maps of {config.particles.name}"
-    curves = write_map_files(job.path, ONLY_MAP, FinishedMap(volume, halves, mask, pixel_size), title)
+    finished = FinishedMap(volume, halves, mask, pixel_size, radius)
+    curves = write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
     write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
-    masked = resolution_at(curves.masked, 0.143)
-    result = ReconstructResult(len(given.particles), resolution, masked, given.diameter, notes)
-    only = {"name": "map", "map": ONLY_MAP.map, "fsc": f"{ONLY_MAP.fsc}.csv", "fraction": 1.0, **asdict(result)}
+    unmasked, masked = (max(finest, resolution_at(c, 0.143)) for c in (curves.unmasked, curves.masked))
+    result = ReconstructResult(len(given.particles), unmasked, masked, given.diameter, notes)
+    entry = {
+        "name": "map",
+        "map": ONLY_MAP.map,
+        "fsc": f"{ONLY_MAP.fsc}.csv",
+        "particles": len(given.particles),
+        "fraction": 1.0,
+        "resolution_A": unmasked,
+        "resolution_masked_A": masked,
+    }
     job.record(
         result={
-            "classes": [{key: only[key] for key in ("name", "map", "fsc", "particles", "fraction", "resolution_A")}],
-            "resolution_masked_A": masked,
+            "classes": [entry],
             "diameter_A": given.diameter,
             "notes": notes,
             "particles": {"used": len(given.particles), "set_aside": len(given.report.set_aside)},

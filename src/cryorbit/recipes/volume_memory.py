@@ -27,7 +27,7 @@ SPECTRUM = 8
 INSERTION = 12
 """Bytes a grid point that each thread, and the sum of all, takes while slices go into new volumes."""
 MAPS_AT_ONCE = 12
-"""Real volumes of the full box that are alive when results are written."""
+"""Real volumes of the full box, for each map, that are alive when results are made and written."""
 SMALLEST_RADIUS = 8
 
 
@@ -59,10 +59,10 @@ class VolumeLoad:
         working = max(ONE_SOLUTION, ONE_CORRELATION * self.maps)
         if self.searched:
             working = max(working, SPECTRUM * self.maps + INSERTION * (threads + 2))
+        on_full_box = 4 * MAPS_AT_ONCE * self.maps * self.box**3
         return {
             "sums over images": SUMS * self.maps * points,
-            "volumes in the making": working * points,
-            "maps": 4 * MAPS_AT_ONCE * self.maps * self.box**3,
+            "volumes in the making": max(working * points, on_full_box),
             "images": 2 * BATCH_BYTES,
         }
 

@@ -45,6 +45,11 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
     return figure
 
 
+def has_course(metrics: pd.DataFrame) -> bool:
+    """Whether the iterations changed anything that ``draw_course`` shows."""
+    return len(metrics) > 1 and any(name in metrics and bool(metrics[name].notna().any()) for name in _COURSES)
+
+
 def draw_course(metrics: pd.DataFrame) -> Figure:
     """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a seed."""
     panels = [name for name in _COURSES if name in metrics and metrics[name].notna().any()]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from cryorbit.io.atomic import atomic_path
 from cryorbit.report.chimerax import write_view
-from cryorbit.report.curve_figures import draw_course, draw_fsc
+from cryorbit.report.curve_figures import draw_course, draw_fsc, has_course
 from cryorbit.report.look import FAINT, class_colour, save_figure
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
@@ -80,7 +80,7 @@ def _plan_figures(results: JobResults) -> Iterator[_Plan]:
     yield from _plan_maps(results)
     if any(each.fsc is not None for each in results.classes):
         yield _Plan("fsc", partial(draw_fsc, results.classes), vector=True)
-    if len(results.metrics) > 1:
+    if has_course(results.metrics):
         yield _Plan("course", partial(draw_course, results.metrics), vector=True)
     particles = results.particles
     if particles is not None and {"rlnAngleRot", "rlnAngleTilt"} <= set(particles):

@@ -85,7 +85,7 @@ def test_the_optimum_is_that_of_exhaustive_search(problem: Problem) -> None:
     expected = exhaustive_scores(problem)
     found = search_poses(problem.observations, problem.searcher())
     torch.testing.assert_close(found.score, expected, rtol=1e-5, atol=1e-3)
-    assert float(found.evaluated.sum(1).float().mean()) < 0.007 * 36864 * 80
+    assert float(found.evaluated.sum(1).float().mean()) < 0.012 * 36864 * 80
 
 
 def test_the_published_evaluation_at_grid_points_misses_optima(problem: Problem) -> None:

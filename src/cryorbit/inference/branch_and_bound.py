@@ -56,7 +56,8 @@ class BranchPlan:
         Fourier radius of the first scores; every subdivision doubles it, up to the whole disc.
     orientation_cap, shift_cap
         Parts of the first grid's orientations and shifts that an image may keep (of shifts at least
-        ``FEWEST_SHIFTS``): 1 / 8 and 1 / 4 are what a subdivision into 8 and 4 makes whole again.
+        ``FEWEST_SHIFTS``). Published are 1 / 8 and 1 / 4, which a subdivision into 8 and 4 makes whole again; an
+        eighth of the orientations loses the best pose of one image in a hundred.
     bound
         What the bound allows for.
     """
@@ -68,7 +69,7 @@ class BranchPlan:
     first_spacing: float = 15.0
     first_step: float = 5.0
     first_radius: float = 12.0
-    orientation_cap: float = 1 / 8
+    orientation_cap: float = 1 / 4
     shift_cap: float = 1 / 4
     bound: BoundSettings = field(default_factory=BoundSettings)
 

@@ -15,6 +15,7 @@ from cryorbit.volumes.voxel import (
     VoxelGrid,
     adjoint,
     grid_radius,
+    on_grid,
     resample,
     solve,
     synthesize,
@@ -103,3 +104,36 @@ def test_grid_radius_is_the_distance_in_pixels_of_the_box() -> None:
     assert radius[0, 0].tolist() == [n / 2 for n in range(9)]
     assert radius[:, 0, 0].tolist() == [n / 2 for n in (*range(8), *range(8, 0, -1))]
     assert float(radius[-1, 2, 4]) == pytest.approx((0.25 + 1 + 4) ** 0.5)
+
+
+def frequencies_of(grid: VoxelGrid) -> torch.Tensor:
+    """The frequency ``(kz, ky, kx)`` of every point of a padded half grid, steps of the padded grid."""
+    whole = torch.fft.fftfreq(grid.padded, 1 / grid.padded, dtype=torch.float64)
+    half = torch.arange(grid.padded // 2 + 1, dtype=torch.float64)
+    return torch.stack(torch.meshgrid(whole, whole, half, indexing="ij"))
+
+
+sizes = st.integers(3, 8).map(lambda half: 2 * half)
+
+
+@settings(deadline=None, max_examples=25)
+@given(old=sizes, new=sizes, seed=st.integers(0, 2**16))
+def test_another_grid_has_the_same_values_at_the_same_frequencies(old: int, new: int, seed: int) -> None:
+    first, second = VoxelGrid(24, old), VoxelGrid(24, new)
+    coefficients = torch.randn(2, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    # a plane wave over frequency space has another value at every frequency
+    ours, theirs = (
+        torch.einsum("kf,fzyx->kzyx", coefficients, frequencies_of(grid)).sin() + 2 for grid in (first, second)
+    )
+    kz, ky, kx = frequencies_of(second)
+    side = min(first.padded, second.padded) / 2
+    known = (kz >= -side) & (kz < side) & (ky >= -side) & (ky < side) & (kx <= side)
+    torch.testing.assert_close(on_grid(ours, second), torch.where(known, theirs, 0.0), rtol=0, atol=1e-12)
+
+
+@settings(deadline=None, max_examples=25)
+@given(old=sizes, new=sizes)
+def test_a_larger_grid_and_back_changes_nothing(old: int, new: int) -> None:
+    first, second = VoxelGrid(24, min(old, new)), VoxelGrid(24, max(old, new))
+    spectrum = torch.randn(1, first.padded, first.padded, first.padded // 2 + 1)
+    assert torch.equal(on_grid(on_grid(spectrum, second), first), spectrum)

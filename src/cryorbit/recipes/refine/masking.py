@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
-from cryorbit.recipes.compare import read_like
+from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
@@ -17,9 +17,8 @@ from cryorbit.volumes.voxel import resample
 def reference_mask(config: RefineConfig, given: ParticleInput, state: State, size: int) -> Float[Tensor, "m m m"]:
     """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
     window = given.window(size)
-    if config.mask is not None:
-        like = torch.empty((given.box,) * 3)
-        mask = read_like(config.mask, like, given.source.pixel_size).clamp(0, 1)
+    mask = given_mask(config, given)
+    if mask is not None:
         return resample(mask, size).clamp(0, 1).to(window)
     if given.extent / max(state.resolved, 1.0) > config.passes.mask_from:
         return window
@@ -27,3 +26,10 @@ def reference_mask(config: RefineConfig, given: ParticleInput, state: State, siz
     pixel_size = given.extent / size
     resolution = outline_resolution(given.extent / state.resolved)
     return solvent_mask(density, pixel_size, resolution, window=window)
+
+
+def given_mask(config: RefineConfig, given: ParticleInput) -> Float[Tensor, "n n n"] | None:
+    """The user's mask, if there is one; ``InputError`` if it is not on the particles' grid or not within [0, 1]."""
+    if config.mask is None:
+        return None
+    return read_mask(config.mask, torch.empty((given.box,) * 3), given.source.pixel_size)

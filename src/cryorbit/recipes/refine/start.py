@@ -25,6 +25,7 @@ from cryorbit.inference.search import grid_slices
 from cryorbit.recipes.compare import PIXEL_SIZE_TOLERANCE, read_box
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.passes import largest_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
@@ -71,9 +72,11 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     Raises
     ------
     InputError
-        A map cannot be used, or fits the images no better than noise of the same spectrum, or clearly better at
+        The mask or a map cannot be used, or a map fits the images no better than noise of the same spectrum, or clearly better at
         another magnification.
     """
+    # used after the first pass only; a mistake is told before
+    given_mask(config, given)
     radius = min(given.extent / config.initial_resolution, largest_radius(config, given))
     size = working_grid(given.box, radius).size
     judge = _judge(config, given, radius)

@@ -13,8 +13,9 @@ from finite_sums import SHAPE, least_squares, logistic_regression
 from cryorbit.core.errors import InputError
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.checkpoint import pack_state, unpack_state
+from cryorbit.optim.method import Method
 from cryorbit.optim.minimise import Stop, Trace, minimise
-from cryorbit.optim.protocols import Method, Oracle
+from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.registry import METHODS, find_method
 
 NEED_EM = {"em", "stochastic-em", "sem-vr", "sem-vr-statistics", "sem-vr-quasi-newton", "anderson"}

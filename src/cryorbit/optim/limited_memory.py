@@ -41,33 +41,41 @@ class Memory:
         return Memory(self.steps[kept], self.changes[kept])
 
 
-def apply_inverse(
-    memory: Memory,
-    field: Float[Tensor, "*shape"],
-    base: Float[Tensor, "*#shape"] | float = 1.0,
-    metric: Float[Tensor, "*#shape"] | float = 1.0,
-) -> Float[Tensor, "*shape"]:
-    """The inverse Hessian times ``field``, by the two-loop recursion (Nocedal & Wright 2006, algorithm 7.4).
+@dataclass(frozen=True, slots=True)
+class InverseHessian:
+    """The inverse Hessian that a memory stands for, ready to be applied many times; made by ``of``.
 
-    Parameters
-    ----------
-    memory
-        Secant pairs; they are used as they are, whatever their curvature.
-    field
-        Vector to multiply.
-    base
-        Diagonal of the inverse Hessian without any pair.
-    metric
-        Weights of the inner product.
+    The compact form (Byrd, Nocedal & Schnabel 1994, equation 3.1), ``H v = B v + U K U* v`` with ``U = [S, B Y]`` and
+    the adjoint taken in the inner product.
     """
-    products = [(step * metric * change).sum() for step, change in zip(memory.steps, memory.changes, strict=True)]
-    direction, weights = field, []
-    for pair in reversed(range(len(memory))):
-        weight = (memory.steps[pair] * metric * direction).sum() / products[pair]
-        direction = direction - weight * memory.changes[pair]
-        weights.append(weight)
-    direction = direction * base
-    for pair, weight in enumerate(reversed(weights)):
-        correction = (memory.changes[pair] * metric * direction).sum() / products[pair]
-        direction = direction + (weight - correction) * memory.steps[pair]
-    return direction
+
+    base: Float[Tensor, "*#shape"]
+    metric: Float[Tensor, "*#shape"]
+    vectors: Float[Tensor, "q d"]
+    core: Float[Tensor, "q q"]
+
+    @classmethod
+    def of(cls, memory: Memory, base: Float[Tensor, "*#shape"], metric: Float[Tensor, "*#shape"]) -> InverseHessian:
+        """Build it from secant pairs, which are used as they are, whatever their curvature.
+
+        Parameters
+        ----------
+        memory
+            Secant pairs.
+        base
+            Diagonal of the inverse Hessian without any pair.
+        metric
+            Weights of the inner product.
+        """
+        steps, changes = memory.steps.flatten(1), (base * memory.changes).flatten(1)
+        products = steps @ (metric * memory.changes).flatten(1).mT
+        inner = torch.diag(products.diagonal()) + changes @ (metric * memory.changes).flatten(1).mT
+        right = torch.linalg.solve_triangular(products.triu(), torch.eye(len(steps)).to(steps), upper=True)
+        top = torch.cat([right.mT @ inner @ right, -right.mT], 1)
+        core = torch.cat([top, torch.cat([-right, torch.zeros_like(right)], 1)])
+        return cls(base, metric, torch.cat([steps, changes]), core)
+
+    def __call__(self, field: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        """The inverse Hessian times ``field``."""
+        inner = self.vectors @ (self.metric * field).flatten()
+        return self.base * field + (self.vectors.mT @ (self.core @ inner)).view_as(field)

@@ -12,8 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.protocols import Method, Oracle
+from cryorbit.optim.method import Method
+from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.safeguards import Interventions
+
+RUNAWAY = 1e6
+"""Rise of the objective, in units of its size at the start, that is taken for divergence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Trace:
     x
         Where it ended.
     ending
-        Why: "converged", "diverged" (the objective is no number), or "exhausted".
+        Why: "converged", "diverged" (the objective ran away, or is no number), or "exhausted".
     values
         Objective.
     passes
@@ -114,10 +118,13 @@ def minimise(
 def _ending(
     course: list[tuple[float, float, float]], stop: Stop
 ) -> Literal["converged", "diverged", "exhausted"] | None:
-    value, passes, seconds = course[-1]
-    if not math.isfinite(value):
+    values = [value for value, *_ in course]
+    ceiling = values[0] + RUNAWAY * (abs(values[0]) + 1)
+    # a safeguarded method comes back from an epoch that ran away, and then from a step that did
+    if not any(value <= ceiling for value in values[-3:]):
         return "diverged"
-    if abs(value - course[-2][0]) < stop.tolerance:
+    value, passes, seconds = course[-1]
+    if abs(value - values[-2]) < stop.tolerance:
         return "converged"
     if passes >= stop.passes or seconds >= stop.seconds:
         return "exhausted"

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.limited_memory import Memory, apply_inverse
+from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.smoothness import find_smoothness
@@ -72,7 +72,7 @@ class OnlineLBFGS:
         for number, block in enumerate(order, start=state.steps):
             gradient = blocks.evaluate(x, block).field
             base = self._base(memory, state.smoothness)
-            wanted = apply_inverse(memory, gradient, base)
+            wanted = InverseHessian.of(memory, base, one)(gradient)
             direction, count = self.safeguard.limit(wanted, gradient * base, one, count)
             step = -self.step_size * annealed(number, self.decay, self.power) * direction
             x = x + step

@@ -1,4 +1,4 @@
-"""What optimisers ask of a finite sum, and what a runner asks of an optimiser.
+"""What optimisers ask of a finite sum.
 
 The objective is ``F(x) = mean_i f_i(x)`` over terms ``i``, of a real tensor ``x`` of any shape. An oracle evaluates
 it on any subset of terms; what more an oracle can do (Hessian products, a diagonal curvature, expectation
@@ -7,18 +7,11 @@ maximisation) are protocols of their own, and a method says by its calls which o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from cryorbit.optim.blocks import Blocks
-
-State = TypeVar("State")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,29 +80,4 @@ class EMOracle(Oracle, Protocol):
         self, statistics: Float[Tensor, "*stats"], reference: Float[Tensor, "*stats"]
     ) -> Float[Tensor, "*stats"]:
         """Statistics moved to where an M-step is defined; ``reference`` are some of the same scale that are there."""
-        ...
-
-
-@runtime_checkable
-class Method(Protocol[State]):
-    """An optimiser: immutable settings; what changes is its state, a frozen dataclass of tensors and numbers."""
-
-    @property
-    def batch_size(self) -> int | None:
-        """Terms in a block of the sum; None for all terms in one block."""
-        ...
-
-    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> State:
-        """State before the first step from ``x``."""
-        ...
-
-    def step(
-        self,
-        blocks: Blocks,
-        x: Float[Tensor, "*shape"],
-        state: State,
-        order: Sequence[int],
-        generator: torch.Generator,
-    ) -> tuple[Float[Tensor, "*shape"], State]:
-        """Work through the blocks ``order`` (an epoch, if that is all of them once); the new unknown and state."""
         ...

@@ -14,11 +14,11 @@ from cryorbit.optim.armijo import Armijo
 from cryorbit.optim.em import EM
 from cryorbit.optim.gradient_descent import GradientDescent
 from cryorbit.optim.hessian_free import HessianFree
+from cryorbit.optim.method import Method
 from cryorbit.optim.momentum import Momentum
 from cryorbit.optim.nesterov import Nesterov
 from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.preconditioned_sgd import PreconditionedSGD
-from cryorbit.optim.protocols import Method
 from cryorbit.optim.sag import SAG, SAGA
 from cryorbit.optim.sem_vr import SEMVR
 from cryorbit.optim.sem_vr_quasi_newton import SEMVRQuasiNewton

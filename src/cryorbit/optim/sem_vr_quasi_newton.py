@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.limited_memory import Memory, apply_inverse
+from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
 from cryorbit.optim.snapshots import Residual, Snapshot
@@ -88,7 +88,7 @@ class SEMVRQuasiNewton:
             pair = self._pair(old, taken)
             memory, count = learn_secant(memory, pair, weights, self.safeguard, self.memory, count)
         used = memory.positive(weights) if self.safeguard.active else memory
-        metric = Metric(lambda r: r, lambda r: apply_inverse(used, r, metric=weights), weights)
+        metric = Metric(lambda r: r, InverseHessian.of(used, torch.ones_like(weights), weights), weights)
         x, course = epoch.go(blocks, metric, replace(course, interventions=count), order)
         return x, QuasiNewtonEMState(Memory.empty(x) if course.rises > 1 else memory, course)
 

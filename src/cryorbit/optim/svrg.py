@@ -32,7 +32,9 @@ class SVRG:
     Attributes
     ----------
     step_size
-        eta in units of 1/L.
+        eta in units of the plain step.
+    base
+        Plain step: the gradient over the oracle's "curvature" where it has one, or over a "scalar", the smoothness L.
     restart
         Where an epoch ends: at the "last" iterate, or at the "average" as in Paul 2024.
     safeguard
@@ -41,7 +43,8 @@ class SVRG:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1 / 3
+    step_size: float = 1.0
+    base: Literal["curvature", "scalar"] = "curvature"
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: int | None = 100
@@ -61,7 +64,9 @@ class SVRG:
         """An epoch: one pass for the snapshot, then a step a block."""
         del generator
         epoch = Epoch(Gradient(), self.step_size, self.restart, self.safeguard)
-        _, _, course = epoch.begin(blocks, x, state.course)
-        metric = Metric(lambda g: g / state.smoothness, lambda g: g / state.smoothness, state.smoothness)
+        start, _, course = epoch.begin(blocks, x, state.course)
+        diagonal = blocks.curvature(start.x) if self.base == "curvature" else None
+        weights = state.smoothness if diagonal is None else diagonal
+        metric = Metric(lambda g: g / weights, lambda g: g / weights, weights)
         x, course = epoch.go(blocks, metric, course, order)
         return x, SVRGState(state.smoothness, course)

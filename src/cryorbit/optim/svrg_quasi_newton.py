@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.limited_memory import Memory, apply_inverse
+from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
 from cryorbit.optim.smoothness import find_smoothness
@@ -93,4 +93,6 @@ class SVRGQuasiNewton:
             if len(memory):
                 step, change = memory.steps[-1], memory.changes[-1]
                 diagonal = (change**2).sum() / (step * change).sum()
-        return Metric(lambda g: g / diagonal, lambda g: apply_inverse(memory, g, 1 / diagonal), diagonal)
+        return Metric(
+            lambda g: g / diagonal, InverseHessian.of(memory, 1 / diagonal, torch.ones_like(diagonal)), diagonal
+        )

@@ -62,9 +62,9 @@ class SVRGSubsampledHessian:
     rank: int | None = None
     refresh: int = 5
     base: Literal["curvature", "scalar"] = "curvature"
-    floor: float = 1e-4
+    floor: float = 1e-2
     restart: Literal["last", "average"] = "last"
-    safeguard: Safeguard = field(default_factory=lambda: Safeguard(cap=100.0))
+    safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: int | None = 300
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SubsampledHessianState:

@@ -1,0 +1,39 @@
+"""What a runner asks of an optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.optim.blocks import Blocks
+
+State = TypeVar("State")
+
+
+@runtime_checkable
+class Method(Protocol[State]):
+    """An optimiser: immutable settings; what changes is its state, a frozen dataclass of tensors and numbers."""
+
+    @property
+    def batch_size(self) -> int | None:
+        """Terms in a block of the sum; None for all terms in one block."""
+        ...
+
+    def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> State:
+        """State before the first step from ``x``."""
+        ...
+
+    def step(
+        self,
+        blocks: Blocks,
+        x: Float[Tensor, "*shape"],
+        state: State,
+        order: Sequence[int],
+        generator: torch.Generator,
+    ) -> tuple[Float[Tensor, "*shape"], State]:
+        """Work through the blocks ``order`` (an epoch, if that is all of them once); the new unknown and state."""
+        ...

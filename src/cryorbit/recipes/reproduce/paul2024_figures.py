@@ -1,0 +1,52 @@
+"""Figures of the multireference alignment of Paul (2024): the problem, and how methods converge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from cryorbit.io.atomic import atomic_path
+from cryorbit.recipes.reproduce.paul2024_summary import Run
+
+ROUNDING = 1e-15
+
+
+def draw_problem(signal: Float[Tensor, " n"], density: Float[Tensor, " n"]) -> Figure:
+    """The signal and the density of shifts (figure 4.1)."""
+    figure = Figure(figsize=(6.4, 2.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(signal.numpy(), ".-")
+    left.set(xlabel="sample", title="signal")
+    right.bar(range(len(density)), density.numpy())
+    right.set(xlabel="shift", title="density of shifts")
+    return figure
+
+
+def draw_convergence(runs: Sequence[Run], least: float) -> Figure:
+    """Distance to the least objective against cost-weighted epochs and seconds (figures 4.2 and 4.3)."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    colours = matplotlib.colormaps["tab10"]
+    for number, run in enumerate(runs):
+        gap = (run.trace.values - least).clamp_min(ROUNDING).numpy()
+        line = {"color": colours(number % 10), "linestyle": "--" if "printed" in run.contender.name else "-"}
+        left.plot(run.trace.passes.numpy(), gap, label=run.contender.name, **line)
+        right.plot(run.trace.seconds.numpy(), gap, **line)
+    for axes, label in ((left, "cost-weighted epochs"), (right, "seconds")):
+        axes.set(xscale="log", yscale="log", ylim=(ROUNDING / 2, 1e2), xlabel=label)
+        axes.grid(alpha=0.3)
+    left.set_ylabel("objective above the least")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
+    return figure
+
+
+def save_png(figure: Figure, file: Path) -> Path:
+    """Write a figure as PNG; returns the file."""
+    with atomic_path(file) as temporary:
+        figure.savefig(temporary, dpi=150)
+    return file

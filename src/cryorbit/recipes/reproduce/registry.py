@@ -1,0 +1,63 @@
+"""What can be reproduced, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import Field
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress
+from cryorbit.recipes.settings import Settings
+
+
+class ReproduceConfig(Settings):
+    """Settings of a reproduction."""
+
+    name: str = Field(description="What to reproduce.")
+    output: Path = Field(description="Folder for tables and figures.")
+    scale: str = Field("quick", pattern="^(quick|full)$", description="A few minutes, or all that was published.")
+    seed: int = Field(0, ge=0, description="First seed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Reproduction:
+    """An entry of the list.
+
+    Attributes
+    ----------
+    title
+        One line for people.
+    module
+        Where its ``run(config, progress)`` is, which returns the files it wrote.
+    """
+
+    title: str
+    module: str
+
+    @property
+    def run(self) -> Callable[[ReproduceConfig, Progress], Sequence[Path]]:
+        """The function that does the work; its module is imported now."""
+        run: Callable[[ReproduceConfig, Progress], Sequence[Path]] = import_module(self.module).run
+        return run
+
+
+REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
+    {
+        "paul2024_ch4": Reproduction(
+            "Paul 2024, chapter 4: windowed multireference alignment by variance-reduced methods (tables 4.1, 4.2)",
+            "cryorbit.recipes.reproduce.paul2024_ch4",
+        ),
+    }
+)
+
+
+def find_reproduction(name: str) -> Reproduction:
+    """The entry of that name; ``InputError`` naming those there are if there is none."""
+    if name not in REPRODUCTIONS:
+        raise InputError(f"nothing to reproduce is called {name!r}", mend=f"choose one of {', '.join(REPRODUCTIONS)}")
+    return REPRODUCTIONS[name]

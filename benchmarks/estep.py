@@ -21,6 +21,7 @@ from torch import Tensor
 
 from cryorbit.cli.devices import limit_threads
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
@@ -33,7 +34,7 @@ from cryorbit.inference.search import grid_slices
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
-from cryorbit.recipes.abinit.prepare import Prepared, generator_for, prepare
+from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration, shift_step
 from cryorbit.volumes.voxel import resample, working_grid
 from simulated import ParticleSet, simulate_set
@@ -55,7 +56,7 @@ STAGES = {
 
 def main(
     *,
-    radii: tuple[float, ...] = (8.0, 12.0, 18.0),
+    radii: tuple[float, ...] = (10.0, 16.0),
     orders: tuple[int, ...] = (2, 3),
     batch: int = 90,
     repeats: int = 3,

@@ -9,37 +9,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.inference.candidates import Candidates, in_every_class
-from cryorbit.inference.global_search import (
-    GlobalSearch,
-    coarse_spacing,
-    moved_fraction,
-    resolvable_radius,
-    search_all_poses,
-)
-from cryorbit.inference.local_search import (
-    Domain,
-    Level,
-    PoseEstimates,
-    Refinement,
-    finest_spacing,
-    levels_for,
-    refine_poses,
-)
+from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, refine_poses
 from cryorbit.inference.noise import updated_spectrum
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.pose_candidates import pose_candidates
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
-
-LOCAL_LEVELS = 3
-"""Halvings of a local search: it reaches almost eight times the finest spacing to every side."""
-FINEST_SHIFT = 0.1
-"""Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +85,7 @@ def expectation(
     whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))
     estimates, searched, halves = [], [], []
     for half, images in enumerate(index):
-        cells, levels, everywhere = _candidates(config, given, state, half, images)
+        cells, levels, everywhere = pose_candidates(config, given, state, half, images)
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
         refinement = Refinement(levels, alone, given.operators, residual)
         volume = resample(state.references[half], grid.size)
@@ -140,58 +119,3 @@ def updated_noise(
         counts = shell_sums(torch.ones_like(residual), disc.shells, count) * images
         spectra.append(updated_spectrum(noise.double(), power, counts, prior).to(noise))
     return torch.stack(spectra)
-
-
-def _candidates(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> tuple[Candidates, list[Level], bool]:
-    """Where to look: around the poses of the last pass while they hold, else everywhere.
-
-    They hold when, for a sample of the images, a search over all poses finds them again.
-    """
-    if state.estimates is not None:
-        rotation = state.estimates.rotation[index]
-        count = min(config.poses.check_images, len(index))
-        start = (state.iteration * count) % max(1, len(index) - count + 1)
-        sample = slice(start, start + count)
-        fresh, _ = _everywhere(config, given, state, half, index[sample])
-        moved = moved_fraction(fresh, rotation[sample], 1.5 * _coarse(config), given.operators)
-        if moved <= config.poses.moved:
-            cells = _around(state, index, rotation, state.estimates.shift[index])
-            return cells, _local_levels(given, state), False
-    return (*_everywhere(config, given, state, half, index), True)
-
-
-def _everywhere(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> tuple[Candidates, list[Level]]:
-    """Candidates from all poses, under the mean of the classes, and the levels down from the coarse grid."""
-    settings = config.poses
-    radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
-    step = given.box / (4 * radius)
-    search = GlobalSearch(settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells)
-    mean = state.references[half].mean(0, keepdim=True)
-    generator = generator_for(config.seed, 3, state.iteration, half)
-    cells = search_all_poses(given.source, index, mean, state.noise_variance[half], search, generator)
-    levels = levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
-    return in_every_class(cells, state.references.shape[1]), levels
-
-
-def _around(
-    state: State, index: Int[Tensor, " n"], rotation: Float[Tensor, "n 3 3"], shift: Float[Tensor, "n 2"]
-) -> Candidates:
-    """The known pose of each image as its one cell, for every class."""
-    image = torch.arange(len(index), device=rotation.device)
-    return in_every_class(Candidates(image, torch.zeros_like(image), rotation, shift), state.references.shape[1])
-
-
-def _local_levels(given: ParticleInput, state: State) -> list[Level]:
-    """Levels from a cell several times as wide as the finest spacing."""
-    factor = 2**LOCAL_LEVELS
-    spacing = factor * finest_spacing(state.radius, given.diameter_px, given.box)
-    step = factor * FINEST_SHIFT * given.box / state.radius
-    return levels_for(state.radius, spacing, step, given.diameter_px, given.box)
-
-
-def _coarse(config: RefineConfig) -> float:
-    return coarse_spacing(config.poses.angular_spacing)

@@ -72,8 +72,8 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     Raises
     ------
     InputError
-        The mask or a map cannot be used, or a map fits the images no better than noise of the same spectrum, or clearly better at
-        another magnification.
+        The mask or a map cannot be used, or a map fits the images no better than noise of the same spectrum, or
+        clearly better at another magnification.
     """
     # used after the first pass only; a mistake is told before
     given_mask(config, given)

@@ -72,6 +72,23 @@ def test_images_far_from_normal_need_normalisation(
     assert report.contrast.startswith("Protein is white")
 
 
+def test_images_multiplied_with_their_ctf_keep_their_grey_values(
+    tmp_path: Path, images: np.ndarray, star_set: Path
+) -> None:
+    """Their noise is that of the CTF; the same images without the flag need normalisation."""
+    head, _, rows = star_set.read_text().partition("_rlnImageDimensionality #8\n")
+    optics, _, rest = rows.partition("\n\n")
+    optics = "\n".join(f"{row} 1" for row in optics.splitlines())
+    marked = f"{head}_rlnImageDimensionality #8\n_rlnCtfDataAreCtfPremultiplied #9\n{optics}\n\n{rest}"
+    (tmp_path / "weak").mkdir()
+    weak = write_star_set(tmp_path / "weak", (0.4 * images).astype(np.float32))
+    assert check_particles(read_particles(weak)).needs_normalisation
+    weak.write_text(marked)
+    report = check_particles(read_particles(weak))
+    assert not report.needs_normalisation
+    assert report.normalisation.startswith("Grey values are taken as they are")
+
+
 def test_masked_images_need_normalisation(tmp_path: Path, images: np.ndarray) -> None:
     y, x = np.mgrid[:16, :16] - 8
     masked = np.where(np.hypot(x, y) < 7, images, 0).astype(np.float32)

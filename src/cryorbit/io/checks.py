@@ -97,7 +97,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1, sample:
     bad = torch.stack(list(reasons.values())).any(dim=0)
     good = statistics[~bad[looked_at]]
     inverted, contrast = judge_contrast(good)
-    needs_normalisation, normalisation = judge_normalisation(good)
+    needs_normalisation, normalisation = judge_normalisation(good, premultiplied=particles.premultiplied)
     keep = torch.nonzero(~bad)[:, 0]
     return CheckReport(keep, set_aside, inverted, contrast, needs_normalisation, normalisation)
 
@@ -134,12 +134,18 @@ def judge_contrast(statistics: ImageStatistics) -> tuple[bool, str]:
     return False, f"Protein is white ({measure})."
 
 
-def judge_normalisation(statistics: ImageStatistics) -> tuple[bool, str]:
-    """Whether the images must be normalised, and a sentence, by RELION's limits on the background."""
+def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = False) -> tuple[bool, str]:
+    """Whether the images must be normalised, and a sentence, by RELION's limits on the background.
+
+    The noise of images that were multiplied with their CTF differs with the CTF, as it should: dividing it out would
+    change the weight of the particles.
+    """
     mean, std = statistics.background_mean, statistics.background_std
     outside = ((mean / std).abs() > 0.5) | (std < 0.5) | (std > 2.0)
     fraction = float(outside.double().mean())
     measure = f"background mean {float(mean.median()):.3g}, standard deviation {float(std.median()):.3g} (medians)"
+    if premultiplied:
+        return False, f"Grey values are taken as they are: the images were multiplied with their CTF ({measure})."
     if fraction > BADLY_NORMALISED:
         return True, f"{100 * fraction:.0f} % of the images are not normalised: {measure}; expected 0 and 1."
     return False, f"The images are normalised: {measure}."

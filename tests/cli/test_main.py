@@ -9,7 +9,7 @@ import pytest
 from cryorbit import __version__
 from cryorbit.cli.main import main
 
-VERBS = ["abinit", "compare", "demo", "evaluate", "reconstruct", "resume", "simulate"]
+VERBS = ["abinit", "compare", "demo", "evaluate", "postprocess", "reconstruct", "refine", "resume", "run", "simulate"]
 
 
 def run(*arguments: str | Path) -> int:
@@ -38,7 +38,7 @@ def test_every_verb_has_help_and_the_common_words(verb: str, capsys: pytest.Capt
     assert run(verb, "--help") == 0
     text = capsys.readouterr().out
     assert f"cryorbit {verb}" in text
-    if verb in {"abinit", "demo", "reconstruct", "simulate"}:
+    if verb in {"abinit", "demo", "reconstruct", "refine", "run", "simulate"}:
         assert "--output -o" in text
         assert "--seed" in text
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import rich.progress
 from rich.console import Console
@@ -58,6 +59,10 @@ class BarProgress:
         """Put a line above the bar."""
         _LOGGER.info(message)
         self._bar.console.print(message, markup=False, highlight=False)
+
+    def stage_finished(self, folder: Path) -> None:
+        """Write the report of the stage."""
+        _report(folder)
 
     def stop_requested(self) -> bool:
         """Tell whether somebody asked to stop."""
@@ -114,12 +119,25 @@ class LineProgress:
         _LOGGER.info(message)
         self._write(message)
 
+    def stage_finished(self, folder: Path) -> None:
+        """Write the report of the stage."""
+        _report(folder)
+
     def stop_requested(self) -> bool:
         """Tell whether somebody asked to stop."""
         return self._stop.requested
 
     def _write(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _report(folder: Path) -> None:
+    """Write the report of a finished job, unless it was written since the job ended."""
+    from cryorbit.report.page import write_report
+
+    page = folder / "report.html"
+    if not page.exists() or page.stat().st_mtime_ns < (folder / "job.json").stat().st_mtime_ns:
+        write_report(folder)
 
 
 @contextmanager

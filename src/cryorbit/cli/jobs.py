@@ -30,6 +30,7 @@ _CONFIGS = {
     "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
     "refine": "cryorbit.recipes.refine:RefineConfig",
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",
+    "run": "cryorbit.recipes.pipeline:PipelineConfig",
 }
 
 

@@ -16,6 +16,7 @@ from cryorbit.core.errors import InputError
 EXIT_USAGE = 2
 
 _VERBS = {
+    "run": "From particle images to a refined, sharpened map: all stages in one command.",
     "demo": "Simulate images of a known map, reconstruct it, and compare: a first look, no data needed.",
     "abinit": "Make first maps from particle images of unknown pose.",
     "postprocess": "Sharpen a map and tell its resolution, from half-maps.",

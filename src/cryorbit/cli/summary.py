@@ -12,6 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 _COLOURS = {"good": "green", "doubtful": "yellow", "bad": "red"}
+_COLUMNS = (
+    ("particles", "particles", "{:,}"),
+    ("share", "fraction", "{:.0%}"),
+    ("resolution", "resolution_A", "{:.1f} A"),
+    ("within mask", "resolution_masked_A", "{:.1f} A"),
+    ("map", "map", "{}"),
+)
+_SHARPENED_NEXT = {"refine", "reconstruct", "classify"}
+_REFINED_NEXT = {"abinit", "demo"}
 
 
 def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> None:
@@ -34,17 +43,11 @@ def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> 
 
 
 def _class_table(classes: Sequence[Mapping[str, Any]]) -> Table:
-    """Table with a row a class."""
-    table = Table("class", "particles", "share", "resolution", "map", box=None, padding=(0, 2, 0, 0))
+    """Table with a row a class, without columns of which nothing is known."""
+    columns = [column for column in _COLUMNS if any(entry.get(column[1]) is not None for entry in classes)]
+    table = Table("class", *(heading for heading, _, _ in columns), box=None, padding=(0, 2, 0, 0))
     for number, entry in enumerate(classes, start=1):
-        resolution = entry.get("resolution_A")
-        table.add_row(
-            str(number),
-            _known(entry.get("particles"), "{:,}"),
-            _known(entry.get("fraction"), "{:.0%}"),
-            _known(resolution, "{:.1f} A"),
-            str(entry.get("map", "")),
-        )
+        table.add_row(str(number), *(_known(entry.get(key), form) for _, key, form in columns))
     return table
 
 
@@ -62,19 +65,28 @@ def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]],
     steps = [f"report    {folder / 'report.html'}"]
     if (folder / "view.cxc").exists():
         steps.append(f"look      chimerax {shlex.quote(str(folder / 'view.cxc'))}")
-    if (folder / "map_half1_unfil.mrc").exists():
-        steps.append(f"sharpen   cryorbit postprocess {shlex.quote(str(folder))}")
-    elif classes and (folder / "particles.star").exists():
-        config = record.get("config", {})
-        command = [
-            *("relion_refine", "--auto_refine", "--split_random_halves", "--ctf", "--firstiter_cc", "--ini_high", "30"),
-            *("--i", str(folder / "particles.star"), "--ref", str(folder / str(classes[0].get("map")))),
-            *("--sym", str(config.get("symmetry") or "C1"), "--o", "Refine3D/run"),
-        ]
-        if config.get("diameter"):
-            command += ["--particle_diameter", f"{config['diameter']:.0f}"]
-        steps.append(f"refine    {shlex.join(command)}")
+    verb = record.get("verb")
+    if verb in _SHARPENED_NEXT and classes:
+        chosen = " --class-number 1" if len(classes) > 1 else ""
+        steps.append(f"sharpen   cryorbit postprocess {shlex.quote(str(folder))}{chosen}")
+    if verb in _REFINED_NEXT and classes and (folder / "particles.star").exists():
+        steps += _refinements(record.get("config", {}), folder / "particles.star", folder / str(classes[0].get("map")))
     return steps
+
+
+def _refinements(config: Mapping[str, Any], particles: Path, start_map: Path) -> list[str]:
+    """Commands that refine a first map, here and in RELION."""
+    symmetry, diameter = str(config.get("symmetry") or "C1"), config.get("diameter")
+    ours = ["cryorbit", "refine", str(particles), "--map", str(start_map), "-o", "refined"]
+    ours += ["--symmetry", symmetry] if symmetry != "C1" else []
+    relion = [
+        *("relion_refine", "--auto_refine", "--split_random_halves", "--ctf", "--firstiter_cc", "--ini_high", "30"),
+        *("--i", str(particles), "--ref", str(start_map), "--sym", symmetry, "--o", "Refine3D/run"),
+    ]
+    if diameter:
+        ours += ["--diameter", f"{diameter:.0f}"]
+        relion += ["--particle_diameter", f"{diameter:.0f}"]
+    return [f"refine    {shlex.join(ours)}", f"or        {shlex.join(relion)}"]
 
 
 def _known(value: Any, form: str) -> str:

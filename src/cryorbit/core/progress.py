@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 
@@ -25,6 +26,10 @@ class Progress(Protocol):
         """Tell people one line that is not a step."""
         ...
 
+    def stage_finished(self, folder: Path) -> None:
+        """Tell that a part of the job stands complete in ``folder``, a job folder of its own."""
+        ...
+
     def stop_requested(self) -> bool:
         """Tell whether the job should save a checkpoint after this step and raise ``Stopped``."""
         ...
@@ -40,6 +45,9 @@ class SilentProgress:
         """Do nothing."""
 
     def note(self, message: str) -> None:
+        """Do nothing."""
+
+    def stage_finished(self, folder: Path) -> None:
         """Do nothing."""
 
     def stop_requested(self) -> bool:

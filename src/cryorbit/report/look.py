@@ -59,10 +59,15 @@ def save_figure(draw: Callable[[], Figure], file: Path, *, vector: bool) -> str:
         figure = draw()
         figure.savefig(file, dpi=150)
         if not vector:
-            return _data_uri("image/png", file.read_bytes())
+            return embed_picture(file)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return _data_uri("image/svg+xml", buffer.getvalue())
+
+
+def embed_picture(file: Path) -> str:
+    """A PNG file as a data URI for the page."""
+    return _data_uri("image/png", file.read_bytes())
 
 
 def _data_uri(kind: str, content: bytes) -> str:

@@ -61,6 +61,7 @@ def write_report(folder: Path) -> Path:
         record=results.record,
         result=results.result,
         classes=results.classes,
+        stages=results.stages,
         truth=None if results.truth is None else results.truth.entry,
         figures=figures,
         particles=None if results.particles is None else len(results.particles),

@@ -15,6 +15,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
 from cryorbit.report.postprocess_results import PostprocessResults, read_postprocess
+from cryorbit.report.stage_results import StageResult, read_stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ class JobResults:
         The comparison with the truth, if the job made one.
     postprocess
         Curves and maps of post-processing, if the job is one.
+    stages
+        Jobs within the job, in order.
     """
 
     path: Path
@@ -94,6 +97,7 @@ class JobResults:
     set_aside: pd.DataFrame | None
     truth: TruthResult | None
     postprocess: PostprocessResults | None
+    stages: Sequence[StageResult]
 
     @property
     def result(self) -> Mapping[str, Any]:
@@ -105,7 +109,8 @@ def read_results(path: Path) -> JobResults:
     """Read a job folder; ``InputError`` if it holds no job."""
     job = JobFolder.open(path)
     record = job.read()
-    entries = (record.get("result") or {}).get("classes") or []
+    result = record.get("result") or {}
+    entries = result.get("classes") or []
     return JobResults(
         path=job.path,
         record=record,
@@ -113,8 +118,9 @@ def read_results(path: Path) -> JobResults:
         classes=[_read_class(job.path, number, entry) for number, entry in enumerate(entries, start=1)],
         particles=_read_table(job.path / "particles.star"),
         set_aside=_read_table(job.path / "set_aside.star"),
-        truth=_read_truth(job.path, (record.get("result") or {}).get("truth")),
+        truth=_read_truth(job.path, result.get("truth")),
         postprocess=read_postprocess(job.path) if record["verb"] == "postprocess" else None,
+        stages=read_stages(job.path, result.get("stages") or []),
     )
 
 

@@ -120,6 +120,7 @@ def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
         "symmetry_scores": result.symmetry_scores,
         "particles": {"used": len(prepared.particles), "set_aside": len(prepared.report.set_aside)},
         "contrast": prepared.report.contrast,
+        "inverted": prepared.source.inverted,
         "normalisation": prepared.report.normalisation,
     }
     if result.cross_seed is not None:

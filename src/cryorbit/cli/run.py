@@ -1,0 +1,64 @@
+"""The verb ``run``: the whole way from particle images to a sharpened map."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+
+
+def run(
+    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    *,
+    output: Output,
+    classes: Annotated[int | None, Parameter(help="Number of ab initio maps. Default: 1.")] = None,
+    refine_all: Annotated[
+        bool | None, Parameter(negative="", help="Refine every class on its own particles, not only the first.")
+    ] = None,
+    seeds: Annotated[int | None, Parameter(help="Independent ab initio runs to compare. Default: 2.")] = None,
+    symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
+    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    max_resolution: Annotated[
+        float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
+    ] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    invert_contrast: Annotated[
+        bool | None,
+        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+    ] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+    memory: Memory = None,
+) -> None:
+    """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing.
+
+    Leaves map.mrc, half-maps, particles.star and report.html, and a folder for each stage. Ctrl-C stops in good order;
+    `cryorbit resume` goes on. Settings of the stages are the tables [abinit], [refine], [postprocess] of --config.
+    """
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.recipes.config import load_config
+
+    given = {
+        "particles": particles.absolute(),
+        "output": output.absolute(),
+        "classes": classes,
+        "refine_all": refine_all,
+        "seeds": seeds,
+        "symmetry": symmetry,
+        "diameter": diameter,
+        "max_resolution": max_resolution,
+        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "invert_contrast": invert_contrast,
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+        "memory": memory,
+    }
+    recipe = find_recipe("run")
+    start(recipe, load_config(recipe.config, config, given), output, inputs=[particles])

@@ -1,0 +1,4 @@
+"""The whole way from particle images to sharpened maps: ab initio, refinement, post-processing."""
+
+from cryorbit.recipes.pipeline.config import PipelineConfig as PipelineConfig
+from cryorbit.recipes.pipeline.run import run as run

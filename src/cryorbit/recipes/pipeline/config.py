@@ -1,0 +1,24 @@
+"""Settings of the whole way: those of its input, and a table for each stage."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from cryorbit.recipes.abinit.config import AbinitSettings
+from cryorbit.recipes.postprocess.config import PostprocessSettings
+from cryorbit.recipes.refine.config import RefineSettings
+from cryorbit.recipes.settings import ParticleSettings
+
+
+class PipelineConfig(ParticleSettings):
+    """Everything that determines the way from particle images to sharpened maps."""
+
+    classes: int = Field(1, ge=1, le=20, description="Maps of the ab initio stage.")
+    seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the ab initio stage.")
+    refine_all: bool = Field(False, description="Refine every class on its own particles, not only the first.")
+    max_resolution: float | None = Field(
+        None, gt=0, description="Finest resolution poses are scored at in refinement, A. None: what the data hold."
+    )
+    abinit: AbinitSettings = AbinitSettings()
+    refine: RefineSettings = RefineSettings()
+    postprocess: PostprocessSettings = PostprocessSettings()

@@ -1,0 +1,123 @@
+"""What the whole way leaves on top: the final maps and particles of its stages, and one verdict."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cryorbit.io.atomic import atomic_path
+from cryorbit.io.cryosparc import read_cs, with_fields, write_cs
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.abinit.verdict import Verdict
+from cryorbit.recipes.map_files import ONLY_MAP
+from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
+from cryorbit.recipes.pipeline.judgement import judge
+
+
+@dataclass(frozen=True, slots=True)
+class FinalMap:
+    """One map that went the whole way, as it stands in ``job.json``.
+
+    Attributes
+    ----------
+    name, map, fsc
+        What the report calls it, and its files.
+    particles, fraction
+        Its particles, and their part of those that ab initio used.
+    resolution_A, resolution_masked_A
+        Of the half maps (0.143) as they are, and within the mask, corrected for the mask.
+    b_factor
+        Applied, A^2; negative sharpens.
+    """
+
+    name: str
+    map: str
+    fsc: str
+    particles: int
+    fraction: float
+    resolution_A: float  # noqa: N815 (units belong to the name)
+    resolution_masked_A: float  # noqa: N815
+    b_factor: float
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineResult:
+    """What the whole way found, as it stands in ``job.json``."""
+
+    classes: list[FinalMap]
+    verdict: Verdict
+    diameter_A: float  # noqa: N815 (units belong to the name)
+
+
+def write_outputs(job: JobFolder, found: Findings) -> PipelineResult:
+    """Write the final files beside the folders of the stages; safe to repeat after a crash."""
+    for each in found.classes:
+        _copy_maps(job, each)
+    write_joined(job.path / "particles.star", [each.refined_in for each in found.classes], _numbers(found))
+    _copy(job, "set_aside.star", found.first_in / "set_aside.star")
+    used = found.first["particles"]["used"]
+    classes = [_final_map(each, used) for each in found.classes]
+    result = PipelineResult(classes, judge(found), found.first["diameter_A"])
+    job.record(result={**asdict(result), "particles": found.first["particles"]})
+    return result
+
+
+def write_joined(target: Path, folders: Sequence[Path], numbers: Sequence[int]) -> None:
+    """Write the particles of several jobs as one set (and a .cs file, where they have one), a class number each."""
+    blocks = [read_star(folder / "particles.star") for folder in folders]
+    tables = [block["particles"].assign(rlnClassNumber=number) for block, number in zip(blocks, numbers, strict=True)]
+    write_star(target, {"optics": blocks[0]["optics"], "particles": pd.concat(tables, ignore_index=True)})
+    sources = [folder / "particles.cs" for folder in folders]
+    if all(source.exists() for source in sources):
+        records = [_of_class(read_cs(source), number) for source, number in zip(sources, numbers, strict=True)]
+        with atomic_path(target.with_suffix(".cs")) as temporary:
+            write_cs(temporary, np.concatenate(records))
+
+
+def _of_class(records: np.ndarray, number: int) -> np.ndarray:
+    return with_fields(records, {"alignments3D/class": np.full(len(records), number - 1, np.uint32)})
+
+
+def _numbers(found: Findings) -> list[int]:
+    """Class numbers on top: a single map is class 1, as in every job that makes one."""
+    return [each.number if each.files != ONLY_MAP else 1 for each in found.classes]
+
+
+def _copy_maps(job: JobFolder, each: RefinedClass) -> None:
+    files, refined, sharpened = each.files, each.refined_in, each.sharpened_in
+    sources = {
+        files.map: sharpened / "postprocess.mrc",
+        files.mask: sharpened / "mask.mrc",
+        files.half1: refined / ONLY_MAP.half1,
+        files.half2: refined / ONLY_MAP.half2,
+        **{f"{files.fsc}{suffix}": sharpened / f"postprocess{suffix}" for suffix in (".star", ".xml", ".csv")},
+    }
+    for name, source in sources.items():
+        _copy(job, name, source)
+
+
+def _copy(job: JobFolder, name: str, source: Path) -> None:
+    with job.atomic(name) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _final_map(each: RefinedClass, used: int) -> FinalMap:
+    refined: Mapping[str, Any] = each.refined["classes"][0]
+    return FinalMap(
+        name=each.name,
+        map=each.files.map,
+        fsc=f"{each.files.fsc}.csv",
+        particles=refined["particles"],
+        fraction=refined["particles"] / used,
+        resolution_A=each.sharpened["resolution_unmasked_A"],
+        resolution_masked_A=each.sharpened["resolution_A"],
+        b_factor=each.sharpened["b_factor"],
+    )

@@ -1,0 +1,102 @@
+"""The stages with their settings: what each takes from the job, and from the stages before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.star import numbers
+from cryorbit.recipes import abinit, postprocess, refine
+from cryorbit.recipes.abinit import AbinitConfig
+from cryorbit.recipes.map_files import class_files
+from cryorbit.recipes.pipeline.config import PipelineConfig
+from cryorbit.recipes.pipeline.stage import Stage
+from cryorbit.recipes.postprocess import PostprocessConfig
+from cryorbit.recipes.postprocess.inputs import half_map_files
+from cryorbit.recipes.refine import RefineConfig
+from cryorbit.recipes.settings import ParticleSettings
+
+ABINIT, REFINE, POSTPROCESS = "1_abinit", "2_refine", "3_postprocess"
+
+
+def abinit_stage(config: PipelineConfig, folder: Path) -> Stage:
+    """Maps from all particles."""
+    output = folder / ABINIT
+    given = {**_shared(config), "output": output, "classes": config.classes, "seeds": config.seeds}
+    settings = AbinitConfig(**given, **dict(config.abinit))
+    return Stage("Ab initio", "abinit", output, settings, abinit.run, (config.particles,))
+
+
+def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any], number: int) -> Stage:
+    """Class ``number`` refined on its own particles.
+
+    Contrast and diameter are those that ab initio found in all particles; ``first`` is its result. What the images say
+    of the start map is recorded and weighed in the verdict, but does not end the job.
+    """
+    output = folder / f"{REFINE}{_suffix(config, number)}"
+    particles, start_map = class_particles(config, folder, output, number), folder / ABINIT / class_files(number).map
+    given = {
+        **_shared(config),
+        "particles": particles,
+        "data_dir": _data_dir(config),
+        "invert_contrast": first["inverted"],
+        "diameter": first["diameter_A"],
+        "maps": (start_map,),
+        "output": output,
+        "max_resolution": config.max_resolution,
+        "check_start": False,
+    }
+    settings = RefineConfig(**given, **dict(config.refine))
+    return Stage(_title("Refinement", config, number), "refine", output, settings, refine.run, (particles, start_map))
+
+
+def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, number: int) -> Stage:
+    """The refined map of class ``number``, from the job in ``refined``, sharpened."""
+    output = folder / f"{POSTPROCESS}{_suffix(config, number)}"
+    shared = {name: getattr(config, name) for name in ("symmetry", "seed", "device", "threads")}
+    settings = PostprocessConfig(folder=refined, output=output, **shared, **dict(config.postprocess))
+    inputs = half_map_files(settings)
+    return Stage(_title("Post-processing", config, number), "postprocess", output, settings, postprocess.run, inputs)
+
+
+def class_particles(config: PipelineConfig, folder: Path, output: Path, number: int) -> Path:
+    """The file of the particles of a class: that of ab initio, or of several classes a part of it, in ``output``."""
+    everything = folder / ABINIT / f"particles{'.cs' if config.particles.suffix == '.cs' else '.star'}"
+    if config.classes == 1:
+        return everything
+    chosen = output / f"input{everything.suffix}"
+    if not chosen.exists():
+        particles = read_particles(everything, _data_dir(config))
+        mine = numbers(particles.table, "rlnClassNumber", everything) == number
+        write_particles(output / "input.star", particles.subset(mine.nonzero()[0]), Assignments())
+    return chosen
+
+
+def image_folder(particles: Particles) -> Path | None:
+    """The folder that relative image names start from; None where names are absolute."""
+    name = Path(str(particles.table["rlnImageName"].iloc[0]).rpartition("@")[2])
+    if name.is_absolute():
+        return None
+    return particles.images.files[particles.images.file_index[0]].parents[len(name.parts) - 1]
+
+
+def _data_dir(config: PipelineConfig) -> Path | None:
+    """Where later stages look for images: a STAR file leads to them from where it was written, a .cs file may not."""
+    if config.particles.suffix != ".cs":
+        return config.data_dir
+    return image_folder(read_particles(config.particles, config.data_dir)) or config.data_dir
+
+
+def _shared(config: PipelineConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ParticleSettings.model_fields}
+
+
+def _suffix(config: PipelineConfig, number: int) -> str:
+    return f"_class_{number}" if config.refine_all and config.classes > 1 else ""
+
+
+def _title(title: str, config: PipelineConfig, number: int) -> str:
+    return title if config.classes == 1 else f"{title} of class {number}"

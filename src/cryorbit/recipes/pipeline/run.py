@@ -1,0 +1,62 @@
+"""The whole way: ab initio, refinement and post-processing, each a job of its own within the folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cryorbit.core.progress import Progress
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.recipes.map_files import ONLY_MAP, class_files
+from cryorbit.recipes.particle_input import FEWEST
+from cryorbit.recipes.pipeline.config import PipelineConfig
+from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
+from cryorbit.recipes.pipeline.outputs import PipelineResult, write_outputs
+from cryorbit.recipes.pipeline.plan import abinit_stage, postprocess_stage, refine_stage
+from cryorbit.recipes.pipeline.stage import Stage, work_on
+
+
+def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineResult:
+    """Go the whole way; stages that are finished are not done again, one that was interrupted goes on.
+
+    A bad verdict on the ab initio maps does not end the job: it is told at once, and first in the final verdict.
+
+    Raises
+    ------
+    InputError
+        The particles cannot be used.
+    Stopped
+        The job was asked to stop; what is done is kept.
+    """
+    stages: list[Stage] = []
+
+    def work(stage: Stage) -> Mapping[str, Any]:
+        stages.append(stage)
+        job.record(result={"stages": [each.as_record() for each in stages]})
+        return work_on(stage, progress)
+
+    beginning = abinit_stage(config, job.path)
+    first = work(beginning)
+    progress.note(first["verdict"]["sentence"])
+    chosen, left_out = classes_to_refine(config, first)
+    classes = []
+    for number in chosen:
+        refining = refine_stage(config, job.path, first, number)
+        refined = work(refining)
+        sharpening = postprocess_stage(config, job.path, refining.folder, number)
+        sharpened = work(sharpening)
+        single = config.classes == 1 or not config.refine_all
+        files, name = (ONLY_MAP, "map") if single else (class_files(number), f"class {number}")
+        classes.append(RefinedClass(number, name, files, refining.folder, sharpening.folder, refined, sharpened))
+    return write_outputs(job, Findings(beginning.folder, first, classes, left_out))
+
+
+def classes_to_refine(config: PipelineConfig, first: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+    """Numbers of the classes that are refined, and of those that are too small for it.
+
+    Ab initio puts the class that explains most first; it is refined in any case.
+    """
+    if not config.refine_all:
+        return [1], []
+    small = [k for k, each in enumerate(first["classes"], start=1) if each["particles"] < FEWEST and k > 1]
+    return [k for k in range(1, config.classes + 1) if k not in small], small

@@ -9,7 +9,20 @@ import pytest
 from cryorbit import __version__
 from cryorbit.cli.main import main
 
-VERBS = ["abinit", "compare", "demo", "evaluate", "postprocess", "reconstruct", "refine", "resume", "run", "simulate"]
+VERBS = [
+    "abinit",
+    "compare",
+    "demo",
+    "evaluate",
+    "mra",
+    "postprocess",
+    "reconstruct",
+    "refine",
+    "reproduce",
+    "resume",
+    "run",
+    "simulate",
+]
 
 
 def run(*arguments: str | Path) -> int:

@@ -26,6 +26,8 @@ _VERBS = {
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",
     "evaluate": "Compare a job's maps and poses with the truth.",
+    "mra": "Multireference alignment: a signal from noisy windows of shifted copies.",
+    "reproduce": "Compute published tables and figures anew, beside the published numbers.",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from cryorbit.optim.method import Method
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.safeguards import Interventions
 
+Observer = Callable[[float, float], None]
 RUNAWAY = 1e6
 """Rise of the objective, in units of its size at the start, that is taken for divergence."""
 
@@ -77,6 +79,7 @@ def minimise(
     stop: Stop,
     generator: torch.Generator,
     *,
+    observe: Observer | None = None,
     keep_snapshots: bool = False,
 ) -> Trace:
     """Run epochs of ``method`` from ``x``; each works through all blocks once, in a random order.
@@ -93,6 +96,8 @@ def minimise(
         When to stop.
     generator
         Draws the blocks, their order, and whatever the method draws; the same state gives the same result.
+    observe
+        Called after every epoch with the objective and the cost-weighted epochs; it may raise to end the run.
     keep_snapshots
         Whether the unknown is kept at every epoch.
     """
@@ -109,6 +114,8 @@ def minimise(
         course.append((value, blocks.passes, time.perf_counter() - began))
         if keep_snapshots:
             snapshots.append(x)
+        if observe is not None:
+            observe(value, blocks.passes)
         ending = _ending(course, stop)
     values, passes, seconds = torch.tensor(course, dtype=torch.float64).unbind(1)
     kept = torch.stack(snapshots) if keep_snapshots else x.new_zeros(0, *x.shape)

@@ -106,7 +106,7 @@ class SVRGSubsampledHessian:
         count = max(1, round(self.share * blocks.count))
         chosen = torch.randperm(blocks.count, generator=generator)[:count].tolist()
         units = torch.eye(x.numel(), dtype=x.dtype, device=x.device).view(-1, *x.shape)
-        columns = [sum(blocks.hessian_vector(x, unit, block) for block in chosen) / count for unit in units]
+        columns = [torch.stack([blocks.hessian_vector(x, unit, block) for block in chosen]).mean(0) for unit in units]
         scale = diagonal.flatten().rsqrt()
         scaled = scale[:, None] * torch.stack(columns).flatten(1) * scale
         values, vectors = torch.linalg.eigh((scaled + scaled.mT) / 2)

@@ -1,8 +1,8 @@
 """The methods of chapter 4 of Paul (2024): as printed there, and as they are here, with what was published of each.
 
 Step lengths, mini-batches and curvature settings are not published. Those of the printed methods are the safe ones of
-theory, and for SVRG+II a tenth of a quasi-Newton step, with which it takes about the published number of passes. Those of
-the methods here are the package's defaults. No setting depends on the data or its seed.
+theory, and for SVRG+II a tenth of a quasi-Newton step, with which it takes about the published number of passes. Those
+of the methods here are the package's defaults. No setting depends on the data or its seed.
 """
 
 from __future__ import annotations

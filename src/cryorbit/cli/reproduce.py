@@ -1,0 +1,62 @@
+"""The verb ``reproduce``: published tables and figures computed anew."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import Seed, Threads
+
+
+def reproduce(
+    name: Annotated[str, Parameter(help="What to reproduce, or list.")],
+    *,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Folder for tables and figures.")] = None,
+    full: Annotated[
+        bool, Parameter(negative="--quick", help="All that was published, or a few minutes of it. Default: --quick.")
+    ] = False,
+    seed: Seed = None,
+    threads: Threads = None,
+) -> None:
+    """Compute a published table anew and write it beside the published numbers: CSV, Markdown, PNG."""
+    from rich.console import Console
+
+    from cryorbit.recipes.reproduce import REPRODUCTIONS
+
+    if name != "list":
+        _work(name, output, "full" if full else "quick", seed, threads)
+        return
+    for known, entry in REPRODUCTIONS.items():
+        Console().print(f"{known:<16}{entry.title}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _work(name: str, output: Path | None, scale: str, seed: int | None, threads: int | None) -> None:
+    """Reproduce with progress on stderr, and print the files."""
+    from rich.console import Console
+
+    from cryorbit.cli.console import watch
+    from cryorbit.cli.devices import limit_threads
+    from cryorbit.cli.interrupts import stop_on_interrupt
+    from cryorbit.cli.jobs import EXIT_STOPPED
+    from cryorbit.core.errors import InputError
+    from cryorbit.core.progress import Stopped
+    from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction
+
+    entry = find_reproduction(name)
+    if output is None:
+        raise InputError("no folder for the results was given", mend="name one with -o")
+    limit_threads(threads)
+    given = {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}
+    console = Console(stderr=True)
+    try:
+        with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+            files = entry.run(load_config(ReproduceConfig, None, given), progress)
+    except (Stopped, KeyboardInterrupt):
+        console.print("stopped; nothing was written", markup=False)
+        sys.exit(EXIT_STOPPED)
+    for file in files:
+        Console().print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,68 @@
+"""Observations of multireference alignment, and what was made of them, as NumPy archives (``.npz``).
+
+``observations.npz`` holds ``data`` (N x channels x window), ``length`` and ``sigma``; simulated ones also the truth:
+``signal`` (channels x length), ``density`` (length) and ``shifts`` (N). ``solution.npz`` holds ``signal``, ``density``.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.atomic import atomic_path
+
+
+@dataclass(frozen=True, slots=True)
+class MRAFile:
+    """Contents of an observations file; the truth is None where it is not known."""
+
+    data: Float[Tensor, "n c w"]
+    length: int
+    sigma: float
+    signal: Float[Tensor, "c t"] | None = None
+
+
+def read_observations(path: Path) -> MRAFile:
+    """Read an observations file; float64.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, lacks something, or holds shapes or numbers that do not fit.
+    """
+    mend = "give a file with data (N x channels x window), length and sigma, as `cryorbit mra simulate` writes it"
+    try:
+        # numpy leaves a file open that it opened and cannot read
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            found = {name: np.asarray(archive[name]) for name in archive.files}
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+        raise InputError(f"cannot be read as observations: {error}", file=path, mend=mend) from error
+    missing = [name for name in ("data", "length", "sigma") if name not in found]
+    if missing:
+        raise InputError(f"holds no {' and no '.join(missing)}", file=path, mend=mend)
+    data, length, sigma = torch.from_numpy(found["data"]).double(), int(found["length"]), float(found["sigma"])
+    if data.ndim != 3 or not 1 <= data.shape[2] <= length or not len(data):
+        shape = " x ".join(map(str, data.shape))
+        raise InputError(f"data of {shape} are no windows of a signal of {length} samples", file=path, mend=mend)
+    if not sigma > 0:
+        raise InputError(f"the noise has standard deviation {sigma:g}", file=path, mend="give a positive sigma")
+    bad = (~torch.isfinite(data).flatten(1).all(1)).nonzero()
+    if len(bad):
+        raise InputError("an observation is not finite", file=path, row=int(bad[0]) + 1, mend="leave it out")
+    truth = torch.from_numpy(found["signal"]).double() if "signal" in found else None
+    return MRAFile(data, length, sigma, truth)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Tensor | float]) -> None:
+    """Write tensors and numbers to an archive, whole or not at all."""
+    plain = {name: value.cpu().numpy() if isinstance(value, Tensor) else value for name, value in arrays.items()}
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **plain)

@@ -1,0 +1,74 @@
+"""Multireference alignment from the command line: simulate, solve, and mistakes that are told."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryorbit.cli.main import main
+from cryorbit.core.errors import InputError
+from cryorbit.evaluation.mra import signal_error
+from cryorbit.io.mra_files import read_observations
+from cryorbit.recipes.mra import make_method
+
+
+@pytest.fixture
+def observations(tmp_path: Path) -> Path:
+    main(["mra", "simulate", "-o", str(tmp_path / "simulated"), "--count", "2000", "--sigma", "0.1", "--seed", "1"])
+    return tmp_path / "simulated" / "observations.npz"
+
+
+def test_a_signal_is_simulated_and_found_again(observations: Path, tmp_path: Path) -> None:
+    job = tmp_path / "job"
+    main(["mra", "solve", str(observations), "-o", str(job), "--device", "cpu"])
+    record = json.loads((job / "job.json").read_text())
+    assert record["status"] == "finished"
+    assert record["result"]["ending"] == "converged"
+    assert record["result"]["signal_error"] < 0.05
+    with np.load(job / "solution.npz") as solution, np.load(observations) as truth:
+        found = signal_error(torch.from_numpy(solution["signal"]), torch.from_numpy(truth["signal"]))
+        assert found == pytest.approx(record["result"]["signal_error"])
+        assert solution["density"].sum() == pytest.approx(1.0)
+    lines = (job / "trace.csv").read_text().splitlines()
+    assert lines[0] == "passes,seconds,objective"
+    assert float(lines[-1].split(",")[2]) == -record["result"]["log_likelihood"]
+
+
+def test_the_error_of_a_signal_does_not_mind_a_shift() -> None:
+    truth = torch.randn(2, 7, generator=torch.Generator().manual_seed(0))
+    assert signal_error(truth.roll(3, 1), truth) == 0
+    assert signal_error(2 * truth, truth) == pytest.approx(1.0)
+
+
+def test_settings_of_a_method_are_checked() -> None:
+    assert make_method("svrg", {"step_size": 0.5}).step_size == 0.5  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="no setting 'stepsize'"):
+        make_method("svrg", {"stepsize": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"sigma": None}, "holds no sigma"),
+        ({"sigma": 0.0}, "standard deviation 0"),
+        ({"length": 3}, "no windows of a signal of 3"),
+        ({"data": np.full((2, 1, 12), np.nan)}, "row 1: an observation is not finite"),
+    ],
+)
+def test_observations_that_cannot_be_used_are_told(
+    change: dict[str, object], problem: str, observations: Path, tmp_path: Path
+) -> None:
+    with np.load(observations) as archive:
+        content = {**{name: archive[name] for name in archive.files}, **change}
+    np.savez(tmp_path / "changed.npz", **{name: value for name, value in content.items() if value is not None})
+    with pytest.raises(InputError, match=problem):
+        read_observations(tmp_path / "changed.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_archive_is_told(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_observations(tmp_path / "x.npz")

@@ -90,6 +90,14 @@ def test_figures_lie_beside_the_page(folder: Path) -> None:
     assert {"map_1", "map_2", "surface_1", "fsc", "course", "view_directions", "certainty", "cross_seed"} <= names
 
 
+def test_chimerax_script_opens_the_view_directions_of_a_single_map(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    (job.path / "angdist.bild").write_text(".color 1 0 0\n")
+    write_report(job.path)
+    lines = (job.path / "view.cxc").read_text().splitlines()
+    assert lines.index('open "angdist.bild"') == lines.index("hide #2 models") - 1
+
+
 def test_chimerax_script_opens_every_map_above_the_solvent(folder: Path) -> None:
     script = (folder / "view.cxc").read_text()
     assert re.findall(r'open "(.+)"', script) == ["class_1.mrc", "class_2.mrc"]

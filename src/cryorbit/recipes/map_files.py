@@ -18,16 +18,17 @@ from cryorbit.volumes.voxel import resample
 
 @dataclass(frozen=True, slots=True)
 class MapFiles:
-    """Names, in the job folder, of the files of one map; ``fsc`` goes without suffix."""
+    """Names, in the job folder, of the files of one map; ``fsc`` goes without suffix, ``views`` are its directions."""
 
     map: str
     half1: str
     half2: str
     mask: str
     fsc: str
+    views: str
 
 
-ONLY_MAP = MapFiles("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "mask.mrc", "fsc")
+ONLY_MAP = MapFiles("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "mask.mrc", "fsc", "angdist.bild")
 """The files of a job that makes one map."""
 
 
@@ -68,9 +69,8 @@ class HalfMapCurves:
 def class_files(number: int) -> MapFiles:
     """The files of class ``number``, from 1."""
     stem = f"class_{number}"
-    return MapFiles(
-        f"{stem}.mrc", f"{stem}_half1_unfil.mrc", f"{stem}_half2_unfil.mrc", f"mask_{number}.mrc", f"fsc_{stem}"
-    )
+    halves = (f"{stem}_half{half}_unfil.mrc" for half in (1, 2))
+    return MapFiles(f"{stem}.mrc", *halves, f"mask_{number}.mrc", f"fsc_{stem}", f"angdist_{stem}.bild")
 
 
 def on_full_box(maps: Maps, box: int) -> Maps:

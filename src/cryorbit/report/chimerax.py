@@ -9,9 +9,14 @@ from cryorbit.report.look import class_colour
 from cryorbit.report.results import ClassResult
 from cryorbit.report.surface import contour_level
 
+VIEWS = "angdist.bild"
+
 
 def write_view(file: Path, classes: Sequence[ClassResult]) -> None:
-    """Write commands that open every map beside the script, contoured and coloured; nothing if there is no map."""
+    """Write commands that open every map beside the script, contoured and coloured; nothing if there is no map.
+
+    The view directions of a single map are opened too, hidden: they would surround it.
+    """
     shown = [(result, contour_level(result.volume)) for result in classes if result.volume is not None]
     if not shown:
         return
@@ -21,5 +26,7 @@ def write_view(file: Path, classes: Sequence[ClassResult]) -> None:
         lines.append(f"volume #{model} style surface step 1 level {level:.5g} color {class_colour(result.number)}")
     if len(shown) > 1:
         lines.append("tile all")
+    elif (file.parent / VIEWS).exists():
+        lines += [f'open "{VIEWS}"', "hide #2 models", "# show #2 models shows where particles were seen from"]
     lines.append("view")
     file.write_text("\n".join(lines) + "\n")

@@ -98,6 +98,7 @@ def _copy_maps(job: JobFolder, each: RefinedClass) -> None:
         files.mask: sharpened / "mask.mrc",
         files.half1: refined / ONLY_MAP.half1,
         files.half2: refined / ONLY_MAP.half2,
+        files.views: refined / ONLY_MAP.views,
         **{f"{files.fsc}{suffix}": sharpened / f"postprocess{suffix}" for suffix in (".star", ".xml", ".csv")},
     }
     for name, source in sources.items():

@@ -17,6 +17,7 @@ from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
+from cryorbit.io.view_directions import write_view_directions
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, MapFiles, class_files, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput
@@ -97,7 +98,9 @@ def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: Jo
     write_map_files(job.path, files, FinishedMap(volume, halves, mask, pixel), f"{name}: independent half maps")
     corrected = corrected_fsc(halves[0], halves[1], pixel, mask, generator_for(config.seed, 12, k))
     assert state.estimates is not None
-    count = int((state.estimates.klass == k).sum())
+    mine = state.estimates.klass == k
+    count = int(mine.sum())
+    write_view_directions(job.path / files.views, state.estimates.rotation[mine], box, pixel, given.diameter)
     return RefinedMap(
         name=name,
         map=files.map,

@@ -84,11 +84,14 @@ class MRAOracle:
         sums_TP, shares_T = torch.zeros_like(templates_TP), torch.zeros_like(offset_T)
         for data_BP, energy_B in self._chunks(idx):
             logp_BT = torch.addmm(offset_T, data_BP, templates_TP.mT)
-            evidence_B = logp_BT.logsumexp(1)
-            posterior_BT = logp_BT.sub_(evidence_B[:, None]).exp_()
-            sums_TP.addmm_(posterior_BT.mT, data_BP)
-            shares_T += posterior_BT.sum(0)
-            total, count = total + (energy_B - evidence_B).sum(), count + len(data_BP)
+            peak_B1 = logp_BT.amax(1, keepdim=True)
+            joint_BT = logp_BT.sub_(peak_B1).exp_()
+            evidence_B1 = joint_BT.sum(1, keepdim=True)
+            # the narrow data are divided by the evidence, not the wide posterior
+            sums_TP.addmm_(joint_BT.mT, data_BP / evidence_B1)
+            shares_T.addmv_(joint_BT.mT, evidence_B1[:, 0].reciprocal())
+            total = total + (energy_B[:, None] - peak_B1 - evidence_B1.log()).sum()
+            count += len(data_BP)
         backprojected = self.shifts.backproject(sums_TP.view(len(offset_T), -1, self.shifts.window))
         return Expectation(total / count, torch.cat([backprojected, shares_T[None]]) / count)
 

@@ -1,7 +1,7 @@
 """Stochastic gradients divided by the diagonal of the Hessian, with a step searched for by the rule of Armijo.
 
-Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is the oracle's own where it has one; else it is
-estimated by Hutchinson's probes ``E[z * (H z)]`` with random signs z.
+Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is estimated by Hutchinson's probes ``E[z * (H z)]`` with
+random signs z, or is the oracle's own curvature.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class PreconditionedSGD:
     Attributes
     ----------
     diagonal
-        "exact" asks the oracle, "probes" estimates.
+        "oracle" asks for its curvature, "probes" estimates.
     forget
         Weight of the old diagonal when the mean of the probes is mixed in.
     floor
@@ -48,7 +48,7 @@ class PreconditionedSGD:
         Terms in a mini-batch.
     """
 
-    diagonal: Literal["exact", "probes"] = "probes"
+    diagonal: Literal["oracle", "probes"] = "probes"
     forget: float = 0.9
     floor: float = 1e-3
     growth: float = 1.2
@@ -88,9 +88,9 @@ class PreconditionedSGD:
         block: int,
         generator: torch.Generator,
     ) -> PreconditionedState:
-        exact = blocks.curvature(x) if self.diagonal == "exact" else None
-        if exact is not None:
-            return PreconditionedState(exact, state.mean_probe, state.probes, state.length)
+        known = blocks.curvature(x) if self.diagonal == "oracle" else None
+        if known is not None:
+            return PreconditionedState(known, state.mean_probe, state.probes, state.length)
         signs = 2.0 * torch.randint(2, x.shape, generator=generator).to(x) - 1.0
         probe = signs * blocks.hessian_vector(x, signs, block)
         count = state.probes + 1

@@ -38,8 +38,10 @@ def draw_convergence(runs: Sequence[Run], least: float) -> Figure:
         left.plot(run.trace.passes.numpy(), gap, label=run.contender.name, **line)
         right.plot(run.trace.seconds.numpy(), gap, **line)
     for axes, label in ((left, "cost-weighted epochs"), (right, "seconds")):
-        axes.set(xscale="log", yscale="log", ylim=(ROUNDING / 2, 1e2), xlabel=label)
+        axes.set(yscale="log", ylim=(ROUNDING / 2, 1e2), xlabel=label)
         axes.grid(alpha=0.3)
+    left.set_xscale("symlog", linthresh=1)
+    right.set_xscale("log")
     left.set_ylabel("objective above the least")
     figure.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)
     return figure

@@ -1,7 +1,7 @@
 """Stochastic gradients divided by the diagonal of the Hessian, with a step searched for by the rule of Armijo.
 
-Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is estimated by Hutchinson's probes ``E[z * (H z)]`` with
-random signs z, or is the oracle's own curvature.
+Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is estimated by Hutchinson's probes ``E[z * (H z)]``,
+with random signs z, or is the oracle's own curvature.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from cryorbit.recipes.compare import PIXEL_SIZE_TOLERANCE, read_box
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.masking import given_mask
-from cryorbit.recipes.refine.passes import largest_radius
+from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -35,6 +35,10 @@ SAMPLE = 300
 SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 """Grey scales that are tried, around the one that explains the power of the images."""
 MAGNIFICATIONS = (0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
+RANDOM_MAPS = 8
+UNLIKE_RANDOM = 2.5
+"""Standard deviations of random maps by which a start map must beat their mean: one of them would do so in 2 % of cases;
+a correct map of a round particle, low-passed, is only 3.5 ahead."""
 SIGNIFICANT = 4.0
 """Standard errors by which a likelihood must be better to count as better."""
 
@@ -77,7 +81,7 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     """
     # used after the first pass only; a mistake is told before
     given_mask(config, given)
-    radius = min(given.extent / config.initial_resolution, largest_radius(config, given))
+    radius = min(given.extent / config.initial_resolution, largest_radius(config, given.box, given.source.pixel_size))
     size = working_grid(given.box, radius).size
     judge = _judge(config, given, radius)
     volumes, findings = [], []
@@ -87,7 +91,7 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
         volume = filtered(density, config, given, size)
         volume = volume * best_scale(judge, volume)
         others = {m: filtered(magnified(density, m), config, given, size) for m in MAGNIFICATIONS}
-        found = what_images_say(judge, volume, others, config.seed)
+        found = what_images_say(judge, volume, others, random_maps(volume, given.window(size), config.seed))
         if config.check_start:
             refuse_bad_start(found, path)
         findings.append(found)
@@ -131,30 +135,46 @@ def best_scale(judge: _Judge, volume: Float[Tensor, "m m m"]) -> float:
     return max(scales, key=lambda scale: float(judge.log_evidence(scale * volume).mean()))
 
 
+def random_maps(
+    volume: Float[Tensor, "m m m"], window: Float[Tensor, "m m m"], seed: int
+) -> list[Float[Tensor, "m m m"]]:
+    """Maps of the same spectrum, extent and centre (the phases of the first shell are kept) with random phases."""
+    return [randomise_phases(volume, 2, generator_for(seed, 11, n)) * window for n in range(RANDOM_MAPS)]
+
+
 def what_images_say(
-    judge: _Judge, volume: Float[Tensor, "m m m"], others: dict[float, Float[Tensor, "m m m"]], seed: int
+    judge: _Judge,
+    volume: Float[Tensor, "m m m"],
+    others: dict[float, Float[Tensor, "m m m"]],
+    random: list[Float[Tensor, "m m m"]],
 ) -> dict[str, float]:
     """What a sample of the images says of a start map.
 
-    Returns the log-likelihood per image (nats), how many standard errors it lies above that of maps of the same
-    spectrum with random phases, and the magnification of the map: 1, or that of one of ``others``, the map magnified,
-    which the images fit clearly better. No image tells a map from its mirror image: a wrong hand cannot be found here.
+    ``others`` are the map at other magnifications, ``random`` maps that only look like it; all are compared at equal
+    power. The others must have been low-passed after they were magnified: the edge of the filter would move with
+    them, in favour of those that shrink.
+
+    Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, and
+    the magnification of the map (1 where no other is clearly better). No image tells a map from its mirror image: a
+    wrong hand cannot be found here.
     """
     own, power = judge.log_evidence(volume), judge.power(volume)
-    noise = [judge.log_evidence(randomise_phases(volume, 1, generator_for(seed, 11, n))) for n in range(3)]
-    alike = {m: other * math.sqrt(power / judge.power(other)) for m, other in others.items()}
-    better = {m: _lead(judge.log_evidence(other), own) for m, other in alike.items()}
+
+    def at_equal_power(other: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
+        return judge.log_evidence(other * math.sqrt(power / judge.power(other)))
+
+    better = {m: _lead(at_equal_power(other), own) for m, other in others.items()}
     best = max(better, key=lambda m: better[m])
     return {
         "log_likelihood": float(own.mean()),
-        "lead_over_noise": min(_lead(own, other) for other in noise),
+        "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_power(other) for other in random])),
         "magnification": best if better[best] > SIGNIFICANT else 1.0,
     }
 
 
 def is_shown(found: dict[str, float]) -> bool:
     """Whether the images show the start map rather than any map of its spectrum."""
-    return found["lead_over_noise"] >= SIGNIFICANT
+    return found["lead_over_noise"] >= UNLIKE_RANDOM
 
 
 def refuse_bad_start(found: dict[str, float], path: Path) -> None:
@@ -187,6 +207,17 @@ def _lead(a: Float[Tensor, " b"], b: Float[Tensor, " b"]) -> float:
     """Standard errors by which the mean of ``a`` exceeds that of ``b``, image by image."""
     difference = a - b
     return float(difference.mean() / (difference.std() / math.sqrt(len(difference))).clamp_min(1e-12))
+
+
+def _lead_over_all(own: Float[Tensor, " b"], others: Float[Tensor, "r b"]) -> float:
+    """Standard errors by which a map is better than what random maps reach, their spread included.
+
+    A random map is better than others by chance, and many images make that chance look certain.
+    """
+    difference = own - others.mean(0)
+    of_images = difference.var() / len(difference)
+    of_maps = others.mean(1).var() * (1 + 1 / len(others))
+    return float(difference.mean() / torch.sqrt(of_images + of_maps).clamp_min(1e-12))
 
 
 def _judge(config: RefineConfig, given: ParticleInput, radius: float) -> _Judge:

@@ -22,6 +22,7 @@ from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, MapFiles, class_files, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample
 
@@ -95,7 +96,8 @@ def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: Jo
         resolution = outline_resolution(resolution_at(unmasked, 0.143))
         mask = solvent_mask(volume, pixel, resolution, window=given.window(box).cpu())
     name = "map" if len(config.maps) == 1 else f"class {k + 1}"
-    write_map_files(job.path, files, FinishedMap(volume, halves, mask, pixel), f"{name}: independent half maps")
+    finished = FinishedMap(volume, halves, mask, pixel, final_radius(config, box, pixel))
+    write_map_files(job.path, files, finished, f"{name}: independent half maps")
     corrected = corrected_fsc(halves[0], halves[1], pixel, mask, generator_for(config.seed, 12, k))
     assert state.estimates is not None
     mine = state.estimates.klass == k

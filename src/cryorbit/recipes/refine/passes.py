@@ -11,23 +11,15 @@ from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
 from cryorbit.recipes.refine.masking import reference_mask
+from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
-INSERTED_BEYOND = 1.4
-"""Images are inserted this much further out than they are scored, so that the half maps can show more."""
-
-
-def largest_radius(config: RefineConfig, given: ParticleInput) -> float:
-    """Largest Fourier radius at which poses are scored."""
-    nyquist = given.box / 2 - 1
-    return nyquist if config.max_resolution is None else min(nyquist, given.extent / config.max_resolution)
-
 
 def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over all particles, the new references, and the radius that they allow."""
-    inserted = min(given.box / 2 - 1, INSERTED_BEYOND * state.radius + 4)
+    inserted = inserted_radius(state.radius, given.box)
     found = expectation(config, given, state, inserted, half_sets(given))
     maps = maximisation(config, given, state, found, inserted)
     resolved = resolved_by(config, maps)
@@ -52,8 +44,8 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
 
 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
-    """A last pass, which inserts every image to Nyquist."""
-    inserted = given.box / 2 - 1
+    """A last pass, which inserts every image as far out as the final maps go."""
+    inserted = final_radius(config, given.box, given.source.pixel_size)
     found = expectation(config, given, state, inserted, half_sets(given))
     maps = maximisation(config, given, state, found, inserted)
     resolved = resolved_by(config, maps)
@@ -87,4 +79,5 @@ def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:
 def next_radius(config: RefineConfig, given: ParticleInput, state: State, resolved: float) -> float:
     """Radius of the next scores: a margin beyond what is resolved; it never shrinks."""
     margin = max(config.passes.margin, config.passes.relative_margin * resolved)
-    return min(largest_radius(config, given), max(state.radius, resolved + margin))
+    largest = largest_radius(config, given.box, given.source.pixel_size)
+    return min(largest, max(state.radius, resolved + margin))

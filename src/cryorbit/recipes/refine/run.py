@@ -9,13 +9,16 @@ from typing import Any
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.particles import read_particles
 from cryorbit.recipes.particle_input import ParticleInput, read_input
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
+from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
+from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
 LOGGER = logging.getLogger(__name__)
 
@@ -26,7 +29,7 @@ ITERATIONS: dict[str, Iteration] = {
     "pass": pass_iteration,
     "final": final_iteration,
 }
-DESCRIPTIONS = {"sgd": "mini-batches", "pass": "passes over all particles", "final": "last pass, to Nyquist"}
+DESCRIPTIONS = {"sgd": "mini-batches", "pass": "passes over all particles", "final": "last pass"}
 
 
 def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResult:
@@ -35,11 +38,14 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Raises
     ------
     InputError
-        The particles or the start maps cannot be used.
+        The particles or the start maps cannot be used, or the volumes do not fit into the memory.
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
-    given = read_input(config)
+    particles = read_particles(config.particles, config.data_dir)
+    radius = final_radius(config, particles.box, particles.pixel_size)
+    require_volumes(config, VolumeLoad(particles.box, radius, len(config.maps), searched=True), particles.pixel_size)
+    given = read_input(config, particles)
     for sentence in (given.report.contrast, given.report.normalisation):
         progress.note(sentence)
     state = _restore(config, given, job, progress)

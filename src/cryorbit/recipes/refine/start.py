@@ -37,8 +37,8 @@ SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 MAGNIFICATIONS = (0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
 RANDOM_MAPS = 8
 UNLIKE_RANDOM = 2.5
-"""Standard deviations of random maps by which a start map must beat their mean: one of them would do so in 2 % of cases;
-a correct map of a round particle, low-passed, is only 3.5 ahead."""
+"""Standard deviations of random maps by which a start map must beat their mean: one in fifty of them would, and a
+correct map of a round particle, low-passed, is only 3.5 ahead."""
 SIGNIFICANT = 4.0
 """Standard errors by which a likelihood must be better to count as better."""
 

@@ -22,18 +22,17 @@ from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
 from cryorbit.recipes.refine.passes import next_radius
+from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, resample, solve, synthesize, working_grid
 
-INSERTED_BEYOND = 1.3
-"""Images are inserted this much further out than they are scored."""
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
 
 
 def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One step of both half-sets; the stage ends when the resolution has stopped growing."""
-    inserted = min(given.box / 2 - 1, INSERTED_BEYOND * state.radius + 3)
+    inserted = inserted_radius(state.radius, given.box)
     grid = working_grid(given.box, inserted)
     found = expectation(config, given, state, inserted, mini_batches(config, given, state.iteration), residual=True)
     weights = shell_weights(found.statistics, grid, inserted)

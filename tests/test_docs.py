@@ -9,12 +9,14 @@ from pydantic import BaseModel
 from cryorbit.cli.main import _VERBS
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.run import ITERATIONS
+from cryorbit.recipes.refine import RefineConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 GROUPS = {
     group: field.annotation
-    for group, field in AbinitConfig.model_fields.items()
+    for config in (AbinitConfig, RefineConfig)
+    for group, field in config.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 

@@ -43,7 +43,7 @@ class SVRG:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
+    step_size: float = 0.5
     base: Literal["curvature", "scalar"] = "curvature"
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)

@@ -12,7 +12,9 @@ from cryorbit.recipes.settings import ParticleSettings, Settings
 class SearchSettings(Settings):
     """The stochastic search from a random start."""
 
-    iterations: int = Field(60, ge=1, description="Mini-batches.")
+    iterations: int = Field(60, ge=1, description="Mini-batches; more follow while poses are ambiguous ...")
+    ambiguous: float = Field(2.0, ge=1, description="... an image has more effective poses than this ...")
+    longest: float = Field(2.5, ge=1, description="... up to so many times as many.")
     batch_first: int = Field(90, ge=1, description="Images in the first mini-batch.")
     batch_last: int = Field(150, ge=1, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(

@@ -78,7 +78,11 @@ def _restore(config: AbinitConfig, prepared: Prepared, job: JobFolder) -> State:
 
 def _planned(config: AbinitConfig, stage: str) -> int:
     """Most iterations a stage may take."""
-    planned = {"search": config.search.iterations, "grow": config.grow.iterations, "sort": config.classify.iterations}
+    planned = {
+        "search": round(config.search.longest * config.search.iterations),
+        "grow": config.grow.iterations,
+        "sort": config.classify.iterations,
+    }
     return planned.get(stage, 1)
 
 

@@ -35,6 +35,8 @@ from cryorbit.volumes.voxel import working_grid
 
 STEP_RULES: dict[str, StepRule] = {"preconditioned": DiagonalPreconditioner(), "largest-curvature": LargestCurvature()}
 CALIBRATION_IMAGES = 200
+RECENT = 10
+"""Mini-batches whose effective number of poses is averaged."""
 
 
 def first_radius(config: AbinitConfig, prepared: Prepared) -> float:
@@ -104,7 +106,8 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         "class_fractions": report.class_fractions.tolist(),
         "batch": len(batch),
     }
-    over = n + 1 == settings.iterations
+    recent = [*state.extra.get("effective", []), report.effective][-RECENT:]
+    over = _is_over(config, n + 1, recent)
     return replace(
         state,
         stage="grow" if over else "search",
@@ -112,7 +115,19 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         volume=new.volume,
         velocity=new.velocity,
         radius=radius,
+        extra={} if over else {"effective": recent},
     ), metrics
+
+
+def _is_over(config: AbinitConfig, done: int, recent: list[float]) -> bool:
+    """Whether the search may end: its steps are done, and by now most images tell their poses.
+
+    Growth holds on to the poses that it is given; where noise hides them longer, the search must go on.
+    """
+    settings = config.search
+    if done < settings.iterations:
+        return False
+    return sum(recent) / len(recent) < settings.ambiguous or done >= settings.longest * settings.iterations
 
 
 def _radius(config: AbinitConfig, prepared: Prepared, n: int) -> float:

@@ -77,8 +77,10 @@ def pose_posterior(
     per_image = 4 * len(phases) * len(slices)
     images = chunk_size(per_image, budget_bytes, len(observations))
     columns = chunk_size(4 * len(phases) * images, budget_bytes, len(slices))
+    # once for all blocks of images, and without the square roots of abs()
+    power = slices.real.square() + slices.imag.square()
     blocks = [
-        _block_posterior(observations[rows], slices, phases, log_prior, columns)
+        _block_posterior(observations[rows], (slices, power), phases, log_prior, columns)
         for rows in chunks(len(observations), images)
     ]
     return join_posteriors(blocks)
@@ -131,12 +133,13 @@ def residual_power(
 
 def _block_posterior(
     observations: Observations,
-    slices: Complex[Tensor, "g p"],
+    model: tuple[Complex[Tensor, "g p"], Float[Tensor, "g p"]],
     phases: Complex[Tensor, "t p"],
     log_prior: Float[Tensor, " g"],
     columns: int,
 ) -> Posterior:
-    """Posterior of a block of images, the slices streamed ``columns`` at a time."""
+    """Posterior of a block of images, the slices (and their squared moduli) streamed ``columns`` at a time."""
+    slices, power = model
     images, shifts = len(observations), len(phases)
     shifted = torch.view_as_real(_shifted(observations.data, phases)).flatten(1)
     best = shifted.new_full((images,), -torch.inf)
@@ -145,7 +148,7 @@ def _block_posterior(
     for part in chunks(len(slices), columns):
         flat = torch.view_as_real(slices[part]).flatten(1)
         scores = (shifted @ flat.mT).unflatten(0, (images, shifts))
-        offset = log_prior[part] - 0.5 * (observations.weight @ (slices[part].abs() ** 2).mT)
+        offset = log_prior[part] - 0.5 * (observations.weight @ power[part].mT)
         entries = significant_entries(scores, offset, best)
         best = torch.maximum(best, entries.best)
         log_squares = torch.logaddexp(log_squares, entries.log_squares)

@@ -49,7 +49,6 @@ class VolumeStatistics:
         for field in fields(self):
             getattr(self, field.name).add_(getattr(other, field.name))
 
-
     def half(self, half: int) -> VolumeStatistics:
         """Statistics of one half-set, to be added to: its part of D and W, the same memory, and sums from zero."""
         own = slice(half, half + 1)

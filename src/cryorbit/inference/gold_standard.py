@@ -62,7 +62,8 @@ def gold_standard_maps(
     window, mask = regions
     weights = shell_weights(statistics, grid, radius)
     halves = half_volumes(statistics, weights, grid)
-    fsc = half_map_correlation(*(windowed(half, window) for half in halves), weights.mean.shape[-1])
+    first, second = (windowed(half, window) for half in halves)
+    fsc = half_map_correlation(first, second, weights.mean.shape[-1])
     volume = regularised(statistics, fsc, weights, grid)
     references = []
     for h in range(2):

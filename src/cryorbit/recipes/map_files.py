@@ -69,8 +69,8 @@ class HalfMapCurves:
 def class_files(number: int) -> MapFiles:
     """The files of class ``number``, from 1."""
     stem = f"class_{number}"
-    halves = (f"{stem}_half{half}_unfil.mrc" for half in (1, 2))
-    return MapFiles(f"{stem}.mrc", *halves, f"mask_{number}.mrc", f"fsc_{stem}", f"angdist_{stem}.bild")
+    first, second = f"{stem}_half1_unfil.mrc", f"{stem}_half2_unfil.mrc"
+    return MapFiles(f"{stem}.mrc", first, second, f"mask_{number}.mrc", f"fsc_{stem}", f"angdist_{stem}.bild")
 
 
 def on_full_box(maps: Maps, box: int) -> Maps:

@@ -5,8 +5,9 @@
 
 RELION runs with the settings of its window "3D initial model" (50 + 200 + 50 iterations, mini-batches of 100 to 500,
 35 to 15 A, 15 degrees, offsets to 6 px in steps of 2 px), but without padding (``--pad 1``, its "skip padding"),
-which is faster. ``--relion-iterations`` shortens its three phases in proportion. Without ``--particles``, images of
-the map that comes with the package are simulated. Neither program sees the truth.
+which is faster. ``--relion-iterations`` shortens its three phases in proportion, ``--relion-minutes`` ends it early:
+then the last map it wrote is judged, and the row says how far it came. Without ``--particles``, images of the map that
+comes with the package are simulated. Neither program sees the truth.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ def main(
     count: int = 2000,
     snr: float = 0.1,
     relion_iterations: int = sum(PHASES),
+    relion_minutes: float | None = None,
     threads: int = 2,
     folder: Path | None = None,
     output: Path | None = None,
@@ -51,6 +53,8 @@ def main(
         Of the simulated set.
     relion_iterations
         RELION's three phases are shortened in proportion to so many.
+    relion_minutes
+        RELION is ended after so many minutes.
     threads
         Of either program.
     folder
@@ -65,7 +69,8 @@ def main(
         rows = [measure_cryorbit(data, scratch, threads)]
         if shutil.which(RELION) is not None:
             phases = shortened(relion_iterations)
-            rows.append(measure_relion(data, scratch, phases, diameter, threads))
+            limit = None if relion_minutes is None else 60 * relion_minutes
+            rows.append(measure_relion(data, scratch, (phases, limit), diameter, threads))
     notes = [f"{threads} threads each; aligned with the truth, both hands tried; correlation without a mask"]
     if shutil.which(RELION) is None:
         notes.append(f"{RELION} is not installed: it was left out")
@@ -86,15 +91,20 @@ def measure_cryorbit(data: ParticleSet, scratch: Path, threads: int) -> Record:
 
 
 def measure_relion(
-    data: ParticleSet, scratch: Path, phases: tuple[int, int, int], diameter: float, threads: int
+    data: ParticleSet, scratch: Path, plan: tuple[tuple[int, int, int], float | None], diameter: float, threads: int
 ) -> Record:
-    """Cost and quality of RELION's initial model; image names are relative to the folder of the STAR file."""
+    """Cost and quality of RELION's initial model; image names are relative to the folder of the STAR file.
+
+    ``plan`` holds the lengths of its phases and the seconds after which it is ended.
+    """
+    phases, limit_s = plan
     prefix = scratch / "relion" / "run"
     prefix.parent.mkdir()
     command = relion_command(data.star, prefix, phases, diameter, threads)
-    cost = run_measured(command, scratch / "relion.log", folder=data.star.parent)
-    found = prefix.with_name(f"run_it{sum(phases):03d}_class001.mrc")
-    iterations = " + ".join(map(str, phases))
+    cost = run_measured(command, scratch / "relion.log", folder=data.star.parent, limit_s=limit_s)
+    found = max(prefix.parent.glob("run_it*_class001.mrc"))
+    done = int(found.name[len("run_it") :][:3])
+    iterations = " + ".join(map(str, phases)) if done == sum(phases) else f"{done} of {sum(phases)}"
     return {"program": "RELION", "iterations": iterations, **told_cost(cost), **_against(data, found, scratch)}
 
 

@@ -7,8 +7,10 @@ that measures memory imports heavy libraries only afterwards.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +40,10 @@ class Cost:
     peak_MiB: float  # noqa: N815 (units belong to the name)
 
 
-def run_measured(command: Sequence[str | Path], log: Path, folder: Path | None = None) -> Cost:
-    """Run a command in ``folder``, its output to ``log``, and measure it.
+def run_measured(
+    command: Sequence[str | Path], log: Path, folder: Path | None = None, limit_s: float | None = None
+) -> Cost:
+    """Run a command in ``folder``, its output to ``log``, and measure it; it is ended after ``limit_s`` seconds.
 
     Raises
     ------
@@ -51,9 +55,14 @@ def run_measured(command: Sequence[str | Path], log: Path, folder: Path | None =
     with log.open("w") as stream:
         began = time.monotonic()
         process = subprocess.Popen(words, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
+        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, process.terminate)
+        timer.daemon = True
+        timer.start()
         _, status, usage = os.wait4(process.pid, 0)
+        timer.cancel()
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    ended = limit_s is not None and process.returncode == -signal.SIGTERM
+    if process.returncode and not ended:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from cryorbit.evaluation.radial_filter import apply_gain, low_pass
+from cryorbit.evaluation.radial_filter import apply_gain, low_pass, with_spectrum_of
+from cryorbit.fourier.shells import shell_indices
 
 
 def wave(box: int, k: tuple[int, int, int]) -> torch.Tensor:
@@ -27,3 +28,17 @@ def test_low_pass_is_half_at_the_resolution() -> None:
     assert float(gain[20]) == pytest.approx(0.5)
     assert float(gain[19]) + float(gain[21]) == pytest.approx(1.0)
     assert float(gain[22:].max()) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_map_takes_the_spectrum_of_another_and_keeps_its_phases(generator: torch.Generator) -> None:
+    volume, like = torch.randn(2, 16, 16, 16, generator=generator, dtype=torch.float64)
+    found = with_spectrum_of(volume, 3 * like)
+    shells = shell_indices(16)
+    ours, theirs, before = (torch.fft.rfftn(v) for v in (found, 3 * like, volume))
+    # all but the first and the last plane of the half spectrum stand for two
+    twice = torch.tensor([1.0, *[2.0] * 7, 1.0], dtype=torch.float64)
+    for shell in range(int(shells.max()) + 1):
+        mine = shells == shell
+        power, wanted = ((v.abs().square() * twice)[mine].sum() for v in (ours, theirs))
+        torch.testing.assert_close(power, wanted)
+    torch.testing.assert_close(torch.sgn(ours), torch.sgn(before), rtol=0, atol=1e-6)

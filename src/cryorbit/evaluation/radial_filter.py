@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.fourier.shells import shell_indices
+from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 
 EDGE = 2.0
 """Width of the raised cosine at the end of a low-pass filter, shells."""
@@ -16,6 +16,16 @@ def apply_gain(volume: Float[Tensor, "n n n"], gain: Float[Tensor, " s"]) -> Flo
     """The map with every shell multiplied by its gain; frequencies beyond the last shell take the last gain."""
     shells = shell_indices(volume.shape[-1]).clamp(max=len(gain) - 1).to(volume.device)
     return torch.fft.irfftn(torch.fft.rfftn(volume) * gain.to(volume)[shells], s=volume.shape)
+
+
+def with_spectrum_of(volume: Float[Tensor, "n n n"], like: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+    """The map with the power of every shell made that of another map, its phases as they were."""
+    box = volume.shape[-1]
+    shells = shell_indices(box).to(volume.device)
+    power = torch.fft.rfftn(torch.stack([volume, like]), dim=(-3, -2, -1)).abs().square()
+    weighted = (power * half_spectrum_weights(box).to(power)).flatten(1).double()
+    own, wanted = shell_sums(weighted, shells.flatten(), int(shells.max()) + 1)
+    return apply_gain(volume, torch.sqrt(wanted / own.clamp_min(torch.finfo(volume.dtype).tiny)))
 
 
 def low_pass(box: int, pixel_size: float, resolution_A: float, edge: float = EDGE) -> Float[Tensor, " s"]:

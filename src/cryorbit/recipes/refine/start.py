@@ -14,7 +14,7 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.phase_randomisation import randomise_phases
-from cryorbit.evaluation.radial_filter import apply_gain, low_pass
+from cryorbit.evaluation.radial_filter import apply_gain, low_pass, with_spectrum_of
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
@@ -88,9 +88,9 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     for path in config.maps:
         # twice as fine as need be: a map is magnified by interpolation
         density = start_map(path, given, min(2 * size, given.box))
-        volume = filtered(density, config, given, size)
+        volume = in_window(filtered(density, given.extent, config.initial_resolution), given, size)
         volume = volume * best_scale(judge, volume)
-        others = {m: filtered(magnified(density, m), config, given, size) for m in MAGNIFICATIONS}
+        others = {m: in_window(magnified(density, m), given, size) for m in MAGNIFICATIONS}
         found = what_images_say(judge, volume, others, random_maps(volume, given.window(size), config.seed))
         if config.check_start:
             refuse_bad_start(found, path)
@@ -116,14 +116,16 @@ def start_map(path: Path, given: ParticleInput, size: int) -> Float[Tensor, "m m
     return resample(volume.float(), size)
 
 
-def filtered(
-    density: Float[Tensor, "n n n"], config: RefineConfig, given: ParticleInput, size: int
-) -> Float[Tensor, "m m m"]:
-    """The density low-passed, on a working box of ``size`` voxels, within the window."""
+def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:
+    """The density of a box of ``extent`` A, low-passed at a resolution in A."""
     box = density.shape[0]
-    smooth = apply_gain(density, low_pass(box, given.extent / box, config.initial_resolution))
+    return apply_gain(density, low_pass(box, extent / box, resolution))
+
+
+def in_window(density: Float[Tensor, "n n n"], given: ParticleInput, size: int) -> Float[Tensor, "m m m"]:
+    """The density on a working box of ``size`` voxels, within the window."""
     window = given.window(size)
-    return resample(smooth, size).to(window) * window
+    return resample(density, size).to(window) * window
 
 
 def best_scale(judge: _Judge, volume: Float[Tensor, "m m m"]) -> float:
@@ -150,24 +152,23 @@ def what_images_say(
 ) -> dict[str, float]:
     """What a sample of the images says of a start map.
 
-    ``others`` are the map at other magnifications, ``random`` maps that only look like it; all are compared at equal
-    power. The others must have been low-passed after they were magnified: the edge of the filter would move with
-    them, in favour of those that shrink.
+    ``others`` are the map at other magnifications, ``random`` maps that only look like it. All are given the spectrum
+    of the map: one whose amplitudes fall off too early would fit better when it is made smaller, whatever its size.
 
     Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, and
     the magnification of the map (1 where no other is clearly better). No image tells a map from its mirror image: a
     wrong hand cannot be found here.
     """
-    own, power = judge.log_evidence(volume), judge.power(volume)
+    own = judge.log_evidence(volume)
 
-    def at_equal_power(other: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
-        return judge.log_evidence(other * math.sqrt(power / judge.power(other)))
+    def at_equal_spectrum(other: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
+        return judge.log_evidence(with_spectrum_of(other, volume))
 
-    better = {m: _lead(at_equal_power(other), own) for m, other in others.items()}
+    better = {m: _lead(at_equal_spectrum(other), own) for m, other in others.items()}
     best = max(better, key=lambda m: better[m])
     return {
         "log_likelihood": float(own.mean()),
-        "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_power(other) for other in random])),
+        "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_spectrum(other) for other in random])),
         "magnification": best if better[best] > SIGNIFICANT else 1.0,
     }
 

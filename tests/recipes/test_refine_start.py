@@ -1,0 +1,147 @@
+"""Start maps: brought onto the particles' grid and grey scale, and refused where the images contradict them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from abinit_jobs import PIXEL_SIZE, make_set
+from refine_jobs import low_passed_map, refine_config, refined
+
+from cryorbit.core.errors import InputError
+from cryorbit.evaluation.phase_randomisation import randomise_phases
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import read_map, write_map
+from cryorbit.recipes.particle_input import read_input
+from cryorbit.recipes.refine.start import begin, magnified
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import resample
+from phantom_sets import sharp_phantom
+
+BOX, COUNT = 32, 120
+COARSE: dict[str, Any] = {"poses": {"angular_spacing": 30.0}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Particles, the true map, and other maps."""
+    folder = tmp_path_factory.mktemp("start")
+    make_set(folder, [sharp_phantom(torch.Generator().manual_seed(3))], COUNT, 0.5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> State:
+    """The first state from the true map."""
+    return started(folder, folder / "truth_1.mrc")
+
+
+def started(folder: Path, start_map: Path, **changes: Any) -> State:
+    config = refine_config(folder / "particles.star", start_map, folder / "job", **{**COARSE, **changes})
+    return begin(config, read_input(config))
+
+
+def changed_map(folder: Path, name: str, volume: torch.Tensor, pixel_size: float = PIXEL_SIZE) -> Path:
+    write_map(folder / name, volume, pixel_size)
+    return folder / name
+
+
+def true_map(folder: Path) -> torch.Tensor:
+    return read_map(folder / "truth_1.mrc")[0]
+
+
+def test_the_grey_scale_of_the_images_is_found(folder: Path, first: State) -> None:
+    """Whatever the map's own: factors that are tried are 1.4 apart."""
+    louder = started(folder, changed_map(folder, "louder.mrc", 40 * true_map(folder)))
+    torch.testing.assert_close(louder.references, first.references, rtol=0, atol=1e-4 * float(first.references.max()))
+    shown = resample(first.references[0, 0], BOX)
+    truth = true_map(folder)
+    # at 30 A, where the low-passed map and the truth are nearly the same
+    coarse, fine = (torch.fft.rfftn(v)[1:4, 1:4, 1:4] for v in (shown, truth))
+    assert float(coarse.abs().sum() / fine.abs().sum()) == pytest.approx(1, abs=0.25)
+
+
+def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: State) -> None:
+    assert torch.equal(first.references[0], first.references[1])
+    assert (first.stage, first.iteration, first.estimates) == ("pass", 0, None)
+    assert first.radius == pytest.approx(BOX * PIXEL_SIZE / 30)
+    (found,) = first.extra["start"]
+    assert found["lead_over_noise"] > 10
+    assert found["log_likelihood"] > 50
+    assert found["magnification"] == 1
+
+
+def test_a_map_on_another_grid_is_resampled(folder: Path, first: State) -> None:
+    """The field of view is the same, the box and the voxels are others."""
+    for box in (40, 24):
+        path = changed_map(folder, f"box_{box}.mrc", resample(true_map(folder), box), PIXEL_SIZE * BOX / box)
+        other = started(folder, path).references
+        assert float((other - first.references).norm() / first.references.norm()) < 0.02
+
+
+@pytest.mark.parametrize(("box", "pixel_size"), [(32, 5.2), (36, 5.0)])
+def test_another_field_of_view_is_refused(folder: Path, box: int, pixel_size: float) -> None:
+    path = changed_map(folder, "other.mrc", soft_ball(box, 8.0, 3.0), pixel_size)
+    words = rf"other\.mrc.*{box} voxels of {pixel_size:g} A, the images 32 pixels of 5 A(.|\n)*resample it to 32 voxels"
+    with pytest.raises(InputError, match=words):
+        started(folder, path)
+
+
+def test_a_map_that_no_image_shows_is_refused_unless_told_otherwise(folder: Path) -> None:
+    noise = randomise_phases(true_map(folder), 1, torch.Generator().manual_seed(1))
+    path = changed_map(folder, "noise.mrc", noise * soft_ball(BOX, 10.0, 3.0))
+    with pytest.raises(InputError, match=r"noise\.mrc.*no better than a random map(.|\n)*--no-check-start"):
+        started(folder, path)
+    assert started(folder, path, check_start=False).stage == "pass"
+
+
+@pytest.mark.parametrize(("factor", "best"), [(1.1, "0.9"), (0.9, "1.[01]")])
+def test_a_magnified_map_is_refused_with_the_factor(folder: Path, factor: float, best: str) -> None:
+    """To the nearest factors that are tried: at low resolution they are hard to tell apart."""
+    path = changed_map(folder, "magnified.mrc", magnified(true_map(folder), factor))
+    words = rf"magnified\.mrc.*better when it is magnified {best}\d? times(.|\n)*pixel sizes(.|\n)*--no-check-start"
+    with pytest.raises(InputError, match=words):
+        started(folder, path)
+    assert started(folder, path, check_start=False).stage == "pass"
+
+
+@pytest.mark.parametrize(("own", "initial"), [(10.0, 40.0), (10.0, 20.0), (30.0, 30.0)])
+def test_the_true_map_passes_however_it_is_filtered(folder: Path, own: float, initial: float) -> None:
+    """Amplitudes that end where images are scored must not look like a magnification."""
+    path = low_passed_map(folder / "truth_1.mrc", folder / "filtered.mrc", own)
+    state = started(folder, path, initial_resolution=initial)
+    assert state.extra["start"][0]["magnification"] == 1
+
+
+def test_no_image_tells_the_hand(folder: Path, first: State) -> None:
+    mirrored = changed_map(folder, "mirrored.mrc", true_map(folder).flip(0).roll(1, 0))
+    ours, theirs = (state.extra["start"][0]["log_likelihood"] for state in (first, started(folder, mirrored)))
+    assert theirs == pytest.approx(ours, rel=0.02)
+
+
+def test_magnifying_moves_density_from_the_centre() -> None:
+    volume = torch.zeros(24, 24, 24)
+    volume[12, 12, 12] = 1
+    volume[12, 12, 20] = 1
+    zoomed = magnified(volume, 0.75)
+    assert zoomed.dtype == volume.dtype
+    near = zoomed[12, 12, 15:21]
+    assert int(near.argmax()) == 18 - 15
+    assert int(zoomed.argmax()) in (int(volume.argmax()), 12 * 24 * 24 + 12 * 24 + 18)
+
+
+def test_the_first_scores_keep_to_the_finest_resolution_allowed(folder: Path) -> None:
+    state = started(folder, folder / "truth_1.mrc", max_resolution=40.0)
+    assert state.radius == pytest.approx(BOX * PIXEL_SIZE / 40)
+
+
+def test_a_mask_that_cannot_be_used_is_told_before_the_first_pass(folder: Path, tmp_path: Path) -> None:
+    for name, mask, words in (
+        ("small.mrc", soft_ball(16, 5.0, 3.0), "16 voxels"),
+        ("loud.mrc", 3 * soft_ball(BOX, 8.0, 3.0), "values from 0 to 3"),
+    ):
+        path = changed_map(tmp_path, name, mask)
+        with pytest.raises(InputError, match=rf"{name}.*{words}"):
+            refined(folder / "particles.star", folder / "truth_1.mrc", tmp_path / f"job_{name}", mask=path)
+        assert JobFolder.open(tmp_path / f"job_{name}").read_metrics() == []

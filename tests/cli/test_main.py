@@ -11,6 +11,7 @@ from cryorbit.cli.main import main
 
 VERBS = [
     "abinit",
+    "classify",
     "compare",
     "demo",
     "evaluate",
@@ -51,7 +52,7 @@ def test_every_verb_has_help_and_the_common_words(verb: str, capsys: pytest.Capt
     assert run(verb, "--help") == 0
     text = capsys.readouterr().out
     assert f"cryorbit {verb}" in text
-    if verb in {"abinit", "demo", "reconstruct", "refine", "run", "simulate"}:
+    if verb in {"abinit", "classify", "demo", "reconstruct", "refine", "run", "simulate"}:
         assert "--output -o" in text
         assert "--seed" in text
 

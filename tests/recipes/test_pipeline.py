@@ -18,7 +18,7 @@ from cryorbit.io.star import read_star
 from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.config import load_config
 from cryorbit.recipes.map_files import ONLY_MAP
-from cryorbit.recipes.pipeline import PipelineConfig
+from cryorbit.recipes.pipeline import PipelineConfig, run
 from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
 from cryorbit.recipes.pipeline.judgement import judge
 from cryorbit.recipes.pipeline.outputs import write_joined
@@ -74,6 +74,14 @@ def test_tables_of_settings_reach_their_stages(particles: Path, tmp_path: Path) 
     assert (settings["invert_contrast"], settings["diameter"], settings["check_start"]) == (True, 91.0, False)
     assert settings["maps"] == (config.output / ABINIT / "class_1.mrc",)
     assert settings["particles"] == refined.inputs[0] == config.output / "2_refine" / "input.star"
+
+
+def test_a_refinement_that_would_not_fit_is_refused_before_ab_initio(particles: Path, tmp_path: Path) -> None:
+    config = PipelineConfig(particles=particles, output=tmp_path / "job", memory=1e-4)
+    job = JobFolder.create(config.output, verb="run", config=config.model_dump(mode="json"))
+    with pytest.raises(InputError, match="memory"):
+        run(config, job, SilentProgress())
+    assert not (config.output / ABINIT).exists()
 
 
 def test_an_unknown_key_in_a_table_names_the_nearest(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXIT_STOPPED = 130
 _CONFIGS = {
     "abinit": "cryorbit.recipes.abinit:AbinitConfig",
+    "classify": "cryorbit.recipes.classify:ClassifyConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
     "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
     "refine": "cryorbit.recipes.refine:RefineConfig",

@@ -22,6 +22,7 @@ _VERBS = {
     "postprocess": "Sharpen a map and tell its resolution, from half-maps.",
     "reconstruct": "Make a map from particle images of known pose.",
     "refine": "Refine a map and poses to the resolution that the images hold.",
+    "classify": "Sort particles by which of several given maps they show.",
     "resume": "Go on with a job that was stopped or killed.",
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",

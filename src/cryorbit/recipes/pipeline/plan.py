@@ -17,6 +17,7 @@ from cryorbit.recipes.pipeline.stage import Stage
 from cryorbit.recipes.postprocess import PostprocessConfig
 from cryorbit.recipes.postprocess.inputs import half_map_files
 from cryorbit.recipes.refine import RefineConfig
+from cryorbit.recipes.refine.run import require_memory
 from cryorbit.recipes.settings import ParticleSettings
 
 ABINIT, REFINE, POSTPROCESS = "1_abinit", "2_refine", "3_postprocess"
@@ -51,6 +52,13 @@ def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any],
     }
     settings = RefineConfig(**given, **dict(config.refine))
     return Stage(_title("Refinement", config, number), "refine", output, settings, refine.run, (particles, start_map))
+
+
+def require_refinable(config: PipelineConfig, folder: Path) -> None:
+    """Raise ``InputError`` if the refinement would not fit into the memory: better now than after ab initio."""
+    start_map = folder / ABINIT / class_files(1).map
+    settings = RefineConfig(**_shared(config), maps=(start_map,), max_resolution=config.max_resolution)
+    require_memory(settings, read_particles(config.particles, config.data_dir))
 
 
 def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, number: int) -> Stage:

@@ -12,7 +12,7 @@ from cryorbit.recipes.particle_input import FEWEST
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
 from cryorbit.recipes.pipeline.outputs import PipelineResult, write_outputs
-from cryorbit.recipes.pipeline.plan import abinit_stage, postprocess_stage, refine_stage
+from cryorbit.recipes.pipeline.plan import abinit_stage, postprocess_stage, refine_stage, require_refinable
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 
 
@@ -24,7 +24,7 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineR
     Raises
     ------
     InputError
-        The particles cannot be used.
+        The particles cannot be used, or a stage would not fit into the memory.
     Stopped
         The job was asked to stop; what is done is kept.
     """
@@ -35,6 +35,7 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineR
         job.record(result={"stages": [each.as_record() for each in stages]})
         return work_on(stage, progress)
 
+    require_refinable(config, job.path)
     beginning = abinit_stage(config, job.path)
     first = work(beginning)
     progress.note(first["verdict"]["sentence"])

@@ -15,6 +15,9 @@ class PassSettings(Settings):
 
     iterations: int = Field(25, ge=1, description="Passes at most.")
     patience: int = Field(2, ge=1, description="Passes without a gain in resolution after which they end.")
+    class_changes: float | None = Field(
+        None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
+    )
     join_resolution: float = Field(20.0, gt=0, description="The half-sets share what is coarser than this, A.")
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
     margin: float = Field(3.0, ge=0, description="Shells beyond it ...")

@@ -13,6 +13,7 @@ from cryorbit.recipes.refine.expectation import Expectation, expectation, half_s
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
+from cryorbit.recipes.refine.settling import class_changes, settled
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
@@ -26,10 +27,10 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     settings = config.passes
     stalled = 0 if resolved > state.resolved else state.stalled + 1
     estimates = found.by_particle()
-    settled = stalled >= settings.patience and not any(found.searched)
+    over = settled(config, state, estimates, stalled) and not any(found.searched)
     new = replace(
         state,
-        stage="final" if settled or state.iteration + 1 >= settings.iterations else "pass",
+        stage="final" if over or state.iteration + 1 >= settings.iterations else "pass",
         iteration=state.iteration + 1,
         references=maps.references,
         noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
@@ -40,7 +41,8 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         scale=updated_scales(given, state.scale, estimates),
         history=(*state.history, resolved),
     )
-    return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    return new, {**metrics, **class_changes(config, state.estimates, estimates)}
 
 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:

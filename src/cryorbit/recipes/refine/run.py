@@ -9,7 +9,7 @@ from typing import Any
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.particles import read_particles
+from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.particle_input import ParticleInput, read_input
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
@@ -43,8 +43,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     particles = read_particles(config.particles, config.data_dir)
-    radius = final_radius(config, particles.box, particles.pixel_size)
-    require_volumes(config, VolumeLoad(particles.box, radius, len(config.maps), searched=True), particles.pixel_size)
+    require_memory(config, particles)
     given = read_input(config, particles)
     for sentence in (given.report.contrast, given.report.normalisation):
         progress.note(sentence)
@@ -63,6 +62,12 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         if progress.stop_requested() and state.stage != "done":
             raise Stopped
     return write_outputs(config, given, state, job)
+
+
+def require_memory(config: RefineConfig, particles: Particles) -> None:
+    """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
+    radius = final_radius(config, particles.box, particles.pixel_size)
+    require_volumes(config, VolumeLoad(particles.box, radius, len(config.maps), searched=True), particles.pixel_size)
 
 
 def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progress: Progress) -> State:

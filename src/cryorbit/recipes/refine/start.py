@@ -27,6 +27,7 @@ from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
+from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -96,6 +97,7 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
             refuse_bad_start(found, path)
         findings.append(found)
         volumes.append(volume)
+    refuse_same(volumes, config.maps)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = given.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"

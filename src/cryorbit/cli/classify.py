@@ -1,0 +1,73 @@
+"""The verb ``classify``: which of several maps each particle shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+
+
+def classify(
+    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    *,
+    start_maps: Annotated[
+        tuple[Path, ...],
+        Parameter(name="--map", consume_multiple=True, negative="", help="Start maps (MRC), one a class: two or more."),
+    ],
+    output: Output,
+    symmetry: Annotated[
+        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the maps' axes must lie right. Default: C1.")
+    ] = None,
+    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the maps.")] = None,
+    initial_resolution: Annotated[
+        float | None, Parameter(help="Low-pass filter of the start maps in A. Default: 20.")
+    ] = None,
+    max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12.")] = None,
+    check_start: Annotated[
+        bool | None,
+        Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
+    ] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    invert_contrast: Annotated[
+        bool | None,
+        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+    ] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+    memory: Memory = None,
+) -> None:
+    """Sort particles into classes that begin as the given maps, and refine maps and poses along.
+
+    Leaves a job folder with class_1.mrc ..., half-maps, their FSC, particles.star and report.html. Ctrl-C stops it in
+    good order; `cryorbit resume` goes on.
+    """
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.recipes.config import load_config
+
+    given = {
+        "particles": particles.absolute(),
+        "maps": tuple(path.absolute() for path in start_maps),
+        "output": output.absolute(),
+        "symmetry": symmetry,
+        "diameter": diameter,
+        "mask": None if mask is None else mask.absolute(),
+        "initial_resolution": initial_resolution,
+        "max_resolution": max_resolution,
+        "check_start": check_start,
+        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "invert_contrast": invert_contrast,
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+        "memory": memory,
+    }
+    recipe = find_recipe("classify")
+    inputs = [file for file in (particles, *start_maps, mask) if file is not None]
+    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)

@@ -75,7 +75,7 @@ def test_columns_under_ctfs_give_range_and_compressed_moment(seed: int) -> None:
 def test_the_leading_subspace_leaves_out_what_is_noise() -> None:
     slices = draw(4, 50, seed=0)
     second = slices.mT @ slices
-    errors = torch.full((50, 50), 0.3).double()
+    errors = torch.full((50, 50), 0.3, dtype=torch.float64)
     noise = torch.triu(draw(50, 50, seed=1) * errors)
     noisy = second + noise + torch.triu(noise, 1).mT
     edge = noise_edge(errors)

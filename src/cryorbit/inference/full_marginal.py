@@ -1,0 +1,160 @@
+"""The E-step on a quadrature, exactly: every node counts, none is pruned, and all of it is products of real matrices.
+
+Suffix legend: B images, T shifts, G rotations (each with its half turn), P Fourier coefficients.
+
+A slice turned by half a turn in its plane is the conjugate of the slice. With ``a = sum Re Y Re S x`` and
+``b = sum Im Y Im S x`` the scores of the two are ``a + b`` and ``a - b`` less the same power term; their posteriors
+enter D through their sum and their difference only, W through their sum: half the products, slices and memory.
+
+Where it differs from ``inference.marginal``: that one keeps the poses that matter for each image, which is cheaper when
+there are many shifts; this one is smooth, so that it has exact derivatives in any precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.imaging.observations import Observations
+from cryorbit.inference.marginal import SliceStatistics
+
+BUDGET_BYTES = 64 * 2**20
+ARRAYS = 4
+"""Arrays of the size of the scores that are alive at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Slices and phases at the nodes of a quadrature.
+
+    Attributes
+    ----------
+    slices
+        Slice at each rotation; its conjugate belongs to the half turn.
+    phases
+        Of each shift.
+    log_weight, log_shift_weight
+        Logarithms of the weights of rotations and shifts.
+    """
+
+    slices: Complex[Tensor, "g p"]
+    phases: Complex[Tensor, "t p"]
+    log_weight: Float[Tensor, " g"]
+    log_shift_weight: Float[Tensor, " t"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Posterior of a block of images over all nodes, and the shifted images it was made of.
+
+    Attributes
+    ----------
+    rows
+        Which images.
+    plus, minus
+        Posterior of every shift and rotation, and of its half turn.
+    log_evidence
+        Log-likelihood of each image relative to pure noise, nats.
+    re, im
+        Real and imaginary parts of the shifted images.
+    """
+
+    rows: slice
+    plus: Float[Tensor, "bt g"]
+    minus: Float[Tensor, "bt g"]
+    log_evidence: Float[Tensor, " b"]
+    re: Float[Tensor, "bt p"]
+    im: Float[Tensor, "bt p"]
+
+
+def log_evidence(observations: Observations, nodes: Nodes) -> Float[Tensor, " n"]:
+    """Log-likelihood of each image relative to pure noise, nats."""
+    found = []
+    for _, plus, minus, _, _ in _scored(observations, nodes):
+        peak = torch.maximum(plus.amax((1, 2)), minus.amax((1, 2)))
+        total = plus.sub_(peak[:, None, None]).exp_().sum((1, 2)) + minus.sub_(peak[:, None, None]).exp_().sum((1, 2))
+        found.append(peak + total.log())
+    return torch.cat(found)
+
+
+def expect_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor, " n"], SliceStatistics]:
+    """Log-likelihoods, and D and W of every rotation, half turns turned back: sums over the images."""
+    re, im = (torch.zeros_like(nodes.slices.real) for _ in range(2))
+    weight, evidence = torch.zeros_like(re), []
+    for block in posteriors(observations, nodes):
+        total, difference = block.plus + block.minus, block.plus - block.minus
+        per_image = total.unflatten(0, (len(block.log_evidence), -1)).sum(1)
+        live = _live(per_image)
+        re[live] += total[:, live].mT @ block.re
+        im[live] += difference[:, live].mT @ block.im
+        weight[live] += per_image[:, live].mT @ observations.weight[block.rows]
+        evidence.append(block.log_evidence)
+    return torch.cat(evidence), SliceStatistics(torch.complex(re, im), weight)
+
+
+def expect_changes(
+    observations: Observations, nodes: Nodes, changes: Complex[Tensor, "g p"]
+) -> tuple[SliceStatistics, SliceStatistics]:
+    """D and W, and their derivatives as the slices move along ``changes``."""
+    re, im, moved_re, moved_im = (torch.zeros_like(nodes.slices.real) for _ in range(4))
+    weight, moved_weight = torch.zeros_like(re), torch.zeros_like(re)
+    overlap = (nodes.slices.conj() * changes).real
+    for block in posteriors(observations, nodes):
+        images = len(block.log_evidence)
+        even, odd = block.re @ changes.real.mT, block.im @ changes.imag.mT
+        power = observations.weight[block.rows] @ overlap.mT
+        even = (even.unflatten(0, (images, -1)) - power[:, None]).flatten(0, 1)
+        plus, minus = block.plus * (even + odd), block.minus * (even - odd)
+        mean = (plus + minus).unflatten(0, (images, -1)).sum((1, 2)).repeat_interleave(len(plus) // images)
+        plus, minus = plus - block.plus * mean[:, None], minus - block.minus * mean[:, None]
+        for (up, down), (to_re, to_im, to_weight) in (
+            ((block.plus, block.minus), (re, im, weight)),
+            ((plus, minus), (moved_re, moved_im, moved_weight)),
+        ):
+            to_re += (up + down).mT @ block.re
+            to_im += (up - down).mT @ block.im
+            to_weight += (up + down).unflatten(0, (images, -1)).sum(1).mT @ observations.weight[block.rows]
+    statistics = SliceStatistics(torch.complex(re, im), weight)
+    return statistics, SliceStatistics(torch.complex(moved_re, moved_im), moved_weight)
+
+
+def posteriors(observations: Observations, nodes: Nodes) -> Iterator[Block]:
+    """Posteriors over all nodes, a block of images at a time."""
+    for rows, plus, minus, re, im in _scored(observations, nodes):
+        peak = torch.maximum(plus.amax((1, 2)), minus.amax((1, 2)))
+        plus.sub_(peak[:, None, None]).exp_()
+        minus.sub_(peak[:, None, None]).exp_()
+        total = plus.sum((1, 2)) + minus.sum((1, 2))
+        plus.div_(total[:, None, None])
+        minus.div_(total[:, None, None])
+        yield Block(rows, plus.flatten(0, 1), minus.flatten(0, 1), peak + total.log(), re, im)
+
+
+def _scored(
+    observations: Observations, nodes: Nodes
+) -> Iterator[tuple[slice, Float[Tensor, "b t g"], Float[Tensor, "b t g"], Tensor, Tensor]]:
+    """Scores with their log-weights of rotations and of half turns, and the shifted images, in blocks."""
+    slices, phases = nodes.slices, nodes.phases
+    power = slices.real.square() + slices.imag.square()
+    slices_re, slices_im = slices.real.contiguous(), slices.imag.contiguous()
+    size = power.element_size() * len(phases) * len(slices) * ARRAYS
+    for rows in chunks(len(observations), chunk_size(size, BUDGET_BYTES, len(observations))):
+        shifted = (observations.data[rows, None] * phases).flatten(0, 1)
+        re, im = shifted.real.contiguous(), shifted.imag.contiguous()
+        offset = torch.addmm(nodes.log_weight, observations.weight[rows], power.mT, alpha=-0.5)
+        even = (re @ slices_re.mT).unflatten(0, (-1, len(phases)))
+        odd = (im @ slices_im.mT).unflatten(0, (-1, len(phases)))
+        even += offset[:, None] + nodes.log_shift_weight[:, None]
+        yield rows, even + odd, even.sub_(odd), re, im
+
+
+def _live(per_image: Float[Tensor, "b g"]) -> Tensor | slice:
+    """Rotations whose posterior is not below rounding in the sum over rotations."""
+    mass = per_image.sum(0)
+    live = torch.nonzero(mass > torch.finfo(mass.dtype).eps * mass.sum() / len(mass))[:, 0]
+    return live if len(live) < len(mass) // 2 else slice(None)

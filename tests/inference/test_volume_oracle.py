@@ -1,0 +1,133 @@
+"""The sum over images of unknown pose: its value pose by pose, derivatives, blocks of images, EM and its scale."""
+
+import math
+
+import pytest
+import torch
+from small_oracle import random_unknown, small_oracle
+
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.slices import SliceOperator
+from cryorbit.inference import full_marginal
+from cryorbit.inference.marginal import pose_posterior
+from cryorbit.inference.pose_quadrature import PoseQuadrature
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.protocols import CurvatureOracle, EMOracle, HessianOracle
+
+HALF_TURN = torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)[:, None]
+
+
+def all_poses(quadrature: PoseQuadrature) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rotations with their half turns, and logarithms of their weights."""
+    rotations = torch.cat([quadrature.rotations, quadrature.rotations * HALF_TURN])
+    return rotations, quadrature.log_weight.repeat(2)
+
+
+def test_the_value_is_the_sum_over_poses_written_out(generator: torch.Generator) -> None:
+    oracle = small_oracle(3, generator)
+    x = random_unknown(oracle, generator)
+    rotations, log_weight = all_poses(oracle.quadrature)
+    slices = SliceOperator(oracle.operator.grid, oracle.operator.disc, rotations).project(oracle.density(x))
+    phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc)
+    expected = 0.0
+    for data, weight in zip(oracle.observations.data, oracle.observations.weight, strict=True):
+        fit = (slices.conj()[:, None] * phases * data).real.sum(-1) - 0.5 * (weight * slices.abs() ** 2).sum(-1)[
+            :, None
+        ]
+        joint = fit + log_weight[:, None] + oracle.quadrature.log_shift_weight
+        expected -= float(joint.logsumexp((0, 1))) / 3
+    voxels = (16 / oracle.operator.grid.size) ** 3
+    expected += voxels / 3 * float(oracle.prior.energy(oracle.density(x)))
+    assert float(oracle.value(x)) == pytest.approx(expected, rel=1e-6)
+    assert float(oracle.evaluate(x, None).value) == pytest.approx(float(oracle.value(x)), rel=1e-12)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+def test_the_gradient_is_the_derivative_of_the_value(generator: torch.Generator, sigma: float) -> None:
+    oracle, idx = small_oracle(6, generator, sigma), torch.tensor([1, 2, 5])
+    x, direction = random_unknown(oracle, generator), random_unknown(oracle, generator)
+    step = 1e-6
+    slope = (oracle.value(x + step * direction, idx) - oracle.value(x - step * direction, idx)) / (2 * step)
+    torch.testing.assert_close((oracle.evaluate(x, idx).field * direction).sum(), slope, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1.0])
+def test_hessian_products_are_derivatives_of_the_gradient(generator: torch.Generator, sigma: float) -> None:
+    oracle, idx = small_oracle(6, generator, sigma), torch.tensor([0, 2, 3, 5])
+    x, direction = random_unknown(oracle, generator), random_unknown(oracle, generator)
+    step = 1e-5
+    ends = [oracle.evaluate(x + sign * step * direction, idx).field for sign in (1, -1)]
+    product = oracle.hessian_vector(x, direction, idx)
+    torch.testing.assert_close(
+        product, (ends[0] - ends[1]) / (2 * step), rtol=0, atol=1e-7 * float(product.abs().max())
+    )
+
+
+def test_blocks_of_images_do_not_change_the_sum(generator: torch.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    oracle = small_oracle(7, generator)
+    x = random_unknown(oracle, generator)
+    whole, product = oracle.evaluate(x, None), oracle.hessian_vector(x, x, None)
+    monkeypatch.setattr(full_marginal, "BUDGET_BYTES", 1)
+    parts = oracle.evaluate(x, None)
+    torch.testing.assert_close(parts.value, whole.value)
+    torch.testing.assert_close(parts.field, whole.field)
+    torch.testing.assert_close(oracle.hessian_vector(x, x, None), product)
+
+
+def test_it_agrees_with_the_pruned_e_step(generator: torch.Generator) -> None:
+    oracle = small_oracle(5, generator)
+    x = random_unknown(oracle, generator)
+    rotations, log_weight = all_poses(oracle.quadrature)
+    slices = SliceOperator(oracle.operator.grid, oracle.operator.disc, rotations).project(oracle.density(x))
+    phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc).to(slices)
+    half, even = len(slices) // 2, oracle.quadrature.log_shift_weight.new_full((len(phases),), -math.log(len(phases)))
+    nodes = full_marginal.Nodes(slices[:half], phases, oracle.quadrature.log_weight, even)
+    found = full_marginal.log_evidence(oracle.observations, nodes)
+    pruned = pose_posterior(oracle.observations, slices, phases, log_weight - math.log(len(phases)))
+    # what is pruned there is less than exp(-10) a pose
+    torch.testing.assert_close(pruned.log_evidence, found, rtol=0, atol=1e-3)
+
+
+def test_the_largest_curvature_is_one(generator: torch.Generator) -> None:
+    oracle = small_oracle(400, generator, 0.0)
+    # with no signal the posterior is flat: the expected curvature is the Hessian plus a covariance
+    x = torch.zeros(1, *(oracle.operator.grid.size,) * 3, dtype=torch.float64)
+    vector = random_unknown(oracle, generator)
+    mean_weight = oracle.observations.weight.mean(0)
+    spread = 2 * oracle.quadrature.log_weight.exp()[:, None] * mean_weight
+    for _ in range(30):
+        vector = vector / vector.norm()
+        slices = oracle.operator.project(oracle.density(vector))
+        image = oracle.operator.backproject(spread * slices)[None] * oracle.scale
+        largest, vector = float((vector * image).sum()), image
+    assert 0.5 < largest <= 1
+    torch.testing.assert_close(oracle.curvature(x), torch.ones_like(x))
+
+
+def test_it_offers_everything_that_methods_ask_for(generator: torch.Generator) -> None:
+    oracle = small_oracle(2, generator)
+    assert isinstance(oracle, HessianOracle)
+    assert isinstance(oracle, CurvatureOracle)
+    assert isinstance(oracle, EMOracle)
+
+
+def test_a_step_of_em_raises_the_likelihood(generator: torch.Generator) -> None:
+    oracle = small_oracle(40, generator)
+    blocks = Blocks(oracle)
+    x = 0.2 * random_unknown(oracle, generator)
+    values = []
+    for _ in range(4):
+        found = blocks.expect(x)
+        values.append(float(oracle.negative_log_likelihood(x)))
+        x = blocks.maximise(found.statistics)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < values[0] - 0.1
+
+
+def test_held_out_images_share_unknown_and_prior(generator: torch.Generator) -> None:
+    oracle, other = small_oracle(4, generator), small_oracle(2, generator)
+    held = oracle.with_images(other.observations)
+    x = random_unknown(oracle, generator)
+    assert held.num_terms == 2
+    share = float(held.value(x) - held.negative_log_likelihood(x))
+    assert share == pytest.approx(float(oracle.value(x) - oracle.negative_log_likelihood(x)), rel=1e-9)

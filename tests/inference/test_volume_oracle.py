@@ -31,10 +31,9 @@ def test_the_value_is_the_sum_over_poses_written_out(generator: torch.Generator)
     phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc)
     expected = 0.0
     for data, weight in zip(oracle.observations.data, oracle.observations.weight, strict=True):
-        fit = (slices.conj()[:, None] * phases * data).real.sum(-1) - 0.5 * (weight * slices.abs() ** 2).sum(-1)[
-            :, None
-        ]
-        joint = fit + log_weight[:, None] + oracle.quadrature.log_shift_weight
+        fit = (slices.conj()[:, None] * phases * data).real.sum(-1)
+        power = 0.5 * (weight * slices.abs() ** 2).sum(-1)
+        joint = fit - power[:, None] + log_weight[:, None] + oracle.quadrature.log_shift_weight
         expected -= float(joint.logsumexp((0, 1))) / 3
     voxels = (16 / oracle.operator.grid.size) ** 3
     expected += voxels / 3 * float(oracle.prior.energy(oracle.density(x)))

@@ -2,9 +2,9 @@
 
 Lebedev directions, times equispaced in-plane angles, times a lattice of shifts under a truncated normal density
 (Punjani & Brubaker 2014, equations 3 and 4). The angular step is the one that moves a coefficient at the Fourier
-radius R by one Fourier pixel, ``a = arctan(1 / R)``; it takes ``(3.6 / a)^2`` directions and ``2 pi / a`` angles (Brubaker, Punjani &
-Fleet 2015). Shifts are a quarter of the finest wavelength apart, so that phases are off by 45 degrees at most along an
-axis.
+radius R by one Fourier pixel, ``a = arctan(1 / R)``; it takes ``(3.6 / a)^2`` directions and ``2 pi / a`` angles
+(Brubaker, Punjani & Fleet 2015). Shifts are a quarter of the finest wavelength apart, so that phases are off by 45
+degrees at most along an axis.
 
 In-plane angles are even in number and only half of them are listed: a slice turned by half a turn in its plane is the
 complex conjugate of itself, which halves all the work (``inference.full_marginal``).

@@ -1,7 +1,8 @@
 """What is believed of density before any image: positive values are rare, negative ones rarer.
 
-As in Punjani & Brubaker (2014), every voxel by itself has ``p(v) ~ exp(-lambda_+ v)`` for ``v >= 0`` and
-``p(v) ~ exp(-lambda_- |v|^3)`` for ``v < 0``: an exponential density that favours empty space, and a generalised normal density that is soft on small negative values.
+As in Punjani & Brubaker (2014), every voxel by itself has ``p(v) ~ exp(-lambda_+ v)`` for ``v >= 0`` and ``p(v) ~
+exp(-lambda_- |v|^3)`` for ``v < 0``: an exponential density that favours empty space, and a generalised normal
+density that is soft on small negative values.
 """
 
 from __future__ import annotations

@@ -4,13 +4,14 @@ The terms are, for every image i of K,
 
     f_i = -log sum_j w_j p(image_i | pose_j, V) / p(image_i | noise)  -  log p(V) / K
 
-over the nodes of a quadrature (Punjani & Brubaker 2014, equations 4 and 6). The noise alone is subtracted because it is
-the same for all V: a sum of zero means that nothing was learned, and differences are those of log-likelihoods in nats.
+over the nodes of a quadrature (Punjani & Brubaker 2014, equations 4 and 6). The noise alone is subtracted because it
+is the same for all V: a sum of zero means that nothing was learned, and differences are those of log-likelihoods in
+nats.
 
 The unknown is a real tensor ``x [1 n n n]``: the density on the smallest grid that holds the Fourier radius, divided
-by a scale that makes the largest curvature of the data one. So steps of length one are safe, whatever the data, and ``x`` is
-of the size of its own signal-to-noise ratio. Images are kept in memory as observations at that radius, 16 bytes a
-coefficient in single precision: 130 MB for 50,000 images at a radius of ten.
+by a scale that makes the largest curvature of the data one. So steps of length one are safe, whatever the data, and
+``x`` is of the size of its own signal-to-noise ratio. Images are kept in memory as observations at that radius, 16
+bytes a coefficient in single precision: 130 MB for 50,000 images at a radius of ten.
 """
 
 from __future__ import annotations

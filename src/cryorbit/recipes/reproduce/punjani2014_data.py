@@ -1,10 +1,10 @@
 """Data of Punjani & Brubaker (2014), section 4, simulated at the resolution that is scored.
 
-Two particles in images of 128 pixels of 2.8 A: a density made by hand with the strong cylindrical shape that the paper
-describes, centred, scored to 10 % of Nyquist; and a ribosome in place of the ATP synthase of Thermus, whose images are
-not public, off the centre, scored to 16 %. Contrast transfer is that of films at 2 to 6 um of defocus, noise is white,
-the signal-to-noise ratio 0.05. Coefficients beyond the scored radius would never be looked at, so they are not made: 50,000
-images take 130 MB instead of 3.3 GB.
+Two particles in images of 128 pixels of 2.8 A: a density made by hand with the strong cylindrical shape that the
+paper describes, centred, scored to 10 % of Nyquist; and a ribosome in place of the ATP synthase of Thermus, whose
+images are not public, off the centre, scored to 16 %. Contrast transfer is that of films at 2 to 6 um of defocus,
+noise is white, the signal-to-noise ratio 0.05. Coefficients beyond the scored radius would never be looked at, so
+they are not made: 50,000 images take 130 MB instead of 3.3 GB.
 """
 
 from __future__ import annotations

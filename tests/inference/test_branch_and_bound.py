@@ -1,6 +1,5 @@
 """Branch and bound finds what exhaustive search finds, with far fewer poses; caps, stages and survivors as promised."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,14 +17,12 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference import branch_and_bound as module
 from cryorbit.inference.branch_and_bound import (
     BranchPlan,
-    BranchResult,
     Searcher,
     branch_and_bound,
     make_searcher,
     search_poses,
 )
 from cryorbit.inference.candidates import Candidates, score_candidates
-from cryorbit.inference.local_posterior import WORTH_INSERTING, local_posterior
 from cryorbit.inference.pose_bound import BoundSettings
 from cryorbit.volumes.voxel import PAD, synthesize
 from phantom_sets import PhantomSet, phantom_set, sharp_phantom
@@ -186,21 +183,3 @@ def test_stages_subdivide_down_to_what_was_asked(final: float, step: float, radi
     assert len(stages) == 1 or stages[-2].spacing > final * (1 - 1e-6) or stages[-2].step > step * (1 - 1e-6)
     assert [s.radius for s in stages[:-1]] == [min(12.0 * 2**n, radius) for n in range(len(stages) - 1)]
     assert stages[-1].radius == radius
-
-
-def test_the_local_posterior_is_that_of_all_its_poses(problem: Problem) -> None:
-    found: BranchResult = search_poses(problem.observations, problem.searcher())
-    cell = (3.0, 0.5)
-    kept, posterior, lattice = local_posterior(found, problem.observations, problem.spectra, problem.disc, cell)
-    assert lattice.shape == (9, 2)
-    total = torch.zeros(IMAGES).index_add_(0, kept.image, posterior.gamma.sum(1))
-    torch.testing.assert_close(total, torch.ones(IMAGES))
-    assert bool(((posterior.gamma == 0) | (posterior.gamma > WORTH_INSERTING)).all())
-    assert bool((posterior.gamma.amax(1) > 0).all())
-    distance = angular_distance(kept.rotation.double(), found.rotation[kept.image].double())
-    assert float(distance.max()) < 1.01 * cell[0] * math.sqrt(2)
-    scores = score_candidates(kept, problem.observations, problem.spectra, problem.disc, lattice).log_joint
-    for b in range(IMAGES):
-        gamma, score = posterior.gamma[kept.image == b], scores[kept.image == b]
-        live = gamma > 0
-        torch.testing.assert_close(gamma[live], torch.softmax(score[live], 0), rtol=1e-2, atol=1e-5)

@@ -18,6 +18,7 @@ from cryorbit.inference.candidates import (
     CLASS_NATS,
     Candidates,
     CandidateScores,
+    at_best_pose,
     in_every_class,
     normalise,
     prune,
@@ -132,6 +133,14 @@ def test_orientations_in_every_class(candidates: Candidates) -> None:
         assert torch.equal(every.centre[mine], candidates.centre)
         assert torch.equal(every.image[mine], candidates.image)
         assert torch.equal(every.rotation[mine], candidates.rotation)
+
+
+def test_the_best_pose_takes_all_the_weight(candidates: Candidates, scores: CandidateScores) -> None:
+    gamma = normalise(candidates, scores, 1000.0).gamma
+    hard = at_best_pose(candidates, gamma)
+    for b in range(len(COUNTS)):
+        mine = candidates.image == b
+        assert torch.equal(hard[mine], (gamma[mine] == gamma[mine].max()).float())
 
 
 def test_posteriors_sum_to_one_and_the_evidence_is_a_mean(candidates: Candidates, scores: CandidateScores) -> None:

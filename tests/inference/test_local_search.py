@@ -129,6 +129,30 @@ def test_classes_are_told_apart(two_class_set: PhantomSet) -> None:
     torch.testing.assert_close(statistics.class_mass, found.class_posterior.double().sum(0), rtol=2e-3, atol=0)
 
 
+def test_every_class_has_cells_and_a_best_pose_of_its_own(two_class_set: PhantomSet) -> None:
+    """The second map is turned: its poses are found all the same, by turned cells and in turned estimates."""
+    turned = two_class_set.volumes.clone()
+    # a quarter of a turn about z takes the axes (x, y) to (y, -x)
+    turned[1] = turned[1].transpose(1, 2).flip(1).roll(1, 1)
+    quarter = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    particles = replace(two_class_set, volumes=turned)
+    cells = find_cells(particles, turned)
+    images = len(particles.source)
+    for klass in (0, 1):
+        counts = torch.bincount(cells.image[cells.klass == klass], minlength=images)
+        assert 1 <= int(counts.min()) <= int(counts.max()) <= 8
+    _, found = refined(particles, cells)
+    assert class_accuracy(found.klass, particles.classes) > 0.9
+    every = torch.arange(images)
+    assert torch.equal(found.class_rotation[every, found.klass], found.rotation)
+    assert torch.equal(found.class_shift[every, found.klass], found.shift)
+    true = particles.poses.rotations
+    for klass, frame in enumerate((torch.eye(3), quarter)):
+        mine = particles.classes == klass
+        distance = angular_distance(found.class_rotation[mine, klass].double(), (true[mine] @ frame).double())
+        assert float(distance.median()) < 2 * LEVELS[-1].spacing
+
+
 def test_symmetric_poses_are_inserted_for_every_operator(clear_set: PhantomSet, cells: Candidates) -> None:
     """With a two-fold axis the statistics are those without it plus those of the turned poses."""
     group = point_group("C2")

@@ -114,7 +114,7 @@ def assert_same_results(job: Path, straight: Path) -> None:
 
 
 def without_seconds(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key != "seconds"}
+    return {key: value for key, value in line.items() if key not in ("seconds", "cpu_seconds")}
 
 
 def test_killed_at_every_bad_moment(folder: Path, straight: Path) -> None:

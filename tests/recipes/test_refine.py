@@ -10,6 +10,7 @@ import torch
 from abinit_jobs import PIXEL_SIZE, make_set
 from refine_jobs import ONE_PASS, low_passed_map, refined
 
+from cryorbit.core.progress import SilentProgress
 from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fourier_shell_correlation, fsc_curve, resolution_at
@@ -54,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["em", "psgd"])
 def finished(request: pytest.FixtureRequest, folder: Path) -> Finished:
     """A job beside its particles."""
-    settings = {"poses": {"cells": 6, "angular_spacing": 30.0, "check_images": 40}, "sgd": {"iterations": 3}}
+    settings = {"poses": {"cells": 6, "check_images": 40}, "sgd": {"iterations": 3}}
     return refined(
         folder / "particles.star", folder / "start.mrc", folder / request.param, method=request.param, **settings
     )
@@ -88,7 +89,7 @@ def test_map_and_poses_come_near_what_true_poses_give(folder: Path, finished: Fi
     output = folder / f"true_poses_{job.path.name}"
     known = JobFolder.create(output, verb="reconstruct", config={}, inputs=[])
     config = reconstruct.ReconstructConfig(particles=folder / "truth.star", output=output, diameter=100.0)
-    reconstruct.run(config, known)
+    reconstruct.run(config, known, SilentProgress())
     comparison = compare_maps(final_map(job), true_map(folder), PIXEL_SIZE)
     assert not comparison.alignment.hand_flipped
     assert comparison.resolution(0.5) < 1.2 * resolution(known, true_map(folder))
@@ -164,14 +165,22 @@ def test_particles_keep_their_columns_and_half_sets(folder: Path, finished: Fini
 
 @pytest.mark.relion
 @pytest.mark.skipif(shutil.which("relion_reconstruct") is None, reason="relion_reconstruct is not installed")
-def test_relion_makes_the_same_map_of_the_particles(folder: Path, finished: Finished) -> None:
-    job, result = finished
-    particles = f"{job.path.name}/particles.star"
-    command = ["relion_reconstruct", "--i", particles, "--o", "relion.mrc", "--ctf"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    theirs, _ = read_map(folder / "relion.mrc")
-    last = int(BOX * PIXEL_SIZE / result.classes[0].resolution_A)
-    assert float(fourier_shell_correlation(final_map(job), theirs)[1 : last + 1].min()) > 0.9
+def test_relion_makes_the_same_half_maps_of_the_best_poses(tmp_path: Path) -> None:
+    particles = make_set(tmp_path, [phantom()], 600, 0.5)
+    low_passed_map(tmp_path / "truth_1.mrc", tmp_path / "start.mrc")
+    settings = {**ONE_PASS, "poses": {**ONE_PASS["poses"], "assignment": "best"}}
+    job, result = refined(particles, tmp_path / "start.mrc", tmp_path / "job", **settings)
+    theirs = []
+    for half in ("1", "2"):
+        command = ["relion_reconstruct", "--i", "job/particles.star", "--o", "relion.mrc", "--ctf", "--subset", half]
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        theirs.append(read_map(tmp_path / "relion.mrc")[0])
+    ours, shells = half_maps(job), slice(1, int(BOX * PIXEL_SIZE / result.classes[0].resolution_A) + 1)
+    # RELION smooths its weights by iteration, which shows where slices are sparse
+    for mine, relions in zip(ours, theirs, strict=True):
+        assert float(fourier_shell_correlation(mine, relions)[shells].min()) > 0.95
+    between, relions_between = (fourier_shell_correlation(*halves) for halves in (ours, theirs))
+    assert float((between - relions_between)[shells].abs().max()) < 0.02
 
 
 def test_noise_does_not_make_half_maps_agree_beyond_what_they_share(folder: Path, tmp_path: Path) -> None:
@@ -216,7 +225,7 @@ def test_premultiplied_images_make_the_same_map(folder: Path, tmp_path: Path, sh
 
 
 def test_the_users_mask_is_used(folder: Path, tmp_path: Path, short: Finished) -> None:
-    mask = soft_ball(BOX, 7.0, 3.0)
+    mask = soft_ball(BOX, 5.0, 2.0)
     write_map(tmp_path / "mask.mrc", mask, PIXEL_SIZE)
     settings = {**ONE_PASS, "mask": tmp_path / "mask.mrc"}
     job, _ = refined(folder / "particles.star", folder / "start.mrc", tmp_path / "job", **settings)
@@ -224,7 +233,7 @@ def test_the_users_mask_is_used(folder: Path, tmp_path: Path, short: Finished) -
     outside = mask == 0
     # the map was masked on its working box, from which it is interpolated
     assert float(final_map(job)[outside].abs().max()) < 0.02 * float(final_map(job).max())
-    assert float(final_map(short[0])[outside].abs().max()) > 0.05 * float(final_map(short[0]).max())
+    assert float(final_map(short[0])[outside].abs().max()) > 0.2 * float(final_map(short[0]).max())
     assert all(float(half[outside].abs().max()) > 0.05 * float(half.max()) for half in half_maps(job))
 
 

@@ -11,6 +11,7 @@ posterior and not the grid.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -133,6 +134,12 @@ def refine(candidates: Candidates, spacing: float) -> Candidates:
     )
 
 
+def by_image(parts: Sequence[Candidates]) -> Candidates:
+    """All candidates of some parts, sorted by image; those of an image in the order of the parts."""
+    together = Candidates(*(torch.cat([getattr(part, name) for part in parts]) for name in Candidates.__slots__))
+    return together[together.image.argsort(stable=True)]
+
+
 def in_every_class(candidates: Candidates, classes: int) -> Candidates:
     """The same orientations as candidates of every class, still sorted by image."""
     return Candidates(
@@ -168,6 +175,15 @@ class CandidatePosterior:
 
     gamma: Float[Tensor, "e t"]
     log_evidence: Float[Tensor, " b"]
+
+
+def at_best_pose(candidates: Candidates, gamma: Float[Tensor, "e t"]) -> Float[Tensor, "e t"]:
+    """Weights that are one at the most likely pose of every image, and zero elsewhere."""
+    top, shift = gamma.max(1)
+    best = torch.nonzero(rank_within(top, candidates.image, candidates.images) == 0)[:, 0]
+    hard = torch.zeros_like(gamma)
+    hard[best, shift[best]] = 1.0
+    return hard
 
 
 def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: float) -> CandidatePosterior:

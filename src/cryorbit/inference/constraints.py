@@ -6,6 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.imaging.masks import soft_ball
+
+CORNER_EDGE = 3.0
+"""Voxels over which the corners of a box are faded out."""
+
 
 def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k m m m"]:
     """Each volume with its background level outside the window taken off, times the window.
@@ -15,6 +20,12 @@ def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -
     outside = (window < 0.02).to(volume)
     level = (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
     return (volume - level) * window
+
+
+def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:
+    """Each volume within the soft ball that fits its box: images show only parts of the corners."""
+    size = volume.shape[-1]
+    return windowed(volume, soft_ball(size, size / 2, CORNER_EDGE).to(volume))
 
 
 def centre_offset(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k 3"]:

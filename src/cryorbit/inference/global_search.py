@@ -16,9 +16,9 @@ from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.candidates import Candidates, rank_within
+from cryorbit.inference.candidates import Candidates, by_image, rank_within
 from cryorbit.inference.local_search import GAMMA_FLOOR, Domain
-from cryorbit.inference.marginal import pose_posterior
+from cryorbit.inference.marginal import Posterior, pose_posterior
 from cryorbit.inference.search import PoseGrid, grid_slices
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -38,7 +38,7 @@ class GlobalSearch:
     shift_range, shift_step
         Largest shift and the step of the shifts, pixels.
     cells
-        Most orientations an image may keep.
+        Most orientations an image may keep in each class.
     """
 
     spacing: float
@@ -78,7 +78,7 @@ def search_all_poses(
         observations = source.observe(index[part], disc, noise_variance)
         found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, search.cells)
         parts.append(replace(found, image=found.image + part.start))
-    return Candidates(*(torch.cat([getattr(p, name) for p in parts]) for name in Candidates.__slots__))
+    return by_image(parts)
 
 
 def coarse_cells(
@@ -88,20 +88,34 @@ def coarse_cells(
     domain: Domain,
     at_most: int,
 ) -> Candidates:
-    """Cells of a full grid that carry the posterior of each image, each with its most likely shift as the centre."""
+    """Cells of a full grid that carry the posterior of each image, each with its most likely shift as the centre.
+
+    Every class keeps cells of its own: between the points of a coarse grid a strong map fits badly and a weak one (of
+    junk, say) does no harm, so classes do not compete here.
+    """
     slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
     phases = shift_phases(poses.shifts, domain.disc)
-    posterior = pose_posterior(observations, slices, phases, torch.zeros_like(slices.real[:, 0]))
-    per_class = poses.rotations.shape[1]
-    key, number = torch.unique(posterior.image * len(slices) + posterior.slice, return_inverse=True)
+    parts = []
+    for klass, mine in enumerate(slices.chunk(len(volume))):
+        posterior = pose_posterior(observations, mine, phases, torch.zeros_like(mine.real[:, 0]))
+        image, cell, shift = _most_likely(posterior, len(observations), len(mine), at_most)
+        rotation = poses.rotations[klass, cell]
+        parts.append(Candidates(image, torch.full_like(image, klass), rotation, poses.shifts[shift]))
+    return by_image(parts)
+
+
+def _most_likely(
+    posterior: Posterior, images: int, slices: int, at_most: int
+) -> tuple[Int[Tensor, " e"], Int[Tensor, " e"], Int[Tensor, " e"]]:
+    """Image, slice and most likely shift of the slices that carry most of the posterior of each image."""
+    key, number = torch.unique(posterior.image * slices + posterior.slice, return_inverse=True)
     mass = torch.zeros(len(key), device=key.device).index_add_(0, number, posterior.gamma)
     leads = torch.nonzero(rank_within(posterior.gamma, number, len(key)) == 0)[:, 0]
     shift = torch.empty_like(key)
     shift[number[leads]] = posterior.shift[leads]
-    image, cell = torch.div(key, len(slices), rounding_mode="floor"), key % len(slices)
-    klass = torch.div(cell, per_class, rounding_mode="floor")
-    keep = (rank_within(mass, image, len(observations)) < at_most) & (mass > GAMMA_FLOOR)
-    return Candidates(image, klass, poses.rotations[klass, cell % per_class], poses.shifts[shift])[keep]
+    image, cell = torch.div(key, slices, rounding_mode="floor"), key % slices
+    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
+    return image[keep], cell[keep], shift[keep]
 
 
 def moved_fraction(

@@ -25,6 +25,7 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.candidates import (
     CandidatePosterior,
     Candidates,
+    at_best_pose,
     candidate_slices,
     normalise,
     prune,
@@ -88,12 +89,15 @@ class Refinement:
         Operators of the point group; every slice is inserted once for each.
     residual
         Whether what the volume does not explain is inserted, ``D - W V``, instead of the images, ``D``.
+    best_only
+        Whether an image is inserted at its best pose only, instead of by its posterior.
     """
 
     levels: list[Level]
     half_set: Int[Tensor, " n"]
     symmetry: Float[Tensor, "s 3 3"] | None = None
     residual: bool = False
+    best_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class PoseEstimates:
         The pose and class of the largest posterior (shift in px).
     class_posterior
         Posterior of each class.
+    class_rotation, class_shift
+        The best pose in each class; in a class that has no candidates left, that of the best class.
     max_probability
         Posterior of the best pose.
     effective
@@ -121,6 +127,8 @@ class PoseEstimates:
     shift: Float[Tensor, "n 2"]
     klass: Int[Tensor, " n"]
     class_posterior: Float[Tensor, "n k"]
+    class_rotation: Float[Tensor, "n k 3 3"]
+    class_shift: Float[Tensor, "n k 2"]
     max_probability: Float[Tensor, " n"]
     effective: Float[Tensor, " n"]
     log_evidence: Float[Tensor, " n"]
@@ -185,7 +193,8 @@ def refine_poses(
     for part, mine in _batches(cells, len(index), size):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
         candidates, posterior, lattice = _descend(mine, observations, spectra, domain, refinement.levels)
-        live = _weighted_slices(candidates, posterior, lattice, observations, domain.disc)
+        gamma = at_best_pose(candidates, posterior.gamma) if refinement.best_only else posterior.gamma
+        live = _weighted_slices(candidates, gamma, lattice, observations, domain.disc)
         slices = candidate_slices(live.candidates, spectra, domain.disc)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
         into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
@@ -242,15 +251,15 @@ class _WeightedSlices:
 
 def _weighted_slices(
     candidates: Candidates,
-    posterior: CandidatePosterior,
+    gamma: Float[Tensor, "e t"],
     lattice: Float[Tensor, "t 2"],
     observations: Observations,
     disc: HalfDisc,
 ) -> _WeightedSlices:
     """Sum each candidate's shifts: what is left to insert is one slice a candidate."""
-    mass = posterior.gamma.sum(1)
+    mass = gamma.sum(1)
     live = mass > GAMMA_FLOOR
-    gamma, mass = posterior.gamma[live], mass[live]
+    gamma, mass = gamma[live], mass[live]
     kept = candidates[live]
     phases = shift_phases(kept.centre, disc) * (gamma.to(observations.data.dtype) @ shift_phases(lattice, disc))
     return _WeightedSlices(
@@ -290,22 +299,37 @@ def _estimates(
     """The best pose of every image of a batch, and how sure it is."""
     images = candidates.images
     top, shift = posterior.gamma.max(1)
-    best = torch.nonzero(rank_within(top, candidates.image, images) == 0)[:, 0]
-    best = best[candidates.image[best].argsort()]
+    best, best_of_class = _best_of_classes(candidates, top, classes)
+    found = candidates.centre + lattice[shift]
     by_class = torch.zeros(images * classes, device=top.device)
     by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))
     squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
     return PoseEstimates(
         rotation=candidates.rotation[best],
-        shift=candidates.centre[best] + lattice[shift[best]],
+        shift=found[best],
         klass=candidates.klass[best],
         class_posterior=by_class.reshape(images, classes),
+        class_rotation=candidates.rotation[best_of_class],
+        class_shift=found[best_of_class],
         max_probability=top[best],
         effective=1 / squares,
         log_evidence=posterior.log_evidence,
         overlap=fit[0],
         model_power=fit[1],
     )
+
+
+def _best_of_classes(
+    candidates: Candidates, top: Float[Tensor, " e"], classes: int
+) -> tuple[Int[Tensor, " b"], Int[Tensor, "b k"]]:
+    """Where the candidate of the largest posterior of each image is, and that of each of its classes."""
+    image, klass, images = candidates.image, candidates.klass, candidates.images
+    leads = torch.nonzero(rank_within(top, image, images) == 0)[:, 0]
+    best = leads[image[leads].argsort()]
+    of_class = best[:, None].repeat(1, classes)
+    leads = torch.nonzero(rank_within(top, image * classes + klass, images * classes) == 0)[:, 0]
+    of_class[image[leads], klass[leads]] = leads
+    return best, of_class
 
 
 def _joined(parts: list[PoseEstimates]) -> PoseEstimates:

@@ -22,8 +22,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.imaging.masks import soft_ball
-from cryorbit.inference.constraints import windowed
+from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.local_search import Domain
 from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
@@ -42,8 +41,6 @@ from cryorbit.volumes.voxel import working_grid
 
 LOGGER = logging.getLogger(__name__)
 CLASS = "rlnClassNumber"
-BALL_EDGE = 3.0
-"""Width in voxels of the soft edge of the ball that fits the box."""
 
 
 class ReconstructConfig(ParticleSettings):
@@ -170,8 +167,7 @@ def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistic
     first, second = (windowed(half, window) for half in halves)
     fsc = half_map_correlation(first, second, weights.mean.shape[-1])
     volume = windowed(regularised(statistics, fsc, weights, grid), window)
-    ball = soft_ball(grid.size, grid.size / 2, BALL_EDGE).to(window)
-    return on_full_box(Maps(volume, torch.stack([windowed(half, ball) for half in halves]), fsc), given.box)
+    return on_full_box(Maps(volume, torch.stack([without_corners(half) for half in halves]), fsc), given.box)
 
 
 def _known(given: ParticleInput) -> KnownPoses:

@@ -32,6 +32,9 @@ class PoseSearchSettings(Settings):
     search: Literal["grid", "branch-and-bound"] = Field(
         "grid", description="All poses: of a grid, the likely ones refined; or by branch and bound, which is slower."
     )
+    assignment: Literal["posterior", "best"] = Field(
+        "posterior", description="Whether an image enters the map by its posterior (marginalised), or at its best pose."
+    )
     angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations where all poses are searched.")
     cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")

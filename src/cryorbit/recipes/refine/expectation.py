@@ -87,7 +87,7 @@ def expectation(
     for half, images in enumerate(index):
         cells, levels, everywhere = pose_candidates(config, given, state, half, images)
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
-        refinement = Refinement(levels, alone, given.operators, residual)
+        refinement = Refinement(levels, alone, given.operators, residual, config.poses.assignment == "best")
         volume = resample(state.references[half], grid.size)
         domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
+
+from cryorbit.inference.constraints import without_corners
 from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps
 from cryorbit.inference.mstep import resolved_radius
 from cryorbit.recipes.particle_input import ParticleInput
@@ -58,7 +61,7 @@ def final_iteration(config: RefineConfig, given: ParticleInput, state: State) ->
         noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
         estimates=found.by_particle(),
         history=(*state.history, resolved),
-        extra={**state.extra, "halves": maps.halves, "volume": maps.volume},
+        extra={**state.extra, "halves": torch.stack([without_corners(h) for h in maps.halves]), "volume": maps.volume},
     )
     return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
 

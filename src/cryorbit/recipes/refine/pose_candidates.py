@@ -9,7 +9,7 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
-from cryorbit.inference.candidates import Candidates, in_every_class
+from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -37,33 +37,31 @@ def pose_candidates(
     They hold when, for a sample of the images, a search over all poses finds them again.
     """
     if state.estimates is not None:
-        rotation = state.estimates.rotation[index]
+        known = state.estimates
         count = min(config.poses.check_images, len(index))
         start = (state.iteration * count) % max(1, len(index) - count + 1)
         sample = slice(start, start + count)
         fresh, _ = _everywhere(config, given, state, half, index[sample])
-        moved = moved_fraction(fresh, rotation[sample], 1.5 * _coarse(config), given.operators)
+        moved = moved_fraction(fresh, known.rotation[index[sample]], 1.5 * _coarse(config), given.operators)
         if moved <= config.poses.moved:
-            cells = _around(state, index, rotation, state.estimates.shift[index])
+            cells = _around(known.class_rotation[index], known.class_shift[index])
             return cells, _local_levels(given, state), False
     if config.poses.search == "branch-and-bound":
-        return _bounded(config, given, state, half, index), _local_levels(given, state), True
+        return _bounded(config, given, state, half, index), _local_levels(given, state)[-1:], True
     return (*_everywhere(config, given, state, half, index), True)
 
 
 def _everywhere(
     config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
-    """Candidates from all poses, under the mean of the classes, and the levels down from the coarse grid."""
+    """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
     step = given.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells)
-    mean = state.references[half].mean(0, keepdim=True)
     generator = generator_for(config.seed, 3, state.iteration, half)
-    cells = search_all_poses(given.source, index, mean, state.noise_variance[half], search, generator)
-    levels = levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
-    return in_every_class(cells, state.references.shape[1]), levels
+    cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
+    return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
 
 
 def _bounded(
@@ -83,15 +81,16 @@ def _bounded(
     )
     volume = resample(state.references[half], grid.size)
     found = branch_and_bound(given.source, index, volume, Domain(grid, disc, state.noise_variance[half]), plan)
-    return _around(state, index, found.rotation, found.shift)
+    classes = len(volume)
+    return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
 
 
-def _around(
-    state: State, index: Int[Tensor, " n"], rotation: Float[Tensor, "n 3 3"], shift: Float[Tensor, "n 2"]
-) -> Candidates:
-    """The known pose of each image as its one cell, for every class."""
-    image = torch.arange(len(index), device=rotation.device)
-    return in_every_class(Candidates(image, torch.zeros_like(image), rotation, shift), state.references.shape[1])
+def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -> Candidates:
+    """The known pose of each image in each class as its one cell there."""
+    images, classes = rotation.shape[:2]
+    numbers = torch.arange(images, device=rotation.device).repeat_interleave(classes)
+    klass = torch.arange(classes, device=rotation.device).repeat(images)
+    return Candidates(numbers, klass, rotation.flatten(0, 1), shift.flatten(0, 1))
 
 
 def _local_levels(given: ParticleInput, state: State) -> list[Level]:

@@ -53,10 +53,11 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         if state.stage != announced:
             announced = state.stage
             progress.start(_planned(config, state.stage), DESCRIPTIONS[state.stage])
-        began = time.monotonic()
+        began, cpu_began = time.monotonic(), time.process_time()
         stage, iteration = state.stage, state.iteration
         state, metrics = ITERATIONS[stage](config, given, state)
-        job.write_metrics({"iteration": iteration, "stage": stage, **metrics, "seconds": time.monotonic() - began})
+        spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
+        job.write_metrics({"iteration": iteration, "stage": stage, **metrics, **spent})
         job.save_checkpoint({"state": to_checkpoint(state), "metrics": job.metrics_count()})
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         if progress.stop_requested() and state.stage != "done":

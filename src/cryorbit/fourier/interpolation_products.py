@@ -1,17 +1,20 @@
 """Products of the weights of trilinear interpolation: the matrix ``A^T diag(w) A`` of gathering and inserting.
 
 A point of a slice reads the eight corners of its cell. So ``A^T diag(w) A`` couples a voxel with itself and its 26
-neighbours only: it is 14 volumes, those of the other 13 neighbours following by symmetry.
+neighbours only: it is 14 volumes, those of the other 13 neighbours following by symmetry. The plain torch
+implementation runs on any device and is the reference for the kernel of ``interpolation_products_cpu``.
 """
 
 from __future__ import annotations
 
 import itertools
 
-import torch
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
 from torch import Tensor
 
+from cryorbit.fourier import interpolation_products_cpu
 from cryorbit.fourier.interpolation_torch import corners, sample_points
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
@@ -28,11 +31,9 @@ def insert_squares(
     pad: int,
 ) -> Float[Tensor, "m m h"]:
     """Diagonal of ``A^T diag(weights) A`` on the half volume: weights scattered by squared interpolation weights."""
-    points, _ = sample_points(rotations.to(weights), frequencies.to(weights), pad)
-    squares = weights.new_zeros(size * size * (size // 2 + 1))
-    for index, corner_weight in corners(points, size):
-        squares.index_add_(0, index.flatten(), (corner_weight**2 * weights).flatten())
-    return squares.view(size, size, -1)
+    alone = _pairs()
+    alone = alone[alone[:, 0] == alone[:, 1]]
+    return _scatter(weights, rotations, pad * frequencies, size, alone)[0]
 
 
 def insert_products(
@@ -46,11 +47,40 @@ def insert_products(
 
     The matrix is the one that acts on half volumes of which no two entries are tied to each other.
     """
-    points, _ = sample_points(rotations.to(weights), frequencies.to(weights), pad)
-    total = size * size * (size // 2 + 1)
-    products = weights.new_zeros(len(OFFSETS) * total)
-    cell = [(index.flatten(), weight.flatten()) for index, weight in corners(points, size)]
-    for (first, (index, weight)), (second, (_, other)) in itertools.combinations_with_replacement(enumerate(cell), 2):
-        offset = tuple(b - a for a, b in zip(CORNERS[first], CORNERS[second], strict=True))
-        products.index_add_(0, OFFSETS.index(offset) * total + index, weight * other * weights.flatten())
-    return products.view(len(OFFSETS), size, size, -1)
+    return _scatter(weights, rotations, pad * frequencies, size, _pairs())
+
+
+def add_products(
+    products: Float[Tensor, "o v"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    points: Float[Tensor, "p 2"],
+    size: int,
+    pairs: Int[NDArray[np.int64], "q 3"],
+) -> None:
+    """The reference for ``interpolation_products_cpu.add_products``."""
+    places, _ = sample_points(rotations.to(weights), points.to(weights), 1)
+    cell = [(index.flatten(), weight.flatten()) for index, weight in corners(places, size)]
+    for first, second, offset in pairs.tolist():
+        index, weight = cell[first]
+        products[offset].index_add_(0, index, weight * cell[second][1] * weights.flatten())
+
+
+def _scatter(
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    points: Float[Tensor, "p 2"],
+    size: int,
+    pairs: Int[NDArray[np.int64], "q 3"],
+) -> Float[Tensor, "o m m h"]:
+    products = weights.new_zeros(int(pairs[:, 2].max()) + 1, size * size * (size // 2 + 1))
+    add = interpolation_products_cpu.add_products if weights.device.type == "cpu" else add_products
+    add(products, weights, rotations, points, size, pairs)
+    return products.view(len(products), size, size, -1)
+
+
+def _pairs() -> Int[NDArray[np.int64], "q 3"]:
+    """Numbers of two corners of a cell, the second not before the first, and of the step from one to the other."""
+    chosen = itertools.combinations_with_replacement(enumerate(CORNERS), 2)
+    steps = [(i, j, tuple(b - a for a, b in zip(first, second, strict=True))) for (i, first), (j, second) in chosen]
+    return np.array([(i, j, OFFSETS.index(step)) for i, j, step in steps])

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
@@ -85,7 +85,7 @@ class KnownPoses:
         half = self.ball.half_transform(x)
         total, density = torch.zeros_like(half), torch.zeros_like(half.real)
         value = torch.zeros((), dtype=torch.float64, device=x.device)
-        for images, rotations in self._chunks(idx):
+        for images, rotations in self.chunks(idx):
             slices = gather_slices(half, rotations, self.disc.frequencies, PAD)
             modelled = images.weight * slices
             misfit = 0.5 * images.power + (slices.conj() * (0.5 * modelled - images.data)).real
@@ -100,7 +100,7 @@ class KnownPoses:
         del x
         half = self.ball.half_transform(vector)
         total, density = torch.zeros_like(half), torch.zeros_like(half.real)
-        for images, rotations in self._chunks(idx):
+        for images, rotations in self.chunks(idx):
             seen = images.weight * gather_slices(half, rotations, self.disc.frequencies, PAD)
             add_slices(total, density, seen, images.weight, rotations, self.disc.frequencies, PAD)
         count = self.num_terms if idx is None else len(idx)
@@ -118,7 +118,7 @@ class KnownPoses:
         the mean of squares.
         """
         total = torch.zeros(self.ball.half_shape).to(self.observations.weight)
-        for images, rotations in self._chunks(None):
+        for images, rotations in self.chunks(None):
             weights = images.weight
             total += insert_slices(
                 torch.complex(weights, torch.zeros_like(weights)),
@@ -133,11 +133,11 @@ class KnownPoses:
     def hessian_diagonal(self) -> Float[Tensor, " d"]:
         """The diagonal of the Hessian: weights back-projected with squared interpolation weights."""
         total = torch.zeros(self.ball.half_shape).to(self.observations.weight)
-        for images, rotations in self._chunks(None):
+        for images, rotations in self.chunks(None):
             total += insert_squares(images.weight, rotations, self.disc.frequencies, self.ball.grid.size, PAD)
         return self.ball.diagonal(total) / self.num_terms + self.regularisation
 
-    def _chunks(self, idx: Index) -> Iterator[tuple[Observations, Float[Tensor, "b 3 3"]]]:
+    def chunks(self, idx: Index) -> Iterator[tuple[Observations, Float[Tensor, "b 3 3"]]]:
         """The images ``idx``, or all, and their poses, a chunk at a time."""
         per_image = 4 * len(self.disc) * self.observations.data.element_size()
         size = chunk_size(per_image, CHUNK_BYTES, self.num_terms)

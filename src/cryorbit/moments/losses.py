@@ -1,0 +1,52 @@
+"""Distances between moments, and between signals that are known up to a shift; differentiable, batch axes first."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.moments.pair import Moments
+
+
+def relative_errors(found: Moments, given: Moments) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+    """Relative errors of first and second moments (Paul 2024, equation 2.10), relative to ``given``."""
+    first = _norm(found.first - given.first, 1) / _norm(given.first, 1)
+    return first, _norm(found.second - given.second, 2) / _norm(given.second, 2)
+
+
+def kam_loss(found: Moments, given: Moments) -> Float[Tensor, "*b"]:
+    """Sum of the relative errors (Paul 2024, equation 3.13)."""
+    first, second = relative_errors(found, given)
+    return first + second
+
+
+def weighted_loss(found: Moments, given: Moments, weight: float) -> Float[Tensor, "*b"]:
+    """Error of the first moments plus ``weight`` times that of the second (Paul 2024, equations 2.15 and 2.17)."""
+    return _norm(found.first - given.first, 1) + weight * _norm(found.second - given.second, 2)
+
+
+def overlaps(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
+    """Inner products of ``truth`` with ``found`` later by 0, 1, ... samples."""
+    product = torch.fft.rfft(truth) * torch.fft.rfft(found).conj()
+    return torch.fft.irfft(product, n=truth.shape[-1])
+
+
+def best_shift(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Int[Tensor, "*b"]:
+    """Samples by which ``found`` must be moved to come nearest to ``truth``."""
+    return overlaps(found, truth).argmax(-1)
+
+
+def shift_error(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
+    """Least relative error over circular shifts (Paul 2024, equation 2.9)."""
+    power = truth.square().sum(-1)
+    squares = found.square().sum(-1) + power - 2 * overlaps(found, truth).amax(-1)
+    # rounding may leave less than nothing, and the root has no slope at zero
+    least = torch.finfo(truth.dtype).eps * power
+    return (torch.maximum(squares, least) / power).sqrt()
+
+
+def _norm(difference: Tensor, axes: int) -> Tensor:
+    """Norm over the last ``axes`` axes, with a slope of zero at zero."""
+    squares = difference.square().flatten(-axes).sum(-1)
+    return squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()

@@ -28,6 +28,8 @@ _CONFIGS = {
     "abinit": "cryorbit.recipes.abinit:AbinitConfig",
     "classify": "cryorbit.recipes.classify:ClassifyConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
+    "optimise": "cryorbit.recipes.optimise:OptimiseConfig",
+    "mra train": "cryorbit.recipes.mra_training:TrainEncodersConfig",
     "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
     "refine": "cryorbit.recipes.refine:RefineConfig",
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",

@@ -24,9 +24,11 @@ _VERBS = {
     "refine": "Refine a map and poses to the resolution that the images hold.",
     "classify": "Sort particles by which of several given maps they show.",
     "resume": "Go on with a job that was stopped or killed.",
+    "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",
     "evaluate": "Compare a job's maps and poses with the truth.",
+    "optimise": "Minimise the likelihood of particle images by an optimiser of your choice.",
     "mra": "Multireference alignment: a signal from noisy windows of shifted copies.",
     "reproduce": "Compute published tables and figures anew, beside the published numbers.",
 }

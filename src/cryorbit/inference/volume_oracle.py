@@ -104,7 +104,7 @@ class VolumeOracle:
 
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient."""
-        chosen, nodes = self._chosen(idx), self._nodes(x)
+        chosen, nodes = self.chosen(idx), self.nodes_of(x)
         evidence, found = expect_slices(chosen, nodes)
         pull = self._backproject(found.weight * nodes.slices - found.data) / len(chosen)
         prior = self.prior.gradient(self.density(x)) * (self._share * self.scale)
@@ -112,15 +112,15 @@ class VolumeOracle:
 
     def value(self, x: Float[Tensor, "1 n n n"], idx: Index = None) -> Float[Tensor, ""]:
         """Mean value alone, at half the cost."""
-        return self._value(x, log_evidence(self._chosen(idx), self._nodes(x)))
+        return self._value(x, log_evidence(self.chosen(idx), self.nodes_of(x)))
 
     def negative_log_likelihood(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, ""]:
         """Mean over all images without the prior, nats an image, relative to pure noise."""
-        return -log_evidence(self.observations, self._nodes(x)).mean()
+        return -log_evidence(self.observations, self.nodes_of(x)).mean()
 
     def hessian_vector(self, x: Float[Tensor, "1 n n n"], vector: Float[Tensor, "1 n n n"], idx: Index) -> Tensor:
         """Mean Hessian times ``vector``: expected curvature less the covariance of the gradients over poses."""
-        chosen, nodes = self._chosen(idx), self._nodes(x)
+        chosen, nodes = self.chosen(idx), self.nodes_of(x)
         changes = self.operator.project(self.density(vector))
         found, moved = expect_changes(chosen, nodes, changes)
         slices = found.weight * changes + moved.weight * nodes.slices - moved.data
@@ -133,14 +133,15 @@ class VolumeOracle:
 
     def expect(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Expectation:
         """Mean value, and mean D and W back-projected: real part, imaginary part, weight."""
-        chosen, nodes = self._chosen(idx), self._nodes(x)
+        chosen, nodes = self.chosen(idx), self.nodes_of(x)
         evidence, found = expect_slices(chosen, nodes)
         return Expectation(self._value(x, evidence), self.statistics(found) / len(chosen))
 
     def statistics(self, found: SliceStatistics) -> Float[Tensor, "3 q q h"]:
         """Sums on slices, inserted into the padded Fourier grid."""
-        operator = self.operator
-        data, weight = insert(found.data, found.weight, operator.rotations, operator.disc, operator.grid)
+        operator, live = self.operator, torch.nonzero(found.weight.amax(1) > 0)[:, 0]
+        rotations = operator.rotations[live]
+        data, weight = insert(found.data[live], found.weight[live], rotations, operator.disc, operator.grid)
         return torch.stack([data.real, data.imag, weight])
 
     def maximise(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:
@@ -154,10 +155,15 @@ class VolumeOracle:
         del reference
         return torch.cat([statistics[:2], statistics[2:].clamp_min(0)])
 
-    @property
-    def nodes(self) -> int:
-        """Nodes of the quadrature evaluated for every image."""
-        return self.quadrature.count
+    def chosen(self, idx: Index) -> Observations:
+        """The images ``idx``, or all."""
+        return self.observations if idx is None else self.observations[idx]
+
+    def nodes_of(self, x: Float[Tensor, "1 n n n"]) -> Nodes:
+        """Slices of the density at all rotations."""
+        phases = shift_phases(self.quadrature.shifts, self.operator.disc).to(self.observations.data)
+        slices = self.operator.project(self.density(x))
+        return Nodes(slices, phases, self.quadrature.log_weight, self.quadrature.log_shift_weight)
 
     @property
     def _share(self) -> float:
@@ -167,15 +173,6 @@ class VolumeOracle:
 
     def _value(self, x: Float[Tensor, "1 n n n"], evidence: Float[Tensor, " b"]) -> Float[Tensor, ""]:
         return self._share * self.prior.energy(self.density(x)) - evidence.mean()
-
-    def _chosen(self, idx: Index) -> Observations:
-        return self.observations if idx is None else self.observations[idx]
-
-    def _nodes(self, x: Float[Tensor, "1 n n n"]) -> Nodes:
-        """Slices of the density at all rotations."""
-        phases = shift_phases(self.quadrature.shifts, self.operator.disc).to(self.observations.data)
-        slices = self.operator.project(self.density(x))
-        return Nodes(slices, phases, self.quadrature.log_weight, self.quadrature.log_shift_weight)
 
     def _backproject(self, slices: Complex[Tensor, "g p"]) -> Float[Tensor, "1 n n n"]:
         """Adjoint of the slices of the unknown; rotations that no image takes are left out."""

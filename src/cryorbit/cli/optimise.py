@@ -1,0 +1,85 @@
+"""The verb ``optimise``: any optimiser on the likelihood of a particle set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+
+
+def optimise(
+    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    *,
+    output: Output,
+    method: Annotated[
+        str | None,
+        Parameter(help="Optimiser by name, module:Class for one of your own, or projection-matching. Default: sgd."),
+    ] = None,
+    setting: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A setting of the optimiser, key=value; may be repeated.")
+    ] = (),
+    resolution: Annotated[
+        float | None, Parameter(help="Finest detail that is scored, A. Default: 30, or what a radius of 10 reaches.")
+    ] = None,
+    epochs: Annotated[
+        float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
+    ] = None,
+    start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
+    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    invert_contrast: Annotated[
+        bool | None,
+        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+    ] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+    memory: Memory = None,
+) -> None:
+    """Minimise the negative log-likelihood of all particles, poses integrated out, by the method of your choice.
+
+    Leaves a job folder with map.mrc, course.csv (held-out likelihood against gradients evaluated) and report.html.
+    Ctrl-C stops it in good order; `cryorbit resume` goes on.
+    """
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.recipes.config import load_config
+
+    given = {
+        "particles": particles.absolute(),
+        "output": output.absolute(),
+        "method": method,
+        "settings": read_settings(setting) or None,
+        "resolution": resolution,
+        "epochs": epochs,
+        "start": None if start_map is None else start_map.absolute(),
+        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "invert_contrast": invert_contrast,
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+        "memory": memory,
+    }
+    recipe = find_recipe("optimise")
+    inputs = [file for file in (particles, start_map) if file is not None]
+    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)
+
+
+def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Settings from ``key=value``, values as JSON where they are; ``InputError`` if there is no equals sign."""
+    from cryorbit.core.errors import InputError
+
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"the setting {pair!r} has no value", mend="write --setting key=value")
+        try:
+            settings[key.strip().replace("-", "_")] = json.loads(value)
+        except ValueError:
+            settings[key.strip().replace("-", "_")] = value
+    return settings

@@ -1,0 +1,124 @@
+"""A minimisation in stretches: parts of an epoch, after each of which the caller may look, save or stop.
+
+``optim.minimise`` runs a method to its end and evaluates the whole sum after every epoch; where a sum is so dear that a
+few epochs are all there is, one looks at terms held out instead, several times an epoch. Whatever is random is drawn
+from numbers (the seed, the epoch, the stretch) and not from a generator that lives on, so the unknown, the method's
+state and three counts are all that a run needs to go on to the same bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.seeds import generator_for
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.checkpoint import pack_state, unpack_state
+from cryorbit.optim.method import Method
+from cryorbit.optim.protocols import Oracle
+
+_GROUPING, _ORDER, _METHOD = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a minimisation stands between two stretches.
+
+    Attributes
+    ----------
+    x
+        The unknown.
+    state
+        The method's state.
+    epoch, stretch
+        What comes next.
+    evaluations
+        Of single terms so far.
+    """
+
+    x: Float[Tensor, "*shape"]
+    state: Any
+    epoch: int = 0
+    stretch: int = 0
+    evaluations: int = 0
+
+
+class Stretches:
+    """A method on a finite sum, to be advanced stretch by stretch.
+
+    Parameters
+    ----------
+    oracle
+        The finite sum.
+    method
+        How to minimise it.
+    seed
+        Determines the blocks, their order (the same for all methods with blocks of one size), and the method's draws.
+    parts
+        Stretches an epoch. A method whose epochs begin with a snapshot of all terms has one: to divide its epochs would
+        be another method.
+    """
+
+    def __init__(self, oracle: Oracle, method: Method[Any], seed: int, parts: int) -> None:
+        self._method = method
+        self._seed = seed
+        self._parts = parts
+        self._blocks = Blocks(oracle, method.batch_size, generator_for(seed, _GROUPING))
+
+    def begin(self, x: Float[Tensor, "*shape"]) -> Position:
+        """The position before the first stretch from ``x``; what the method looks at before it is counted."""
+        self._blocks.evaluations = 0
+        state = self._method.init(self._blocks, x)
+        return Position(x, state, evaluations=self._blocks.evaluations)
+
+    def advance(self, position: Position) -> Position:
+        """Work through the next stretch."""
+        count = self._blocks.count
+        parts = 1 if keeps_snapshot(position.state) else min(self._parts, count)
+        order = torch.randperm(count, generator=generator_for(self._seed, _ORDER, position.epoch))
+        mine = order.tensor_split(parts)[position.stretch].tolist()
+        generator = generator_for(self._seed, _METHOD, position.epoch, position.stretch)
+        self._blocks.evaluations = position.evaluations
+        x, state = self._method.step(self._blocks, position.x, position.state, mine, generator)
+        over = position.stretch + 1 == parts
+        epoch, stretch = (position.epoch + 1, 0) if over else (position.epoch, position.stretch + 1)
+        return Position(x, state, epoch, stretch, self._blocks.evaluations)
+
+
+def keeps_snapshot(state: object) -> bool:
+    """Whether a method's state holds what is known of all terms at one point, as those of variance reduction do."""
+    return hasattr(state, "course") or hasattr(state, "snapshot")
+
+
+def pack_position(position: Position) -> dict[str, Any]:
+    """The position as plain containers and tensors, for a checkpoint."""
+    counts = {"epoch": position.epoch, "stretch": position.stretch, "evaluations": position.evaluations}
+    return {"x": position.x, "state": pack_state(position.state), **counts}
+
+
+def unpack_position(packed: dict[str, Any], method: Method[Any], like: Tensor) -> Position:
+    """The position that ``pack_position`` took apart, on the device of ``like``.
+
+    Raises
+    ------
+    InputError
+        The method's ``init`` does not say what its state is.
+    """
+    kind = get_type_hints(type(method).init).get("return")
+    if not isinstance(kind, type):
+        name = type(method).__name__
+        raise InputError(f"{name}.init names no class of its state", mend="annotate what it returns: -> MyState")
+    moved = _moved(packed, like.device)
+    return Position(**{**moved, "state": unpack_state(kind, moved["state"])})
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        # counts and other numbers that methods keep as tensors go along
+        return value.to(device)
+    return {key: _moved(item, device) for key, item in value.items()} if isinstance(value, dict) else value

@@ -1,0 +1,67 @@
+"""The course of a method: held-out likelihood against the gradients of single images that it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cryorbit.core.errors import InputError
+from cryorbit.inference.projection_matching import ProjectionMatching
+from cryorbit.optim.em import EM
+from cryorbit.optim.method import Method
+from cryorbit.optim.protocols import Oracle
+from cryorbit.optim.stretches import Position, Stretches
+from cryorbit.recipes.mra import make_method
+from cryorbit.recipes.optimise.problem import Problem
+
+PROJECTION_MATCHING = "projection-matching"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of a course.
+
+    Attributes
+    ----------
+    evaluations
+        Gradients of single images so far.
+    epochs
+        The same in units of the number of images.
+    held_out
+        Mean negative log-likelihood of the held-out images relative to pure noise, nats.
+    """
+
+    evaluations: int
+    epochs: float
+    held_out: float
+
+
+def choose(name: str, settings: dict[str, Any], problem: Problem) -> tuple[Method[Any], Oracle]:
+    """The method ``name`` and the sum it works on.
+
+    Raises
+    ------
+    InputError
+        There is no such method, or it has no such setting.
+    """
+    if name != PROJECTION_MATCHING:
+        return make_method(name, settings), problem.oracle
+    if settings:
+        raise InputError(f"{name} has no settings", mend="leave them out")
+    return EM(), ProjectionMatching(problem.oracle)
+
+
+def look(problem: Problem, position: Position) -> Point:
+    """Where a method stands."""
+    value = float(problem.held_out.negative_log_likelihood(position.x))
+    return Point(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
+
+
+def pursue(
+    problem: Problem, stretches: Stretches, position: Position, epochs: float
+) -> Iterator[tuple[Position, Point]]:
+    """Go on from ``position``, a stretch at a time, until so many epochs' worth of gradients is spent."""
+    while position.evaluations < epochs * problem.oracle.num_terms:
+        position = stretches.advance(position)
+        yield position, look(problem, position)

@@ -1,0 +1,94 @@
+"""What an optimisation leaves: the map at the resolution that was scored, and the course of the held-out likelihood."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.io.atomic import atomic_path
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import write_map
+from cryorbit.io.set_aside import write_set_aside
+from cryorbit.optim.stretches import Position
+from cryorbit.recipes.optimise.config import OptimiseConfig
+from cryorbit.recipes.optimise.course import Point
+from cryorbit.recipes.optimise.problem import Problem
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.volumes.voxel import resample
+
+MAP, COURSE = "map.mrc", "course.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiseResult:
+    """What a method reached, as it stands in ``job.json``.
+
+    Attributes
+    ----------
+    method
+        Its name.
+    held_out_start, held_out_end
+        Mean negative log-likelihood of held-out particles relative to pure noise, nats.
+    evaluations, epochs
+        Gradients of single images.
+    nodes
+        Poses summed over for each of them.
+    scored_to_A
+        Finest detail that was scored.
+    """
+
+    method: str
+    held_out_start: float
+    held_out_end: float
+    evaluations: int
+    epochs: float
+    nodes: int
+    scored_to_A: float  # noqa: N815 (units belong to the name)
+
+
+def write_outputs(
+    config: OptimiseConfig,
+    given: ParticleInput,
+    problem: Problem,
+    position: Position,
+    course: Sequence[Point],
+    job: JobFolder,
+) -> OptimiseResult:
+    """Write every file of the job; safe to repeat after a crash."""
+    radius, terms = problem.oracle.operator.disc.radius, problem.oracle.num_terms
+    density = within_radius(problem.oracle.density(position.x), radius)
+    write_map(job.path / MAP, resample(density, given.box).cpu(), given.source.pixel_size)
+    write_course(job.path / COURSE, course)
+    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
+    first, last = course[0], course[-1]
+    nodes = problem.oracle.quadrature.count
+    result = OptimiseResult(
+        config.method, first.held_out, last.held_out, last.evaluations, last.epochs, nodes, given.extent / radius
+    )
+    # nothing here measures a resolution: there are no half maps
+    entry = {"name": "map", "map": MAP, "particles": terms, "fraction": terms / len(given.source), "resolution_A": None}
+    job.record(result={**asdict(result), "classes": [entry], "contrast": given.report.contrast})
+    return result
+
+
+def within_radius(density: Float[Tensor, "n n n"], radius: float) -> Float[Tensor, "n n n"]:
+    """The density without the corners of its transform, which no image has a say in."""
+    size = density.shape[-1]
+    axis = torch.fft.fftfreq(size, 1 / size, device=density.device)
+    half = torch.arange(size // 2 + 1, device=density.device)
+    inside = axis[:, None, None] ** 2 + axis[:, None] ** 2 + half**2 <= radius**2
+    return torch.fft.irfftn(torch.fft.rfftn(density) * inside, s=density.shape)
+
+
+def write_course(path: Path, course: Sequence[Point]) -> None:
+    """Write a row a point."""
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer.writeheader()
+        writer.writerows(asdict(point) for point in course)

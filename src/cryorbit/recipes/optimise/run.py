@@ -1,0 +1,154 @@
+"""The optimisation as a job: particles in, stretch after stretch with a checkpoint, a map and its course out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.memory import BATCH_BYTES, require, room
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.fourier.half_disc import HalfDisc, half_disc
+from cryorbit.imaging.observations import Observations
+from cryorbit.inference.full_marginal import BUDGET_BYTES
+from cryorbit.inference.pose_quadrature import PoseQuadrature, ShiftPrior, pose_quadrature
+from cryorbit.inference.priors import DensityPrior
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import read_map
+from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.recipes.optimise.config import OptimiseConfig
+from cryorbit.recipes.optimise.course import Point, choose, look, pursue
+from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
+from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
+from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.volumes.voxel import resample
+
+LOGGER = logging.getLogger(__name__)
+DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS = 30.0, 10.0
+BATCH = 1000
+BYTES_PER_COEFFICIENT = 16
+_SPLIT = 999
+
+
+def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseResult:
+    """Optimise; continues from the job's checkpoint if it has one.
+
+    Raises
+    ------
+    InputError
+        The particles, the start map, the method or its settings cannot be used, or there is too little memory.
+    Stopped
+        The job was asked to stop; its checkpoint holds everything done so far.
+    """
+    given = read_input(config)
+    radius = scored_radius(config, given)
+    problem = prepare(config, given, radius)
+    method, oracle = choose(config.method, config.settings, problem)
+    stretches = Stretches(oracle, method, config.seed, config.points)
+    progress.note(f"{problem.oracle.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
+    checkpoint = job.load_checkpoint()
+    if checkpoint is None:
+        position = stretches.begin(problem.start)
+        course = [look(problem, position)]
+    else:
+        position = unpack_position(checkpoint["position"], method, problem.start)
+        course = [Point(**entry) for entry in checkpoint["course"]]
+    job.truncate_metrics(len(course) - 1)
+    progress.start(_planned(config, oracle.num_terms, position), f"{config.method} on {oracle.num_terms:,} particles")
+    began = time.monotonic()
+    for reached, point in pursue(problem, stretches, position, config.epochs):
+        course.append(point)
+        _note(job, reached, course, given.extent / radius, time.monotonic() - began)
+        progress.advance(log_likelihood=-point.held_out, epochs=point.epochs)
+        if progress.stop_requested() and point.epochs < config.epochs:
+            raise Stopped
+        position, began = reached, time.monotonic()
+    return write_outputs(config, given, problem, position, course, job)
+
+
+def scored_radius(config: OptimiseConfig, given: ParticleInput) -> float:
+    """Fourier radius that is scored, Fourier pixels; ``InputError`` where the images do not hold it."""
+    if config.resolution is None:
+        return min(given.extent / DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS, given.box / 2 - 1)
+    radius = given.extent / config.resolution
+    finest = given.extent / (given.box / 2 - 1)
+    if not 2 <= radius <= given.box / 2 - 1:
+        raise InputError(
+            f"a resolution of {config.resolution:g} A cannot be scored in a box of {given.extent:.0f} A",
+            mend=f"give one between {given.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
+        )
+    return radius
+
+
+def prepare(config: OptimiseConfig, given: ParticleInput, radius: float) -> Problem:
+    """Read all particles as observations in random order, the last of which are held out, and make the start."""
+    disc = half_disc(given.box, radius).to(given.source.device)
+    settings = config.quadrature
+    reach = None if settings.shift_range is None else settings.shift_range * given.box
+    shift = ShiftPrior(settings.shift_sigma * given.box, reach)
+    quadrature = pose_quadrature(radius, given.box, shift, settings.undersampling)
+    if config.held_out >= len(given.source) // 2:
+        raise InputError(
+            f"{config.held_out} particles cannot be held out of {len(given.source)}", mend="hold out fewer than half"
+        )
+    _require_memory(config, len(given.source), disc, quadrature)
+    order = torch.randperm(len(given.source), generator=generator_for(config.seed, _SPLIT))
+    observations = observe_all(given, order, disc)
+    prior = DensityPrior(config.prior.positive, config.prior.negative)
+    problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)
+    if config.start is None:
+        return problem
+    return Problem(problem.oracle, problem.held_out, _given_start(config, given, problem))
+
+
+def observe_all(given: ParticleInput, order: Tensor, disc: HalfDisc) -> Observations:
+    """All particles, in the given order, as observations at one radius."""
+    source, shape = given.source, (len(order), len(disc))
+    real = torch.zeros(shape, device=source.device)
+    found = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
+    for part in source.batches(len(order), BATCH):
+        batch = source.observe(order[part], disc, given.noise_variance)
+        found.data[part], found.weight[part], found.power[part] = batch.data, batch.weight, batch.power
+    return found
+
+
+def _given_start(config: OptimiseConfig, given: ParticleInput, problem: Problem) -> Tensor:
+    """The start map at the strength of the images: grey scales of maps have no meaning."""
+    assert config.start is not None
+    volume, pixel_size = read_map(config.start)
+    if len(set(volume.shape)) > 1 or abs(len(volume) * pixel_size / given.extent - 1) > 1e-2:
+        raise InputError(
+            f"the start map is {len(volume) * pixel_size:.0f} A wide, the images are {given.extent:.0f} A",
+            file=config.start,
+            mend="give a cube of the box of the images",
+        )
+    density = resample(volume.float(), problem.oracle.operator.grid.size).to(problem.start)
+    return problem.oracle.unknown(density * scale_to_images(problem.oracle, density))
+
+
+def _require_memory(config: OptimiseConfig, images: int, disc: HalfDisc, quadrature: PoseQuadrature) -> None:
+    """Refuse what does not fit: images at their radius, and slices at all rotations with their sums."""
+    slices = 5 * 8 * len(quadrature.rotations) * len(disc)
+    scores = max(BUDGET_BYTES, 16 * len(quadrature.rotations) * len(quadrature.shifts))
+    needs = {"images": BYTES_PER_COEFFICIENT * images * len(disc) + BATCH_BYTES, "poses": slices + scores}
+    mend = "give more --memory, a coarser --resolution, or a larger quadrature.undersampling"
+    require(needs, room(config.memory, torch.device(config.device)), mend)
+
+
+def _planned(config: OptimiseConfig, terms: int, position: Position) -> int:
+    """Stretches that are left, if gradients cost one evaluation each."""
+    return max(1, math.ceil((config.epochs - position.evaluations / terms) * config.points))
+
+
+def _note(job: JobFolder, position: Position, course: list[Point], resolution: float, seconds: float) -> None:
+    """A line of metrics and a checkpoint."""
+    point = course[-1]
+    entry = {"iteration": len(course) - 1, "stage": "optimise", "log_likelihood": -point.held_out}
+    job.write_metrics({**entry, **asdict(point), "resolution_A": resolution, "seconds": seconds})
+    job.save_checkpoint({"position": pack_position(position), "course": [asdict(each) for each in course]})

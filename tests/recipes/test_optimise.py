@@ -1,0 +1,130 @@
+"""Optimisation of a particle set: what it leaves, interruptions, methods by name, and mistakes that are told."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from abinit_jobs import make_set
+from test_abinit import StopsAfter
+
+from cryorbit.cli.main import main
+from cryorbit.cli.optimise import read_settings
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, SilentProgress, Stopped
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_run import running
+from cryorbit.io.mrc import read_map
+from cryorbit.recipes.optimise import OptimiseConfig, run
+from cryorbit.recipes.optimise.outputs import OptimiseResult, within_radius
+from phantom_sets import sharp_phantom
+
+SMALL: dict[str, Any] = {
+    "diameter": 100.0,
+    "resolution": 60.0,
+    "epochs": 2.0,
+    "points": 2,
+    "held_out": 20,
+    "quadrature": {"undersampling": 1.5, "shift_sigma": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Particles of a phantom, centred."""
+    folder = tmp_path_factory.mktemp("optimise")
+    return make_set(folder, [sharp_phantom(torch.Generator().manual_seed(3))], 220, 0.5, shift_sigma=0.0)
+
+
+def optimised(
+    particles: Path, output: Path, progress: Progress | None = None, **changes: Any
+) -> tuple[JobFolder, OptimiseResult]:
+    """An optimisation, or what is left of the one at ``output``."""
+    config = OptimiseConfig(particles=particles, output=output, **{**SMALL, **changes})
+    if (output / "job.json").exists():
+        job = JobFolder.open(output)
+    else:
+        job = JobFolder.create(output, verb="optimise", config=config.model_dump(mode="json"), inputs=[particles])
+    with running(job):
+        result = run(config, job, progress or SilentProgress())
+    return job, result
+
+
+def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Path, tmp_path: Path) -> None:
+    job, result = optimised(particles, tmp_path / "job", settings={"batch_size": 50})
+    assert result.held_out_end < result.held_out_start - 0.5
+    assert result.evaluations == 2 * 200
+    with (job.path / "course.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [float(row["epochs"]) for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0]
+    assert float(rows[-1]["held_out"]) == result.held_out_end
+    volume, pixel_size = read_map(job.path / "map.mrc")
+    assert len(volume) * pixel_size == pytest.approx(240)
+    assert [line["evaluations"] for line in job.read_metrics()] == [100, 200, 300, 400]
+
+
+@pytest.mark.parametrize("method", ["momentum", "projection-matching"])
+def test_a_job_stopped_again_and_again_ends_with_the_same_bytes(particles: Path, tmp_path: Path, method: str) -> None:
+    settings = {"batch_size": 50} if method == "momentum" else {}
+    changes = {"method": method, "settings": settings}
+    straight, _ = optimised(particles, tmp_path / "straight", **changes)
+    stopped, stops = tmp_path / "stopped", 0
+    while True:
+        try:
+            job, _ = optimised(particles, stopped, StopsAfter(1), **changes)
+            break
+        except Stopped:
+            stops += 1
+    assert stops > 0
+    for name in ("map.mrc", "course.csv"):
+        assert (job.path / name).read_bytes() == (straight.path / name).read_bytes(), name
+
+
+def test_a_method_from_outside_the_package_runs_by_name(
+    particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["optimise", str(particles), "-o", str(tmp_path / "job"), "--method", "own_method:MyMethod"]
+    settings = {key: value for key, value in SMALL.items() if key != "quadrature"}
+    toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+    (tmp_path / "small.toml").write_text(toml + "[quadrature]\nundersampling = 1.5\nshift_sigma = 0.0\n")
+    main([*arguments, "--config", str(tmp_path / "small.toml"), "--setting", "length=0.8", "--device", "cpu"])
+    assert "report" in capsys.readouterr().out
+    result = JobFolder.open(tmp_path / "job").read()["result"]
+    assert result["held_out_end"] < result["held_out_start"]
+    assert (tmp_path / "job" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"method": "sgdd"}, "no method"),
+        ({"settings": {"momentum": 0.5}}, "no setting"),
+        ({"resolution": 9.0}, "cannot be scored"),
+        ({"held_out": 150}, "cannot be held out"),
+        ({"method": "projection-matching", "settings": {"batch_size": 5}}, "no settings"),
+    ],
+)
+def test_mistakes_are_told_before_the_first_step(
+    particles: Path, tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(InputError, match=problem):
+        optimised(particles, tmp_path / "job", **changes)
+
+
+def test_settings_are_read_as_they_are_typed() -> None:
+    assert read_settings(("step-size=0.5", "batch_size=20", "base=scalar")) == {
+        "step_size": 0.5,
+        "batch_size": 20,
+        "base": "scalar",
+    }
+    with pytest.raises(InputError, match="has no value"):
+        read_settings(("step_size",))
+
+
+def test_a_density_within_a_radius_has_nothing_beyond(generator: torch.Generator) -> None:
+    density = torch.randn(12, 12, 12, generator=generator)
+    power = torch.fft.rfftn(within_radius(density, 3.0)).abs()
+    assert float(power[4:9].max()) < 1e-4
+    assert float(power[0, 0, 3] - torch.fft.rfftn(density)[0, 0, 3].abs()) == pytest.approx(0, abs=1e-3)

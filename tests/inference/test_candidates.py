@@ -25,6 +25,7 @@ from cryorbit.inference.candidates import (
     rank_within,
     refine,
     score_candidates,
+    thinned,
 )
 from cryorbit.volumes.voxel import VoxelGrid, synthesize
 
@@ -141,6 +142,37 @@ def test_the_best_pose_takes_all_the_weight(candidates: Candidates, scores: Cand
     for b in range(len(COUNTS)):
         mine = candidates.image == b
         assert torch.equal(hard[mine], (gamma[mine] == gamma[mine].max()).float())
+
+
+@settings(deadline=None, max_examples=50)
+@given(least=st.floats(0.01, 0.5), sharpness=st.floats(0.1, 5), seed=st.integers(0, 2**16))
+def test_thinning_moves_small_weights_to_few_and_keeps_their_sum(least: float, sharpness: float, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    images, each = 20, 30
+    joint = torch.softmax(sharpness * torch.randn(images, each, 4, generator=generator).flatten(1), 1)
+    gamma, mass = joint.reshape(-1, 4), joint.reshape(images, each, 4).sum(2)
+    image = torch.arange(images).repeat_interleave(each)
+    cells = Candidates(
+        image, torch.zeros_like(image), torch.eye(3).expand(len(image), 3, 3), torch.zeros(len(image), 2)
+    )
+    kept = thinned(cells, gamma, least, torch.rand(images, generator=generator))
+    left = kept.sum(1).reshape(images, each)
+    large = mass >= least
+    torch.testing.assert_close(left[large], mass[large], rtol=0, atol=0)
+    drawn = left[~large & (left > 0)]
+    torch.testing.assert_close(drawn, torch.full_like(drawn, least))
+    # over any run of an image's candidates, what was drawn is what there was, to within one of them
+    assert float((left.cumsum(1) - mass.cumsum(1)).abs().max()) <= least + 1e-4
+    live = left.flatten() > 0
+    proportions = gamma[live] / mass.flatten()[live, None]
+    torch.testing.assert_close(kept[live] / left.flatten()[live, None], proportions)
+
+
+def test_thinning_keeps_expectations(candidates: Candidates, scores: CandidateScores) -> None:
+    gamma = normalise(candidates, scores, 1000.0).gamma
+    ticks = (torch.arange(1000) + 0.5) / 1000
+    mean = torch.stack([thinned(candidates, gamma, 0.3, t.expand(candidates.images)) for t in ticks]).mean(0)
+    torch.testing.assert_close(mean, gamma, rtol=0.02, atol=1e-3)
 
 
 def test_posteriors_sum_to_one_and_the_evidence_is_a_mean(candidates: Candidates, scores: CandidateScores) -> None:

@@ -125,8 +125,8 @@ def test_classes_are_told_apart(two_class_set: PhantomSet) -> None:
     statistics, found = refined(two_class_set, cells)
     assert class_accuracy(found.klass, two_class_set.classes) > 0.9
     assert class_accuracy(found.class_posterior.argmax(1), two_class_set.classes) > 0.9
-    # candidates of very little posterior are not inserted
-    torch.testing.assert_close(statistics.class_mass, found.class_posterior.double().sum(0), rtol=2e-3, atol=0)
+    # candidates of little posterior are drawn
+    torch.testing.assert_close(statistics.class_mass, found.class_posterior.double().sum(0), rtol=5e-3, atol=0)
 
 
 def test_every_class_has_cells_and_a_best_pose_of_its_own(two_class_set: PhantomSet) -> None:

@@ -186,6 +186,34 @@ def at_best_pose(candidates: Candidates, gamma: Float[Tensor, "e t"]) -> Float[T
     return hard
 
 
+def thinned(
+    candidates: Candidates, gamma: Float[Tensor, "e t"], least: float, start: Float[Tensor, " b"]
+) -> Float[Tensor, "e t"]:
+    """Weights that have moved from candidates of less than ``least`` in all to a few of these, drawn systematically.
+
+    A candidate of mass m is drawn with probability ``m / least`` and then weighs ``least``: sums over images keep their
+    expectation, and a broad posterior costs no more than ``1 / least`` candidates.
+
+    Parameters
+    ----------
+    candidates, gamma
+        Candidates and their weights.
+    least
+        Smallest mass of a candidate in what is returned.
+    start
+        Where, in [0, 1), the first tick of each image is: numbers that are spread evenly over the images.
+    """
+    mass = gamma.sum(1)
+    small = mass < least
+    reached = torch.where(small, mass, 0.0).double().cumsum(0) / least
+    first = torch.searchsorted(candidates.image.contiguous(), torch.arange(candidates.images, device=mass.device))
+    before = torch.cat([reached.new_zeros(1), reached])[:-1]
+    shift = (start.to(reached) - before[first])[candidates.image]
+    drawn = small & ((reached + shift).floor() > (before + shift).floor())
+    factor = torch.where(drawn, least / mass, (~small).to(mass))
+    return gamma * factor[:, None]
+
+
 def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: float) -> CandidatePosterior:
     """Posterior weights; ``poses_in_all`` is the number of poses of the full grid that the candidates are part of."""
     images = candidates.images

@@ -32,6 +32,7 @@ from cryorbit.inference.candidates import (
     rank_within,
     refine,
     score_candidates,
+    thinned,
 )
 from cryorbit.inference.statistics import VolumeStatistics, symmetric_copies
 from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
@@ -40,7 +41,11 @@ LARGEST_BATCH = 64
 SLICES_AN_IMAGE = 40
 """Candidates of an image that carry posterior, and some to spare: their slices are written out."""
 GAMMA_FLOOR = 1e-4
-"""Candidates with less posterior than this are not inserted."""
+"""Candidates with less posterior than this are left out of coarse searches."""
+LEAST_MASS = 0.05
+"""Candidates with less posterior than this are not inserted each, but drawn, a few in place of many."""
+GOLDEN_RATIO = 0.6180339887498949
+"""Its multiples, modulo one, are spread evenly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,10 @@ def refine_poses(
     for part, mine in _batches(cells, len(index), size):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
         candidates, posterior, lattice = _descend(mine, observations, spectra, domain, refinement.levels)
-        gamma = at_best_pose(candidates, posterior.gamma) if refinement.best_only else posterior.gamma
+        if refinement.best_only:
+            gamma = at_best_pose(candidates, posterior.gamma)
+        else:
+            gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
         live = _weighted_slices(candidates, gamma, lattice, observations, domain.disc)
         slices = candidate_slices(live.candidates, spectra, domain.disc)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
@@ -258,7 +266,7 @@ def _weighted_slices(
 ) -> _WeightedSlices:
     """Sum each candidate's shifts: what is left to insert is one slice a candidate."""
     mass = gamma.sum(1)
-    live = mass > GAMMA_FLOOR
+    live = mass > 0
     gamma, mass = gamma[live], mass[live]
     kept = candidates[live]
     phases = shift_phases(kept.centre, disc) * (gamma.to(observations.data.dtype) @ shift_phases(lattice, disc))

@@ -1,13 +1,14 @@
 """Stochastic gradients divided by the diagonal of the Hessian, with a step searched for by the rule of Armijo.
 
 Algorithm 1 of Toader, Brubaker & Lederman (2025). The diagonal is estimated by Hutchinson's probes ``E[z * (H z)]``,
-with random signs z, or is the oracle's own curvature.
+with random signs z, or is the oracle's own curvature. The published settings are ``growth`` 1.2, ``descent`` 0.99,
+``longest`` 10 and a constant floor; its probes count as evaluations, one of each term a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from cryorbit.optim.armijo import Ray, backtrack
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.floors import Floor, PartOfLargest
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class PreconditionedState:
 class PreconditionedSGD:
     """``x <- x - eta g / max(|D|, floor)``.
 
+    A step is as long as one mini-batch allows, so the noise of mini-batches stays in x. The larger ``descent``, the
+    shorter the steps, and the less of it: 0.5 is for terms that share a minimum, 0.99 for noisy ones.
+
     Attributes
     ----------
     diagonal
@@ -39,9 +44,9 @@ class PreconditionedSGD:
     forget
         Weight of the old diagonal when the mean of the probes is mixed in.
     floor
-        Least curvature, as a part of the largest.
+        Keeps the curvature from vanishing.
     growth, descent
-        Of the line search; the published code has ``descent`` 0.99, which makes steps fifty times shorter.
+        Of the line search: factor on eta before it, and share of the linear decrease that is asked for.
     longest
         Longest eta, where every epoch begins.
     batch_size
@@ -50,7 +55,7 @@ class PreconditionedSGD:
 
     diagonal: Literal["oracle", "probes"] = "probes"
     forget: float = 0.9
-    floor: float = 1e-3
+    floor: Floor = field(default_factory=PartOfLargest)
     growth: float = 1.2
     descent: float = 0.5
     longest: float = 1.0
@@ -73,9 +78,8 @@ class PreconditionedSGD:
         length = self.longest
         for block in order:
             state = self._learn(blocks, x, state, block, generator)
-            magnitude = state.diagonal.abs()
             here = blocks.evaluate(x, block)
-            direction = here.field / torch.maximum(magnitude, self.floor * magnitude.max())
+            direction = here.field / self.floor(state.diagonal.abs())
             ray = Ray(x, here.value, here.field, direction)
             x, length = backtrack(blocks, block, ray, self.growth * length, self.descent)
         return x, PreconditionedState(state.diagonal, state.mean_probe, state.probes, length)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
 from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
 
 if TYPE_CHECKING:
-    from cryorbit.recipes.mra import SolveMRAConfig
+    from collections.abc import Callable
+
+    from cryorbit.core.progress import Progress
+    from cryorbit.recipes.mra import SolveMRAConfig, SolveMRAResult
+    from cryorbit.recipes.mra_moments import MomentsMRAConfig, MomentsMRAResult
 
 mra = App(name="mra", help="Multireference alignment: a signal from noisy windows of shifted copies.")
 
@@ -62,6 +66,7 @@ def solve(
     from cryorbit.cli.devices import choose_device, limit_threads
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.mra import SolveMRAConfig
+    from cryorbit.recipes.mra import solve as run
 
     limit_threads(threads)
     given = {
@@ -74,10 +79,76 @@ def solve(
         "device": choose_device(device),
         "threads": threads,
     }
-    _work(load_config(SolveMRAConfig, config, given))
+    _work("mra solve", load_config(SolveMRAConfig, config, given), run)
 
 
-def _work(settings: SolveMRAConfig) -> None:
+@mra.command
+def moments(
+    observations: Annotated[Path, Parameter(help="File of observations (.npz).")],
+    *,
+    output: Output,
+    starts: Annotated[int | None, Parameter(help="Random starts beside the spectral one. Default: 8.")] = None,
+    encoders: Annotated[Path | None, Parameter(help="Folder of `cryorbit mra train`: one start more.")] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Find the signal and the density of shifts from moments alone; leaves moments.npz, solution.npz and job.json."""
+    from cryorbit.cli.devices import choose_device, limit_threads
+    from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.mra_moments import MomentsMRAConfig, run
+
+    limit_threads(threads)
+    given = {
+        "observations": observations.absolute(),
+        "output": output.absolute(),
+        "starts": starts,
+        "encoders": None if encoders is None else encoders.absolute(),
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+    }
+    _work("mra moments", load_config(MomentsMRAConfig, config, given), run)
+
+
+@mra.command
+def train(
+    *,
+    output: Output,
+    components: Annotated[int | None, Parameter(help="Gaussians in signals and in densities. Default: 2.")] = None,
+    length: Annotated[int | None, Parameter(help="Samples of the signal. Default: 32.")] = None,
+    architecture: Annotated[str | None, Parameter(help="equivariant or appendix. Default: equivariant.")] = None,
+    steps: Annotated[int | None, Parameter(help="Steps for each encoder. Default: 25,000.")] = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Train the encoders that `cryorbit mra moments` can start from; leaves encoders.pt in a job folder."""
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.recipes.config import load_config
+
+    given = {
+        "output": output.absolute(),
+        "components": components,
+        "length": length,
+        "architecture": architecture,
+        "steps": steps,
+        "seed": seed,
+        "device": choose_device(device),
+        "threads": threads,
+    }
+    recipe = find_recipe("mra train")
+    start(recipe, load_config(recipe.config, config, given), output)
+
+
+def _work(
+    verb: str,
+    settings: SolveMRAConfig | MomentsMRAConfig,
+    run: Callable[[Any, Progress], SolveMRAResult | MomentsMRAResult],
+) -> None:
     """Solve in a job folder with progress on stderr, and print the numbers."""
     from rich.console import Console
 
@@ -87,10 +158,9 @@ def _work(settings: SolveMRAConfig) -> None:
     from cryorbit.core.progress import Stopped
     from cryorbit.io.job_folder import JobFolder
     from cryorbit.io.job_run import running
-    from cryorbit.recipes.mra import solve as run
 
     record = settings.model_dump(mode="json")
-    job = JobFolder.create(settings.output, verb="mra solve", config=record, inputs=[settings.observations])
+    job = JobFolder.create(settings.output, verb=verb, config=record, inputs=[settings.observations])
     console = Console(stderr=True)
     try:
         with running(job), stop_on_interrupt(console) as stop, watch(console, stop) as progress:
@@ -100,4 +170,4 @@ def _work(settings: SolveMRAConfig) -> None:
         console.print("stopped; the folder holds no solution", markup=False)
         sys.exit(EXIT_STOPPED)
     for name, value in result.as_record().items():
-        Console().print(f"{name:<16}{value}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(f"{name:<20}{value}", markup=False, highlight=False, soft_wrap=True)

@@ -15,8 +15,8 @@ from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.spectral import spectral_solution
 
-LEAST_DENSITY = 1e-6
-"""Density a start has everywhere, parts of the uniform one, so that it has logarithms."""
+LEAST_DENSITY = 0.1
+"""Density a start has everywhere, parts of the uniform one: a softmax near zero has no slope to leave it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +77,6 @@ class MRAProblem:
         for _ in range(count):
             shape = (self.channels, self.shifts.length)
             drawn = torch.randn(shape, generator=generator, dtype=torch.float64).to(first)
+            # a signal of the wrong sign is a minimum that fits hardly leave
+            drawn = -drawn if drawn.sum() * first.sum() < 0 else drawn
             yield size * drawn, torch.full_like(drawn[0], 1 / self.shifts.length)

@@ -1,0 +1,109 @@
+"""Supervised training of encoders on generated pairs of moments and what they come from.
+
+Examples of a step are drawn from a generator of that step, so that training that was interrupted goes on as if it had
+not been, and no set of examples is stored: every example is seen once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cryorbit.core.chunks import chunks
+from cryorbit.core.seeds import generator_for
+from cryorbit.moments.encoders import Target
+from cryorbit.moments.losses import shift_error
+from cryorbit.moments.mixtures import Examples, draw_examples
+from cryorbit.moments.rates import cosine_rate, set_rate
+
+TRAIN, TEST = 1, 2
+"""Streams of random numbers."""
+TEST_CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How to train.
+
+    Attributes
+    ----------
+    components
+        Gaussians in a mixture.
+    steps, batch
+        Steps, and new examples in each.
+    rate, last_rate
+        Learning rates of the first and the last step, joined by half a cosine.
+    seed
+        Of examples and weights.
+    """
+
+    components: int
+    steps: int
+    batch: int = 64
+    rate: float = 3e-3
+    last_rate: float = 1e-6
+    seed: int = 0
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        return cosine_rate(self.rate, self.last_rate, step / max(1, self.steps - 1))
+
+
+@dataclass(slots=True)
+class Training:
+    """A network in training: its optimiser's memory and the steps taken."""
+
+    encoder: nn.Module
+    optimiser: torch.optim.Optimizer
+    target: Target
+    length: int
+    step: int = 0
+
+    @classmethod
+    def begin(cls, encoder: nn.Module, target: Target, length: int) -> Training:
+        """Training that has not begun."""
+        return cls(encoder, torch.optim.Adam(encoder.parameters()), target, length)
+
+    def advance(self, schedule: Schedule) -> float:
+        """Take one step; returns the mean error (equation 2.9) before it."""
+        generator = generator_for(schedule.seed, TRAIN, schedule.components, self.step)
+        examples = draw_examples(schedule.batch, schedule.components, self.length, generator)
+        set_rate(self.optimiser, schedule.rate_at(self.step))
+        error = errors(self.encoder, self.target, examples).mean()
+        self.optimiser.zero_grad()
+        error.backward()
+        self.optimiser.step()
+        self.step += 1
+        return float(error.detach())
+
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint needs."""
+        return {"encoder": self.encoder.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
+
+    def restore(self, record: dict[str, Any]) -> None:
+        """Go back to a checkpoint."""
+        self.encoder.load_state_dict(record["encoder"])
+        self.optimiser.load_state_dict(record["optimiser"])
+        self.step = record["step"]
+
+
+def errors(encoder: nn.Module, target: Target, examples: Examples) -> Float[Tensor, " b"]:
+    """Relative errors up to a shift (equation 2.9)."""
+    examples = examples.to(next(encoder.parameters()).device)
+    truth = examples.signals if target == "signal" else examples.densities
+    return shift_error(encoder(examples.moments), truth)
+
+
+@torch.no_grad()
+def mean_error(encoder: nn.Module, target: Target, schedule: Schedule, count: int, length: int) -> float:
+    """Mean error over ``count`` examples that training does not see."""
+    total = 0.0
+    for number, part in enumerate(chunks(count, TEST_CHUNK)):
+        generator = generator_for(schedule.seed, TEST, schedule.components, number)
+        examples = draw_examples(part.stop - part.start, schedule.components, length, generator)
+        total += float(errors(encoder, target, examples).double().sum())
+    return total / count

@@ -1,0 +1,156 @@
+"""Multireference alignment by the method of moments: one pass over the observations, then the moments inverted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from cryorbit.core.chunks import chunks
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.evaluation.mra import signal_error
+from cryorbit.imaging.windowed_shifts import WindowedShifts
+from cryorbit.io.mra_files import read_observations, write_arrays
+from cryorbit.moments.empirical import MomentSums, add_up
+from cryorbit.moments.fit import Target, best_of
+from cryorbit.moments.losses import relative_errors
+from cryorbit.moments.mra_fit import MRAProblem, MRASolution
+from cryorbit.moments.mra_networks import refine
+from cryorbit.moments.pair import Moments
+from cryorbit.recipes.mra_training import read_encoders
+from cryorbit.recipes.settings import Settings
+
+SOLUTION, MOMENTS = "solution.npz", "moments.npz"
+CHUNK = 8192
+SIGNIFICANT = 4.0
+"""Standard errors by which the power of a frequency must stand out for the spectral start."""
+REFINEMENT_RATES = (1e-3, 1e-5)
+
+
+class MomentsMRAConfig(Settings):
+    """Settings of a solution from moments."""
+
+    observations: Path = Field(description="File of observations (.npz).")
+    output: Path = Field(description="Job folder.")
+    starts: int = Field(8, ge=0, description="Random starts beside the spectral one.")
+    encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
+    refinement_steps: int = Field(300, ge=0, description="Steps by which encoders are refined to the moments.")
+    seed: int = Field(0, ge=0)
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsMRAResult:
+    """What was found.
+
+    Attributes
+    ----------
+    signal, density
+        Of the best start.
+    start
+        Which it was: "classical" (spectral or random) or "encoders".
+    first_moment_error, second_moment_error
+        Relative errors of the fitted moments.
+    residual
+        Root mean square difference of the fitted moments from the estimates, in standard errors; 1 is noise.
+    signal_error
+        Relative error of the signal up to a shift; None where the truth is not known.
+    """
+
+    signal: Float[Tensor, "c n"]
+    density: Float[Tensor, " n"]
+    start: str
+    first_moment_error: float
+    second_moment_error: float
+    residual: float
+    signal_error: float | None
+
+    def as_record(self) -> dict[str, object]:
+        """The numbers, for ``job.json``."""
+        return {name: value for name, value in asdict(self).items() if name not in {"signal", "density"}}
+
+
+def run(config: MomentsMRAConfig, progress: Progress) -> MomentsMRAResult:
+    """Form the moments, invert them, and write both.
+
+    Raises
+    ------
+    InputError
+        Observations or encoders cannot be read or do not fit each other, or the moments hold no signal.
+    Stopped
+        The run was asked to stop; nothing is written.
+    """
+    given = read_observations(config.observations)
+    channels, window = given.data.shape[1:]
+    sums = sum_up(given.data.to(config.device), given.sigma, progress)
+    moments, errors = sums.moments(), sums.standard_errors()
+    problem = MRAProblem(
+        Target.statistical(moments, errors), WindowedShifts.of(given.length, window, moments.first), channels
+    )
+    generator = generator_for(config.seed)
+    found = {"classical": problem.solve(config.starts, generator, SIGNIFICANT * float(errors.second.diagonal().mean()))}
+    if config.encoders is not None:
+        found["encoders"] = _from_encoders(config.encoders, config.refinement_steps, problem)
+    best = best_of([each.fit for each in found.values()])
+    start = next(name for name, each in found.items() if each.fit is best)
+    result = _result(found[start], start, problem, errors, given.signal)
+    arrays = {"first": moments.first, "second": moments.second}
+    arrays |= {"first_error": errors.first, "second_error": errors.second}
+    write_arrays(config.output / MOMENTS, arrays)
+    write_arrays(config.output / SOLUTION, {"signal": result.signal, "density": result.density})
+    return result
+
+
+def sum_up(data: Float[Tensor, "n c w"], sigma: float, progress: Progress) -> MomentSums:
+    """Sums over observations, a chunk at a time."""
+    weight = torch.full((1, data[0].numel()), sigma**-2, dtype=data.dtype, device=data.device)
+    parts = list(chunks(len(data), CHUNK))
+    progress.start(len(parts), "moments")
+
+    def sums_of(part: slice) -> MomentSums:
+        if progress.stop_requested():
+            raise Stopped
+        progress.advance()
+        return MomentSums.of(data[part].flatten(1) / sigma**2, weight)
+
+    return add_up(sums_of(part) for part in parts)
+
+
+def _from_encoders(path: Path, steps: int, problem: MRAProblem) -> MRASolution:
+    """The fit from the outputs of trained encoders, refined to the moments first."""
+    trained = read_encoders(path)
+    shifts = problem.shifts
+    if problem.channels != 1 or shifts.window != shifts.length or shifts.length != trained.length:
+        problem_found = f"the encoders are for real signals of {trained.length} samples seen whole"
+        raise InputError(problem_found, file=path, mend="train others, or leave them out")
+    moments = problem.target.moments.map(lambda x: x.float().cpu()[None])
+    *_, outcome = refine(trained.pair, moments, steps, REFINEMENT_RATES)
+    return problem.refine(outcome.signals.to(problem.target.moments.first), outcome.densities[0].double())
+
+
+def _result(
+    found: MRASolution, start: str, problem: MRAProblem, errors: Moments, truth: Float[Tensor, "c n"] | None
+) -> MomentsMRAResult:
+    moments = problem.moments(found.fit.parameters)
+    first, second = relative_errors(moments, problem.target.moments)
+    deviations = Moments(
+        (moments.first - problem.target.moments.first) / errors.first,
+        (moments.second - problem.target.moments.second) / errors.second,
+    )
+    squares = torch.cat([deviations.first, deviations.second.flatten()]).square()
+    return MomentsMRAResult(
+        found.signal.cpu(),
+        found.density.cpu(),
+        start,
+        float(first),
+        float(second),
+        float(squares.mean().sqrt()),
+        None if truth is None else signal_error(found.signal.cpu(), truth),
+    )

@@ -1,0 +1,132 @@
+"""Supervised training of the encoders of multireference alignment: of the signal, then of the density of shifts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, get_args
+
+import torch
+from pydantic import Field
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.moments.encoders import Architecture, Target, make_encoder
+from cryorbit.moments.mra_networks import EncoderPair
+from cryorbit.moments.training import Schedule, Training, mean_error
+from cryorbit.recipes.settings import Settings
+
+ENCODERS_FILE = "encoders.pt"
+TARGETS: tuple[Target, ...] = get_args(Target)
+REPORTED = 50
+"""Steps between lines of metrics."""
+CHECKPOINTED = 10
+"""Lines of metrics between checkpoints."""
+_LOGGER = logging.getLogger(__name__)
+
+
+class TrainEncodersConfig(Settings):
+    """Settings of a training."""
+
+    output: Path = Field(description="Job folder.")
+    components: int = Field(2, ge=1, description="Gaussians in the mixtures of signals and of densities.")
+    length: int = Field(32, ge=4, description="Samples of the signal.")
+    architecture: Architecture = "equivariant"
+    steps: int = Field(25_000, ge=1, description="Steps for each of the two encoders.")
+    batch: int = Field(64, ge=1, description="New examples a step.")
+    rate: float = Field(3e-3, gt=0, description="First learning rate.")
+    test_count: int = Field(20_000, ge=1, description="Examples for the test error.")
+    seed: int = Field(0, ge=0)
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)
+
+    @property
+    def schedule(self) -> Schedule:
+        """How to train."""
+        return Schedule(self.components, self.steps, self.batch, self.rate, seed=self.seed)
+
+    def begin(self, target: Target) -> Training:
+        """A training that has not begun."""
+        encoder = make_encoder(self.architecture, self.length, target, self.seed).to(self.device)
+        return Training.begin(encoder, target, self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoders:
+    """Trained encoders, and what they were trained on."""
+
+    pair: EncoderPair
+    length: int
+    components: int
+
+
+def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict[str, Any]:
+    """Train both encoders and write them to ``encoders.pt``; returns the errors by target.
+
+    Raises
+    ------
+    Stopped
+        The job was asked to stop; its checkpoint goes on with the same examples.
+    """
+    checkpoint = job.load_checkpoint() or {"finished": {}, "errors": {}, "training": None, "metrics": 0}
+    job.truncate_metrics(checkpoint["metrics"])
+    for target in TARGETS[len(checkpoint["finished"]) :]:
+        training = config.begin(target)
+        if checkpoint["training"] is not None:
+            training.restore(checkpoint["training"])
+        last = _train(config, training, checkpoint, job, progress)
+        test = mean_error(training.encoder, target, config.schedule, config.test_count, config.length)
+        _LOGGER.info("encoder of the %s: error %.4f in training, %.4f in the test", target, last, test)
+        checkpoint["finished"][target] = training.encoder.state_dict()
+        checkpoint["errors"][target] = {"train": last, "test": test}
+        checkpoint["training"] = None
+        job.save_checkpoint(checkpoint | {"metrics": job.metrics_count()})
+    settings = {name: getattr(config, name) for name in ("architecture", "length", "components")}
+    with job.atomic(ENCODERS_FILE) as file:
+        torch.save({**settings, "weights": checkpoint["finished"]}, file)
+    errors: dict[str, Any] = checkpoint["errors"]
+    job.record(result={"errors": errors})
+    return errors
+
+
+def read_encoders(path: Path) -> Encoders:
+    """Read ``encoders.pt``, or that of a training's job folder.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds something else.
+    """
+    file = path / ENCODERS_FILE if path.is_dir() else path
+    mend = "give the folder of `cryorbit mra train`"
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+        networks = {target: make_encoder(content["architecture"], content["length"], target, 0) for target in TARGETS}
+        for target, network in networks.items():
+            network.load_state_dict(content["weights"][target])
+    except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"cannot be read as encoders: {error}", file=file, mend=mend) from error
+    return Encoders(EncoderPair(**networks), content["length"], content["components"])
+
+
+def _train(
+    config: TrainEncodersConfig, training: Training, checkpoint: dict[str, Any], job: JobFolder, progress: Progress
+) -> float:
+    """Take the steps that are left; returns the mean error of the last lines of metrics."""
+    schedule = config.schedule
+    progress.start(-(-(schedule.steps - training.step) // REPORTED), f"encoder of the {training.target}")
+    while training.step < schedule.steps:
+        errors = [training.advance(schedule) for _ in range(min(REPORTED, schedule.steps - training.step))]
+        error = sum(errors) / len(errors)
+        job.write_metrics({"target": training.target, "step": training.step, "error": error})
+        progress.advance(error=error)
+        stop = progress.stop_requested()
+        if stop or training.step % (REPORTED * CHECKPOINTED) == 0:
+            job.save_checkpoint(checkpoint | {"training": training.record(), "metrics": job.metrics_count()})
+        if stop:
+            raise Stopped
+    lines = [line["error"] for line in job.read_metrics() if line["target"] == training.target]
+    return sum(lines[-CHECKPOINTED:]) / len(lines[-CHECKPOINTED:])

@@ -48,6 +48,10 @@ class Reproduction:
 
 REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
     {
+        "paul2024_ch2": Reproduction(
+            "Paul 2024, chapter 2: multireference alignment by encoders of moments (table 2.1, figure 2.4)",
+            "cryorbit.recipes.reproduce.paul2024_ch2",
+        ),
         "paul2024_ch4": Reproduction(
             "Paul 2024, chapter 4: windowed multireference alignment by variance-reduced methods (tables 4.1, 4.2)",
             "cryorbit.recipes.reproduce.paul2024_ch4",

@@ -1,0 +1,188 @@
+"""Multireference alignment by encoders of moments, Paul (2024), section 2.4.1: table 2.1 and figure 2.4.
+
+Signals and densities are mixtures of one, two or three Gaussians on 32 samples. Encoders are trained on exact moments;
+then noisy moments of new data sets are matched by refining the weights, with and without that training, beside the
+classical ways. The thesis does not tell the length, the parameters of the mixtures, the signals' scale or the weight of
+the second moment in the loss: what is taken for them stands in `moments.mixtures` (signals have mean 1), and errors of
+moments are relative. Its numbers are for its own family, so they are beside the measured ones, not under them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.moments.encoders import Architecture
+from cryorbit.moments.losses import shift_error
+from cryorbit.moments.mixtures import draw_examples
+from cryorbit.moments.pair import Moments
+from cryorbit.moments.spectral import spectral_solution
+from cryorbit.recipes import mra_training
+from cryorbit.recipes.mra_training import TrainEncodersConfig, read_encoders
+from cryorbit.recipes.pipeline.stage import Stage, work_on
+from cryorbit.recipes.reproduce.paul2024_ch2_figures import draw_courses
+from cryorbit.recipes.reproduce.paul2024_ch2_recovery import Course, Recovery, recover, summarise
+from cryorbit.recipes.reproduce.paul2024_figures import save_png
+from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.tables import Row, write_table
+
+LENGTH = 32
+PUBLISHED: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {
+        1: ("0.048", "0.052", "0.042", "0.048"),
+        2: ("0.156", "0.170", "0.121", "0.141"),
+        3: ("0.180", "0.206", "0.177", "0.195"),
+    }
+)
+"""Table 2.1 by Gaussians: errors of the signal in training and test, of the density in training and test."""
+ARCHITECTURES: tuple[Architecture, ...] = ("appendix", "equivariant")
+REFINED: tuple[Architecture, int] = ("equivariant", 2)
+"""Which encoders are refined to data sets (figure 2.4)."""
+SPECTRAL, SETS = 11, 12
+"""Streams of random numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is done.
+
+    Attributes
+    ----------
+    steps
+        Training steps of 64 examples for each encoder.
+    tested
+        Examples of the test error.
+    spectral
+        Examples that the spectral method is tried on.
+    recovery
+        The data sets whose moments are matched.
+    """
+
+    steps: int
+    tested: int
+    spectral: int
+    recovery: Recovery
+
+
+SCALES: Mapping[str, Scale] = MappingProxyType(
+    {
+        "quick": Scale(600, 4000, 20, Recovery(sets=3, observations=100_000, steps=200, every=5)),
+        "full": Scale(25_000, 250_000, 200, Recovery(sets=20, observations=1_000_000, steps=3000, every=10)),
+    }
+)
+
+
+def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
+    """Train, refine, and write tables and figures; returns the files.
+
+    Trainings are jobs of their own in the output folder: given the same folder again, finished ones are kept and others
+    go on from their checkpoints.
+
+    Raises
+    ------
+    Stopped
+        The run was asked to stop.
+    """
+    scale = SCALES[config.scale]
+    errors = {(each, count): _train(config, each, count, progress) for each in ARCHITECTURES for count in PUBLISHED}
+    rows = [row for count in PUBLISHED for row in _rows(count, errors, _spectral_errors(config, count, progress))]
+    files = write_table(config.output / "table_2_1", rows, "Paul 2024, table 2.1", _training_notes(scale))
+    courses = _recover(config, progress)
+    title, notes = "Moments matched from noisy data sets (Paul 2024, figure 2.4)", _recovery_notes(scale.recovery)
+    files += write_table(config.output / "recovery", summarise(courses), title, notes)
+    files.append(save_png(draw_courses(courses), config.output / "figure_2_4.png"))
+    return files
+
+
+def _folder(config: ReproduceConfig, architecture: Architecture, components: int) -> Path:
+    return config.output / f"{architecture}_{components}"
+
+
+def _train(
+    config: ReproduceConfig, architecture: Architecture, components: int, progress: Progress
+) -> Mapping[str, Any]:
+    """Errors in training and test by target; the training itself unless it is done."""
+    scale, folder = SCALES[config.scale], _folder(config, architecture, components)
+    settings = TrainEncodersConfig(
+        output=folder,
+        components=components,
+        length=LENGTH,
+        architecture=architecture,
+        steps=scale.steps,
+        test_count=scale.tested,
+        seed=config.seed,
+    )
+    title = f"{architecture} encoders, {components} Gaussians"
+    errors: Mapping[str, Any] = work_on(Stage(title, "mra train", folder, settings, mra_training.run, ()), progress)[
+        "errors"
+    ]
+    return errors
+
+
+def _spectral_errors(config: ReproduceConfig, components: int, progress: Progress) -> tuple[float, float]:
+    """Mean errors of signal and density that the spectral method makes of exact moments."""
+    count = SCALES[config.scale].spectral
+    examples = draw_examples(count, components, LENGTH, generator_for(config.seed, SPECTRAL, components))
+    progress.start(count, f"spectral method, {components} Gaussians")
+    errors = [0.0, 0.0]
+    for index in range(count):
+        if progress.stop_requested():
+            raise Stopped
+        moments = Moments(examples.moments.first[index].double(), examples.moments.second[index].double())
+        signal, density = spectral_solution(moments, 1e-6 * float(moments.second.trace()))
+        errors[0] += float(shift_error(signal, examples.signals[index].double())) / count
+        errors[1] += float(shift_error(density, examples.densities[index].double())) / count
+        progress.advance()
+    return errors[0], errors[1]
+
+
+def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
+    """Match the moments of every data set in every way."""
+    trained = _folder(config, *REFINED)
+    recovery = SCALES[config.scale].recovery
+    progress.start(recovery.sets, "data sets")
+    courses = []
+    for number in range(recovery.sets):
+        if progress.stop_requested():
+            raise Stopped
+        generator = generator_for(config.seed, SETS, number)
+        courses += recover(recovery, lambda: read_encoders(trained).pair, REFINED, LENGTH, generator)
+        progress.advance()
+    return courses
+
+
+def _rows(
+    components: int, errors: Mapping[tuple[Architecture, int], Mapping[str, Any]], spectral: tuple[float, float]
+) -> Iterator[Row]:
+    """Published and measured errors for one number of Gaussians."""
+    columns = ("Gaussians", "method", "signal, train", "signal, test", "density, train", "density, test")
+    yield dict(zip(columns, (components, "published", *PUBLISHED[components]), strict=True))
+    for architecture in ARCHITECTURES:
+        found = errors[architecture, components]
+        numbers = [f"{found[target][part]:.3f}" for target in ("signal", "density") for part in ("train", "test")]
+        yield dict(zip(columns, (components, architecture, *numbers), strict=True))
+    numbers = ["", f"{spectral[0]:.3f}", "", f"{spectral[1]:.3f}"]
+    yield dict(zip(columns, (components, "spectral method", *numbers), strict=True))
+
+
+def _training_notes(scale: Scale) -> list[str]:
+    return [
+        "Mean relative errors up to a shift (equation 2.9), exact moments.",
+        f"appendix, equivariant: {scale.steps:,} steps of 64 new examples an encoder, {scale.tested:,} in the test.",
+        "The thesis trains on 1.75e6 pairs for 3e4 epochs; its mixtures' parameters are not published.",
+        f"spectral method: classical, no training; {scale.spectral} examples.",
+    ]
+
+
+def _recovery_notes(recovery: Recovery) -> list[str]:
+    return [
+        f"{recovery.sets} data sets, mixtures of two Gaussians, {recovery.observations:,} observations each, sigma 1.",
+        "start, end: means before and after refinement; moments: sum of relative errors (equation 2.10).",
+        f"{recovery.steps:,} steps of Adam on the weights; least squares: spectral and four random starts.",
+        "steps to untrained: first step at which the mean error of the moments is below where untrained weights end.",
+    ]

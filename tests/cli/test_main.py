@@ -13,6 +13,7 @@ VERBS = [
     "abinit",
     "classify",
     "compare",
+    "convert",
     "demo",
     "evaluate",
     "mra",

@@ -100,7 +100,7 @@ def test_written_back_with_every_field(cs_set: Path, tmp_path: Path, generator: 
 def test_the_star_file_beside_it_names_the_images(cs_set: Path, tmp_path: Path) -> None:
     write_particles(tmp_path / "J9" / "particles.star", read_particles(cs_set), Assignments())
     table = read_star(tmp_path / "J9" / "particles.star")["particles"]
-    assert table["rlnImageName"].tolist() == [f"{row + 1:06d}@J3/stack.mrc" for row in range(COUNT)]
+    assert table["rlnImageName"].tolist() == [f"{row + 1:06d}@J3/stack.mrc:mrcs" for row in range(COUNT)]
 
 
 @pytest.mark.parametrize("sign", [0, 1])

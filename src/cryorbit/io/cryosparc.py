@@ -102,11 +102,12 @@ def write_cs(path: Path, records: np.ndarray) -> None:
 
 
 def with_fields(records: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarray:
-    """The records with ``fields`` replaced, type and place kept, or added at the end."""
-    added = [
-        (name, values.dtype.str, values.shape[1:]) for name, values in fields.items() if name not in names_of(records)
-    ]
-    result = np.empty(len(records), dtype=[*_field_types(records), *added])
+    """The records with ``fields`` replaced, place and type of number kept, or added at the end."""
+    types = {name: (records[name].dtype, records[name].shape[1:]) for name in names_of(records)}
+    for name, values in fields.items():
+        if name not in types or values.dtype.kind == "S":
+            types[name] = (values.dtype, values.shape[1:])
+    result = np.empty(len(records), dtype=[(name, kind.str, shape) for name, (kind, shape) in types.items()])
     for name in names_of(records):
         result[name] = records[name]
     for name, values in fields.items():
@@ -209,10 +210,6 @@ def _join(records: np.ndarray, others: np.ndarray) -> np.ndarray | None:
         return None
     extra = {name: others[name][rows] for name in names_of(others) if name not in names_of(records)}
     return with_fields(records, extra)
-
-
-def _field_types(records: np.ndarray) -> list[tuple[str, str, tuple[int, ...]]]:
-    return [(name, records[name].dtype.str, records[name].shape[1:]) for name in names_of(records)]
 
 
 def _texts(records: np.ndarray, field: str) -> list[str]:

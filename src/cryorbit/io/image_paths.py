@@ -15,6 +15,8 @@ from cryorbit.core.errors import InputError
 
 PARENTS = 3
 """How many parents of the table's folder are searched; RELION and cryoSPARC name files from the project folder."""
+STACK_MARK = ":mrcs"
+"""What RELION takes behind a name in ``.mrc`` to mean a stack, as it does behind no name in ``.mrc`` without it."""
 _OTHER_SUFFIX = {".mrc": ".mrcs", ".mrcs": ".mrc"}
 
 
@@ -38,7 +40,7 @@ class ImageNames:
 
 
 def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
-    """Take apart ``NNNNNN@stack.mrcs`` (counted from 1); a bare file name is its first image.
+    """Take apart ``NNNNNN@stack.mrcs`` (counted from 1); a bare file name is its first image, `STACK_MARK` is dropped.
 
     Raises
     ------
@@ -47,7 +49,7 @@ def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
     """
     numbers, stacks = [], []
     for row, name in enumerate(column.astype(str)):
-        number, at, stack = name.rpartition("@")
+        number, at, stack = name.removesuffix(STACK_MARK).rpartition("@")
         if (at and not re.fullmatch(r"0*[1-9][0-9]{0,9}", number)) or not stack:
             raise InputError(
                 f"the image name {name!r} is not of the form NNNNNN@stack.mrcs with a number from 1",
@@ -98,3 +100,22 @@ def locate(names: Sequence[str], table: Path, data_dir: Path | str | None) -> tu
     """
     folders = search_folders(table, data_dir)
     return tuple(find_file(name, folders) or folders[0] / name for name in names)
+
+
+def relion_name(name: str, section: int) -> str:
+    """``NNNNNN@stack`` for image ``section``, from 0, of a stack, such that RELION reads it as a stack."""
+    return f"{section + 1:06d}@{name}" + (STACK_MARK if name.endswith(".mrc") else "")
+
+
+def names_from(table: Path, names: Sequence[str], files: Sequence[Path]) -> list[str]:
+    """Names of ``files`` in a table at ``table``: as they came where that leads to the same file, else in full.
+
+    A name that came is looked for from the folder of ``table`` and its parents, RELION's project folder among them.
+    """
+    folders = search_folders(table, None, cwd=False)
+    chosen = []
+    for name, file in zip(names, files, strict=True):
+        found = find_file(name, folders)
+        same = found is not None and found.resolve() == file.resolve()
+        chosen.append(name if same else str(file.absolute()))
+    return chosen

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.geometry.rotations import matrix_to_euler
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.cryosparc import with_fields, write_cs
-from cryorbit.io.image_paths import find_file, search_folders
+from cryorbit.io.cryosparc_records import pose_fields
+from cryorbit.io.image_paths import STACK_MARK, names_from, relion_name
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX
 from cryorbit.io.star_writing import write_star
@@ -86,16 +86,15 @@ def output_tables(particles: Particles, target: Path) -> dict[str, pd.DataFrame]
 
 def _image_names(particles: Particles, target: Path) -> list[str]:
     stack = particles.images
-    folders = search_folders(target, None, cwd=False)
-    came = [name.rpartition("@")[2] for name in particles.table["rlnImageName"].astype(str)]
-    chosen = dict(zip(stack.file_index.tolist(), came, strict=True))
-    for number, name in chosen.items():
-        found = find_file(name, folders)
-        file = stack.files[number].absolute()
-        if found is None or found.resolve() != file.resolve():
-            chosen[number] = str(file)
+    came = [name.removesuffix(STACK_MARK).rpartition("@")[2] for name in particles.table["rlnImageName"].astype(str)]
+    used = dict(zip(stack.file_index.tolist(), came, strict=True))
+    chosen = names_from(target, list(used.values()), [stack.files[number] for number in used])
+    names = dict(zip(used, chosen, strict=True))
     places = zip(stack.file_index.tolist(), stack.section.tolist(), strict=True)
-    return [f"{section + 1:06d}@{chosen[number]}" for number, section in places]
+    if particles.records is None:
+        return [f"{section + 1:06d}@{names[number]}" for number, section in places]
+    # stacks of cryoSPARC are called .mrc, which RELION takes for maps
+    return [relion_name(names[number], section) for number, section in places]
 
 
 def _columns(particles: Particles, assignments: Assignments) -> dict[str, np.ndarray]:
@@ -131,17 +130,14 @@ def _fields(particles: Particles, assignments: Assignments) -> dict[str, np.ndar
     """The estimated fields by cryoSPARC's names; shifts in pixels of the images."""
     fields: dict[str, np.ndarray] = {}
     if assignments.poses is not None:
-        rotations = assignments.poses.rotations.double().mT.cpu().numpy()
-        fields["pose"] = Rotation.from_matrix(rotations).as_rotvec().astype(np.float32)
-        fields["shift"] = assignments.poses.shifts.cpu().numpy().astype(np.float32)
-        fields["psize_A"] = np.full(len(particles), particles.pixel_size, np.float32)
+        fields |= pose_fields(assignments.poses, particles.pixel_size)
     if assignments.class_number is not None:
-        fields["class"] = (assignments.class_number.cpu().numpy() - 1).astype(np.uint32)
+        fields["alignments3D/class"] = (assignments.class_number.cpu().numpy() - 1).astype(np.uint32)
     if assignments.half_set is not None:
-        fields["split"] = (assignments.half_set.cpu().numpy() - 1).astype(np.uint32)
+        fields["alignments3D/split"] = (assignments.half_set.cpu().numpy() - 1).astype(np.uint32)
     if assignments.max_probability is not None:
-        fields["class_posterior"] = assignments.max_probability.cpu().numpy().astype(np.float32)
-    return {f"alignments3D/{name}": values for name, values in fields.items()}
+        fields["alignments3D/class_posterior"] = assignments.max_probability.cpu().numpy().astype(np.float32)
+    return fields
 
 
 def _optics_groups(particles: Particles) -> tuple[pd.DataFrame, np.ndarray]:

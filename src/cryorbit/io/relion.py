@@ -105,13 +105,13 @@ def ctf_params(tables: RelionTables) -> CTFParams:
     )
 
 
-def poses(tables: RelionTables, pixel_size: float) -> Poses | None:
+def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> Poses | None:
     """Poses, shifts in pixels, float64; None unless all three angles are given. Shifts not given are 0."""
     if not all(tables.has(label) for label in ANGLES):
         return None
     angles = np.stack([tables.numbers(label) for label in ANGLES], axis=-1)
     if all(tables.has(label) for label in ORIGINS_A):
-        shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / pixel_size
+        shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / np.reshape(pixel_size, (-1, 1))
     else:
         shifts = np.stack([tables.numbers(label, 0.0) for label in ORIGINS_PX], axis=-1)
     finite = np.isfinite(angles).all(-1) & np.isfinite(shifts).all(-1)
@@ -125,28 +125,37 @@ def poses(tables: RelionTables, pixel_size: float) -> Poses | None:
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
 
 
-def pixel_size(tables: RelionTables) -> float:
-    """Pixel size of the images, A: from optics, or magnification and detector pixel size (micrometres).
+def pixel_sizes(tables: RelionTables) -> Float[np.ndarray, " n"]:
+    """Pixel size of each image, A: from optics, or magnification and detector pixel size (micrometres).
 
     Raises
     ------
     InputError
-        None is given, it is not positive, or the particles have different ones.
+        None is given.
     """
     if tables.has("rlnImagePixelSize"):
-        sizes = tables.numbers("rlnImagePixelSize")
-    elif tables.has("rlnMagnification") and tables.has("rlnDetectorPixelSize"):
+        return tables.numbers("rlnImagePixelSize")
+    if tables.has("rlnMagnification") and tables.has("rlnDetectorPixelSize"):
         with np.errstate(divide="ignore", invalid="ignore"):
-            sizes = 1e4 * tables.numbers("rlnDetectorPixelSize") / tables.numbers("rlnMagnification")
-    elif tables.has("rlnPixelSize"):
-        sizes = tables.numbers("rlnPixelSize")
-    else:
-        raise InputError(
-            "there is no pixel size",
-            file=tables.file,
-            mend="add rlnImagePixelSize to data_optics (or rlnMagnification and rlnDetectorPixelSize)",
-        )
-    return _one_value(tables, "pixel size", sizes)
+            return 1e4 * tables.numbers("rlnDetectorPixelSize") / tables.numbers("rlnMagnification")
+    if tables.has("rlnPixelSize"):
+        return tables.numbers("rlnPixelSize")
+    raise InputError(
+        "there is no pixel size",
+        file=tables.file,
+        mend="add rlnImagePixelSize to data_optics (or rlnMagnification and rlnDetectorPixelSize)",
+    )
+
+
+def pixel_size(tables: RelionTables) -> float:
+    """The one pixel size of all images, A.
+
+    Raises
+    ------
+    InputError
+        None is given, one is not positive, or the particles have different ones.
+    """
+    return _one_value(tables, "pixel size", pixel_sizes(tables))
 
 
 def image_size(tables: RelionTables) -> int | None:

@@ -21,7 +21,7 @@ VERSION = "# version 30001"
 Block: TypeAlias = pd.DataFrame | Mapping[str, object]
 
 
-def write_star(path: Path | str, tables: Mapping[str, Block]) -> None:
+def write_star(path: Path | str, tables: Mapping[str, Block], mark: str = VERSION) -> None:
     """Write blocks to a STAR file, whole or not at all.
 
     Parameters
@@ -31,6 +31,8 @@ def write_star(path: Path | str, tables: Mapping[str, Block]) -> None:
     tables
         Block name (``particles`` for ``data_particles``) to a data frame, written as a table, or to a mapping, written
         as label-value pairs. Floats keep every digit; booleans become 0 and 1, missing text becomes ``None``.
+    mark
+        Comment above every block; files in the layout of RELION 3.0 must not bear `VERSION`.
 
     Raises
     ------
@@ -39,7 +41,7 @@ def write_star(path: Path | str, tables: Mapping[str, Block]) -> None:
     """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for name, block in tables.items():
-            file.write(f"\n{VERSION}\n\ndata_{name}\n\n")
+            file.write(f"\n{mark}\n\ndata_{name}\n\n")
             lines = _table_lines(block) if isinstance(block, pd.DataFrame) else _pair_lines(block)
             file.writelines(f"{line}\n" for line in lines)
             file.write("\n")

@@ -1,0 +1,80 @@
+"""The verb ``convert``: particle sets between RELION's and cryoSPARC's files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cryorbit.recipes.convert import Conversion
+
+EXIT_CHANGED = 1
+_COLOURS = {"exact": "green", "rounded": "green", "not carried": "yellow", "changed": "bold red"}
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="RELION STAR file (any version) or cryoSPARC .cs file.")],
+    target: Annotated[Path, Parameter(help="File to write, .star or .cs; it must not exist.")],
+    *,
+    check: Annotated[
+        bool, Parameter(negative="", help="Read the file back and compare it with the source, column by column.")
+    ] = False,
+    star_version: Annotated[
+        Literal["3.0", "3.1"], Parameter(help="Layout of the STAR file: one table, or optics groups (RELION 3.1 to 5).")
+    ] = "3.1",
+    original: Annotated[
+        Path | None,
+        Parameter(help="The .cs file that the particles were converted from: all its other fields are kept."),
+    ] = None,
+    passthrough: Annotated[
+        Path | None, Parameter(help="Passthrough file of the .cs file. Default: found beside it.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
+) -> None:
+    """Convert a particle set between STAR files (RELION 3.0, 3.1 and later) and cryoSPARC's .cs files.
+
+    Images are not copied; their paths are made to lead to the same files from where the new table lies. With --check
+    the exit code is 1 if a column that the format can hold did not come back the same.
+    """
+    from rich.console import Console
+
+    from cryorbit.recipes.convert import ConvertConfig, run
+
+    found = run(
+        ConvertConfig(
+            source=source,
+            target=target,
+            star_version=star_version,
+            passthrough=passthrough,
+            original=original,
+            data_dir=data_dir,
+            check=check,
+        )
+    )
+    console = Console()
+    if found.columns is not None:
+        console.print(_column_table(found))
+    console.print(f"wrote {target}: {found.particles:,} particles", markup=False, highlight=False, soft_wrap=True)
+    for note in found.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
+    if not found.faithful:
+        Console(stderr=True).print(f"{target} does not say what {source} says", style="bold red", soft_wrap=True)
+        sys.exit(EXIT_CHANGED)
+
+
+def _column_table(conversion: Conversion) -> Table:
+    """A row a column of the source, with what became of it."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("column", "round trip", "", box=None, padding=(0, 2, 0, 0))
+    for column in conversion.columns or ():
+        table.add_row(column.name, Text(column.fate, style=_COLOURS[column.fate]), column.remark)
+    return table

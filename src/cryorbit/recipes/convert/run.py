@@ -1,0 +1,136 @@
+"""Convert a particle set; images stay where they are, and nothing is dropped that the new format can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.atomic import atomic_path
+from cryorbit.io.cryosparc import names_of, read_cs, with_fields, write_cs
+from cryorbit.io.cryosparc_records import updated_records
+from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
+from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.convert.check import ColumnFate, compare_columns
+from cryorbit.recipes.convert.particle_file import ParticleFile, flat_with_names, read_particle_file, records_for
+from cryorbit.recipes.settings import Settings
+
+
+class ConvertConfig(Settings):
+    """Settings of a conversion."""
+
+    source: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
+    target: Path = Field(description="File to write; .star or .cs.")
+    star_version: Literal["3.0", "3.1"] = Field("3.1", description="Layout of a STAR file that is written.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
+    original: Path | None = Field(None, description=".cs file that the particles once came from.")
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+    check: bool = Field(False, description="Whether to read the file back and compare it, column by column.")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What was written.
+
+    Attributes
+    ----------
+    particles
+        How many.
+    notes
+        What the user should know, a sentence each.
+    columns
+        What became of each column of the source; None unless it was checked.
+    """
+
+    particles: int
+    notes: tuple[str, ...]
+    columns: tuple[ColumnFate, ...] | None
+
+    @property
+    def faithful(self) -> bool:
+        """Whether every column that the format can hold came back the same; True when that was not checked."""
+        return all(column.fate != "changed" for column in self.columns or ())
+
+
+def run(config: ConvertConfig) -> Conversion:
+    """Convert, and check the result if asked.
+
+    Raises
+    ------
+    InputError
+        The source cannot be read, the target exists or is neither STAR nor ``.cs``, or the original does not fit.
+    """
+    _check_names(config)
+    source = read_particle_file(config.source, config.passthrough, config.data_dir)
+    if config.target.suffix == ".star":
+        _write_star(source, config)
+    else:
+        _write_cs(source, config)
+    columns = None
+    if config.check:
+        written = read_particle_file(config.target, data_dir=config.data_dir, place=config.original)
+        columns = compare_columns(source, written)
+    return Conversion(len(source), tuple(_notes(source, config)), columns)
+
+
+def _check_names(config: ConvertConfig) -> None:
+    if config.target.suffix not in (".star", ".cs"):
+        raise InputError("neither a .star nor a .cs file", file=config.target, mend="let the name end in .star or .cs")
+    if config.original is not None and config.target.suffix != ".cs":
+        raise InputError(
+            "an original is of use only for a .cs file", file=config.target, mend="leave --original out, or write a .cs"
+        )
+    if config.target.exists():
+        raise InputError("the file exists", file=config.target, mend="choose another name, or remove it first")
+
+
+def _write_star(source: ParticleFile, config: ConvertConfig) -> None:
+    flat = flat_with_names(source, config.target)
+    if config.star_version == "3.0":
+        write_star(config.target, as_version_30(flat, source.tables), mark="")
+    else:
+        write_star(config.target, as_version_31(flat, source.tables, source.box))
+
+
+def _write_cs(source: ParticleFile, config: ConvertConfig) -> None:
+    if config.original is not None:
+        # its paths are those of cryoSPARC's own project
+        records = updated_records(read_cs(config.original, config.passthrough), source.tables)
+    elif source.records is not None:
+        records = _with_paths(source.records, source, config.target)
+    else:
+        records = records_for(source, config.target)
+    with atomic_path(config.target) as temporary:
+        write_cs(temporary, records)
+
+
+def _with_paths(records: np.ndarray, source: ParticleFile, target: Path) -> np.ndarray:
+    """The records with the paths made right for a file at ``target``; those that are right keep cryoSPARC's mark."""
+    chosen = np.asarray(source.stack_names(target), dtype=np.str_)
+    moved = chosen != np.asarray(source.names.names, dtype=np.str_)
+    index = source.names.name_index
+    paths = np.where(moved[index], np.char.encode(chosen, "utf-8")[index], records["blob/path"])
+    return with_fields(records, {"blob/path": paths})
+
+
+def _notes(source: ParticleFile, config: ConvertConfig) -> list[str]:
+    notes = []
+    missing = source.missing
+    if missing:
+        notes.append(
+            f"{len(missing)} of {len(source.files)} image files were not found, {missing[0]} first; "
+            "their names stay as they came (--data-dir names the folder that they are relative to)."
+        )
+    if config.target.suffix == ".star" and not source.tables.has(IMAGE_SIZE) and source.box is None:
+        notes.append(f"The box is not known: RELION will want {IMAGE_SIZE} in data_optics.")
+    if source.records is not None and config.target.suffix == ".star" and _is_dark(source.records):
+        notes.append("Protein is dark in the images (blob/sign -1), which a STAR file cannot say: invert them there.")
+    return notes
+
+
+def _is_dark(records: np.ndarray) -> bool:
+    return "blob/sign" in names_of(records) and bool((records["blob/sign"] == -1).any())

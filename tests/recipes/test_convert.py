@@ -1,0 +1,212 @@
+"""Conversion: values against the conventions, round trips of random tables, paths, and what is refused."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from cryorbit.core.errors import InputError
+from cryorbit.geometry.rotations import angular_distance
+from cryorbit.io.cryosparc import read_cs
+from cryorbit.io.particles import read_particles
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.convert import Conversion, ConvertConfig, run
+from small_sets import COUNT, blob_images, save_cs, write_cs_set, write_star_set
+
+
+@pytest.fixture
+def star_set(tmp_path: Path, rng: np.random.Generator) -> Path:
+    return write_star_set(tmp_path, blob_images(COUNT, rng))
+
+
+@pytest.fixture
+def cs_set(tmp_path: Path, rng: np.random.Generator) -> Path:
+    return write_cs_set(tmp_path, blob_images(COUNT, rng), rng)
+
+
+def convert(source: Path, target: Path, **options: object) -> Conversion:
+    return run(ConvertConfig(source=source, target=target, check=True, **options))
+
+
+def fates(conversion: Conversion) -> dict[str, str]:
+    assert conversion.columns is not None
+    return {column.name: column.fate for column in conversion.columns}
+
+
+def test_records_in_cryosparcs_units(star_set: Path, tmp_path: Path) -> None:
+    convert(star_set, tmp_path / "out.cs")
+    records = np.load(tmp_path / "out.cs")
+    table = read_star(star_set)["particles"]
+    angles = table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]].to_numpy(float)
+    theirs = Rotation.from_rotvec(records["alignments3D/pose"])
+    ours = Rotation.from_euler("ZYZ", angles, degrees=True)
+    assert (theirs.inv() * ours).magnitude().max() < 1e-6
+    pixels = table[["rlnOriginXAngst", "rlnOriginYAngst"]].to_numpy(float) / 2.0
+    np.testing.assert_allclose(records["alignments3D/shift"], pixels, rtol=1e-6)
+    np.testing.assert_allclose(records["ctf/df_angle_rad"], np.deg2rad(table["rlnDefocusAngle"]), rtol=1e-6)
+    assert records["alignments3D/split"].tolist() == (table["rlnRandomSubset"] - 1).tolist()
+    assert records["blob/path"][25] == b"Extract/b.mrcs"
+    assert records["blob/idx"][25] == 5
+    assert records["ctf/accel_kv"][[0, -1]].tolist() == [300, 200]
+    assert records["blob/shape"][0].tolist() == [16, 16]
+    assert len(set(records["uid"].tolist())) == COUNT
+
+
+def test_what_a_cs_file_cannot_hold_is_named(star_set: Path, tmp_path: Path) -> None:
+    found = convert(star_set, tmp_path / "out.cs")
+    assert found.faithful
+    lost = {name for name, fate in fates(found).items() if fate == "not carried"}
+    assert lost == {"rlnBeamTiltClass", "rlnOpticsGroupName"}
+
+
+def test_what_a_star_file_cannot_hold_comes_back_with_the_original(cs_set: Path, tmp_path: Path) -> None:
+    found = convert(cs_set, tmp_path / "out.star")
+    assert found.faithful
+    assert {name for name, fate in fates(found).items() if fate == "not carried"} == {"alignments3D/error", "blob/sign"}
+    assert any("Protein is dark" in note for note in found.notes)
+    table = read_star(tmp_path / "out.star")
+    table["particles"] = table["particles"].iloc[::-2]
+    table["particles"]["rlnDefocusU"] += 100.0
+    write_star(tmp_path / "half.star", table)
+    found = convert(tmp_path / "half.star", tmp_path / "half.cs", original=cs_set)
+    assert found.faithful
+    original, chosen = read_cs(cs_set), np.load(tmp_path / "half.cs")
+    assert chosen["uid"].tolist() == original["uid"][::-2].tolist()
+    assert chosen["blob/path"].tolist() == original["blob/path"][::-2].tolist()
+    for name in ("alignments3D/error", "blob/sign", "location/micrograph_path"):
+        assert chosen[name].tolist() == original[name][::-2].tolist(), name
+    np.testing.assert_allclose(chosen["ctf/df1_A"], original["ctf/df1_A"][::-2] + 100, rtol=1e-6)
+
+
+def test_cs_with_passthrough_becomes_one_file(cs_set: Path, tmp_path: Path) -> None:
+    found = convert(cs_set, tmp_path / "J7" / "one.cs")
+    assert set(fates(found).values()) == {"exact"}
+    assert np.load(tmp_path / "J7" / "one.cs")["blob/path"][0] == b">J3/stack.mrc"
+
+
+def test_star_of_cs_images_is_a_stack_to_relion(cs_set: Path, tmp_path: Path) -> None:
+    convert(cs_set, tmp_path / "out.star")
+    assert read_star(tmp_path / "out.star")["particles"]["rlnImageName"][3] == "000004@J3/stack.mrc:mrcs"
+    images = read_particles(tmp_path / "out.star").images.read(torch.tensor([3]))
+    torch.testing.assert_close(images, -read_particles(cs_set).images.read(torch.tensor([3])), rtol=0, atol=0)
+
+
+def test_from_new_to_old_to_new(star_set: Path, tmp_path: Path) -> None:
+    assert set(fates(convert(star_set, tmp_path / "old.star", star_version="3.0"))) >= {"rlnOriginXAngst"}
+    assert list(read_star(tmp_path / "old.star")) == ["images"]
+    assert "version" not in (tmp_path / "old.star").read_text()
+    found = convert(tmp_path / "old.star", tmp_path / "new.star")
+    assert found.faithful
+    before, after = read_star(star_set), read_star(tmp_path / "new.star")
+    pd.testing.assert_frame_equal(after["optics"][before["optics"].columns], before["optics"])
+    pd.testing.assert_frame_equal(after["particles"][before["particles"].columns], before["particles"])
+
+
+def test_paths_lead_to_the_same_images_from_elsewhere(star_set: Path, tmp_path: Path) -> None:
+    target = tmp_path / "one" / "two" / "three" / "four" / "five.star"
+    assert fates(convert(star_set, target))["rlnImageName"] == "exact"
+    name = read_star(target)["particles"]["rlnImageName"][0]
+    assert name == f"000001@{tmp_path / 'Extract' / 'a.mrcs'}"
+
+
+def test_without_images_names_stay_and_it_is_said(star_set: Path, tmp_path: Path) -> None:
+    for stack in (tmp_path / "Extract").iterdir():
+        stack.unlink()
+    found = convert(star_set, tmp_path / "out.cs")
+    assert found.faithful
+    assert "2 of 2 image files were not found" in found.notes[0]
+    assert np.load(tmp_path / "out.cs")["blob/path"][0] == b"Extract/a.mrcs"
+
+
+def test_damage_is_seen(star_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check reads the file that was written: one wrong number in it is told."""
+
+    def spoil(path: Path, records: np.ndarray) -> None:
+        records["ctf/df1_A"][7] += 1
+        records["alignments3D/pose"][3] += 0.01
+        save_cs(path, records)
+
+    monkeypatch.setattr(sys.modules["cryorbit.recipes.convert.run"], "write_cs", spoil)
+    found = convert(star_set, tmp_path / "out.cs")
+    assert not found.faithful
+    changed = {name for name, fate in fates(found).items() if fate == "changed"}
+    assert changed == {"rlnDefocusU", "rlnAngleRot, rlnAngleTilt, rlnAnglePsi"}
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        ("out.txt", {}, "neither a .star nor a .cs file"),
+        ("particles.star", {}, "the file exists"),
+        ("out.star", {"original": "x.cs"}, "of use only for a .cs file"),
+        ("out.cs", {"original": "J7/J7_particles.cs"}, "no column cryosparcUid"),
+    ],
+)
+def test_refused(
+    star_set: Path, cs_set: Path, tmp_path: Path, target: str, options: dict[str, str], words: str
+) -> None:
+    paths = {name: tmp_path / value for name, value in options.items()}
+    assert cs_set.exists()
+    with pytest.raises(InputError, match=words):
+        convert(star_set, tmp_path / target, **paths)
+
+
+ANGLE = st.floats(-360, 360)
+PARTICLE = st.fixed_dictionaries(
+    {
+        "rlnDefocusU": st.floats(100, 90_000),
+        "rlnDefocusV": st.floats(100, 90_000),
+        "rlnDefocusAngle": st.floats(-180, 180),
+        "rlnPhaseShift": st.floats(0, 180),
+        "rlnAngleRot": ANGLE,
+        "rlnAngleTilt": ANGLE,
+        "rlnAnglePsi": ANGLE,
+        "rlnOriginXAngst": st.floats(-100, 100),
+        "rlnOriginYAngst": st.floats(-100, 100),
+        "rlnRandomSubset": st.integers(1, 2),
+        "rlnClassNumber": st.integers(1, 50),
+        "rlnOpticsGroup": st.integers(1, 3),
+        "rlnScore": st.floats(allow_nan=False, allow_infinity=False),
+    }
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    particles=st.lists(PARTICLE, min_size=1, max_size=6),
+    pixel_size=st.floats(0.3, 12),
+    voltage=st.tuples(*3 * [st.sampled_from([100.0, 200.0, 300.0])]),
+)
+def test_round_trips(
+    particles: list[dict[str, float]],
+    pixel_size: float,
+    voltage: tuple[float, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Any poses and CTFs come through STAR 3.0 unchanged, and through .cs to single precision."""
+    folder = tmp_path_factory.mktemp("convert")
+    table = pd.DataFrame(particles)
+    table["rlnImageName"] = [f"{row + 1:06d}@none.mrcs" for row in range(len(table))]
+    optics = pd.DataFrame({"rlnOpticsGroup": [1, 2, 3], "rlnVoltage": voltage})
+    optics["rlnSphericalAberration"], optics["rlnAmplitudeContrast"] = 2.7, 0.1
+    optics["rlnImagePixelSize"], optics["rlnImageSize"], optics["rlnImageDimensionality"] = pixel_size, 64, 2
+    write_star(folder / "a.star", {"optics": optics, "particles": table})
+    assert convert(folder / "a.star", folder / "b.star", star_version="3.0").faithful
+    assert convert(folder / "b.star", folder / "c.star").faithful
+    assert convert(folder / "c.star", folder / "d.cs").faithful
+    assert convert(folder / "d.cs", folder / "e.star").faithful
+    first, single, double = (read_particles(folder / name) for name in ("a.star", "e.star", "c.star"))
+    assert angular_distance(first.poses.rotations, double.poses.rotations).max() < 1e-6
+    assert angular_distance(first.poses.rotations, single.poses.rotations).max() < 1e-4
+    torch.testing.assert_close(double.poses.shifts, first.poses.shifts, rtol=1e-14, atol=0)
+    torch.testing.assert_close(single.poses.shifts, first.poses.shifts, rtol=1e-6, atol=1e-30)
+    for name in ("defocus_u", "defocus_v", "defocus_angle", "phase_shift", "voltage"):
+        torch.testing.assert_close(getattr(double.ctf, name), getattr(first.ctf, name), rtol=0, atol=0)
+        torch.testing.assert_close(getattr(single.ctf, name), getattr(first.ctf, name), rtol=1e-6, atol=1e-30)

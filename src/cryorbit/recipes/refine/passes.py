@@ -41,6 +41,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         resolved=max(resolved, state.resolved),
         stalled=stalled,
         estimates=estimates,
+        posed_radius=state.radius,
         scale=updated_scales(given, state.scale, estimates),
         history=(*state.history, resolved),
     )

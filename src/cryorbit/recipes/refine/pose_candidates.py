@@ -23,8 +23,10 @@ from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
-LOCAL_LEVELS = 3
-"""Halvings of a local search: it reaches almost eight times the finest spacing to every side."""
+LOCAL_LEVELS = 2
+"""Halvings of a local search, which reaches almost four times the finest spacing to every side; one more ..."""
+COARSER_POSES = 1.5
+"""... if the radius has grown by more than this since the poses were found: they are not known so well."""
 FINEST_SHIFT = 0.1
 """Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
 
@@ -94,8 +96,8 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
 
 
 def _local_levels(given: ParticleInput, state: State) -> list[Level]:
-    """Levels from a cell several times as wide as the finest spacing."""
-    factor = 2**LOCAL_LEVELS
+    """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
+    factor = 2 ** (LOCAL_LEVELS + (state.radius > COARSER_POSES * state.posed_radius))
     spacing = factor * finest_spacing(state.radius, given.diameter_px, given.box)
     step = factor * FINEST_SHIFT * given.box / state.radius
     return levels_for(state.radius, spacing, step, given.diameter_px, given.box)

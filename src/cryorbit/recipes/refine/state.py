@@ -34,6 +34,8 @@ class State:
         Passes since it last grew.
     estimates
         Poses and classes of all particles from the last pass, or None.
+    posed_radius
+        Fourier radius at which these poses were scored.
     scale
         Contrast of each particle, or None while all are alike.
     history
@@ -50,6 +52,7 @@ class State:
     resolved: float = 0.0
     stalled: int = 0
     estimates: PoseEstimates | None = None
+    posed_radius: float = 0.0
     scale: Float[Tensor, " n"] | None = None
     history: tuple[float, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)

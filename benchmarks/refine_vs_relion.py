@@ -5,8 +5,8 @@
 
 RELION runs as its window "3D auto-refine" would start it (half-sets split at random, 30 A low-pass filter, first
 iteration by correlation, 7.5 degrees, offsets to 5 px in steps of 2 px, one oversampling, local searches from 1.8
-degrees), with one leader and two workers, as its half-sets need. ``--relion-iterations`` ends it early, and the row
-says so; what it had then is what is compared. Neither program sees the truth.
+degrees), with one leader and two workers, as its half-sets need. ``--relion-minutes`` ends it early, and the row
+says so; what its last iteration left is what is compared. Neither program sees the truth.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(
     truth_map: Path,
     truth_poses: Path,
     diameter: float = 250.0,
-    relion_iterations: int | None = None,
+    relion_minutes: float | None = None,
     relion: bool = True,
     method: str = "em",
     threads: int = 2,
@@ -49,8 +49,8 @@ def main(
         The map that the images show, and a STAR file of their poses.
     diameter
         Particle diameter, A, given to RELION; cryorbit estimates it.
-    relion_iterations
-        RELION is ended after so many iterations; by default it ends when it has converged.
+    relion_minutes
+        RELION is ended after so many minutes; by default it ends when it has converged.
     relion
         Whether RELION is run, if it is installed.
     method
@@ -70,7 +70,7 @@ def main(
         rows = [measure_cryorbit(inputs, truth, scratch, method, threads)]
         notes = ["aligned with the truth, both hands tried"]
         if relion and shutil.which(RELION) is not None:
-            rows.append(measure_relion(inputs, truth, scratch, relion_iterations, diameter, threads))
+            rows.append(measure_relion(inputs, truth, scratch, relion_minutes, diameter, threads))
             ratio = float(rows[1]["CPU s"]) / float(rows[0]["CPU s"])
             notes.append(f"RELION took {ratio:.1f} times the CPU time of cryorbit")
         else:
@@ -94,15 +94,16 @@ def measure_relion(
     inputs: tuple[Path, Path],
     truth: tuple[Path, Path],
     scratch: Path,
-    iterations: int | None,
+    minutes: float | None,
     diameter: float,
     threads: int,
 ) -> Record:
     """Cost and quality of RELION's auto-refine; image names are relative to the folder of the STAR file."""
     prefix = scratch / "relion" / "run"
     prefix.parent.mkdir()
-    command = relion_command(inputs, prefix, iterations, diameter, threads)
-    cost = run_measured(command, scratch / "relion.log", folder=inputs[0].parent)
+    command = relion_command(inputs, prefix, diameter, threads)
+    limit = None if minutes is None else 60 * minutes
+    cost = run_measured(command, scratch / "relion.log", folder=inputs[0].parent, limit_s=limit)
     done = len(list(prefix.parent.glob("run_it*_half1_class001.mrc"))) - 1
     converged = prefix.with_name("run_class001.mrc").exists()
     names = ("run_class001.mrc", "run_data.star")
@@ -115,9 +116,7 @@ def measure_relion(
     return _row("RELION" if converged else "RELION, ended early", done, cost, result, truth)
 
 
-def relion_command(
-    inputs: tuple[Path, Path], prefix: Path, iterations: int | None, diameter: float, threads: int
-) -> list[str | Path]:
+def relion_command(inputs: tuple[Path, Path], prefix: Path, diameter: float, threads: int) -> list[str | Path]:
     """The command that RELION's window makes of its defaults."""
     particles, start_map = inputs
     return [
@@ -127,7 +126,6 @@ def relion_command(
         *("--healpix_order", "2", "--auto_local_healpix_order", "4", "--offset_range", "5", "--offset_step", "2"),
         *("--oversampling", "1", "--low_resol_join_halves", "40", "--dont_combine_weights_via_disc", "--pool", "3"),
         *("--pad", "2", "--j", str(max(1, threads // 2))),
-        *(() if iterations is None else ("--iter", str(iterations))),
     ]
 
 

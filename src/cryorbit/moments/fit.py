@@ -1,7 +1,7 @@
-"""Moments matched by least squares: the classical inversion, for any model that gives moments of a real vector.
+"""Moments matched by least squares: the classical inversion, for any model that gives residuals of a real vector.
 
-The residuals are the differences of both moments, each over a scale of its own; entries of the symmetric second moment
-count twice off its diagonal, so that the sum of squares is that of Frobenius norms.
+The residuals of a `Target` are the differences of both moments, each over a scale of its own; entries of the symmetric
+second moment count twice off its diagonal, so that the sum of squares is that of Frobenius norms.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cryorbit.moments.pair import Moments
 
-Model = Callable[[Float[Tensor, " p"]], Moments]
+Residuals = Callable[[Float[Tensor, " p"]], Float[Tensor, " m"]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,8 @@ class Fit:
     evaluations: int
 
 
-def fit_gauss_newton(model: Model, start: Float[Tensor, " p"], target: Target, most: int = 200) -> Fit:
+def fit_gauss_newton(residuals: Residuals, start: Float[Tensor, " p"], most: int = 200) -> Fit:
     """Fit by Levenberg-Marquardt steps in a trust region; for models of up to some thousand parameters."""
-
-    def residuals(x: Tensor) -> Tensor:
-        return target.residuals(model(x))
-
     jacobian = torch.func.jacrev(residuals)
     found = least_squares(
         lambda x: residuals(_tensor(x, start)).cpu().numpy(),
@@ -84,12 +80,12 @@ def fit_gauss_newton(model: Model, start: Float[Tensor, " p"], target: Target, m
     return Fit(_tensor(found.x, start), float(found.cost), int(found.nfev))
 
 
-def fit_lbfgs(model: Model, start: Float[Tensor, " p"], target: Target, most: int = 1000) -> Fit:
+def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000) -> Fit:
     """Fit by L-BFGS; for models of many parameters."""
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
         point = _tensor(x, start).requires_grad_()
-        cost = 0.5 * target.residuals(model(point)).square().sum()
+        cost = 0.5 * residuals(point).square().sum()
         (gradient,) = torch.autograd.grad(cost, point)
         return float(cost.detach()), gradient.cpu().numpy().astype(float)
 

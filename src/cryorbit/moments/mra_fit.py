@@ -51,11 +51,15 @@ class MRAProblem:
         rows = unknown.view(self.channels + 1, self.shifts.length)
         return shift_moments(rows[:-1], rows[-1].softmax(0), self.shifts)
 
+    def residuals(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
+        """Differences from the target."""
+        return self.target.residuals(self.moments(unknown))
+
     def refine(self, signal: Float[Tensor, "c n"], density: Float[Tensor, " n"], most: int = 200) -> MRASolution:
         """The least-squares fit that a start leads to."""
         floor = LEAST_DENSITY / len(density)
         logits = density.clamp_min(floor).log()
-        fit = fit_gauss_newton(self.moments, torch.cat([signal.flatten(), logits]), self.target, most)
+        fit = fit_gauss_newton(self.residuals, torch.cat([signal.flatten(), logits]), most)
         rows = fit.parameters.view(self.channels + 1, -1)
         return MRASolution(rows[:-1], rows[-1].softmax(0), fit)
 

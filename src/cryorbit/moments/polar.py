@@ -1,0 +1,106 @@
+"""Moments of images whose in-plane angles are uniform, in polar coordinates: what is left of them, and nothing else.
+
+Averaged over in-plane angles, the first moment depends on the frequency's radius k alone, and the second on two radii
+and the angle between two frequencies:
+
+    E V(k, phi) = first(k),        E V(k, phi) conj V(k', phi') = sum_n block_n(k, k') cos n (phi - phi').
+
+An image from the opposite side is the mirror image, which has the same moments. Terms in ``sin n (phi - phi')`` would
+tell the hand from its mirror image; a density that is even in the view direction leaves none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.moments.pair import Moments
+from cryorbit.volumes.spherical_bessel import SphericalBessel
+
+LEAST_SINGULAR = 1e-3
+"""Combinations of radial functions that are less than this part of the strongest on the pixels are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolarMoments:
+    """Moments on K radii, with orders 0 ... L of the angle between two frequencies (see the module's docstring)."""
+
+    first: Float[Tensor, " k"]
+    blocks: Float[Tensor, "n k k"]
+
+    def blurred(self, radii: Float[Tensor, " k"], eta: Float[Tensor, ""]) -> PolarMoments:
+        """Moments under normal shifts of standard deviation ``eta`` (pixels) along each axis; radii in radians a pixel.
+
+        The factor ``exp(-eta^2 |k - k'|^2 / 2)`` of the second moment mixes the orders, so it is taken on angles.
+        """
+        orders = len(self.blocks)
+        angles = torch.arange(4 * orders, device=radii.device).to(radii) * (torch.pi / (2 * orders))
+        cosines = torch.cos(torch.arange(orders, device=radii.device).to(radii)[:, None] * angles)
+        squares = radii.square()
+        apart = squares[:, None] + squares - 2 * radii[:, None] * radii * angles.cos()[:, None, None]
+        seen = torch.einsum("nkl,na->akl", self.blocks, cosines) * torch.exp(-0.5 * eta**2 * apart)
+        blocks = torch.einsum("akl,na->nkl", seen, cosines) / len(angles)
+        # the mean square of a cosine is a half, but for order 0
+        twice = torch.full_like(radii[:1], 2.0).expand(orders - 1)
+        scale = torch.cat([torch.ones_like(radii[:1]), twice])
+        return PolarMoments(self.first * torch.exp(-0.5 * eta**2 * squares), blocks * scale[:, None, None])
+
+
+@dataclass(frozen=True, slots=True)
+class PolarDesign:
+    """How vectors of half-disc coefficients become functions of angle and radius; made by ``of``.
+
+    Slices of a volume in a basis have, for each order n, a few radial functions that its degrees span. Vectors are
+    fitted by these in least squares over the pixels, and the fit is evaluated on the radii. Even orders are in the real
+    parts, odd ones in the imaginary parts.
+
+    Attributes
+    ----------
+    analysis
+        From vectors to coefficients, those of ``cos n phi`` and then of ``sin n phi`` for each order.
+    synthesis
+        From the coefficients of an order to the radii.
+    """
+
+    analysis: Float[Tensor, "r d"]
+    synthesis: tuple[Float[Tensor, "k s"], ...]
+
+    @classmethod
+    def of(cls, disc: HalfDisc, basis: SphericalBessel, radii: Float[Tensor, " k"]) -> PolarDesign:
+        """The design for slices of volumes in a basis; radii in Fourier pixels."""
+        frequencies = disc.frequencies.to(radii)
+        distance, angle = frequencies.norm(dim=1), torch.atan2(frequencies[:, 1], frequencies[:, 0])
+        on_pixels, on_radii = basis.radial(distance), basis.radial(radii)
+        columns, synthesis = [], []
+        for order in range(basis.degree + 1):
+            degrees = range(order, basis.degree + 1, 2)
+            left, values, right = torch.linalg.svd(
+                torch.cat([on_pixels[each] for each in degrees]).mT, full_matrices=False
+            )
+            kept = values > LEAST_SINGULAR * values[0]
+            synthesis.append((torch.cat([on_radii[each] for each in degrees]).mT @ right.mT / values)[:, kept])
+            waves = [torch.cos(order * angle)] + ([torch.sin(order * angle)] if order else [])
+            columns += [_in_part(left[:, kept] * wave[:, None], order) for wave in waves]
+        return cls(torch.linalg.pinv(torch.cat(columns, 1)), tuple(synthesis))
+
+    def average(self, moments: Moments) -> PolarMoments:
+        """Polar moments of moments of vectors: the mean over all in-plane angles."""
+        sizes = [each.shape[1] for order, each in enumerate(self.synthesis) for _ in range(2 if order else 1)]
+        first = (self.analysis @ moments.first).split(sizes)[0]
+        second = self.analysis @ moments.second @ self.analysis.mT
+        diagonal = [part.split(sizes, 1)[number] for number, part in enumerate(second.split(sizes))]
+        blocks = []
+        for order, synthesis in enumerate(self.synthesis):
+            own = diagonal[0] if order == 0 else 0.5 * (diagonal[2 * order - 1] + diagonal[2 * order])
+            blocks.append(synthesis @ own @ synthesis.mT)
+        return PolarMoments(self.synthesis[0] @ first, torch.stack(blocks))
+
+
+def _in_part(columns: Float[Tensor, "p s"], order: int) -> Float[Tensor, "d s"]:
+    """Columns in the real parts of vectors for even orders, in the imaginary parts for odd ones."""
+    empty = torch.zeros_like(columns)
+    return torch.cat([columns, empty] if order % 2 == 0 else [empty, columns])

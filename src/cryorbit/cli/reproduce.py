@@ -21,7 +21,7 @@ def reproduce(
     seed: Seed = None,
     threads: Threads = None,
 ) -> None:
-    """Compute a published table anew and write it beside the published numbers: CSV, Markdown, PNG."""
+    """Compute a published table anew and write it beside the published numbers: report.html, CSV, Markdown, PNG."""
     from rich.console import Console
 
     from cryorbit.recipes.reproduce import REPRODUCTIONS
@@ -45,6 +45,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
     from cryorbit.core.progress import Stopped
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction
+    from cryorbit.report.reproduction import write_reproduction
 
     entry = find_reproduction(name)
     if output is None:
@@ -54,9 +55,9 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
     console = Console(stderr=True)
     try:
         with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
-            files = entry.run(load_config(ReproduceConfig, None, given), progress)
+            files = list(entry.run(load_config(ReproduceConfig, None, given), progress))
     except (Stopped, KeyboardInterrupt):
-        console.print("stopped; nothing was written", markup=False)
+        console.print("stopped; what was not finished was not written", markup=False)
         sys.exit(EXIT_STOPPED)
-    for file in files:
+    for file in (*files, write_reproduction(output.absolute(), entry.title, files)):
         Console().print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

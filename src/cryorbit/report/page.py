@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from matplotlib.figure import Figure
 
 from cryorbit.io.atomic import atomic_path
@@ -21,6 +20,7 @@ from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults, read_results
 from cryorbit.report.seed_figures import draw_cross_seed
 from cryorbit.report.surface import shaded_views
+from cryorbit.report.templating import load_template
 
 _REASON = "cryorbitSetAsideReasonName"
 _LISTED = 20
@@ -56,7 +56,7 @@ def write_report(folder: Path) -> Path:
         plan.name: save_figure(plan.draw, results.path / "figures" / f"{plan.name}.png", vector=plan.vector)
         for plan in _plan_figures(results)
     }
-    page = _template().render(
+    page = load_template("report.html.j2").render(
         name=results.path.resolve().name,
         record=results.record,
         result=results.result,
@@ -135,23 +135,3 @@ def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def _template() -> jinja2.Template:
-    """Load the page's template."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cryorbit.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["known"] = lambda value, form: "–" if value is None else form.format(value)
-    environment.filters["duration"] = _duration
-    environment.globals["class_colour"] = class_colour
-    return environment.get_template("report.html.j2")
-
-
-def _duration(seconds: float | None) -> str:
-    """Render seconds as hours, minutes and seconds."""
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,27 @@
+"""Templates of the pages."""
+
+from __future__ import annotations
+
+import jinja2
+
+from cryorbit.report.look import class_colour
+
+
+def load_template(name: str) -> jinja2.Template:
+    """Load a page's template, with the filters that pages use."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("cryorbit.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["known"] = lambda value, form: "–" if value is None else form.format(value)
+    environment.filters["duration"] = _duration
+    environment.globals["class_colour"] = class_colour
+    return environment.get_template(name)
+
+
+def _duration(seconds: float | None) -> str:
+    """Render seconds as hours, minutes and seconds."""
+    if seconds is None:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

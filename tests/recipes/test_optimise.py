@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +68,12 @@ def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Pat
     assert [line["evaluations"] for line in job.read_metrics()] == [100, 200, 300, 400]
 
 
-@pytest.mark.parametrize("method", ["momentum", "projection-matching"])
-def test_a_job_stopped_again_and_again_ends_with_the_same_bytes(particles: Path, tmp_path: Path, method: str) -> None:
-    settings = {"batch_size": 50} if method == "momentum" else {}
-    changes = {"method": method, "settings": settings}
+@pytest.mark.parametrize("draws", [None, 30])
+def test_a_job_stopped_again_and_again_ends_with_the_same_bytes(
+    particles: Path, tmp_path: Path, draws: int | None
+) -> None:
+    quadrature = {**SMALL["quadrature"], "draws": draws}
+    changes = {"method": "momentum", "settings": {"batch_size": 50}, "quadrature": quadrature}
     straight, _ = optimised(particles, tmp_path / "straight", **changes)
     stopped, stops = tmp_path / "stopped", 0
     while True:
@@ -82,18 +87,41 @@ def test_a_job_stopped_again_and_again_ends_with_the_same_bytes(particles: Path,
         assert (job.path / name).read_bytes() == (straight.path / name).read_bytes(), name
 
 
-def test_a_method_from_outside_the_package_runs_by_name(
-    particles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["optimise", str(particles), "-o", str(tmp_path / "job"), "--method", "own_method:MyMethod"]
+def example() -> str:
+    """The method that the page on optimisation shows."""
+    page = (Path(__file__).parents[2] / "docs" / "optimise.md").read_text()
+    return page.partition("```python\n")[2].partition("```")[0]
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the Python path with the page's method in it."""
+    (tmp_path / "my_method.py").write_text(example())
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_the_method_of_the_page_runs_by_name(particles: Path, module: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = module / "job"
     settings = {key: value for key, value in SMALL.items() if key != "quadrature"}
     toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
-    (tmp_path / "small.toml").write_text(toml + "[quadrature]\nundersampling = 1.5\nshift_sigma = 0.0\n")
-    main([*arguments, "--config", str(tmp_path / "small.toml"), "--setting", "length=0.8", "--device", "cpu"])
+    (module / "small.toml").write_text(toml + "[quadrature]\nundersampling = 1.5\nshift_sigma = 0.0\n")
+    arguments = ["--config", str(module / "small.toml"), "--setting", "batch_size=50", "--device", "cpu"]
+    main(["optimise", str(particles), "-o", str(job), "--method", "my_method:MyMethod", *arguments])
     assert "report" in capsys.readouterr().out
-    result = JobFolder.open(tmp_path / "job").read()["result"]
+    result = JobFolder.open(job).read()["result"]
     assert result["held_out_end"] < result["held_out_start"]
-    assert (tmp_path / "job" / "report.html").exists()
+    assert (job / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
+    battery = Path(__file__).parents[1] / "optim" / "test_methods.py"
+    environment = os.environ | {"CRYORBIT_METHODS": "my_method:MyMethod", "PYTHONPATH": str(module)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(battery), "-k", "my_method"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+    assert "5 passed" in ended.stdout
 
 
 @pytest.mark.parametrize(
@@ -104,6 +132,7 @@ def test_a_method_from_outside_the_package_runs_by_name(
         ({"resolution": 9.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),
         ({"method": "projection-matching", "settings": {"batch_size": 5}}, "no settings"),
+        ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "looks at all poses"),
     ],
 )
 def test_mistakes_are_told_before_the_first_step(

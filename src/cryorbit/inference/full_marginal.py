@@ -13,7 +13,7 @@ there are many shifts; this one is smooth, so that it has exact derivatives in a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Complex, Float
@@ -24,6 +24,8 @@ from cryorbit.imaging.observations import Observations
 from cryorbit.inference.marginal import SliceStatistics
 
 BUDGET_BYTES = 64 * 2**20
+NEGLIGIBLE_NATS = 60.0
+"""Poses so much less likely than the best one count as if they were just as unlikely as this: 1e-26 each."""
 ARRAYS = 4
 """Arrays of the size of the scores that are alive at once."""
 
@@ -57,7 +59,9 @@ class Block:
     rows
         Which images.
     plus, minus
-        Posterior of every shift and rotation, and of its half turn.
+        Posterior of every shift and rotation, and of its half turn; times ``total``.
+    total
+        Their sum over the nodes of each image.
     log_evidence
         Log-likelihood of each image relative to pure noise, nats.
     re, im
@@ -67,6 +71,7 @@ class Block:
     rows: slice
     plus: Float[Tensor, "bt g"]
     minus: Float[Tensor, "bt g"]
+    total: Float[Tensor, " b"]
     log_evidence: Float[Tensor, " b"]
     re: Float[Tensor, "bt p"]
     im: Float[Tensor, "bt p"]
@@ -74,25 +79,23 @@ class Block:
 
 def log_evidence(observations: Observations, nodes: Nodes) -> Float[Tensor, " n"]:
     """Log-likelihood of each image relative to pure noise, nats."""
-    found = []
-    for _, plus, minus, _, _ in _scored(observations, nodes):
-        peak = torch.maximum(plus.amax((1, 2)), minus.amax((1, 2)))
-        total = plus.sub_(peak[:, None, None]).exp_().sum((1, 2)) + minus.sub_(peak[:, None, None]).exp_().sum((1, 2))
-        found.append(peak + total.log())
-    return torch.cat(found)
+    return torch.cat([block.log_evidence for block in _joint(observations, nodes)])
 
 
 def expect_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor, " n"], SliceStatistics]:
     """Log-likelihoods, and D and W of every rotation, half turns turned back: sums over the images."""
     re, im = (torch.zeros_like(nodes.slices.real) for _ in range(2))
     weight, evidence = torch.zeros_like(re), []
-    for block in posteriors(observations, nodes):
-        total, difference = block.plus + block.minus, block.plus - block.minus
-        per_image = total.unflatten(0, (len(block.log_evidence), -1)).sum(1)
-        live = _live(per_image)
-        re[live] += total[:, live].mT @ block.re
-        im[live] += difference[:, live].mT @ block.im
-        weight[live] += per_image[:, live].mT @ observations.weight[block.rows]
+    for block in _joint(observations, nodes):
+        # the narrow images are divided by the sums of the joint densities, not the wide densities
+        portion = block.total.reciprocal()[:, None]
+        wide = portion.repeat_interleave(len(nodes.phases), 0)
+        both = block.plus + block.minus
+        per_image = both.unflatten(0, (len(portion), -1)).sum(1)
+        live = _live(per_image * portion)
+        re[live] += both[:, live].mT @ (block.re * wide)
+        im[live] += block.plus.sub_(block.minus)[:, live].mT @ (block.im * wide)
+        weight[live] += per_image[:, live].mT @ (observations.weight[block.rows] * portion)
         evidence.append(block.log_evidence)
     return torch.cat(evidence), SliceStatistics(torch.complex(re, im), weight)
 
@@ -125,14 +128,22 @@ def expect_changes(
 
 def posteriors(observations: Observations, nodes: Nodes) -> Iterator[Block]:
     """Posteriors over all nodes, a block of images at a time."""
+    for block in _joint(observations, nodes):
+        wide = block.total.repeat_interleave(len(nodes.phases))[:, None]
+        block.plus.div_(wide)
+        block.minus.div_(wide)
+        yield replace(block, total=torch.ones_like(block.total))
+
+
+def _joint(observations: Observations, nodes: Nodes) -> Iterator[Block]:
+    """Densities of images and poses together, relative to the likeliest pose of each image."""
     for rows, plus, minus, re, im in _scored(observations, nodes):
         peak = torch.maximum(plus.amax((1, 2)), minus.amax((1, 2)))
-        plus.sub_(peak[:, None, None]).exp_()
-        minus.sub_(peak[:, None, None]).exp_()
+        for scores in (plus, minus):
+            # exponentials that underflow take ten times as long as others
+            scores.sub_(peak[:, None, None]).clamp_min_(-NEGLIGIBLE_NATS).exp_()
         total = plus.sum((1, 2)) + minus.sum((1, 2))
-        plus.div_(total[:, None, None])
-        minus.div_(total[:, None, None])
-        yield Block(rows, plus.flatten(0, 1), minus.flatten(0, 1), peak + total.log(), re, im)
+        yield Block(rows, plus.flatten(0, 1), minus.flatten(0, 1), total, peak + total.log(), re, im)
 
 
 def _scored(

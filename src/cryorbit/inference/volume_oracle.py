@@ -107,12 +107,11 @@ class VolumeOracle:
         chosen, nodes = self.chosen(idx), self.nodes_of(x)
         evidence, found = expect_slices(chosen, nodes)
         pull = self._backproject(found.weight * nodes.slices - found.data) / len(chosen)
-        prior = self.prior.gradient(self.density(x)) * (self._share * self.scale)
-        return Evaluation(self._value(x, evidence), pull + prior)
+        return Evaluation(self.prior_value(x) - evidence.mean(), pull + self.prior_gradient(x))
 
     def value(self, x: Float[Tensor, "1 n n n"], idx: Index = None) -> Float[Tensor, ""]:
         """Mean value alone, at half the cost."""
-        return self._value(x, log_evidence(self.chosen(idx), self.nodes_of(x)))
+        return self.prior_value(x) - log_evidence(self.chosen(idx), self.nodes_of(x)).mean()
 
     def negative_log_likelihood(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, ""]:
         """Mean over all images without the prior, nats an image, relative to pure noise."""
@@ -135,7 +134,7 @@ class VolumeOracle:
         """Mean value, and mean D and W back-projected: real part, imaginary part, weight."""
         chosen, nodes = self.chosen(idx), self.nodes_of(x)
         evidence, found = expect_slices(chosen, nodes)
-        return Expectation(self._value(x, evidence), self.statistics(found) / len(chosen))
+        return Expectation(self.prior_value(x) - evidence.mean(), self.statistics(found) / len(chosen))
 
     def statistics(self, found: SliceStatistics) -> Float[Tensor, "3 q q h"]:
         """Sums on slices, inserted into the padded Fourier grid."""
@@ -161,9 +160,12 @@ class VolumeOracle:
 
     def nodes_of(self, x: Float[Tensor, "1 n n n"]) -> Nodes:
         """Slices of the density at all rotations."""
-        phases = shift_phases(self.quadrature.shifts, self.operator.disc).to(self.observations.data)
         slices = self.operator.project(self.density(x))
-        return Nodes(slices, phases, self.quadrature.log_weight, self.quadrature.log_shift_weight)
+        return Nodes(slices, self.phases(), self.quadrature.log_weight, self.quadrature.log_shift_weight)
+
+    def phases(self) -> Complex[Tensor, "t p"]:
+        """Phases of the shifts of the quadrature."""
+        return shift_phases(self.quadrature.shifts, self.operator.disc).to(self.observations.data)
 
     @property
     def _share(self) -> float:
@@ -171,8 +173,13 @@ class VolumeOracle:
         grid = self.operator.grid
         return (grid.box / grid.size) ** 3 / self.terms
 
-    def _value(self, x: Float[Tensor, "1 n n n"], evidence: Float[Tensor, " b"]) -> Float[Tensor, ""]:
-        return self._share * self.prior.energy(self.density(x)) - evidence.mean()
+    def prior_value(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, ""]:
+        """What the prior adds to the mean value."""
+        return self._share * self.prior.energy(self.density(x))
+
+    def prior_gradient(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "n n n"]:
+        """What it adds to the gradient."""
+        return self.prior.gradient(self.density(x)) * (self._share * self.scale)
 
     def _backproject(self, slices: Complex[Tensor, "g p"]) -> Float[Tensor, "1 n n n"]:
         """Adjoint of the slices of the unknown; rotations that no image takes are left out."""

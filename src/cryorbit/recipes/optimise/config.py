@@ -16,6 +16,7 @@ class QuadratureSettings(Settings):
     undersampling: float = Field(1.0, gt=0, description="Factor on angular and shift steps; above 1 is cheaper.")
     shift_sigma: float = Field(0.015, ge=0, lt=0.5, description="Standard deviation of shifts over the box; 0: none.")
     shift_range: float | None = Field(None, gt=0, le=0.5, description="Largest shift over the box. None: 2.5 sigma.")
+    draws: int | None = Field(None, ge=10, description="Poses drawn an image. None: all of the sum is evaluated.")
 
 
 class PriorSettings(Settings):

@@ -17,12 +17,14 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.full_marginal import BUDGET_BYTES
+from cryorbit.inference.importance import SampledOracle
 from cryorbit.inference.pose_quadrature import PoseQuadrature, ShiftPrior, pose_quadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map
+from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
-from cryorbit.recipes.optimise.config import OptimiseConfig
+from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
 from cryorbit.recipes.optimise.course import Point, choose, look, pursue
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
@@ -31,6 +33,8 @@ from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS = 30.0, 10.0
+COARSER = 2.0
+"""Steps of the quadrature that proposes poses, over those of the one they are drawn from."""
 BATCH = 1000
 BYTES_PER_COEFFICIENT = 16
 _SPLIT = 999
@@ -50,6 +54,8 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     radius = scored_radius(config, given)
     problem = prepare(config, given, radius)
     method, oracle = choose(config.method, config.settings, problem)
+    if config.quadrature.draws is not None:
+        oracle = sampled(config, problem, oracle)
     stretches = Stretches(oracle, method, config.seed, config.points)
     progress.note(f"{problem.oracle.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
     checkpoint = job.load_checkpoint()
@@ -89,10 +95,7 @@ def scored_radius(config: OptimiseConfig, given: ParticleInput) -> float:
 def prepare(config: OptimiseConfig, given: ParticleInput, radius: float) -> Problem:
     """Read all particles as observations in random order, the last of which are held out, and make the start."""
     disc = half_disc(given.box, radius).to(given.source.device)
-    settings = config.quadrature
-    reach = None if settings.shift_range is None else settings.shift_range * given.box
-    shift = ShiftPrior(settings.shift_sigma * given.box, reach)
-    quadrature = pose_quadrature(radius, given.box, shift, settings.undersampling)
+    quadrature = poses_of(config.quadrature, radius, given.box)
     if config.held_out >= len(given.source) // 2:
         raise InputError(
             f"{config.held_out} particles cannot be held out of {len(given.source)}", mend="hold out fewer than half"
@@ -105,6 +108,22 @@ def prepare(config: OptimiseConfig, given: ParticleInput, radius: float) -> Prob
     if config.start is None:
         return problem
     return Problem(problem.oracle, problem.held_out, _given_start(config, given, problem))
+
+
+def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: float = 1.0) -> PoseQuadrature:
+    """The quadrature that the settings ask for, or one that is coarser by a factor."""
+    reach = None if settings.shift_range is None else settings.shift_range * box
+    return pose_quadrature(radius, box, ShiftPrior(settings.shift_sigma * box, reach), coarser * settings.undersampling)
+
+
+def sampled(config: OptimiseConfig, problem: Problem, oracle: Oracle) -> SampledOracle:
+    """The sum estimated from poses drawn; ``InputError`` if the method looks for the best pose of all."""
+    if oracle is not problem.oracle:
+        raise InputError(f"{config.method} looks at all poses", mend="leave quadrature.draws out")
+    disc = problem.oracle.operator.disc
+    coarse = poses_of(config.quadrature, disc.radius, disc.box, COARSER)
+    assert config.quadrature.draws is not None
+    return SampledOracle.of(problem.oracle, coarse, config.quadrature.draws, config.seed)
 
 
 def observe_all(given: ParticleInput, order: Tensor, disc: HalfDisc) -> Observations:

@@ -106,7 +106,7 @@ def simulate(data: DataSet, count: int, generator: torch.Generator) -> tuple[Obs
 
 
 def _projections(data: DataSet, rotations: Float[Tensor, "n 3 3"]) -> tuple[Complex[Tensor, "n p"], float]:
-    """Transforms of projections on the half disc, and the mean power of a projection over the whole plane.
+    """Transforms of projections on the half disc, and the mean power of a projection over the plane without the origin.
 
     Frequencies are counted in the box's own units, so that the disc is that of the large box.
     """
@@ -114,6 +114,6 @@ def _projections(data: DataSet, rotations: Float[Tensor, "n 3 3"]) -> tuple[Comp
     found, power = [], 0.0
     for part in chunks(len(rotations), BATCH):
         images = project(prepared, rotations[part])
-        power += float(images.double().square().sum())
+        power += float(images.double().var((1, 2), correction=0).sum()) * SMALL_BOX**2
         found.append(image_transform(images, disc))
     return torch.cat(found), power / len(rotations)

@@ -53,8 +53,16 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             "cryorbit.recipes.reproduce.paul2024_ch2",
         ),
         "paul2024_ch4": Reproduction(
-            "Paul 2024, chapter 4: windowed multireference alignment by variance-reduced methods (tables 4.1, 4.2)",
+            "Paul 2024, chapter 4: alignment and low-dimensional cryo-EM by variance-reduced methods (tables 4.1 to 4.3)",
             "cryorbit.recipes.reproduce.paul2024_ch4",
+        ),
+        "punjani2014": Reproduction(
+            "Punjani & Brubaker 2014: seven stochastic optimisers from a random start (figures 3, 4 and 6)",
+            "cryorbit.recipes.reproduce.punjani2014",
+        ),
+        "toader2023": Reproduction(
+            "Toader, Brubaker & Lederman 2025: condition numbers, and preconditioned SGD in known and uncertain poses",
+            "cryorbit.recipes.reproduce.toader2023",
         ),
     }
 )

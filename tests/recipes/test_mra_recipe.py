@@ -9,8 +9,12 @@ import torch
 
 from cryorbit.cli.main import main
 from cryorbit.core.errors import InputError
+from cryorbit.core.progress import SilentProgress, Stopped
 from cryorbit.evaluation.mra import signal_error
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_run import running
 from cryorbit.io.mra_files import read_observations
+from cryorbit.recipes import mra_solve
 from cryorbit.recipes.mra import make_method
 
 
@@ -33,7 +37,61 @@ def test_a_signal_is_simulated_and_found_again(observations: Path, tmp_path: Pat
         assert solution["density"].sum() == pytest.approx(1.0)
     lines = (job / "trace.csv").read_text().splitlines()
     assert lines[0] == "passes,seconds,objective"
+    page = (job / "report.html").read_text()
+    assert "Solution" in page
+    assert "Course of the run" in page
     assert float(lines[-1].split(",")[2]) == -record["result"]["log_likelihood"]
+
+
+class Interrupted(SilentProgress):
+    """A job that is asked to stop at every seventh question, or killed in the middle of one."""
+
+    def __init__(self, *, kill: bool) -> None:
+        self.asked, self.kill = 0, kill
+
+    def stop_requested(self) -> bool:
+        """Whether to stop, or the end."""
+        self.asked += 1
+        if self.kill and self.asked == 12:
+            raise KeyboardInterrupt
+        return not self.kill and self.asked == 7
+
+
+@pytest.mark.parametrize("method", ["sem-vr-quasi-newton", "svrg-quasi-newton", "anderson", "saga", "gradient-descent"])
+@pytest.mark.parametrize("kill", [False, True], ids=["stopped", "killed"])
+def test_an_interrupted_solution_comes_to_the_same_bytes(
+    method: str, kill: bool, observations: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mra_solve, "CHECKPOINT_SECONDS", 0.0)
+    contents = []
+    for name, progress in (("whole", SilentProgress()), ("parts", Interrupted(kill=kill))):
+        config = mra_solve.SolveMRAConfig(
+            observations=observations, output=tmp_path / name, method=method, passes=20.0, seed=3
+        )
+        job = JobFolder.create(tmp_path / name, verb="mra solve", config=config.model_dump(mode="json"))
+        interrupted = 0
+        while True:
+            try:
+                mra_solve.run(config, job, progress)
+                break
+            except (Stopped, KeyboardInterrupt):
+                interrupted += 1
+        assert interrupted == (name == "parts")
+        contents.append([(job.path / file).read_bytes() for file in ("solution.npz", "metrics.jsonl")])
+    assert contents[0] == contents[1]
+
+
+def test_a_stopped_solution_is_resumed_by_the_verb(observations: Path, tmp_path: Path) -> None:
+    config = mra_solve.SolveMRAConfig(observations=observations, output=tmp_path / "job")
+    job = JobFolder.create(
+        config.output, verb="mra solve", config=config.model_dump(mode="json"), inputs=[observations]
+    )
+    with pytest.raises(Stopped), running(job):
+        mra_solve.run(config, job, Interrupted(kill=False))
+    assert job.read()["status"] == "stopped"
+    main(["resume", str(tmp_path / "job"), "--device", "cpu"])
+    assert job.read()["status"] == "finished"
+    assert job.read()["result"]["ending"] == "converged"
 
 
 def test_the_error_of_a_signal_does_not_mind_a_shift() -> None:

@@ -29,6 +29,7 @@ _CONFIGS = {
     "classify": "cryorbit.recipes.classify:ClassifyConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
     "optimise": "cryorbit.recipes.optimise:OptimiseConfig",
+    "mra solve": "cryorbit.recipes.mra_solve:SolveMRAConfig",
     "mra train": "cryorbit.recipes.mra_training:TrainEncodersConfig",
     "postprocess": "cryorbit.recipes.postprocess:PostprocessConfig",
     "refine": "cryorbit.recipes.refine:RefineConfig",

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cryorbit.core.progress import Progress
-    from cryorbit.recipes.mra import SolveMRAConfig, SolveMRAResult
     from cryorbit.recipes.mra_moments import MomentsMRAConfig, MomentsMRAResult
 
 mra = App(name="mra", help="Multireference alignment: a signal from noisy windows of shifted copies.")
@@ -62,13 +61,14 @@ def solve(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Find the signal and the density of shifts; leaves solution.npz, trace.csv and job.json."""
-    from cryorbit.cli.devices import choose_device, limit_threads
-    from cryorbit.recipes.config import load_config
-    from cryorbit.recipes.mra import SolveMRAConfig
-    from cryorbit.recipes.mra import solve as run
+    """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
+    from rich.console import Console
 
-    limit_threads(threads)
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
+    from cryorbit.io.job_folder import JobFolder
+    from cryorbit.recipes.config import load_config
+
     given = {
         "observations": observations.absolute(),
         "output": output.absolute(),
@@ -79,7 +79,10 @@ def solve(
         "device": choose_device(device),
         "threads": threads,
     }
-    _work("mra solve", load_config(SolveMRAConfig, config, given), run)
+    recipe = find_recipe("mra solve")
+    start(recipe, load_config(recipe.config, config, given), output, inputs=[observations.absolute()])
+    for name, value in JobFolder.open(output).read()["result"].items():
+        Console().print(f"{name:<20}{value}", markup=False, highlight=False, soft_wrap=True)
 
 
 @mra.command
@@ -146,8 +149,8 @@ def train(
 
 def _work(
     verb: str,
-    settings: SolveMRAConfig | MomentsMRAConfig,
-    run: Callable[[Any, Progress], SolveMRAResult | MomentsMRAResult],
+    settings: MomentsMRAConfig,
+    run: Callable[[Any, Progress], MomentsMRAResult],
 ) -> None:
     """Solve in a job folder with progress on stderr, and print the numbers."""
     from rich.console import Console

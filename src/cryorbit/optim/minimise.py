@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.safeguards import Interventions
 
 Observer = Callable[[float, float], None]
+Ending = Literal["converged", "diverged", "exhausted"]
 RUNAWAY = 1e6
 """Rise of the objective, in units of its size at the start, that is taken for divergence."""
 
@@ -64,7 +65,7 @@ class Trace:
     """
 
     x: Float[Tensor, "*shape"]
-    ending: Literal["converged", "diverged", "exhausted"]
+    ending: Ending
     values: Float[Tensor, " t"]
     passes: Float[Tensor, " t"]
     seconds: Float[Tensor, " t"]
@@ -106,7 +107,7 @@ def minimise(
     state = method.init(blocks, x)
     course = [(float(oracle.evaluate(x, None).value), blocks.passes, time.perf_counter() - began)]
     snapshots = [x]
-    ending: Literal["converged", "diverged", "exhausted"] | None = None
+    ending: Ending | None = None
     while ending is None:
         order = torch.randperm(blocks.count, generator=generator).tolist()
         x, state = method.step(blocks, x, state, order, generator)
@@ -116,22 +117,19 @@ def minimise(
             snapshots.append(x)
         if observe is not None:
             observe(value, blocks.passes)
-        ending = _ending(course, stop)
+        ending = find_ending([each[0] for each in course], blocks.passes, course[-1][2], stop)
     values, passes, seconds = torch.tensor(course, dtype=torch.float64).unbind(1)
     kept = torch.stack(snapshots) if keep_snapshots else x.new_zeros(0, *x.shape)
     return Trace(x, ending, values, passes, seconds, find_interventions(state), kept)
 
 
-def _ending(
-    course: list[tuple[float, float, float]], stop: Stop
-) -> Literal["converged", "diverged", "exhausted"] | None:
-    values = [value for value, *_ in course]
+def find_ending(values: Sequence[float], passes: float, seconds: float, stop: Stop) -> Ending | None:
+    """Why a course of objectives, the start's first, is over after so many passes and seconds; None if it is not."""
     ceiling = values[0] + RUNAWAY * (abs(values[0]) + 1)
     # a safeguarded method comes back from an epoch that ran away, and then from a step that did
     if not any(value <= ceiling for value in values[-3:]):
         return "diverged"
-    value, passes, seconds = course[-1]
-    if abs(value - values[-2]) < stop.tolerance:
+    if abs(values[-1] - values[-2]) < stop.tolerance:
         return "converged"
     if passes >= stop.passes or seconds >= stop.seconds:
         return "exhausted"

@@ -15,6 +15,7 @@ from cryorbit.report.chimerax import write_view
 from cryorbit.report.curve_figures import draw_course, draw_fsc, has_course
 from cryorbit.report.look import FAINT, class_colour, save_figure
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
+from cryorbit.report.mra_figures import draw_solution
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
 from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults, read_results
@@ -79,6 +80,8 @@ def write_report(folder: Path) -> Path:
 def _plan_figures(results: JobResults) -> Iterator[_Plan]:
     """List the figures that the job has data for."""
     yield from _plan_maps(results)
+    if (solution := results.path / "solution.npz").exists():
+        yield _Plan("solution", partial(draw_solution, solution), vector=True)
     if any(each.fsc is not None for each in results.classes):
         yield _Plan("fsc", partial(draw_fsc, results.classes), vector=True)
     if has_course(results.metrics):

@@ -1,0 +1,157 @@
+"""Windowed multireference alignment solved for the signal and the density of shifts, as a job that can be resumed."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.evaluation.mra import signal_error
+from cryorbit.inference.mra import MRAOracle, start_unknown
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
+from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
+from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.recipes.mra import make_method
+from cryorbit.recipes.settings import Settings
+
+SOLUTION, COURSE = "solution.npz", "trace.csv"
+CHECKPOINT_SECONDS = 1.0
+"""Epochs take milliseconds: a checkpoint after every one would take longer than they do."""
+_START = 9
+
+
+class SolveMRAConfig(Settings):
+    """Settings of a solution."""
+
+    observations: Path = Field(description="File of observations (.npz).")
+    output: Path = Field(description="Job folder.")
+    method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
+    tolerance: float = Field(1e-12, ge=0, description="Difference of the objective between epochs to stop at.")
+    passes: float = Field(2000.0, gt=0, description="Cost-weighted epochs after which to give up.")
+    seed: int = Field(0, ge=0)
+    device: str = "cpu"
+    threads: int | None = Field(None, ge=1)
+    memory: float | None = Field(None, gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point of the course, and a row of its file: cost-weighted epochs, seconds of work, objective."""
+
+    passes: float
+    seconds: float
+    objective: float
+
+
+@dataclass(frozen=True, slots=True)
+class SolveMRAResult:
+    """What was found, as it stands in ``job.json``; the error of the signal is None where the truth is not known."""
+
+    ending: Ending
+    log_likelihood: float
+    passes: float
+    seconds: float
+    interventions: dict[str, int] | None
+    signal_error: float | None
+
+
+def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAResult:
+    """Solve from a random signal and the uniform density; continues from the job's checkpoint if it has one.
+
+    Raises
+    ------
+    InputError
+        The observations cannot be read, or the method or one of its settings is not known.
+    Stopped
+        The job was asked to stop; its checkpoint holds everything done so far.
+    """
+    method = make_method(config.method, config.settings)
+    given = read_observations(config.observations)
+    oracle = MRAOracle.of(given.data.to(config.device), given.length, given.sigma)
+    stretches = Stretches(oracle, method, config.seed, parts=1)
+    start = start_unknown(random_signal(given, config.seed).to(config.device))
+    checkpoint = job.load_checkpoint()
+    if checkpoint is None:
+        position = stretches.begin(start)
+        course = [look(oracle, position, 0.0)]
+    else:
+        position = unpack_position(checkpoint["position"], method, start)
+        course = [Point(**entry) for entry in checkpoint["course"]]
+    job.truncate_metrics(len(course) - 1)
+    progress.start(round(config.passes), "multireference alignment")
+    saved = time.monotonic()
+    began, ending = saved - course[-1].seconds, None
+    while ending is None:
+        position = stretches.advance(position)
+        course.append(look(oracle, position, time.monotonic() - began))
+        _note(job, course, progress)
+        ending = judge(course, config)
+        asked = progress.stop_requested()
+        if ending is None and (asked or time.monotonic() - saved > CHECKPOINT_SECONDS):
+            packed = {"position": pack_position(position), "course": [asdict(point) for point in course]}
+            job.save_checkpoint(packed)
+            saved = time.monotonic()
+            if asked:
+                raise Stopped
+    return write_outputs(given, position, course, ending, job)
+
+
+def random_signal(given: MRAFile, seed: int) -> Float[Tensor, "c n"]:
+    """The start: a random signal of norm 1."""
+    shape = given.data.shape[1], given.length
+    signal = torch.randn(shape, generator=generator_for(seed, _START), dtype=torch.float64)
+    return signal / signal.norm()
+
+
+def look(oracle: MRAOracle, position: Position, seconds: float) -> Point:
+    """Where the method stands; this evaluation of the objective is not counted."""
+    value = float(oracle.evaluate(position.x, None).value)
+    return Point(position.evaluations / oracle.num_terms, seconds, value)
+
+
+def judge(course: Sequence[Point], config: SolveMRAConfig) -> Ending | None:
+    """Why the course is over; None if it is not."""
+    values, last = [point.objective for point in course], course[-1]
+    return find_ending(values, last.passes, last.seconds, Stop(config.tolerance, config.passes))
+
+
+def write_outputs(
+    given: MRAFile, position: Position, course: Sequence[Point], ending: Ending, job: JobFolder
+) -> SolveMRAResult:
+    """Write the solution, the course and the result; safe to repeat after a crash."""
+    found = position.x.cpu()
+    write_arrays(job.path / SOLUTION, {"signal": found[:-1], "density": found[-1].softmax(0)})
+    with job.atomic(COURSE) as temporary, temporary.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer.writeheader()
+        writer.writerows(asdict(point) for point in course)
+    count, last = find_interventions(position.state), course[-1]
+    result = SolveMRAResult(
+        ending=ending,
+        log_likelihood=-last.objective,
+        passes=last.passes,
+        seconds=last.seconds,
+        interventions=None if count is None else asdict(count),
+        signal_error=None if given.signal is None else signal_error(found[:-1], given.signal),
+    )
+    job.record(result=asdict(result))
+    return result
+
+
+def _note(job: JobFolder, course: Sequence[Point], progress: Progress) -> None:
+    """A line of metrics, and a step of progress."""
+    point = course[-1]
+    job.write_metrics({"iteration": len(course) - 1, "log_likelihood": -point.objective, "passes": point.passes})
+    progress.advance(log_likelihood=-point.objective, passes=point.passes)

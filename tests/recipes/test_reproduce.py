@@ -4,11 +4,12 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 from cryorbit.cli.main import main
 from cryorbit.core.progress import SilentProgress
-from cryorbit.recipes.reproduce import REPRODUCTIONS, ReproduceConfig, find_reproduction, paul2024_ch4
-from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS
+from cryorbit.recipes.reproduce import REPRODUCTIONS, ReproduceConfig, find_reproduction, paul2024_ch4, paul2024_cryoem
+from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS, CRYO_CONTENDERS
 from cryorbit.recipes.reproduce.tables import as_markdown
 
 
@@ -34,6 +35,7 @@ def test_mistakes_are_told(arguments: list[str], problem: str, capsys: pytest.Ca
 @pytest.mark.slow
 def test_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paul2024_ch4, "SCALES", {"quick": (1, 130.0)})
+    monkeypatch.setattr(paul2024_cryoem, "run", lambda *_: [])
     config = ReproduceConfig(name="paul2024_ch4", output=tmp_path, seed=1)
     files = find_reproduction("paul2024_ch4").run(config, SilentProgress())
     assert {file.name for file in files} == {
@@ -49,6 +51,37 @@ def test_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("sEM-vr+QN, as printed", "sEM-vr+QN, as printed, eta 0.1", "sEM-vr+QN, as printed, eta 0.01"):
         assert rows[name]["passes"] == "diverges"
     assert rows["GD"]["passes"].startswith("130+")
+
+
+def test_cryoem_of_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paul2024_cryoem, "SCALES", {"quick": (1, 12.0)})
+    monkeypatch.setattr(paul2024_cryoem, "COUNT", 90)
+    monkeypatch.setattr(paul2024_cryoem, "DESIGN", 32)
+    monkeypatch.setattr(paul2024_cryoem, "DEGREE", 5)
+    config = ReproduceConfig(name="paul2024_ch4", output=tmp_path)
+    files = paul2024_cryoem.run(config, SilentProgress())
+    assert {file.name for file in files} == {
+        *("runs_cryoem.csv", "runs_cryoem.md", "table_cryoem.csv", "table_cryoem.md", "volume_4_4.mrc"),
+        *("figure_4_4.png", "figure_4_5.png", "figure_4_6.png"),
+    }
+    assert all(file.stat().st_size > 300 for file in files)
+    with (tmp_path / "table_cryoem.csv").open() as stream:
+        rows = {row["method"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == [contender.name for contender in CRYO_CONTENDERS]
+    assert rows["SVRG+II, as printed"]["published passes"] == "790"
+    assert "Table 4.3" in (tmp_path / "table_cryoem.md").read_text().replace("table", "Table")
+
+
+def test_the_problem_of_cryoem_is_that_of_the_thesis() -> None:
+    drawn, start = paul2024_cryoem.make_data(0)
+    assert drawn.data.shape == (3600, 226)
+    noise = drawn.data - drawn.clean
+    assert float(drawn.clean.square().sum() / noise.square().sum()) == pytest.approx(0.34, rel=0.02)
+    assert start.shape == (64,)
+    volume = paul2024_cryoem.make_volume()
+    assert torch.equal(volume, paul2024_cryoem.make_volume())
+    assert float(start.norm()) == pytest.approx(float(volume.norm()))
+    assert not torch.equal(paul2024_cryoem.make_data(1)[0].data, drawn.data)
 
 
 def test_a_markdown_table_has_title_rows_and_notes() -> None:

@@ -1,10 +1,10 @@
-"""Windowed multireference alignment of Paul (2024), section 4.5.1: figures 4.1 to 4.3, tables 4.1 and 4.2.
+"""Chapter 4 of Paul (2024): windowed multireference alignment (section 4.5.1), then cryo-EM (`paul2024_cryoem`).
 
 A Gaussian pulse of 16 samples and norm 1 is seen through a window of 12, under shifts from a mixture of two
 Gaussians, 3,000 times with noise of standard deviation 0.2. Every method starts from the same random signal of norm 1
 and the uniform density, and stops when the negative log-likelihood of two consecutive epochs differs by less than
 1e-14. The widths of the pulse and of the density are not published; they were chosen by EM alone, whose number of
-passes is near the published one.
+passes is near the published one. This makes figures 4.1 to 4.3 and tables 4.1 and 4.2.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.inference.mra import MRAOracle, start_unknown
 from cryorbit.optim.minimise import Stop, minimise
+from cryorbit.recipes.reproduce import paul2024_cryoem
 from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS, Contender
 from cryorbit.recipes.reproduce.paul2024_figures import draw_convergence, draw_problem, save_png
 from cryorbit.recipes.reproduce.paul2024_summary import Run, least_values, list_runs, summarise
@@ -40,8 +41,13 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Raises
     ------
     Stopped
-        The run was asked to stop; nothing is written.
+        The run was asked to stop; the part it was in is not written.
     """
+    return [*run_alignment(config, progress), *paul2024_cryoem.run(config, progress)]
+
+
+def run_alignment(config: ReproduceConfig, progress: Progress) -> list[Path]:
+    """The part on multireference alignment."""
     seeds, passes = SCALES[config.scale]
     progress.start(len(CONTENDERS) * seeds, "multireference alignment")
     runs = [

@@ -1,5 +1,6 @@
 """The methods of chapter 4 of Paul (2024): as printed there, and as they are here, with what was published of each.
 
+One list is for multireference alignment, one for cryo-EM.
 Step lengths, mini-batches and curvature settings are not published. Those of the printed methods are the safe ones of
 theory, and for SVRG+II a tenth of a quasi-Newton step, with which it takes about the published number of passes. Those
 of the methods here are the package's defaults. No setting depends on the data or its seed.
@@ -35,11 +36,11 @@ class Contender:
     name
         Name in the tables.
     figure
-        Figure of the thesis whose curves it belongs to: 2 for gradients, 3 for EM.
+        Figure of the thesis whose curves it belongs to: in alignment 2 for gradients, 3 for EM; in cryo-EM 6.
     method
         The method.
     published_passes, published_seconds
-        Numbers of tables 4.1 and 4.2; a plus sign where the method did not converge. Empty for what is not in them.
+        Numbers of tables 4.1 to 4.3; a plus sign where the method did not converge. Empty for what is not in them.
     """
 
     name: str
@@ -89,3 +90,28 @@ CONTENDERS = (
     Contender("EM, Anderson", 3, Anderson()),
 )
 """In the order of the tables; those "as printed" have the thesis' secants, restarts and scales, and no safeguard."""
+
+CRYO_CONTENDERS = (
+    Contender("GD", 6, GradientDescent(), "2000+", "1500+"),
+    Contender(
+        "SVRG, as printed",
+        6,
+        SVRG(step_size=1 / 3, base="scalar", restart="average", safeguard=BARE, batch_size=300),
+        "1139",
+        "942",
+    ),
+    Contender("SVRG", 6, SVRG(batch_size=300)),
+    Contender(
+        "SVRG+II, as printed",
+        6,
+        SVRGQuasiNewton(step_size=0.1, base="scalar", restart="average", safeguard=BARE),
+        "790",
+        "713",
+    ),
+    Contender("SVRG+II", 6, SVRGQuasiNewton()),
+    Contender("EM", 6, EM()),
+    Contender("sEM-vr of statistics", 6, SEMVRStatistics(batch_size=300)),
+    Contender("sEM-vr+QN", 6, SEMVRQuasiNewton(batch_size=300)),
+    Contender("EM, Anderson", 6, Anderson()),
+)
+"""The same for cryo-EM, where a block of 300 images costs what it should: a pose is scored for all of them at once."""

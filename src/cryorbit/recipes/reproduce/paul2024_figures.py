@@ -1,8 +1,8 @@
-"""Figures of the multireference alignment of Paul (2024): the problem, and how methods converge."""
+"""Figures of chapter 4 of Paul (2024): the problems, and how methods converge."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -27,8 +27,17 @@ def draw_problem(signal: Float[Tensor, " n"], density: Float[Tensor, " n"]) -> F
     return figure
 
 
+def draw_images(images: Mapping[str, Float[Tensor, "n n"]]) -> Figure:
+    """Images side by side under their names (figures 4.4 and 4.5)."""
+    figure = Figure(figsize=(2.4 * len(images), 2.6), layout="constrained")
+    for axes, (name, image) in zip(figure.subplots(1, len(images)), images.items(), strict=True):
+        axes.imshow(image.numpy(), cmap="gray", origin="lower")
+        axes.set(title=name, xticks=[], yticks=[])
+    return figure
+
+
 def draw_convergence(runs: Sequence[Run], least: float) -> Figure:
-    """Distance to the least objective against cost-weighted epochs and seconds (figures 4.2 and 4.3)."""
+    """Distance to the least objective against cost-weighted epochs and seconds (figures 4.2, 4.3 and 4.6)."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     colours = matplotlib.colormaps["tab10"]

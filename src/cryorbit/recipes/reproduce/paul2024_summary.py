@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cryorbit.optim.minimise import Trace
-from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS, Contender
+from cryorbit.recipes.reproduce.paul2024_contenders import Contender
 from cryorbit.recipes.reproduce.tables import Row
 
 SAME_OPTIMUM = 1e-8
@@ -56,11 +56,13 @@ def list_runs(runs: Sequence[Run], least: Mapping[int, float]) -> list[Row]:
 
 
 def summarise(runs: Sequence[Run], least: Mapping[int, float]) -> list[Row]:
-    """A row a method: the published numbers and the measured ones."""
-    return [_summary(contender, [run for run in runs if run.contender == contender], least) for contender in CONTENDERS]
+    """A row a method, in the order in which they ran: the published numbers and the measured ones."""
+    contenders = dict.fromkeys(run.contender.name for run in runs)
+    return [_summary([run for run in runs if run.contender.name == name], least) for name in contenders]
 
 
-def _summary(contender: Contender, runs: Sequence[Run], least: Mapping[int, float]) -> Row:
+def _summary(runs: Sequence[Run], least: Mapping[int, float]) -> Row:
+    contender = runs[0].contender
     gaps = [run.trace.values[-1].item() - least[run.seed] for run in runs if run.converged]
     counts = [run.trace.interventions.total for run in runs if run.trace.interventions is not None]
     return {

@@ -16,6 +16,7 @@ VERBS = [
     "convert",
     "demo",
     "evaluate",
+    "inspect",
     "mra",
     "postprocess",
     "reconstruct",

@@ -24,6 +24,7 @@ _VERBS = {
     "refine": "Refine a map and poses to the resolution that the images hold.",
     "classify": "Sort particles by which of several given maps they show.",
     "resume": "Go on with a job that was stopped or killed.",
+    "inspect": "Look at a particle set: files, optics, contrast, noise, diameter.",
     "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",

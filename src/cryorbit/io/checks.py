@@ -87,10 +87,10 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1, sample:
     broken = torch.ones(2, len(particles), dtype=torch.bool)
     broken[:, looked_at] = torch.stack([statistics.finite, ~statistics.finite | (statistics.spread > 0)])
     reasons = {
-        **_ctf_faults(particles),
+        **ctf_faults(particles),
         "pixels that are not finite": ~broken[0],
         "a constant image": ~broken[1],
-        "a duplicate of an earlier row": _duplicates(particles),
+        "a duplicate of an earlier row": duplicates(particles),
     }
     set_aside = _set_aside(particles, reasons)
     _refuse_too_many(particles, set_aside, max_bad_fraction)
@@ -116,11 +116,17 @@ def check_files(particles: Particles) -> None:
             mend="give the folder that relative image names start from as the data folder",
         )
     for number in used:
-        path = stack.files[number]
-        header = read_header(path)
-        stack.check_header(path, header, stack.section[stack.file_index == number])
-        _check_length(path, header)
-        _check_pixel_size(path, header, particles.pixel_size)
+        check_file(particles, int(number))
+
+
+def check_file(particles: Particles, number: int) -> None:
+    """Raise `InputError` unless file ``number`` of the stack is there, whole, and fits the table."""
+    stack = particles.images
+    path = stack.files[number]
+    header = read_header(path)
+    stack.check_header(path, header, stack.section[stack.file_index == number])
+    _check_length(path, header)
+    _check_pixel_size(path, header, particles.pixel_size)
 
 
 def judge_contrast(statistics: ImageStatistics) -> tuple[bool, str]:
@@ -172,7 +178,7 @@ def _check_pixel_size(path: Path, header: MrcHeader, pixel_size: float) -> None:
         )
 
 
-def _ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
+def ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the particles whose CTF parameters cannot be, by reason; NaN fails every comparison."""
     ctf = particles.ctf
     defocus = torch.stack([ctf.defocus_u, ctf.defocus_v])
@@ -190,7 +196,8 @@ def _ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
     return {reason: ~mask for reason, mask in legal.items()}
 
 
-def _duplicates(particles: Particles) -> Bool[Tensor, " n"]:
+def duplicates(particles: Particles) -> Bool[Tensor, " n"]:
+    """Mask of the particles whose image an earlier row has."""
     places = pd.DataFrame({"file": particles.images.file_index, "section": particles.images.section})
     return torch.from_numpy(places.duplicated().to_numpy(copy=True))
 

@@ -1,0 +1,89 @@
+"""The verb ``inspect``: what a particle set holds."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter, validators
+
+from cryorbit.cli.options import Seed
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cryorbit.recipes.inspect import Inspection
+
+EXIT_UNFIT = 1
+
+
+def inspect(
+    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    *,
+    output: Annotated[
+        Path | None, Parameter(name=["--output", "-o"], help="Folder for report.html and inspection.json.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
+    passthrough: Annotated[
+        Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
+    ] = None,
+    sample: Annotated[
+        int, Parameter(help="Images whose pixels are looked at, at most.", validator=validators.Number(gte=1))
+    ] = 2000,
+    seed: Seed = None,
+) -> None:
+    """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
+
+    Takes seconds; the exit code is 1 if a reconstruction would refuse the particles.
+    """
+    from rich.console import Console
+
+    from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.inspect import InspectConfig, run
+
+    if output is not None:
+        from cryorbit.report.inspection_page import refuse_used_folder, write_inspection
+
+        refuse_used_folder(output)
+    given = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough, "sample": sample, "seed": seed}
+    found = run(load_config(InspectConfig, None, given))
+    console = Console()
+    console.print(_facts(found))
+    for warning in found.warnings():
+        console.print(f"  - {warning}", markup=False, highlight=False, soft_wrap=True)
+    if output is not None:
+        console.print(f"report    {write_inspection(output, found)}", markup=False, highlight=False, soft_wrap=True)
+    if not found.fit:
+        Console(stderr=True).print("These particles are not fit for reconstruction.", style="bold red")
+        sys.exit(EXIT_UNFIT)
+    console.print("These particles can be reconstructed from.", style="bold green")
+
+
+def _facts(found: Inspection) -> Table:
+    """Two columns: what, and how much."""
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    mean, astigmatism = found.defocus.mean * 1e-4, found.defocus.astigmatism
+    table.add_row("particles", f"{len(found):,} in {found.files:,} image files")
+    table.add_row("box", f"{found.box} px, {found.box * found.pixel_size:.0f} A")
+    table.add_row("pixel size", f"{found.pixel_size:.4g} A; finest resolution {2 * found.pixel_size:.3g} A")
+    for group in found.optics.itertuples():
+        microscope = f"{group.voltage_kV:g} kV, Cs {group.cs_mm:g} mm, amplitude contrast {group.amplitude_contrast:g}"
+        table.add_row(f"optics group {group.group}", f"{microscope}: {group.particles:,} particles")
+    table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
+    table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
+    table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} particles in defocus or astigmatism")
+    table.add_row("poses", "yes" if found.posed else "no")
+    if found.premultiplied:
+        table.add_row("CTF", "the images were multiplied with it")
+    images = found.images
+    if images is not None:
+        table.add_row("contrast", images.contrast_sentence)
+        table.add_row("normalisation", images.normalisation_sentence)
+        table.add_row("diameter", "unknown" if images.diameter is None else f"{images.diameter:.0f} A, estimated")
+        table.add_row("signal to noise", f"{images.snr:.2g} (variances, whole box), from {len(images.rows):,} images")
+    return table

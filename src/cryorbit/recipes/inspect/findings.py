@@ -1,0 +1,212 @@
+"""What an inspection finds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+UNFIT_FRACTION = 0.1
+"""Part of the particles that may be unusable; reconstruction sets them aside up to there by default."""
+
+LISTED = 3
+"""Faulty files that are named one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFault:
+    """An image file that cannot be used.
+
+    Attributes
+    ----------
+    file
+        The file.
+    particles
+        How many particles are in it.
+    problem
+        What is wrong.
+    """
+
+    file: Path
+    particles: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Defocus:
+    """Defocus of N particles.
+
+    Attributes
+    ----------
+    mean
+        Of the two axes, A.
+    astigmatism
+        Difference of the two axes, A.
+    outliers
+        Particles whose defocus or astigmatism is far from that of the others.
+    """
+
+    mean: Float[Tensor, " n"]
+    astigmatism: Float[Tensor, " n"]
+    outliers: Bool[Tensor, " n"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFindings:
+    """What the pixels of M images of the set tell.
+
+    Attributes
+    ----------
+    rows
+        Row of each image in the file, from 1.
+    contrast
+        Centre minus background of each image, standard deviations of the image.
+    dark
+        Whether protein is dark.
+    contrast_sentence, normalisation_sentence
+        The evidence.
+    normalised
+        Whether backgrounds have mean 0 and standard deviation 1.
+    diameter
+        Of the particle, A; None when it does not stand out of the noise.
+    power, noise
+        Mean power of shells 0 ... box / 2 of the images, and of their background alone.
+    snr
+        Variance of the signal over that of the noise, in the whole image.
+    pictures, smoothed
+        A few images as they are, white protein, and low-passed to ``low_pass`` A.
+    picture_rows
+        Their rows.
+    low_pass
+        A.
+    """
+
+    rows: Int[Tensor, " m"]
+    contrast: Float[Tensor, " m"]
+    dark: bool
+    contrast_sentence: str
+    normalised: bool
+    normalisation_sentence: str
+    diameter: float | None
+    power: Float[Tensor, " s"]
+    noise: Float[Tensor, " s"]
+    snr: float
+    pictures: Float[Tensor, "p n n"]
+    smoothed: Float[Tensor, "p n n"]
+    picture_rows: Int[Tensor, " p"]
+    low_pass: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found out about a particle set.
+
+    Attributes
+    ----------
+    source
+        The STAR or ``.cs`` file.
+    table
+        A row a particle, RELION's labels.
+    optics
+        A row an optics group: ``name``, ``particles``, ``voltage_kV``, ``cs_mm``, ``amplitude_contrast``.
+    files
+        How many image files there are.
+    box, pixel_size
+        Pixels, A.
+    premultiplied
+        Whether the images were multiplied with their CTF.
+    defocus
+        Of all particles.
+    faults
+        Image files that cannot be used.
+    unusable
+        How many particles cannot be used, by reason.
+    unusable_count
+        How many that are in all; files that cannot be used count with all their particles.
+    images
+        What the pixels tell; None without a readable image.
+    """
+
+    source: Path
+    table: pd.DataFrame
+    optics: pd.DataFrame
+    files: int
+    box: int
+    pixel_size: float
+    premultiplied: bool
+    defocus: Defocus
+    faults: tuple[FileFault, ...]
+    unusable: dict[str, int]
+    unusable_count: int
+    images: ImageFindings | None
+
+    def __len__(self) -> int:
+        """Number of particles."""
+        return len(self.table)
+
+    @property
+    def posed(self) -> bool:
+        """Whether the particles have poses."""
+        return {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table)
+
+    @property
+    def fit(self) -> bool:
+        """Whether a reconstruction would begin: all files are there, and few particles are unusable."""
+        return not self.faults and self.unusable_count <= UNFIT_FRACTION * len(self)
+
+    def warnings(self) -> list[str]:
+        """What the user should look at, a sentence each, the worst first."""
+        found = [f"{fault.file}: {fault.problem} ({fault.particles:,} particles)." for fault in self.faults]
+        found += [
+            f"{count:,} particles have {reason}: they will be set aside." for reason, count in self.unusable.items()
+        ]
+        outliers = int(self.defocus.outliers.sum())
+        if outliers:
+            found.append(f"{outliers:,} particles have a defocus or astigmatism far from the others'.")
+        images = self.images
+        if images is not None and images.dark:
+            found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
+        if images is not None and not images.normalised and not self.premultiplied:
+            found.append(f"{images.normalisation_sentence} Reconstruction normalises them by itself.")
+        if images is not None and images.diameter is None:
+            found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
+        return found
+
+    def record(self) -> dict[str, Any]:
+        """The numbers, for JSON."""
+        images, mean, astigmatism = self.images, self.defocus.mean, self.defocus.astigmatism
+        return {
+            "file": str(self.source),
+            "particles": len(self),
+            "image_files": self.files,
+            "box_px": self.box,
+            "pixel_size_A": self.pixel_size,
+            "optics_groups": self.optics.to_dict("records"),
+            "defocus_A": {"min": float(mean.min()), "median": float(mean.median()), "max": float(mean.max())},
+            "astigmatism_A": {"median": float(astigmatism.median()), "max": float(astigmatism.max())},
+            "defocus_outliers": int(self.defocus.outliers.sum()),
+            "ctf_premultiplied": self.premultiplied,
+            "poses": self.posed,
+            "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
+            "unusable": self.unusable,
+            "unusable_particles": self.unusable_count,
+            "fit": self.fit,
+            "warnings": self.warnings(),
+            "images": None
+            if images is None
+            else {
+                "looked_at": len(images.rows),
+                "protein": "dark" if images.dark else "white",
+                "contrast": images.contrast_sentence,
+                "normalised": images.normalised,
+                "normalisation": images.normalisation_sentence,
+                "diameter_A": images.diameter,
+                "snr": images.snr,
+                "power": images.power.tolist(),
+                "noise": images.noise.tolist(),
+            },
+        }

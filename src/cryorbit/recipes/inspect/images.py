@@ -1,0 +1,101 @@
+"""What the pixels of images tell: contrast, normalisation, diameter, spectra, and a few of them to see."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.conventions import HERMITIAN_WEIGHT
+from cryorbit.core.seeds import generator_for
+from cryorbit.fourier.half_disc import half_disc, image_from_transform, image_transform
+from cryorbit.fourier.shells import half_spectrum_weights, ring_indices
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.diameter import estimate_diameter
+from cryorbit.inference.noise import background_spectrum, shell_means
+from cryorbit.io.checks import judge_contrast, judge_normalisation
+from cryorbit.io.image_statistics import ImageStatistics
+from cryorbit.io.particles import Particles
+from cryorbit.recipes.inspect.findings import ImageFindings
+
+BATCH = 250
+LOW_PASS_A = 30.0
+LOW_PASS_PX = 4.0
+"""Low-pass of the pictures: the coarser of `LOW_PASS_A` and this many pixels."""
+ASSUMED_DIAMETER = 0.7
+"""Part of the box that a particle of unknown diameter is taken to fill."""
+
+
+def look_at_images(particles: Particles, statistics: ImageStatistics, pictures: int, seed: int) -> ImageFindings:
+    """Findings of images that are finite and not constant.
+
+    Parameters
+    ----------
+    particles
+        The particles to look at, all of them.
+    statistics
+        Of their images.
+    pictures
+        How many to show.
+    seed
+        Of the choice of those.
+    """
+    dark, contrast = judge_contrast(statistics)
+    unnormalised, normalisation = judge_normalisation(statistics, premultiplied=particles.premultiplied)
+    source = ParticleSource(
+        images=particles.images,
+        ctf=particles.ctf,
+        pixel_size=particles.pixel_size,
+        premultiplied=particles.premultiplied,
+        inverted=dark,
+        background_radius=0.45 * particles.box if unnormalised else None,
+        device=torch.device("cpu"),
+    )
+    everything = torch.arange(len(particles))
+    diameter = estimate_diameter(source, everything)
+    extent = particles.box * particles.pixel_size
+    radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
+    power = mean_power(source, everything)
+    noise = background_spectrum(source, everything, radius)
+    chosen = torch.randperm(len(particles), generator=generator_for(seed))[:pictures].sort().values
+    shown = source.read(chosen)
+    low_pass = min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)
+    return ImageFindings(
+        rows=torch.from_numpy(particles.rows),
+        contrast=(statistics.centre_mean - statistics.background_mean) / statistics.spread,
+        dark=dark,
+        contrast_sentence=contrast,
+        normalised=not unnormalised,
+        normalisation_sentence=normalisation,
+        diameter=diameter,
+        power=power,
+        noise=noise,
+        snr=signal_to_noise(power, noise, particles.box),
+        pictures=shown,
+        smoothed=low_passed(shown, extent / low_pass),
+        picture_rows=torch.from_numpy(particles.rows)[chosen],
+        low_pass=low_pass,
+    )
+
+
+def mean_power(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, " s"]:
+    """Mean squared modulus of the unitary transforms of the images, in shells 0 ... box / 2."""
+    disc = half_disc(source.box, source.box / 2).to(source.device)
+    power = torch.zeros(len(disc), device=source.device)
+    for part in source.batches(len(index), BATCH):
+        power += (source.transform(index[part], disc).abs() ** 2).sum(0)
+    return shell_means(power / len(index), disc, source.box)
+
+
+def signal_to_noise(power: Float[Tensor, " s"], noise: Float[Tensor, " s"], box: int) -> float:
+    """Variance of the signal over that of the noise, over all pixels; beyond the last shell there is only noise."""
+    signal = HERMITIAN_WEIGHT * (power - noise)[half_disc(box, box / 2).shells].sum()
+    rings = ring_indices(box).clamp(max=len(noise) - 1)
+    return float(signal / (half_spectrum_weights(box) * noise[rings]).sum())
+
+
+def low_passed(images: Float[Tensor, "b n n"], radius: float) -> Float[Tensor, "b n n"]:
+    """Images without what lies beyond ``radius`` Fourier pixels, the edge a cosine over a quarter of it."""
+    disc = half_disc(images.shape[-1], images.shape[-1] / 2)
+    beyond = (disc.frequencies.norm(dim=-1) / radius - 0.875) / 0.25
+    return image_from_transform(image_transform(images, disc) * torch.cos(0.5 * torch.pi * beyond.clamp(0, 1)), disc)

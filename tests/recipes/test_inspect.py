@@ -1,0 +1,148 @@
+"""Inspection: numbers against images of known make, and every fault told without a refusal."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cryorbit.cli.main import main
+from cryorbit.recipes.inspect import InspectConfig, Inspection, run
+from cryorbit.report.inspection_page import write_inspection
+from small_sets import COUNT, STAR_HEAD, blob_images, write_stack, write_star_set
+
+BOX, PIXEL_SIZE, MANY = 48, 2.0, 300
+RADIUS = 10
+
+
+@pytest.fixture
+def star_set(tmp_path: Path, rng: np.random.Generator) -> Path:
+    return write_star_set(tmp_path, blob_images(COUNT, rng))
+
+
+def inspect(star: Path, **options: object) -> Inspection:
+    return run(InspectConfig(particles=star, **options))
+
+
+def disc_set(folder: Path, rng: np.random.Generator, height: float, sign: float = 1.0) -> Path:
+    """Discs of 20 px in noise of variance 1, their height drawn anew for each image so that they vary."""
+    y, x = np.mgrid[:BOX, :BOX] - BOX // 2
+    disc = (np.hypot(x, y) <= RADIUS) * rng.uniform(0.5, 1.5, (MANY, 1, 1)) * height
+    (folder / "Extract").mkdir()
+    write_stack(folder / "Extract" / "a.mrcs", (rng.standard_normal((MANY, BOX, BOX)) + sign * disc).astype(np.float32))
+    row = "mic.mrc 1 10000 9900 0 0 0 0 0 0 1 0"
+    names = "".join(f"{number + 1:06d}@Extract/a.mrcs {row}\n" for number in range(MANY))
+    star = folder / "discs.star"
+    star.write_text(STAR_HEAD.replace(" 16 2\n", f" {BOX} 2\n") + names)
+    return star
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_what_images_of_known_make_tell(tmp_path: Path, rng: np.random.Generator, sign: float) -> None:
+    height = 0.6
+    found = inspect(disc_set(tmp_path, rng, height, sign)).images
+    assert found is not None
+    assert found.dark == (sign < 0)
+    assert found.normalised
+    assert found.diameter == pytest.approx(2 * RADIUS * PIXEL_SIZE, abs=3 * PIXEL_SIZE)
+    inside = np.pi * RADIUS**2 / BOX**2
+    signal = height**2 * (1 + 1 / 12) * (inside - inside**2)
+    assert found.snr == pytest.approx(signal, rel=0.15)
+    np.testing.assert_allclose(found.noise[3:], 1.0, atol=0.1)
+    # protein is shown white whatever it was
+    centre = found.smoothed[:, BOX // 2 - 4 : BOX // 2 + 4, BOX // 2 - 4 : BOX // 2 + 4].mean()
+    assert float(centre) == pytest.approx(height, rel=0.3)
+
+
+def test_a_sound_set(star_set: Path) -> None:
+    found = inspect(star_set)
+    assert found.fit
+    assert found.posed
+    assert found.optics["particles"].tolist() == [20, 20]
+    assert found.optics["voltage_kV"].tolist() == [300, 200]
+    record = found.record()
+    assert record["defocus_A"] == pytest.approx({"min": 9950, "median": 10140, "max": 10340}, abs=11)
+    assert record["unusable"] == {}
+
+
+def changed(old: str, new: str) -> Callable[[Path], None]:
+    def change(star: Path) -> None:
+        text = star.read_text()
+        assert old in text
+        star.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+def with_pixels(value: float) -> Callable[[Path], None]:
+    """Damage that makes the fourth image of the first stack hold one value."""
+
+    def change(star: Path) -> None:
+        with (star.parent / "Extract" / "a.mrcs").open("r+b") as stack:
+            stack.seek(1024 + 3 * 4 * 16**2)
+            stack.write(np.full(16**2, value, "<f4").tobytes())
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("damage", "words", "unusable", "fit"),
+    [
+        (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "b.mrcs: the file cannot be read", 20, False),
+        (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 20, False),
+        (changed("10000.00", "90000.00"), "1 particles have a defocus or astigmatism far", 1, True),
+        (changed("10000.00 9900.00", "0.00 0.00"), "1 particles have a defocus outside 50", 1, True),
+        (changed("000002@", "000001@"), "1 particles have the same image as an earlier row", 1, True),
+        (with_pixels(np.nan), "1 particles have pixels that are not finite", 1, True),
+        (with_pixels(2.0), "1 particles have a constant image", 1, True),
+    ],
+)
+def test_faults_are_told(
+    star_set: Path, damage: Callable[[Path], object], words: str, unusable: int, fit: bool
+) -> None:
+    damage(star_set)
+    found = inspect(star_set)
+    assert any(words in warning for warning in found.warnings()), found.warnings()
+    assert found.unusable_count == unusable
+    assert found.fit == fit
+
+
+def test_without_any_image_the_table_is_told(star_set: Path) -> None:
+    for stack in (star_set.parent / "Extract").iterdir():
+        stack.unlink()
+    found = inspect(star_set)
+    assert found.images is None
+    assert not found.fit
+    assert len(found) == COUNT
+
+
+def test_only_a_sample_is_read(star_set: Path) -> None:
+    found = inspect(star_set, sample=7, pictures=3)
+    assert found.images is not None
+    assert len(found.images.rows) == 7
+    assert len(found.images.pictures) == 3
+    assert set(found.images.picture_rows.tolist()) <= set(found.images.rows.tolist())
+
+
+def test_the_page_needs_nothing_else(star_set: Path, tmp_path: Path) -> None:
+    changed("10000.00", "90000.00")(star_set)
+    text = write_inspection(tmp_path / "out", inspect(star_set)).read_text()
+    assert text.count("<img") == text.count('src="data:') == 5
+    assert "1 particles have a defocus or astigmatism far" in text
+    assert "http" not in text.replace("http://www.w3.org", "")
+
+
+def test_the_command(star_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["inspect", str(star_set), "-o", str(tmp_path / "out"), "--sample", "30"])
+    text = capsys.readouterr().out
+    assert "40 in 2 image files" in text
+    assert "Protein is white" in text
+    assert (tmp_path / "out" / "inspection.json").exists()
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", str(star_set), "-o", str(tmp_path / "out")])
+    assert end.value.code == 2
+    assert "already holds a report" in capsys.readouterr().err
+    (star_set.parent / "Extract" / "a.mrcs").unlink()
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", str(star_set)])
+    assert end.value.code == 1

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
 from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from cryorbit.core.progress import Progress
-    from cryorbit.recipes.mra_moments import MomentsMRAConfig, MomentsMRAResult
 
 mra = App(name="mra", help="Multireference alignment: a signal from noisy windows of shifted copies.")
 
@@ -62,11 +55,8 @@ def solve(
     threads: Threads = None,
 ) -> None:
     """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
-    from rich.console import Console
-
     from cryorbit.cli.devices import choose_device
     from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.io.job_folder import JobFolder
     from cryorbit.recipes.config import load_config
 
     given = {
@@ -81,8 +71,7 @@ def solve(
     }
     recipe = find_recipe("mra solve")
     start(recipe, load_config(recipe.config, config, given), output, inputs=[observations.absolute()])
-    for name, value in JobFolder.open(output).read()["result"].items():
-        Console().print(f"{name:<20}{value}", markup=False, highlight=False, soft_wrap=True)
+    _print_result(output)
 
 
 @mra.command
@@ -97,12 +86,11 @@ def moments(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Find the signal and the density of shifts from moments alone; leaves moments.npz, solution.npz and job.json."""
-    from cryorbit.cli.devices import choose_device, limit_threads
+    """Find the signal and the density of shifts from moments alone; leaves moments.npz and solution.npz."""
+    from cryorbit.cli.devices import choose_device
+    from cryorbit.cli.jobs import find_recipe, start
     from cryorbit.recipes.config import load_config
-    from cryorbit.recipes.mra_moments import MomentsMRAConfig, run
 
-    limit_threads(threads)
     given = {
         "observations": observations.absolute(),
         "output": output.absolute(),
@@ -112,7 +100,9 @@ def moments(
         "device": choose_device(device),
         "threads": threads,
     }
-    _work("mra moments", load_config(MomentsMRAConfig, config, given), run)
+    recipe = find_recipe("mra moments")
+    start(recipe, load_config(recipe.config, config, given), output, inputs=[observations.absolute()])
+    _print_result(output)
 
 
 @mra.command
@@ -147,30 +137,11 @@ def train(
     start(recipe, load_config(recipe.config, config, given), output)
 
 
-def _work(
-    verb: str,
-    settings: MomentsMRAConfig,
-    run: Callable[[Any, Progress], MomentsMRAResult],
-) -> None:
-    """Solve in a job folder with progress on stderr, and print the numbers."""
+def _print_result(output: Path) -> None:
+    """Print the numbers of a finished job."""
     from rich.console import Console
 
-    from cryorbit.cli.console import watch
-    from cryorbit.cli.interrupts import stop_on_interrupt
-    from cryorbit.cli.jobs import EXIT_STOPPED
-    from cryorbit.core.progress import Stopped
     from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_run import running
 
-    record = settings.model_dump(mode="json")
-    job = JobFolder.create(settings.output, verb=verb, config=record, inputs=[settings.observations])
-    console = Console(stderr=True)
-    try:
-        with running(job), stop_on_interrupt(console) as stop, watch(console, stop) as progress:
-            result = run(settings, progress)
-            job.record(result=result.as_record())
-    except (Stopped, KeyboardInterrupt):
-        console.print("stopped; the folder holds no solution", markup=False)
-        sys.exit(EXIT_STOPPED)
-    for name, value in result.as_record().items():
+    for name, value in JobFolder.open(output).read()["result"].items():
         Console().print(f"{name:<20}{value}", markup=False, highlight=False, soft_wrap=True)

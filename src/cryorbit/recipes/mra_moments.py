@@ -16,6 +16,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
 from cryorbit.imaging.windowed_shifts import WindowedShifts
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mra_files import read_observations, write_arrays
 from cryorbit.moments.empirical import MomentSums, add_up
 from cryorbit.moments.fit import Target, best_of
@@ -77,7 +78,7 @@ class MomentsMRAResult:
         return {name: value for name, value in asdict(self).items() if name not in {"signal", "density"}}
 
 
-def run(config: MomentsMRAConfig, progress: Progress) -> MomentsMRAResult:
+def run(config: MomentsMRAConfig, job: JobFolder, progress: Progress) -> MomentsMRAResult:
     """Form the moments, invert them, and write both.
 
     Raises
@@ -85,7 +86,7 @@ def run(config: MomentsMRAConfig, progress: Progress) -> MomentsMRAResult:
     InputError
         Observations or encoders cannot be read or do not fit each other, or the moments hold no signal.
     Stopped
-        The run was asked to stop; nothing is written.
+        The job was asked to stop; it begins anew when it is resumed.
     """
     given = read_observations(config.observations)
     channels, window = given.data.shape[1:]
@@ -103,8 +104,9 @@ def run(config: MomentsMRAConfig, progress: Progress) -> MomentsMRAResult:
     result = _result(found[start], start, problem, errors, given.signal)
     arrays = {"first": moments.first, "second": moments.second}
     arrays |= {"first_error": errors.first, "second_error": errors.second}
-    write_arrays(config.output / MOMENTS, arrays)
-    write_arrays(config.output / SOLUTION, {"signal": result.signal, "density": result.density})
+    write_arrays(job.path / MOMENTS, arrays)
+    write_arrays(job.path / SOLUTION, {"signal": result.signal, "density": result.density})
+    job.record(result=result.as_record())
     return result
 
 

@@ -74,8 +74,8 @@ def _timed(oracle: VolumeOracle, x: Float[Tensor, "1 n n n"], sizes: tuple[int, 
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu_began
     minutes, cpu_minutes = (spent / (batches * batch) * EPOCH / 60 for spent in (wall, cpu))
     return {
-        "shifts": len(oracle.quadrature.shifts),
-        "nodes": oracle.quadrature.count,
+        "shifts": len(oracle.model.quadrature.shifts),
+        "nodes": oracle.model.quadrature.count,
         "GFLOP a batch": batch * _flops(oracle) / 1e9,
         "wall s a batch": wall / batches,
         "CPU s a batch": cpu / batches,
@@ -87,14 +87,17 @@ def _timed(oracle: VolumeOracle, x: Float[Tensor, "1 n n n"], sizes: tuple[int, 
 
 def _flops(oracle: VolumeOracle) -> float:
     """Operations of the matrix products an image takes: scores and D for every shift, powers and W once."""
-    coefficients, rotations = len(half_disc(BOX, oracle.operator.disc.radius)), len(oracle.quadrature.rotations)
-    return coefficients * rotations * (8 * len(oracle.quadrature.shifts) + 4)
+    coefficients, rotations = (
+        len(half_disc(BOX, oracle.model.operator.disc.radius)),
+        len(oracle.model.quadrature.rotations),
+    )
+    return coefficients * rotations * (8 * len(oracle.model.quadrature.shifts) + 4)
 
 
 def _truth(problem: Problem, density: Float[Tensor, "n n n"]) -> Float[Tensor, "1 n n n"]:
     """The true density at the strength of the images."""
-    fitted = resample(density, problem.oracle.operator.grid.size)
-    return problem.oracle.unknown(fitted * scale_to_images(problem.oracle, fitted) * EVENLY_STRONG)
+    fitted = resample(density, problem.oracle.model.operator.grid.size)
+    return problem.oracle.model.unknown(fitted * scale_to_images(problem.oracle, fitted) * EVENLY_STRONG)
 
 
 if __name__ == "__main__":

@@ -25,5 +25,5 @@ def small_oracle(images: int, generator: torch.Generator, sigma: float = 1.0) ->
 
 def random_unknown(oracle: VolumeOracle, generator: torch.Generator) -> torch.Tensor:
     """An unknown whose slices are about as strong as the noise."""
-    size = oracle.operator.grid.size
+    size = oracle.model.operator.grid.size
     return 2 * torch.randn(1, size, size, size, dtype=torch.float64, generator=generator)

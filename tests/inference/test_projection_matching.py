@@ -13,11 +13,13 @@ from cryorbit.optim.em import EM
 def test_every_image_goes_to_its_most_correlated_slice(generator: torch.Generator) -> None:
     oracle = small_oracle(4, generator)
     x = random_unknown(oracle, generator)
-    scores, found = match_slices(oracle.observations, oracle.nodes_of(x))
+    scores, found = match_slices(oracle.observations, oracle.model.nodes(x))
     half_turn = torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)[:, None]
-    rotations = torch.cat([oracle.quadrature.rotations, oracle.quadrature.rotations * half_turn])
-    slices = SliceOperator(oracle.operator.grid, oracle.operator.disc, rotations).project(oracle.density(x))
-    phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc)
+    rotations = torch.cat([oracle.model.quadrature.rotations, oracle.model.quadrature.rotations * half_turn])
+    slices = SliceOperator(oracle.model.operator.grid, oracle.model.operator.disc, rotations).project(
+        oracle.model.density(x)
+    )
+    phases = shift_phases(oracle.model.quadrature.shifts, oracle.model.operator.disc)
     data, weight = torch.zeros_like(found.data), torch.zeros_like(found.weight)
     for number in range(4):
         image, seen = oracle.observations.data[number], oracle.observations.weight[number]

@@ -26,17 +26,19 @@ def all_poses(quadrature: PoseQuadrature) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_value_is_the_sum_over_poses_written_out(generator: torch.Generator) -> None:
     oracle = small_oracle(3, generator)
     x = random_unknown(oracle, generator)
-    rotations, log_weight = all_poses(oracle.quadrature)
-    slices = SliceOperator(oracle.operator.grid, oracle.operator.disc, rotations).project(oracle.density(x))
-    phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc)
+    rotations, log_weight = all_poses(oracle.model.quadrature)
+    slices = SliceOperator(oracle.model.operator.grid, oracle.model.operator.disc, rotations).project(
+        oracle.model.density(x)
+    )
+    phases = shift_phases(oracle.model.quadrature.shifts, oracle.model.operator.disc)
     expected = 0.0
     for data, weight in zip(oracle.observations.data, oracle.observations.weight, strict=True):
         fit = (slices.conj()[:, None] * phases * data).real.sum(-1)
         power = 0.5 * (weight * slices.abs() ** 2).sum(-1)
-        joint = fit - power[:, None] + log_weight[:, None] + oracle.quadrature.log_shift_weight
+        joint = fit - power[:, None] + log_weight[:, None] + oracle.model.quadrature.log_shift_weight
         expected -= float(joint.logsumexp((0, 1))) / 3
-    voxels = (16 / oracle.operator.grid.size) ** 3
-    expected += voxels / 3 * float(oracle.prior.energy(oracle.density(x)))
+    voxels = (16 / oracle.model.operator.grid.size) ** 3
+    expected += voxels / 3 * float(oracle.model.prior.energy(oracle.model.density(x)))
     assert float(oracle.value(x)) == pytest.approx(expected, rel=1e-6)
     assert float(oracle.evaluate(x, None).value) == pytest.approx(float(oracle.value(x)), rel=1e-12)
 
@@ -76,11 +78,16 @@ def test_blocks_of_images_do_not_change_the_sum(generator: torch.Generator, monk
 def test_it_agrees_with_the_pruned_e_step(generator: torch.Generator) -> None:
     oracle = small_oracle(5, generator)
     x = random_unknown(oracle, generator)
-    rotations, log_weight = all_poses(oracle.quadrature)
-    slices = SliceOperator(oracle.operator.grid, oracle.operator.disc, rotations).project(oracle.density(x))
-    phases = shift_phases(oracle.quadrature.shifts, oracle.operator.disc).to(slices)
-    half, even = len(slices) // 2, oracle.quadrature.log_shift_weight.new_full((len(phases),), -math.log(len(phases)))
-    nodes = full_marginal.Nodes(slices[:half], phases, oracle.quadrature.log_weight, even)
+    rotations, log_weight = all_poses(oracle.model.quadrature)
+    slices = SliceOperator(oracle.model.operator.grid, oracle.model.operator.disc, rotations).project(
+        oracle.model.density(x)
+    )
+    phases = shift_phases(oracle.model.quadrature.shifts, oracle.model.operator.disc).to(slices)
+    half, even = (
+        len(slices) // 2,
+        oracle.model.quadrature.log_shift_weight.new_full((len(phases),), -math.log(len(phases))),
+    )
+    nodes = full_marginal.Nodes(slices[:half], phases, oracle.model.quadrature.log_weight, even)
     found = full_marginal.log_evidence(oracle.observations, nodes)
     pruned = pose_posterior(oracle.observations, slices, phases, log_weight - math.log(len(phases)))
     # what is pruned there is less than exp(-10) a pose
@@ -90,14 +97,14 @@ def test_it_agrees_with_the_pruned_e_step(generator: torch.Generator) -> None:
 def test_the_largest_curvature_is_one(generator: torch.Generator) -> None:
     oracle = small_oracle(400, generator, 0.0)
     # with no signal the posterior is flat: the expected curvature is the Hessian plus a covariance
-    x = torch.zeros(1, *(oracle.operator.grid.size,) * 3, dtype=torch.float64)
+    x = torch.zeros(1, *(oracle.model.operator.grid.size,) * 3, dtype=torch.float64)
     vector = random_unknown(oracle, generator)
     mean_weight = oracle.observations.weight.mean(0)
-    spread = 2 * oracle.quadrature.log_weight.exp()[:, None] * mean_weight
+    spread = 2 * oracle.model.quadrature.log_weight.exp()[:, None] * mean_weight
     for _ in range(30):
         vector = vector / vector.norm()
-        slices = oracle.operator.project(oracle.density(vector))
-        image = oracle.operator.backproject(spread * slices)[None] * oracle.scale
+        slices = oracle.model.operator.project(oracle.model.density(vector))
+        image = oracle.model.operator.backproject(spread * slices)[None] * oracle.model.scale
         largest, vector = float((vector * image).sum()), image
     assert 0.5 < largest <= 1
     torch.testing.assert_close(oracle.curvature(x), torch.ones_like(x))

@@ -64,7 +64,7 @@ def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Pat
     assert [float(row["epochs"]) for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0]
     assert float(rows[-1]["held_out"]) == result.held_out_end
     volume, pixel_size = read_map(job.path / "map.mrc")
-    assert len(volume) * pixel_size == pytest.approx(240)
+    assert len(volume) * pixel_size == pytest.approx(160)
     assert [line["evaluations"] for line in job.read_metrics()] == [100, 200, 300, 400]
 
 

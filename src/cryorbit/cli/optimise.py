@@ -73,7 +73,7 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """Settings from ``key=value``, values as JSON where they are; ``InputError`` if there is no equals sign."""
     from cryorbit.core.errors import InputError
 
-    settings = {}
+    settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:

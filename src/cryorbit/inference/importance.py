@@ -13,7 +13,7 @@ Suffix legend: B images, C coarse nodes, F fine nodes (rotations and, after them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -21,10 +21,10 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
-from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.full_marginal import Block, posteriors
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.inference.pose_scores import pose_scores
+from cryorbit.inference.scaled_density import ScaledDensity
 from cryorbit.inference.volume_oracle import Index, VolumeOracle
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.volumes.voxel import synthesize
@@ -65,7 +65,7 @@ class SampledOracle:
     exact
         The sum over all nodes.
     coarse
-        The same images on the coarser quadrature.
+        The same density at the poses of the coarser quadrature.
     cell
         Coarse node that each fine one belongs to.
     share
@@ -81,7 +81,7 @@ class SampledOracle:
     """
 
     exact: VolumeOracle
-    coarse: VolumeOracle
+    coarse: ScaledDensity
     cell: Int[Tensor, " f"]
     share: Float[Tensor, " f"]
     offset: Float[Tensor, " n"]
@@ -93,13 +93,13 @@ class SampledOracle:
     def of(cls, exact: VolumeOracle, coarse: PoseQuadrature, draws: int, seed: int) -> SampledOracle:
         """``draws`` poses an image, proposed by the posterior on the quadrature ``coarse``."""
         fitted = coarse.to(exact.observations.data)
-        operator = SliceOperator(exact.operator.grid, exact.operator.disc, fitted.rotations)
-        fine, cells = both_turns(exact.quadrature), both_turns(fitted)
+        operator = replace(exact.model.operator, rotations=fitted.rotations)
+        fine, cells = both_turns(exact.model.quadrature), both_turns(fitted)
         cell = _nearest(fine, cells)
-        weight = exact.quadrature.log_weight.exp().repeat(2)
+        weight = exact.model.quadrature.log_weight.exp().repeat(2)
         total = torch.zeros(len(cells)).to(weight).index_add_(0, cell, weight)
         offset = torch.rand(exact.num_terms, generator=generator_for(seed), dtype=torch.float64)
-        small = VolumeOracle(exact.observations, operator, fitted, exact.prior, exact.scale, exact.terms)
+        small = replace(exact.model, operator=operator, quadrature=fitted)
         return cls(exact, small, cell, weight / total[cell], offset.to(cell.device), draws)
 
     @property
@@ -109,15 +109,14 @@ class SampledOracle:
 
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient, estimated from the draws."""
-        chosen, found = self.exact.chosen(idx), self.estimate(x, idx)
-        grid, disc = self.exact.operator.grid, self.exact.operator.disc
-        operator = SliceOperator(grid, disc, found.rotation)
-        phases = self.exact.phases()
+        model, chosen, found = self.exact.model, self.exact.chosen(idx), self.estimate(x, idx)
+        operator = replace(model.operator, rotations=found.rotation)
+        phases = model.phases(chosen.data)
         data = (found.gamma.to(phases) @ phases) * chosen.data[found.image]
         weight = found.gamma.sum(1, keepdim=True) * chosen.weight[found.image]
-        slices = operator.project(self.exact.density(x))
-        pull = operator.backproject(weight * slices - data)[None] * (self.exact.scale / len(chosen))
-        return Evaluation(self.exact.prior_value(x) - found.log_evidence.mean(), pull + self.exact.prior_gradient(x))
+        slices = operator.project(model.density(x))
+        pull = operator.backproject(weight * slices - data)[None] * (model.scale / len(chosen))
+        return Evaluation(model.prior_value(x) - found.log_evidence.mean(), pull + model.prior_gradient(x))
 
     def curvature(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "1 n n n"]:
         """As of the sum over all nodes."""
@@ -125,14 +124,15 @@ class SampledOracle:
 
     def estimate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Estimate:
         """Log-likelihoods and posteriors from the draws."""
-        chosen, quadrature, phases = self.exact.chosen(idx), self.exact.quadrature, self.exact.phases()
+        model, chosen = self.exact.model, self.exact.chosen(idx)
+        quadrature, phases = model.quadrature, model.phases(chosen.data)
         offset = self.offset if idx is None else self.offset[idx]
-        parts = [self._draw(block, offset[block.rows]) for block in posteriors(chosen, self.coarse.nodes_of(x))]
+        parts = [self._draw(block, offset[block.rows]) for block in posteriors(chosen, self.coarse.nodes(x))]
         image, node, count, density = (torch.cat(part) for part in zip(*parts, strict=True))
         rotation = both_turns(quadrature)[node]
-        spectrum = synthesize(self.exact.density(x), self.exact.operator.grid)[None]
+        spectrum = synthesize(model.density(x), model.operator.grid)[None]
         candidates = (image, torch.zeros_like(image), rotation)
-        scores = pose_scores(chosen, candidates, spectrum, self.exact.operator.disc.frequencies, phases)
+        scores = pose_scores(chosen, candidates, spectrum, model.operator.disc.frequencies, phases)
         factor = quadrature.log_weight.repeat(2)[node] + (count / (self.draws * density)).log()
         evidence, gamma = _normalised(scores + (factor[:, None] + quadrature.log_shift_weight), image, len(chosen))
         squares = torch.zeros_like(evidence).index_add_(0, image, gamma.sum(1) ** 2 / count)
@@ -156,8 +156,10 @@ class SampledOracle:
         """Density over fine nodes: the tempered coarse posterior, and a uniform part."""
         tempered = coarse ** (1 / self.temperature)
         tempered = tempered / tempered.sum(1, keepdim=True)
-        uniform = self.exact.quadrature.log_weight.exp().repeat(2)
-        return (1 - self.explore) * tempered[:, self.cell] * self.share + self.explore * uniform
+        uniform = self.exact.model.quadrature.log_weight.exp().repeat(2)
+        density = (1 - self.explore) * tempered[:, self.cell] * self.share + self.explore * uniform
+        # what falls on coarse cells without a fine node would be missing
+        return density / density.sum(1, keepdim=True)
 
 
 def both_turns(quadrature: PoseQuadrature) -> Float[Tensor, "f 3 3"]:

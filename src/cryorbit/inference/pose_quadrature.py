@@ -61,9 +61,14 @@ class PoseQuadrature:
 
     def to(self, like: Tensor) -> PoseQuadrature:
         """The same quadrature on the device and in the precision of ``like``."""
-        real = like.real.dtype
-        arrays = (self.rotations, self.log_weight, self.shifts, self.log_shift_weight)
-        return PoseQuadrature(*(array.to(like.device, real) for array in arrays), self.directions)
+        real = like.real
+        return PoseQuadrature(
+            self.rotations.to(real),
+            self.log_weight.to(real),
+            self.shifts.to(real),
+            self.log_shift_weight.to(real),
+            self.directions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,13 @@ def write_outputs(
     job: JobFolder,
 ) -> OptimiseResult:
     """Write every file of the job; safe to repeat after a crash."""
-    radius, terms = problem.oracle.operator.disc.radius, problem.oracle.num_terms
-    density = within_radius(problem.oracle.density(position.x), radius)
+    radius, terms = problem.oracle.model.operator.disc.radius, problem.oracle.num_terms
+    density = within_radius(problem.oracle.model.density(position.x), radius)
     write_map(job.path / MAP, resample(density, given.box).cpu(), given.source.pixel_size)
     write_course(job.path / COURSE, course)
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
     first, last = course[0], course[-1]
-    nodes = problem.oracle.quadrature.count
+    nodes = problem.oracle.model.quadrature.count
     result = OptimiseResult(
         config.method, first.held_out, last.held_out, last.evaluations, last.epochs, nodes, given.extent / radius
     )

@@ -68,14 +68,14 @@ def random_start(oracle: VolumeOracle, seed: int) -> Float[Tensor, "1 n n n"]:
 
     A start that is too strong makes the first posteriors collapse on whatever it resembles.
     """
-    size = oracle.operator.grid.size
+    size = oracle.model.operator.grid.size
     spheres = random_blobs(size, REACH * size, generator_for(seed, _START)).to(oracle.observations.weight)
-    return oracle.unknown(spheres * scale_to_images(oracle, spheres))
+    return oracle.model.unknown(spheres * scale_to_images(oracle, spheres))
 
 
 def scale_to_images(oracle: VolumeOracle, density: Float[Tensor, "n n n"]) -> float:
     """Factor on a density that gives its slices part of the power of the images above their noise."""
-    operator, observations = oracle.operator, oracle.observations
+    operator, observations = oracle.model.operator, oracle.observations
     some = operator.rotations[:: max(1, len(operator.rotations) // PROBES)]
     slices = SliceOperator(operator.grid, operator.disc, some).project(density)
     # noise alone has a power of 2 in these units

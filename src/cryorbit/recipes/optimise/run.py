@@ -57,7 +57,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     if config.quadrature.draws is not None:
         oracle = sampled(config, problem, oracle)
     stretches = Stretches(oracle, method, config.seed, config.points)
-    progress.note(f"{problem.oracle.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
+    progress.note(f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
     checkpoint = job.load_checkpoint()
     if checkpoint is None:
         position = stretches.begin(problem.start)
@@ -120,7 +120,7 @@ def sampled(config: OptimiseConfig, problem: Problem, oracle: Oracle) -> Sampled
     """The sum estimated from poses drawn; ``InputError`` if the method looks for the best pose of all."""
     if oracle is not problem.oracle:
         raise InputError(f"{config.method} looks at all poses", mend="leave quadrature.draws out")
-    disc = problem.oracle.operator.disc
+    disc = problem.oracle.model.operator.disc
     coarse = poses_of(config.quadrature, disc.radius, disc.box, COARSER)
     assert config.quadrature.draws is not None
     return SampledOracle.of(problem.oracle, coarse, config.quadrature.draws, config.seed)
@@ -147,8 +147,8 @@ def _given_start(config: OptimiseConfig, given: ParticleInput, problem: Problem)
             file=config.start,
             mend="give a cube of the box of the images",
         )
-    density = resample(volume.float(), problem.oracle.operator.grid.size).to(problem.start)
-    return problem.oracle.unknown(density * scale_to_images(problem.oracle, density))
+    density = resample(volume.float(), problem.oracle.model.operator.grid.size).to(problem.start)
+    return problem.oracle.model.unknown(density * scale_to_images(problem.oracle, density))
 
 
 def _require_memory(config: OptimiseConfig, images: int, disc: HalfDisc, quadrature: PoseQuadrature) -> None:

@@ -70,7 +70,9 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Stopped
         The run was asked to stop; what is written is of the data sets that were done.
     """
-    scale, runs, files = SCALES[config.scale], [], []
+    scale = SCALES[config.scale]
+    runs: list[Run] = []
+    files: list[Path] = []
     for number, data in enumerate(DATA_SETS):
         progress.start(len(CONTENDERS), data.name)
         problem = set_up(data, scale, config.seed, number)
@@ -93,7 +95,8 @@ def compete(contender: Contender, data: DataSet, problem: Problem, scale: Scale,
     method, oracle = choose(contender.method, {}, problem)
     stretches = Stretches(oracle, method, seed, scale.looks)
     position = stretches.begin(problem.start)
-    points, kept = [look(problem, position)], {}
+    points = [look(problem, position)]
+    kept: dict[float, Position] = {}
     marks = (0.1, 1.0)
     for reached, point in pursue(problem, stretches, position, BATCH_ITERATIONS if contender.batch else scale.epochs):
         points.append(point)
@@ -107,7 +110,7 @@ def compete(contender: Contender, data: DataSet, problem: Problem, scale: Scale,
     maps, fsc = against_truth(problem, data, [early, whole])
     last, last_fsc = against_truth(problem, data, [position])
     progress.advance(log_likelihood=-points[-1].held_out)
-    return Run(contender, data, points, [*maps, *last], [fsc, last_fsc], problem.oracle.quadrature.count)
+    return Run(contender, data, points, [*maps, *last], [fsc, last_fsc], problem.oracle.model.quadrature.count)
 
 
 def against_truth(
@@ -115,7 +118,7 @@ def against_truth(
 ) -> tuple[list[Float[Tensor, "n n n"]], Float[Tensor, " s"]]:
     """Densities moved as superposes the last of them on the truth; its correlation in the shells that are scored."""
     radius = data.radius
-    densities = [resample(within_radius(problem.oracle.density(each.x), radius), SMALL_BOX) for each in positions]
+    densities = [resample(within_radius(problem.oracle.model.density(each.x), radius), SMALL_BOX) for each in positions]
     pixel_size = PIXEL_SIZE * BOX / SMALL_BOX
     found = compare_maps(densities[-1], within_radius(data.truth(), radius), pixel_size)
     motion = found.alignment

@@ -7,7 +7,6 @@ that measures memory imports heavy libraries only afterwards.
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -55,14 +54,20 @@ def run_measured(
     with log.open("w") as stream:
         began = time.monotonic()
         process = subprocess.Popen(words, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
-        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, process.terminate)
+        ended = threading.Event()
+        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, _end, (process, ended))
         timer.daemon = True
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         timer.cancel()
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-    ended = limit_s is not None and process.returncode == -signal.SIGTERM
-    if process.returncode and not ended:
+    if process.returncode and not ended.is_set():
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
+
+
+def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
+    """End a process that is out of time; what code it then returns is its own affair."""
+    ended.set()
+    process.terminate()

@@ -1,6 +1,7 @@
 """Reproductions: the list, the tables, and a small run of every method of the chapter."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,15 @@ import torch
 
 from cryorbit.cli.main import main
 from cryorbit.core.progress import SilentProgress
-from cryorbit.recipes.reproduce import REPRODUCTIONS, ReproduceConfig, find_reproduction, paul2024_ch4, paul2024_cryoem
+from cryorbit.inference.pose_quadrature import ShiftPrior
+from cryorbit.recipes.reproduce import (
+    REPRODUCTIONS,
+    ReproduceConfig,
+    find_reproduction,
+    paul2024_ch4,
+    paul2024_cryoem,
+    paul2024_volumes,
+)
 from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS, CRYO_CONTENDERS
 from cryorbit.recipes.reproduce.tables import as_markdown
 
@@ -82,6 +91,38 @@ def test_the_problem_of_cryoem_is_that_of_the_thesis() -> None:
     assert torch.equal(volume, paul2024_cryoem.make_volume())
     assert float(start.norm()) == pytest.approx(float(volume.norm()))
     assert not torch.equal(paul2024_cryoem.make_data(1)[0].data, drawn.data)
+
+
+def test_volumes_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = paul2024_volumes.Scale(40, 10, 2.5, ShiftPrior(0.0), 2.0, 1, 3.0, 1)
+    monkeypatch.setattr(paul2024_volumes, "SCALES", {"quick": small})
+    files = find_reproduction("paul2024_volumes").run(
+        ReproduceConfig(name="paul2024_volumes", output=tmp_path), SilentProgress()
+    )
+    assert {file.name for file in files} == {*("courses.csv", "courses.md", "table.csv", "table.md", "figure.png")}
+    with (tmp_path / "courses.csv").open() as stream:
+        points = list(csv.DictReader(stream))
+    starts = {row["method"]: row["log_likelihood"] for row in points if float(row["passes"]) < 1e-9}
+    assert len(set(starts.values())) == 1
+    ends = {row["method"]: float(row["log_likelihood"]) for row in points}
+    assert set(ends) == {rival.name for rival in paul2024_volumes.RIVALS}
+    assert all(value > float(starts["EM"]) for value in ends.values())
+
+
+def test_passes_to_a_level_are_those_of_the_first_look_above_it() -> None:
+    course = paul2024_volumes.Course(
+        paul2024_volumes.RIVALS[0], 0, torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.0, 0.5, 0.4, 1.0])
+    )
+    assert paul2024_volumes.passes_to(course, 0.45) == 1.0
+    assert paul2024_volumes.passes_to(course, 0.6) == 3.0
+    assert paul2024_volumes.passes_to(course, 1.1) is None
+    slower = replace(course, rival=paul2024_volumes.RIVALS[1], held_out=torch.tensor([0.0, 0.1, 0.2, 0.3]))
+    others = [replace(slower, rival=rival) for rival in paul2024_volumes.RIVALS[1:]]
+    rows = paul2024_volumes.summarise([course, *others])
+    assert rows[0]["passes to 50 %"] == "1.0"
+    assert rows[0]["nats below the best"] == "0.000"
+    assert rows[1]["passes to 50 %"] == ""
+    assert rows[1]["nats below the best"] == "0.700"
 
 
 def test_a_markdown_table_has_title_rows_and_notes() -> None:

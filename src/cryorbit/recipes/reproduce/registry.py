@@ -53,8 +53,12 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             "cryorbit.recipes.reproduce.paul2024_ch2",
         ),
         "paul2024_ch4": Reproduction(
-            "Paul 2024, chapter 4: alignment and low-dimensional cryo-EM by variance-reduced methods (tables 4.1 to 4.3)",
+            "Paul 2024, chapter 4: alignment and small cryo-EM by variance-reduced methods (tables 4.1 to 4.3)",
             "cryorbit.recipes.reproduce.paul2024_ch4",
+        ),
+        "paul2024_volumes": Reproduction(
+            "What Paul 2024, chapter 4 leaves open: variance-reduced methods on volumes, poses integrated out",
+            "cryorbit.recipes.reproduce.paul2024_volumes",
         ),
         "punjani2014": Reproduction(
             "Punjani & Brubaker 2014: seven stochastic optimisers from a random start (figures 3, 4 and 6)",

@@ -127,7 +127,7 @@ class ProbeErrors:
 def probe_errors(matrix: csr_array, counts: Sequence[int], generator: torch.Generator) -> ProbeErrors:
     """Errors of Hutchinson's estimate ``mean of z * (H z)`` after each of the increasing numbers of probes."""
     exact = matrix.diagonal()
-    norm = np.linalg.norm(exact)
+    norm = float(np.linalg.norm(exact))
     total, measured = np.zeros_like(exact), []
     for probe in range(1, counts[-1] + 1):
         signs = 2.0 * torch.randint(2, exact.shape, generator=generator).double().numpy() - 1.0

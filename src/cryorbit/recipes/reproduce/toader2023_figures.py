@@ -12,7 +12,7 @@ from cryorbit.recipes.reproduce.toader2023_conditioning import Spectra
 from cryorbit.recipes.reproduce.toader2023_courses import LOOKS, Course
 
 COLOURS = matplotlib.colormaps["tab10"]
-BINS = np.geomspace(1e-9, 10.0, 45)
+BINS = np.geomspace(1e-6, 10.0, 50)
 
 
 def draw_convergence(courses: Sequence[Course]) -> Figure:

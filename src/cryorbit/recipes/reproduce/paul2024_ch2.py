@@ -146,7 +146,7 @@ def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
     trained = _folder(config, *REFINED)
     recovery = SCALES[config.scale].recovery
     progress.start(recovery.sets, "data sets")
-    courses = []
+    courses: list[Course] = []
     for number in range(recovery.sets):
         if progress.stop_requested():
             raise Stopped

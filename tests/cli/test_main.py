@@ -15,6 +15,7 @@ VERBS = [
     "compare",
     "convert",
     "demo",
+    "doctor",
     "evaluate",
     "inspect",
     "mra",

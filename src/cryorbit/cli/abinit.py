@@ -19,7 +19,9 @@ def abinit(
     diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
     max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12 or finer.")] = None,
     seeds: Annotated[int | None, Parameter(help="Independent runs to compare. Default: 1.")] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
     invert_contrast: Annotated[
         bool | None,
         Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),

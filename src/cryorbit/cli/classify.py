@@ -31,7 +31,9 @@ def classify(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
     invert_contrast: Annotated[
         bool | None,
         Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),

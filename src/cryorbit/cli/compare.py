@@ -13,11 +13,13 @@ def compare(
     reference: Annotated[Path, Parameter(help="Map to compare it with; it stays where it is.")],
     *,
     output: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="Write the superposed map to this file.")
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Write the superposed map to this file. Default: not written."),
     ] = None,
-    json: Annotated[Path | None, Parameter(help="Write the numbers to this file.")] = None,
+    json: Annotated[Path | None, Parameter(help="Write the numbers to this file. Default: not written.")] = None,
     mask: Annotated[
-        Path | None, Parameter(help="Soft mask on the reference, inside which the agreement is measured.")
+        Path | None,
+        Parameter(help="Soft mask on the reference, inside which the agreement is measured. Default: none."),
     ] = None,
 ) -> None:
     """Superpose a map on another, trying both hands, and tell how far they agree."""

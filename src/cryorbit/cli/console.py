@@ -62,7 +62,7 @@ class BarProgress:
 
     def stage_finished(self, folder: Path) -> None:
         """Write the report of the stage."""
-        _report(folder)
+        write_stage_report(folder)
 
     def stop_requested(self) -> bool:
         """Tell whether somebody asked to stop."""
@@ -121,7 +121,7 @@ class LineProgress:
 
     def stage_finished(self, folder: Path) -> None:
         """Write the report of the stage."""
-        _report(folder)
+        write_stage_report(folder)
 
     def stop_requested(self) -> bool:
         """Tell whether somebody asked to stop."""
@@ -131,7 +131,7 @@ class LineProgress:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _report(folder: Path) -> None:
+def write_stage_report(folder: Path) -> None:
     """Write the report of a finished job, unless it was written since the job ended."""
     from cryorbit.report.page import write_report
 

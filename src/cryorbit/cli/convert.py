@@ -29,7 +29,9 @@ def convert(
     ] = "3.1",
     original: Annotated[
         Path | None,
-        Parameter(help="The .cs file that the particles were converted from: all its other fields are kept."),
+        Parameter(
+            help="The .cs file that the particles were converted from: its other fields are kept. Default: none."
+        ),
     ] = None,
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of the .cs file. Default: found beside it.")

@@ -20,10 +20,11 @@ def evaluate(
         tuple[Path, ...], Parameter(consume_multiple=True, negative="", help="True maps, in any order (MRC).")
     ] = (),
     truth_poses: Annotated[
-        Path | None, Parameter(help="STAR or .cs file with the true poses, and classes, of the same images.")
+        Path | None,
+        Parameter(help="STAR or .cs file with the true poses, and classes, of the same images. Default: none."),
     ] = None,
     symmetry: Annotated[str, Parameter(help="Point group of the maps.")] = "C1",
-    json: Annotated[Path | None, Parameter(help="Write the numbers to this file.")] = None,
+    json: Annotated[Path | None, Parameter(help="Write the numbers to this file. Default: not written.")] = None,
 ) -> None:
     """Compare a job's maps, poses and classes with the truth."""
     from rich.console import Console

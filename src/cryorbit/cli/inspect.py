@@ -22,7 +22,8 @@ def inspect(
     particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
     *,
     output: Annotated[
-        Path | None, Parameter(name=["--output", "-o"], help="Folder for report.html and inspection.json.")
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Folder for report.html and inspection.json. Default: none."),
     ] = None,
     data_dir: Annotated[
         Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +14,10 @@ from rich.console import Console
 
 from cryorbit.cli.console import watch
 from cryorbit.cli.devices import limit_threads
-from cryorbit.cli.interrupts import stop_on_interrupt
+from cryorbit.cli.interrupts import StopFlag, stop_on_interrupt
+from cryorbit.cli.json_progress import JsonProgress
 from cryorbit.cli.summary import print_summary
+from cryorbit.cli.voice import voice
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 
@@ -71,12 +74,19 @@ def work(recipe: Recipe, config: BaseModel, job: JobFolder) -> None:
     from cryorbit.report.page import write_report
 
     limit_threads(getattr(config, "threads", None))
-    console = Console(stderr=True)
+    console = voice().console()
     try:
-        with running(job), stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        with running(job), stop_on_interrupt(console) as stop, _progress(console, stop) as progress:
             recipe.run(config, job, progress)
     except (Stopped, KeyboardInterrupt):
         console.print(f"stopped; go on with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
         sys.exit(EXIT_STOPPED)
     write_report(job.path)
     print_summary(job.read(), job.path, Console())
+
+
+def _progress(console: Console, stop: StopFlag) -> AbstractContextManager[Progress]:
+    """Progress in the form that was chosen."""
+    if voice().as_json:
+        return nullcontext(JsonProgress(sys.stderr, stop))
+    return watch(console, stop)

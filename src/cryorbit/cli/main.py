@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.text import Text
 
 from cryorbit import __version__
+from cryorbit.cli.options import RUNNING
+from cryorbit.cli.voice import Voice, speaking
 from cryorbit.core.errors import InputError
 
 EXIT_USAGE = 2
@@ -24,6 +28,7 @@ _VERBS = {
     "refine": "Refine a map and poses to the resolution that the images hold.",
     "classify": "Sort particles by which of several given maps they show.",
     "resume": "Go on with a job that was stopped or killed.",
+    "doctor": "Examine this machine, with a small reconstruction whose answer is known.",
     "inspect": "Look at a particle set: files, optics, contrast, noise, diameter.",
     "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
     "simulate": "Make particle images of known maps.",
@@ -50,13 +55,34 @@ def make_app() -> App:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for verb, summary in _VERBS.items():
         app.command(f"cryorbit.cli.{verb}:{verb}", name=verb, help=summary)
+    app.register_install_completion_command(name="--install-completion")
+    app.meta.default(partial(_launch, app))
     return app
+
+
+def _launch(
+    app: App,
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[
+        bool,
+        Parameter(name=["--quiet", "-q"], negative="", help="Show results and errors only.", group=RUNNING),
+    ] = False,
+    verbose: Annotated[
+        bool, Parameter(name=["--verbose", "-v"], negative="", help="Show what goes to log.txt, too.", group=RUNNING)
+    ] = False,
+    log_json: Annotated[
+        bool, Parameter(negative="", help="Show progress as JSON, an object a line, on standard error.", group=RUNNING)
+    ] = False,
+) -> object:
+    """Run a verb in the voice that was asked for."""
+    with speaking(Voice(quiet=quiet, verbose=verbose, as_json=log_json)):
+        return app(tokens)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a mistake of the user's ends with exit code 2 and no traceback."""
     try:
-        make_app()(arguments)
+        make_app().meta(arguments, exit_on_error=False)
     except CycloptsError:
         sys.exit(EXIT_USAGE)
     except InputError as error:

@@ -29,7 +29,9 @@ def optimise(
         float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
     ] = None,
     start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
     invert_contrast: Annotated[
         bool | None,
         Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),

@@ -5,21 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Group, Parameter, validators
+
+RUNNING = Group("How it runs", sort_key=90)
+"""Options that do not change what is computed, but for the seed: where, how fast, and how it is told."""
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for the results; must not hold a job.")]
-Seed = Annotated[int | None, Parameter(help="Seed of all random choices; the same seed gives the same result.")]
-ConfigFile = Annotated[
-    Path | None, Parameter(name="--config", help="TOML file of settings; what is typed wins over it.")
+Seed = Annotated[
+    int | None,
+    Parameter(help="Seed of all random choices; the same seed gives the same result. Default: 0.", group=RUNNING),
 ]
-Device = Annotated[str | None, Parameter(help="cpu, cuda, cuda:1, ..., or auto: a GPU if there is one. Default: auto.")]
+ConfigFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--config",
+        help="TOML file of settings, also those that are no options; what is typed wins over it. Default: none.",
+        group=RUNNING,
+    ),
+]
+Device = Annotated[
+    str | None,
+    Parameter(help="cpu, cuda, cuda:1, ..., or auto: a GPU if there is one. Default: auto.", group=RUNNING),
+]
 Threads = Annotated[
     int | None,
-    Parameter(help="CPU threads. Default: all cores.", validator=validators.Number(gte=1)),
+    Parameter(help="CPU threads. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING),
 ]
 Memory = Annotated[
     float | None,
     Parameter(
-        help="GB of memory the command may take. Default: 70 % of what is free.", validator=validators.Number(gt=0)
+        help="GB of memory the command may take. Default: 70 % of what is free.",
+        validator=validators.Number(gt=0),
+        group=RUNNING,
     ),
 ]

@@ -12,13 +12,15 @@ from cryorbit.core.errors import InputError
 
 
 def postprocess(
-    folder: Annotated[Path | None, Parameter(help="Folder with half-maps (a job of abinit, or RELION's).")] = None,
+    folder: Annotated[
+        Path | None, Parameter(help="Folder with half-maps (a job, or RELION's). Default: --half1 and --half2.")
+    ] = None,
     *,
     output: Annotated[
         Path | None, Parameter(name=["--output", "-o"], help="Folder for the results. Default: FOLDER/postprocess.")
     ] = None,
-    half1: Annotated[Path | None, Parameter(help="First half-map, unfiltered; in place of a folder.")] = None,
-    half2: Annotated[Path | None, Parameter(help="Second half-map.")] = None,
+    half1: Annotated[Path | None, Parameter(help="First half-map, unfiltered. Default: that of the folder.")] = None,
+    half2: Annotated[Path | None, Parameter(help="Second half-map. Default: that of the folder.")] = None,
     class_number: Annotated[int | None, Parameter(help="Class to process, in a folder of several. Default: 1.")] = None,
     particles: Annotated[
         Path | None, Parameter(help="STAR file with the poses. Default: the folder's particles.star, if there is one.")
@@ -28,7 +30,7 @@ def postprocess(
     b_factor: Annotated[float | None, Parameter(help="A^2, for example -90. Default: fitted.")] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group of the map, for its views. Default: C1.")] = None,
     local_filter: Annotated[
-        bool | None, Parameter(negative="", help="Also write the map filtered to its local resolution.")
+        bool | None, Parameter(negative="", help="Also write the map filtered to its local resolution. Default: no.")
     ] = None,
     seed: Seed = None,
     config: ConfigFile = None,

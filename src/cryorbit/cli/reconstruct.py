@@ -23,7 +23,9 @@ def reconstruct(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
     ] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
     invert_contrast: Annotated[
         bool | None,
         Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),

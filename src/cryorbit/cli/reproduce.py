@@ -14,7 +14,10 @@ from cryorbit.cli.options import Seed, Threads
 def reproduce(
     name: Annotated[str, Parameter(help="What to reproduce, or list.")],
     *,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"], help="Folder for tables and figures.")] = None,
+    output: Annotated[
+        Path | None,
+        Parameter(name=["--output", "-o"], help="Folder for tables and figures. Default: none; needed but for list."),
+    ] = None,
     full: Annotated[
         bool, Parameter(negative="--quick", help="All that was published, or a few minutes of it. Default: --quick.")
     ] = False,

@@ -16,7 +16,7 @@ def run(
     output: Output,
     classes: Annotated[int | None, Parameter(help="Number of ab initio maps. Default: 1.")] = None,
     refine_all: Annotated[
-        bool | None, Parameter(negative="", help="Refine every class on its own particles, not only the first.")
+        bool | None, Parameter(negative="", help="Refine every class on its own particles. Default: the first only.")
     ] = None,
     seeds: Annotated[int | None, Parameter(help="Independent ab initio runs to compare. Default: 2.")] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
@@ -24,7 +24,9 @@ def run(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
     ] = None,
-    data_dir: Annotated[Path | None, Parameter(help="Folder that image paths are relative to.")] = None,
+    data_dir: Annotated[
+        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
+    ] = None,
     invert_contrast: Annotated[
         bool | None,
         Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),

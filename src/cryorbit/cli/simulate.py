@@ -27,9 +27,13 @@ def simulate(
     junk: Annotated[float | None, Parameter(help="Share of images of pure noise. Default: 0.")] = None,
     noise: Annotated[Literal["white", "coloured"] | None, Parameter(help="Kind of noise. Default: white.")] = None,
     shift_sigma: Annotated[float | None, Parameter(help="Standard deviation of shifts, pixels. Default: 2.")] = None,
-    invert_contrast: Annotated[bool | None, Parameter(negative="", help="Make dark protein.")] = None,
-    poses_from: Annotated[Path | None, Parameter(help="STAR or .cs file whose angles are sampled.")] = None,
-    ctf_from: Annotated[Path | None, Parameter(help="STAR or .cs file whose CTF parameters are sampled.")] = None,
+    invert_contrast: Annotated[bool | None, Parameter(negative="", help="Make dark protein. Default: white.")] = None,
+    poses_from: Annotated[
+        Path | None, Parameter(help="STAR or .cs file whose angles are sampled. Default: uniform.")
+    ] = None,
+    ctf_from: Annotated[
+        Path | None, Parameter(help="STAR or .cs file whose CTF parameters are sampled. Default: drawn.")
+    ] = None,
     defocus_range: Annotated[
         tuple[float, float] | None, Parameter(help="Lowest and highest defocus, um. Default: 1.0 2.5.", negative="")
     ] = None,

@@ -1,0 +1,52 @@
+"""GPUs as ``cryorbit doctor`` looks at them: what there is, what torch can use of it, and whether it computes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cryorbit.recipes.doctor import Check
+
+LEAST_FREE_GB = 4.0
+
+
+def check_devices() -> Iterator[Check]:
+    """Examine every GPU, and say why there is none that can be used."""
+    import torch
+
+    from cryorbit.recipes.doctor import Check
+
+    if torch.cuda.is_available():
+        yield from (_check_gpu(number) for number in range(torch.cuda.device_count()))
+    elif shutil.which("nvidia-smi") is None:
+        yield Check("GPU", "good", "none; jobs run on the CPU")
+    elif torch.version.cuda is None:
+        yield Check("GPU", "doubtful", "this torch is the CPU build", "install the CUDA build of torch to use the GPU")
+    else:
+        advice = f"the driver may be older than CUDA {torch.version.cuda}, or CUDA_VISIBLE_DEVICES hides the GPU"
+        yield Check("GPU", "doubtful", "torch finds none, though there is a driver; jobs run on the CPU", advice)
+
+
+def _check_gpu(number: int) -> Check:
+    import torch
+
+    from cryorbit.recipes.doctor import Check
+
+    device = torch.device("cuda", number)
+    name = f"GPU {number}"
+    kind = torch.cuda.get_device_name(device)
+    try:
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+        ones = torch.ones(256, 256, device=device)
+        right = bool((ones @ ones == 256).all())
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        return Check(name, "bad", f"{kind}: {first}", "install a torch built for this GPU, or give --device cpu")
+    finding = f"{kind}, {free:.0f} of {total:.0f} GB free"
+    if not right:
+        return Check(name, "bad", f"{finding}, which computes wrongly", "give --device cpu, and have the GPU examined")
+    if free < LEAST_FREE_GB:
+        return Check(name, "doubtful", finding, "others are using it: take another with --device cuda:N")
+    return Check(name, "good", finding)

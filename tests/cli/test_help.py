@@ -1,0 +1,40 @@
+"""Help says everything: every option has a help text, its default, and the unit of what it measures."""
+
+import inspect
+import typing
+from collections.abc import Iterator
+from importlib import import_module
+
+import pytest
+from cyclopts import Parameter
+
+from cryorbit.cli.main import _VERBS
+
+UNITS = {"diameter": " A", "resolution": " A", "memory": "GB", "spacing": "degrees", "b_factor": "A^2"}
+"""Words in the names of options, and what the help of such an option must have."""
+
+
+def options(verb: str) -> Iterator[tuple[str, str, object]]:
+    """Name, help and default of every option of a verb that is one function."""
+    function = getattr(import_module(f"cryorbit.cli.{verb}"), verb)
+    if not inspect.isfunction(function):
+        return
+    hints = typing.get_type_hints(function, include_extras=True)
+    for name, parameter in inspect.signature(function).parameters.items():
+        (described,) = [each for each in typing.get_args(hints[name])[1:] if isinstance(each, Parameter)]
+        yield name, str(described.help or ""), parameter.default
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_every_option_says_its_default(verb: str) -> None:
+    silent = [name for name, text, default in options(verb) if default is None and "Default: " not in text]
+    assert silent == []
+    assert all(text.endswith(".") for _, text, _ in options(verb))
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_every_measure_has_its_unit(verb: str) -> None:
+    without = [
+        name for name, text, _ in options(verb) for word, unit in UNITS.items() if word in name and unit not in text
+    ]
+    assert without == []

@@ -48,7 +48,7 @@ def list_points(runs: Sequence[Run]) -> list[Row]:
 
 def summarise(runs: Sequence[Run]) -> list[Row]:
     """A row a method and data set, the paper's statement beside it."""
-    rows = []
+    rows: list[Row] = []
     for run in runs:
         least = min(each.points[-1].held_out for each in runs if each.data == run.data)
         shells = int(run.data.radius)

@@ -44,7 +44,7 @@ def test_a_signal_is_simulated_and_found_again(observations: Path, tmp_path: Pat
 
 
 class Interrupted(SilentProgress):
-    """A job that is asked to stop at every seventh question, or killed in the middle of one."""
+    """A job that is asked to stop at the seventh question, or killed at the sixth."""
 
     def __init__(self, *, kill: bool) -> None:
         self.asked, self.kill = 0, kill
@@ -52,7 +52,7 @@ class Interrupted(SilentProgress):
     def stop_requested(self) -> bool:
         """Whether to stop, or the end."""
         self.asked += 1
-        if self.kill and self.asked == 12:
+        if self.kill and self.asked == 6:
             raise KeyboardInterrupt
         return not self.kill and self.asked == 7
 

@@ -1,5 +1,7 @@
 """Settings and fixtures of the whole suite."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,12 @@ def generator() -> torch.Generator:
 def rng() -> np.random.Generator:
     """A seeded numpy generator."""
     return np.random.default_rng(20)
+
+
+def pytest_configure() -> None:
+    """Processes that share the cores do not each take all of them."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -67,7 +67,7 @@ def _real_from_complex(degree: int) -> Complex[Tensor, "m m"]:
     basis = torch.zeros(2 * degree + 1, 2 * degree + 1, dtype=torch.complex128)
     basis[degree, degree] = 1.0
     for order in range(1, degree + 1):
-        up, down = degree + order, degree - order
-        basis[up, up], basis[up, down] = (-1.0) ** order * math.sqrt(0.5), math.sqrt(0.5)
-        basis[down, up], basis[down, down] = -1j * (-1.0) ** order * math.sqrt(0.5), 1j * math.sqrt(0.5)
+        up, down, sign = degree + order, degree - order, (-1.0) ** order
+        entries = torch.tensor([sign, 1.0, -1j * sign, 1j], dtype=torch.complex128)
+        basis[[up, up, down, down], [up, down, up, down]] = math.sqrt(0.5) * entries
     return basis

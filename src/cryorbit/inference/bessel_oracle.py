@@ -181,7 +181,8 @@ class BesselOracle:
 
     def _split(self, sums_RP: Float[Tensor, "g p"]) -> tuple[Float[Tensor, "g r"], Float[Tensor, "g j"]]:
         """Columns of images and columns of transfer functions."""
-        return sums_RP.tensor_split([self.grams.shape[1]], 1)
+        images, functions = sums_RP.tensor_split([self.grams.shape[1]], 1)
+        return images, functions
 
     def _chunks(self, idx: Index) -> Iterator[tuple[Float[Tensor, "b p"], Float[Tensor, " b"]]]:
         """Rows and energies of the images ``idx``, or of all, a chunk at a time."""

@@ -111,18 +111,19 @@ def test_volumes_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_passes_to_a_level_are_those_of_the_first_look_above_it() -> None:
     course = paul2024_volumes.Course(
-        paul2024_volumes.RIVALS[0], 0, torch.tensor([0.0, 1.0, 2.0, 3.0]), torch.tensor([0.0, 0.5, 0.4, 1.0])
+        paul2024_volumes.RIVALS[0], 0, torch.arange(4.0), torch.tensor([0.0, 0.5, 0.4, 1.0]), torch.arange(4.0)
     )
     assert paul2024_volumes.passes_to(course, 0.45) == 1.0
     assert paul2024_volumes.passes_to(course, 0.6) == 3.0
     assert paul2024_volumes.passes_to(course, 1.1) is None
-    slower = replace(course, rival=paul2024_volumes.RIVALS[1], held_out=torch.tensor([0.0, 0.1, 0.2, 0.3]))
+    slower = replace(course, rival=paul2024_volumes.RIVALS[1], log_likelihood=torch.tensor([0.0, 0.1, 0.2, 0.3]))
     others = [replace(slower, rival=rival) for rival in paul2024_volumes.RIVALS[1:]]
     rows = paul2024_volumes.summarise([course, *others])
     assert rows[0]["passes to 50 %"] == "1.0"
     assert rows[0]["nats below the best"] == "0.000"
     assert rows[1]["passes to 50 %"] == ""
     assert rows[1]["nats below the best"] == "0.700"
+    assert rows[1]["held out, nats"] == "3.000"
 
 
 def test_a_markdown_table_has_title_rows_and_notes() -> None:

@@ -51,7 +51,7 @@ def test_residuals_are_relative_errors_in_the_plane() -> None:
 def test_moments_are_matched_from_random_starts() -> None:
     problem = make_problem(draw(BASIS.size, seed=2), draw(MODEL.density.size, seed=3), 1.0, 3.0)
     start = problem.start(torch.Generator().manual_seed(0))
-    sizes = [each.blocks.norm() for each in (problem.moments(start), problem.target)]
+    sizes = [each.cosines.norm() for each in (problem.moments(start), problem.target)]
     assert 0.3 < float(sizes[0] / sizes[1]) < 3
     found = problem.solve(2, 400, torch.Generator().manual_seed(0))
     assert found.first_error < 0.01

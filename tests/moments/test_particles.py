@@ -53,7 +53,7 @@ def test_moments_of_particles_are_those_of_their_model(
     found = design.average(add_up(sums.values()).moments())
     exact = BesselModel.of(BASIS, density, RADII).moments(coefficients, weights)
     each = [design.average(part.moments()) for part in sums.values()]
-    for name in ("first", "blocks"):
+    for name in ("first", "cosines"):
         truth, estimate = getattr(exact, name), getattr(found, name)
         parts = torch.stack([getattr(one, name) for one in each])
         error = (parts.var(0).sum() / PARTS).sqrt()

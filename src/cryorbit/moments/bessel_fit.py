@@ -97,8 +97,8 @@ class BesselProblem:
         model = self.model
         drawn = torch.randn(model.basis.size + model.density.size, generator=generator, dtype=torch.float64)
         coefficients, density = drawn.to(self.radii).split([model.basis.size, model.density.size])
-        size = model.moments(coefficients, model.density.weights(0 * density)).blocks.norm()
-        scaled = coefficients * (self.target.blocks.norm() / size).sqrt()
+        size = model.moments(coefficients, model.density.weights(0 * density)).cosines.norm()
+        scaled = coefficients * (self.target.cosines.norm() / size).sqrt()
         return torch.cat([scaled, DENSITY_SPREAD * density, scaled.new_full((1,), START_ETA)])
 
     def read(self, fit: Fit) -> BesselSolution:
@@ -115,9 +115,9 @@ class BesselProblem:
     def _differences(self, found: PolarMoments) -> tuple[Float[Tensor, " k"], Float[Tensor, " m"]]:
         root = self.radii.sqrt()
         first, second = (each.first * root for each in (found, self.target))
-        # cosines have a mean square of a half
-        parity = torch.full_like(self.target.blocks[:, :1, :1], 0.5**0.5)
+        # waves have a mean square of a half, but for order 0
+        parity = torch.full_like(self.target.cosines[:, :1, :1], 0.5**0.5)
         parity[0] = 1.0
         weight = parity * root[:, None] * root
-        blocks, given = (each.blocks * weight for each in (found, self.target))
-        return (first - second) / second.norm(), ((blocks - given) / given.norm()).flatten()
+        seen, given = (torch.cat([each.cosines * weight, each.sines * weight]) for each in (found, self.target))
+        return (first - second) / second.norm(), ((seen - given) / given.norm()).flatten()

@@ -63,6 +63,12 @@ class BesselModel:
     def moments(self, coefficients: Float[Tensor, " b"], weights: Float[Tensor, " q"]) -> PolarMoments:
         """Moments under the weights of the nodes."""
         slices = self.slices(coefficients)
-        products = torch.einsum("q,qwk,qwl->wkl", weights, slices, slices)
-        pairs = 0.5 * (products[1::2] + products[2::2])
-        return PolarMoments(weights @ slices[:, 0], torch.cat([products[:1], pairs]))
+        weighted = weights[:, None, None] * slices
+        flat = torch.einsum("qk,ql->kl", weighted[:, 0], slices[:, 0])
+        (c, s), (wc, ws) = ((each[:, 1::2], each[:, 2::2]) for each in (slices, weighted))
+        cosines = 0.5 * (torch.einsum("qnk,qnl->nkl", wc, c) + torch.einsum("qnk,qnl->nkl", ws, s))
+        mixed = 0.5 * torch.einsum("qnk,qnl->nkl", ws, c)
+        empty = torch.zeros_like(flat)[None]
+        return PolarMoments(
+            weights @ slices[:, 0], torch.cat([flat[None], cosines]), torch.cat([empty, mixed - mixed.mT])
+        )

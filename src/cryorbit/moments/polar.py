@@ -3,10 +3,10 @@
 Averaged over in-plane angles, the first moment depends on the frequency's radius k alone, and the second on two radii
 and the angle between two frequencies:
 
-    E V(k, phi) = first(k),        E V(k, phi) conj V(k', phi') = sum_n block_n(k, k') cos n (phi - phi').
+    E V(k, phi) = first(k),
+    E V(k, phi) conj V(k', phi') = sum_n cosines_n(k, k') cos n (phi - phi') + sines_n(k, k') sin n (phi - phi').
 
-An image from the opposite side is the mirror image, which has the same moments. Terms in ``sin n (phi - phi')`` would
-tell the hand from its mirror image; a density that is even in the view direction leaves none.
+An image from the opposite side is the mirror image, which changes the sign of the sines and nothing else.
 """
 
 from __future__ import annotations
@@ -30,24 +30,29 @@ class PolarMoments:
     """Moments on K radii, with orders 0 ... L of the angle between two frequencies (see the module's docstring)."""
 
     first: Float[Tensor, " k"]
-    blocks: Float[Tensor, "n k k"]
+    cosines: Float[Tensor, "n k k"]
+    sines: Float[Tensor, "n k k"]
 
     def blurred(self, radii: Float[Tensor, " k"], eta: Float[Tensor, ""]) -> PolarMoments:
         """Moments under normal shifts of standard deviation ``eta`` (pixels) along each axis; radii in radians a pixel.
 
         The factor ``exp(-eta^2 |k - k'|^2 / 2)`` of the second moment mixes the orders, so it is taken on angles.
         """
-        orders = len(self.blocks)
+        orders = len(self.cosines)
         angles = torch.arange(4 * orders, device=radii.device).to(radii) * (torch.pi / (2 * orders))
-        cosines = torch.cos(torch.arange(orders, device=radii.device).to(radii)[:, None] * angles)
         squares = radii.square()
         apart = squares[:, None] + squares - 2 * radii[:, None] * radii * angles.cos()[:, None, None]
-        seen = torch.einsum("nkl,na->akl", self.blocks, cosines) * torch.exp(-0.5 * eta**2 * apart)
-        blocks = torch.einsum("akl,na->nkl", seen, cosines) / len(angles)
-        # the mean square of a cosine is a half, but for order 0
-        twice = torch.full_like(radii[:1], 2.0).expand(orders - 1)
-        scale = torch.cat([torch.ones_like(radii[:1]), twice])
-        return PolarMoments(self.first * torch.exp(-0.5 * eta**2 * squares), blocks * scale[:, None, None])
+        loss = torch.exp(-0.5 * eta**2 * apart)
+        phases = torch.arange(orders, device=radii.device).to(radii)[:, None] * angles
+
+        def blurred(parts: Float[Tensor, "n k k"], waves: Float[Tensor, "n a"]) -> Float[Tensor, "n k k"]:
+            seen = torch.einsum("nkl,na->akl", parts, waves) * loss
+            # over the mean square of a wave, which is a half but for order 0
+            powers = waves.square().sum(1).clamp_min(1.0)
+            return torch.einsum("akl,na->nkl", seen, waves) / powers[:, None, None]
+
+        first = self.first * torch.exp(-0.5 * eta**2 * squares)
+        return PolarMoments(first, blurred(self.cosines, phases.cos()), blurred(self.sines, phases.sin()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,14 @@ class PolarDesign:
         sizes = [each.shape[1] for order, each in enumerate(self.synthesis) for _ in range(2 if order else 1)]
         first = (self.analysis @ moments.first).split(sizes)[0]
         second = self.analysis @ moments.second @ self.analysis.mT
-        diagonal = [part.split(sizes, 1)[number] for number, part in enumerate(second.split(sizes))]
-        blocks = []
-        for order, synthesis in enumerate(self.synthesis):
-            own = diagonal[0] if order == 0 else 0.5 * (diagonal[2 * order - 1] + diagonal[2 * order])
-            blocks.append(synthesis @ own @ synthesis.mT)
-        return PolarMoments(self.synthesis[0] @ first, torch.stack(blocks))
+        blocks = [part.split(sizes, 1) for part in second.split(sizes)]
+        cosines = [self.synthesis[0] @ blocks[0][0] @ self.synthesis[0].mT]
+        sines = [torch.zeros_like(cosines[0])]
+        for order, synthesis in enumerate(self.synthesis[1:], start=1):
+            c, s = 2 * order - 1, 2 * order
+            cosines.append(0.5 * synthesis @ (blocks[c][c] + blocks[s][s]) @ synthesis.mT)
+            sines.append(0.5 * synthesis @ (blocks[s][c] - blocks[c][s]) @ synthesis.mT)
+        return PolarMoments(self.synthesis[0] @ first, torch.stack(cosines), torch.stack(sines))
 
 
 def _in_part(columns: Float[Tensor, "p s"], order: int) -> Float[Tensor, "d s"]:

@@ -1,14 +1,12 @@
-"""Densities of view directions that are even: the logarithm is a sum of harmonics of even degrees.
+"""Densities of view directions whose logarithm is a sum of spherical harmonics, on the nodes of a quadrature.
 
-Moments up to the second do not tell a direction from its opposite, so odd degrees are not determined. The exponential
-keeps densities positive; they live on the nodes of a rule, one of each opposite pair.
+The exponential keeps densities positive.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,16 +16,16 @@ from cryorbit.geometry.sphere_quadrature import LEBEDEV_DEGREES, lebedev
 
 @dataclass(frozen=True, slots=True)
 class ViewDensity:
-    """A family of even densities on nodes; made by ``of``.
+    """A family of densities on nodes; made by ``of``.
 
     Attributes
     ----------
     directions
-        View directions, one of each opposite pair.
+        View directions.
     log_weights
         Logarithms of the nodes' weights, which add up to 1.
     harmonics
-        Harmonics of even degrees from 2 on, at the nodes.
+        Harmonics of degree 1 and more, at the nodes.
     """
 
     directions: Float[Tensor, "q 3"]
@@ -36,16 +34,9 @@ class ViewDensity:
 
     @classmethod
     def of(cls, degree: int, exact_to: int) -> ViewDensity:
-        """Log-densities of this even degree on a rule that is exact to a degree."""
+        """Log-densities of this degree on a rule that is exact to another."""
         rule = lebedev(next(each for each in LEBEDEV_DEGREES if each >= exact_to))
-        x, y, z = rule.directions.unbind(1)
-        near = 1e-9
-        upper = (z > near) | ((z.abs() <= near) & ((y > near) | ((y.abs() <= near) & (x > 0))))
-        directions = rule.directions[upper]
-        found = real_harmonics(directions, degree)
-        even = [found[:, each**2 : (each + 1) ** 2] for each in range(2, degree + 1, 2)]
-        harmonics = torch.cat(even, 1) if even else found[:, :0]
-        return cls(directions, (2 * rule.weights[upper]).log(), harmonics)
+        return cls(rule.directions, rule.weights.log(), real_harmonics(rule.directions, degree)[:, 1:])
 
     @property
     def size(self) -> int:

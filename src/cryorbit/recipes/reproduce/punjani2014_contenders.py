@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,10 +14,11 @@ from cryorbit.recipes.reproduce.punjani2014_data import DataSet
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A method, by the paper's name and the package's."""
+    """A method, by the paper's name and the package's, and settings that are not its defaults."""
 
     name: str
     method: str
+    settings: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def batch(self) -> bool:
@@ -26,7 +28,8 @@ class Contender:
 
 CONTENDERS = (
     Contender("SGD", "sgd"),
-    Contender("AdaGrad", "adagrad"),
+    # its steps are in units of the start, which needs longer ones than the default where it is few steps from the end
+    Contender("AdaGrad", "adagrad", {"step_size": 0.1}),
     Contender("CM", "momentum"),
     Contender("NAG", "nesterov"),
     Contender("TONGA", "tonga"),

@@ -41,6 +41,21 @@ def agreement(found: Path, truth: Path, scratch: Path) -> Record:
     return {"FSC 0.5, A": record["resolution_fsc05_A"], "FSC 0.143, A": record["resolution_fsc0143_A"]}
 
 
+def nearness(job: Path, truth_map: Path, truth_poses: Path) -> Record:
+    """How near the one map of a job and its poses are to the truth."""
+    file = job / "evaluation.json"
+    words = ("evaluate", job, "--truth-map", truth_map, "--truth-poses", truth_poses, "--json", file)
+    run_measured([*CRYORBIT, *words], file.with_suffix(".log"))
+    (found,) = json.loads(file.read_text())["classes"]
+    poses = found["poses"]
+    return {
+        "FSC 0.5, A": found["resolution_fsc05_A"],
+        "FSC 0.143, A": found["resolution_fsc0143_A"],
+        "pose error, degrees": poses["angle_median_deg"],
+        "shift error, A": poses["shift_median_A"],
+    }
+
+
 def told_cost(cost: Cost) -> Record:
     """The cost as columns of a table."""
     names = {"wall_s": "wall s", "cpu_s": "CPU s", "peak_MiB": "peak MiB"}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cyclopts
 
-from jobs import Record, told_cost
+from jobs import Record, nearness, told_cost
 from measure import CRYORBIT, run_measured
 from tables import save, show
 
@@ -58,7 +58,7 @@ def main(
             words = ("refine", particles, "--map", start_map, "-o", job, "--method", method, "--threads", str(threads))
             cost = run_measured([*CRYORBIT, *words, "--device", "cpu"], scratch / f"{method}.log")
             courses[method] = read_course(job)
-            finals.append({"method": method, **told_cost(cost), **judged(job, truth_map, truth_poses)})
+            finals.append({"method": method, **told_cost(cost), **nearness(job, truth_map, truth_poses)})
         reached = [row for resolution in RESOLUTIONS if (row := first_reached(resolution, courses)) is not None]
         show("Whole jobs", finals, [])
         show("First reached by half-maps (0.143)", reached, ["CPU s of the iterations; passes over all particles"])
@@ -84,19 +84,6 @@ def first_reached(resolution: float, courses: dict[str, list[Record]]) -> Record
         there = next((point for point in course if point["resolved, A"] <= resolution), None)
         row |= {f"{method} {name}": None if there is None else there[name] for name in ("passes", "CPU s")}
     return row if any(value is not None for name, value in row.items() if name != "resolution, A") else None
-
-
-def judged(job: Path, truth_map: Path, truth_poses: Path) -> Record:
-    """How near a job's map and poses are to the truth."""
-    file = job / "evaluation.json"
-    words = ("evaluate", job, "--truth-map", truth_map, "--truth-poses", truth_poses, "--json", file)
-    run_measured([*CRYORBIT, *words], file.with_suffix(".log"))
-    (found,) = json.loads(file.read_text())["classes"]
-    return {
-        "FSC 0.5, A": found["resolution_fsc05_A"],
-        "pose error, degrees": found["poses"]["angle_median_deg"],
-        "shift error, A": found["poses"]["shift_median_A"],
-    }
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ says so; what its last iteration left is what is compared. Neither program sees 
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
 import cyclopts
 
-from jobs import Record, told_cost
+from jobs import Record, nearness, told_cost
 from measure import CRYORBIT, Cost, run_measured
 from tables import save, show
 
@@ -131,20 +130,7 @@ def relion_command(inputs: tuple[Path, Path], prefix: Path, diameter: float, thr
 
 def _row(program: str, passes: int, cost: Cost, result: Path, truth: tuple[Path, Path]) -> Record:
     """What a program found, from a folder with ``map.mrc`` and ``particles.star``."""
-    file = result / "evaluation.json"
-    words = ("evaluate", result, "--truth-map", truth[0], "--truth-poses", truth[1], "--json", file)
-    run_measured([*CRYORBIT, *words], file.with_suffix(".log"))
-    (found,) = json.loads(file.read_text())["classes"]
-    poses = found["poses"]
-    return {
-        "program": program,
-        "passes": passes,
-        **told_cost(cost),
-        "FSC 0.5, A": found["resolution_fsc05_A"],
-        "FSC 0.143, A": found["resolution_fsc0143_A"],
-        "pose error, degrees": poses["angle_median_deg"],
-        "shift error, A": poses["shift_median_A"],
-    }
+    return {"program": program, "passes": passes, **told_cost(cost), **nearness(result, *truth)}
 
 
 if __name__ == "__main__":

@@ -58,3 +58,10 @@ def test_the_readme_has_every_verb() -> None:
 def test_every_page_is_in_the_contents() -> None:
     contents = (ROOT / "mkdocs.yml").read_text()
     assert all(page.name in contents for page in (ROOT / "docs").glob("*.md"))
+
+
+def test_commands_in_the_pages_are_verbs() -> None:
+    commands = re.compile(r"(?:`|^ {4})cryorbit ([a-z]+)", re.MULTILINE)
+    named = {verb for page in PAGES for verb in commands.findall(page.read_text())}
+    assert len(named) > 10
+    assert named <= set(_VERBS)

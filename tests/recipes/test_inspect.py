@@ -90,11 +90,16 @@ def with_pixels(value: float) -> Callable[[Path], None]:
     [
         (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "b.mrcs: the file cannot be read", 20, False),
         (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 20, False),
-        (changed("10000.00", "90000.00"), "1 particles have a defocus or astigmatism far", 1, True),
-        (changed("10000.00 9900.00", "0.00 0.00"), "1 particles have a defocus outside 50", 1, True),
-        (changed("000002@", "000001@"), "1 particles have the same image as an earlier row", 1, True),
-        (with_pixels(np.nan), "1 particles have pixels that are not finite", 1, True),
-        (with_pixels(2.0), "1 particles have a constant image", 1, True),
+        (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
+        (
+            changed("10000.00 9900.00", "0.00 0.00"),
+            "To be set aside for a defocus outside 50 to 100000 A: 1 particle.",
+            1,
+            True,
+        ),
+        (changed("000002@", "000001@"), "To be set aside for the same image as an earlier row: 1 particle.", 1, True),
+        (with_pixels(np.nan), "To be set aside for pixels that are not finite: 1 particle.", 1, True),
+        (with_pixels(2.0), "To be set aside for a constant image: 1 particle.", 1, True),
     ],
 )
 def test_faults_are_told(
@@ -128,7 +133,7 @@ def test_the_page_needs_nothing_else(star_set: Path, tmp_path: Path) -> None:
     changed("10000.00", "90000.00")(star_set)
     text = write_inspection(tmp_path / "out", inspect(star_set)).read_text()
     assert text.count("<img") == text.count('src="data:') == 5
-    assert "1 particles have a defocus or astigmatism far" in text
+    assert "Far from the others in defocus or astigmatism: 1 particle." in text
     assert "http" not in text.replace("http://www.w3.org", "")
 
 

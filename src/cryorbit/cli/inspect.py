@@ -77,7 +77,7 @@ def _facts(found: Inspection) -> Table:
         table.add_row(f"optics group {group.group}", f"{microscope}: {group.particles:,} particles")
     table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
     table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
-    table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} particles in defocus or astigmatism")
+    table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
     table.add_row("poses", "yes" if found.posed else "no")
     if found.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")

@@ -87,6 +87,6 @@ def work(recipe: Recipe, config: BaseModel, job: JobFolder) -> None:
 
 def _progress(console: Console, stop: StopFlag) -> AbstractContextManager[Progress]:
     """Progress in the form that was chosen."""
-    if voice().as_json:
+    if voice().log_json:
         return nullcontext(JsonProgress(sys.stderr, stop))
     return watch(console, stop)

@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 from rich.text import Text
 
 from cryorbit import __version__
-from cryorbit.cli.options import RUNNING
+from cryorbit.cli.machine_faults import machine_fault
 from cryorbit.cli.voice import Voice, speaking
 from cryorbit.core.errors import InputError
 
@@ -63,28 +63,28 @@ def make_app() -> App:
 def _launch(
     app: App,
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    quiet: Annotated[
-        bool,
-        Parameter(name=["--quiet", "-q"], negative="", help="Show results and errors only.", group=RUNNING),
-    ] = False,
-    verbose: Annotated[
-        bool, Parameter(name=["--verbose", "-v"], negative="", help="Show what goes to log.txt, too.", group=RUNNING)
-    ] = False,
-    log_json: Annotated[
-        bool, Parameter(negative="", help="Show progress as JSON, an object a line, on standard error.", group=RUNNING)
-    ] = False,
+    voice: Annotated[Voice | None, Parameter(name="*")] = None,
 ) -> object:
     """Run a verb in the voice that was asked for."""
-    with speaking(Voice(quiet=quiet, verbose=verbose, as_json=log_json)):
+    with speaking(voice or Voice()):
         return app(tokens)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; a mistake of the user's ends with exit code 2 and no traceback."""
+    """Run the command; what the user can mend ends with exit code 2 and no traceback."""
     try:
         make_app().meta(arguments, exit_on_error=False)
     except CycloptsError:
         sys.exit(EXIT_USAGE)
     except InputError as error:
-        Console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
-        sys.exit(EXIT_USAGE)
+        _tell(error)
+    except (OSError, MemoryError, RuntimeError) as error:
+        told = machine_fault(error)
+        if told is None:
+            raise
+        _tell(told)
+
+
+def _tell(error: InputError) -> NoReturn:
+    Console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+    sys.exit(EXIT_USAGE)

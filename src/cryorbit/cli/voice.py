@@ -7,10 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 
+from cryorbit.cli.options import RUNNING
+
 _LOGGER = logging.getLogger("cryorbit")
+
+
+def _option(text: str, *names: str) -> Parameter:
+    return Parameter(name=names, help=text, negative="", group=RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +31,13 @@ class Voice:
         Nothing.
     verbose
         Also what else goes to ``log.txt``.
-    as_json
+    log_json
         Progress as a JSON object a line.
     """
 
-    quiet: bool = False
-    verbose: bool = False
-    as_json: bool = False
+    quiet: Annotated[bool, _option("Show results and errors only.", "--quiet", "-q")] = False
+    verbose: Annotated[bool, _option("Show what goes to log.txt, too.", "--verbose", "-v")] = False
+    log_json: Annotated[bool, _option("Show progress as JSON, a line an object.", "--log-json")] = False
 
     def console(self) -> Console:
         """Where progress is shown."""

@@ -113,7 +113,7 @@ def check_files(particles: Particles) -> None:
             f"{missing[0]} is not there ({len(missing)} of {len(used)} image files are missing)",
             file=particles.source,
             row=int(particles.rows[row]),
-            mend="give the folder that relative image names start from as the data folder",
+            mend="give the folder that the names are relative to, or that holds the files, with --data-dir",
         )
     for number in used:
         check_file(particles, int(number))

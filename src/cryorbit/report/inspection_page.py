@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import jinja2
 from matplotlib.figure import Figure
 
 from cryorbit import __version__
@@ -17,6 +16,7 @@ from cryorbit.recipes.inspect import Inspection
 from cryorbit.report.inspection_figures import draw_contrast, draw_defocus, draw_sheet, draw_spectra
 from cryorbit.report.look import save_figure
 from cryorbit.report.particle_figures import draw_view_directions
+from cryorbit.report.templating import load_template
 
 PAGE, NUMBERS = "report.html", "inspection.json"
 
@@ -39,10 +39,7 @@ def write_inspection(folder: Path, inspection: Inspection) -> Path:
         name: save_figure(draw, folder / "figures" / f"{name}.png", vector=vector)
         for name, draw, vector in _figures(inspection)
     }
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("cryorbit.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    text = environment.get_template("inspection.html.j2").render(
+    text = load_template("inspection.html.j2").render(
         found=inspection, images=inspection.images, figures=figures, version=__version__
     )
     with atomic_path(folder / NUMBERS) as file:

@@ -30,7 +30,8 @@ POSE, SHIFT, SHIFT_PIXEL = "alignments3D/pose", "alignments3D/shift", "alignment
 GROUPS = ("rlnOpticsGroup", "ctf/exp_group_id")
 """Columns of which only which particles belong together counts."""
 CARRIED = {
-    *("uid", "blob/shape", "location/micrograph_path", "alignments3D/class", "alignments3D/split", *GROUPS),
+    *("uid", "blob/shape", "location/micrograph_path", *GROUPS),
+    *(POSE, SHIFT, "alignments3D/class", "alignments3D/split"),
     *(field for field, _ in CTF_LABELS.values()),
     *OPTICS_LABELS.values(),
 }
@@ -106,18 +107,21 @@ def _record_fates(source: ParticleFile, written: ParticleFile) -> Iterator[Colum
     for name in names_of(before):
         if name in ("blob/path", "blob/idx", SHIFT_PIXEL):
             continue
-        if name not in names_of(after):
-            yield _not_carried(name)
-        elif name == POSE:
-            vectors = [torch.from_numpy(records[POSE].astype(np.float64)) for records in (before, after)]
-            yield _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
-        elif name == SHIFT and SHIFT_PIXEL in names_of(before):
-            shifts = (each[SHIFT] * each[SHIFT_PIXEL][:, None] for each in (before, after))
-            yield _values(f"{name} (A)", SINGLE, *shifts)
-        else:
-            fate = _values(name, SINGLE, before[name], after[name])
-            carried = name in CARRIED or written.records is not None
-            yield fate if carried or fate.fate != "changed" else _not_carried(name)
+        fate = _field_fate(name, before, after)
+        carried = name in CARRIED or written.records is not None
+        yield fate if carried or fate.fate != "changed" else _not_carried(name)
+
+
+def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
+    if name not in names_of(after):
+        return _not_carried(name)
+    if name == POSE:
+        vectors = (torch.from_numpy(records[POSE].astype(np.float64)) for records in (before, after))
+        return _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
+    if name == SHIFT and SHIFT_PIXEL in names_of(before):
+        shifts = (each[SHIFT] * each[SHIFT_PIXEL][:, None] for each in (before, after))
+        return _values(f"{name} (A)", SINGLE, *shifts)
+    return _values(name, SINGLE, before[name], after[name])
 
 
 def _not_carried(field: str) -> ColumnFate:

@@ -160,13 +160,13 @@ class Inspection:
 
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
-        found = [f"{fault.file}: {fault.problem} ({fault.particles:,} particles)." for fault in self.faults]
-        found += [
-            f"{count:,} particles have {reason}: they will be set aside." for reason, count in self.unusable.items()
-        ]
+        found = [f"{fault.file}: {fault.problem} ({_counted(fault.particles)})." for fault in self.faults[:LISTED]]
+        if len(self.faults) > LISTED:
+            found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
+        found += [f"To be set aside for {reason}: {_counted(count)}." for reason, count in self.unusable.items()]
         outliers = int(self.defocus.outliers.sum())
         if outliers:
-            found.append(f"{outliers:,} particles have a defocus or astigmatism far from the others'.")
+            found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
         images = self.images
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
@@ -210,3 +210,7 @@ class Inspection:
                 "noise": images.noise.tolist(),
             },
         }
+
+
+def _counted(particles: int) -> str:
+    return "1 particle" if particles == 1 else f"{particles:,} particles"

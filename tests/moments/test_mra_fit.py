@@ -36,6 +36,13 @@ def test_the_spectral_method_inverts_exact_moments(length: int, seed: int) -> No
     assert float(kam_loss(shift_moments(found[None], found_density, shifts), moments)) < 1e-5
 
 
+def test_a_signal_of_few_frequencies_keeps_its_power_spectrum() -> None:
+    _, density, shifts = problem(16, 5)
+    signal = torch.fft.irfft(torch.fft.rfft(draw(1, 16, seed=0))[:, :4], n=16)
+    found, _ = spectral_solution(shift_moments(signal, density, shifts))
+    torch.testing.assert_close(torch.fft.rfft(found).abs(), torch.fft.rfft(signal[0]).abs(), rtol=1e-5, atol=1e-5)
+
+
 def test_moments_without_power_are_told() -> None:
     with pytest.raises(InputError, match="no frequency rises above the noise"):
         spectral_solution(Moments(torch.zeros(4).double(), -torch.eye(4).double()))

@@ -19,6 +19,10 @@ from cryorbit.moments.pair import Moments, spectral_moments
 
 LEAST_POWER = 1e-10
 """Power, parts of the largest, below which a frequency is not made flat: there it is rounding."""
+LEAST_EIGENVALUE = 1e-9
+"""Eigenvalue of the normal matrix, parts of the largest, that smaller ones are raised to, so that the solver ends."""
+NNLS_STEPS = 100
+"""Steps of the solver for each unknown."""
 
 
 def spectral_solution(moments: Moments, least_power: float = 0.0) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
@@ -44,8 +48,9 @@ def spectral_solution(moments: Moments, least_power: float = 0.0) -> tuple[Float
     amplitude = torch.where(seen, power, 0.0).sqrt()
     gains = torch.where(seen, 1 / amplitude, 0.0)
     flat = _filtered(_filtered(moments.second, gains).mT, gains)
-    turns = torch.linalg.eigh(0.5 * (flat + flat.mT))[1].mT
-    signals = _filtered(turns, amplitude) * len(power) ** 0.5
+    turns = torch.linalg.eigh(0.5 * (flat + flat.mT))[1].mT[-int(seen.sum()) :]
+    # amplitudes are known, so that eigenvectors have to give the phases alone
+    signals = torch.fft.ifft(torch.sgn(torch.fft.fft(turns)) * amplitude, norm="ortho").real
     shifts = WindowedShifts.of(len(power), len(power), signals)
     found = [(signal, *_with_density(signal, moments, shifts)) for signal in torch.cat([signals, -signals])]
     signal, density, _ = min(found, key=lambda each: each[2])
@@ -63,8 +68,9 @@ def _with_density(
     linear = copies @ moments.first / squares[0] + ((copies @ moments.second) * copies).sum(1) / squares[1]
     # |A x - b|^2 with A^T A = normal and A^T b = linear, through a factor of the normal matrix
     values, vectors = torch.linalg.eigh(normal)
-    root = values.clamp_min(1e-12 * float(values[-1])).sqrt()
-    weights, _ = nnls((root[:, None] * vectors.mT).cpu().numpy(), ((vectors.mT @ linear) / root).cpu().numpy())
+    root = values.clamp_min(LEAST_EIGENVALUE * float(values[-1])).sqrt()
+    factor, right = root[:, None] * vectors.mT, (vectors.mT @ linear) / root
+    weights, _ = nnls(factor.cpu().numpy(), right.cpu().numpy(), maxiter=NNLS_STEPS * len(right))
     density = torch.from_numpy(weights).to(signal)
     misfit = float(density @ normal @ density - 2 * density @ linear)
     # a signal of the wrong sign may have no density at all

@@ -54,6 +54,20 @@ def test_what_images_of_known_make_tell(tmp_path: Path, rng: np.random.Generator
     assert float(centre) == pytest.approx(height, rel=0.3)
 
 
+def test_noise_is_that_of_the_images_also_when_multiplied_with_the_ctf(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    star = disc_set(tmp_path, rng, 0.6)
+    changed("_rlnImageDimensionality #8\n", "_rlnImageDimensionality #8\n_rlnCtfDataAreCtfPremultiplied #9\n")(star)
+    for _ in range(2):
+        changed(f" {BOX} 2\n", f" {BOX} 2 1\n")(star)
+    found = inspect(star)
+    assert found.premultiplied
+    assert found.images is not None
+    np.testing.assert_allclose(found.images.noise[3:], 1.0, atol=0.1)
+    assert found.images.snr > 0
+
+
 def test_a_sound_set(star_set: Path) -> None:
     found = inspect(star_set)
     assert found.fit

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -56,7 +58,8 @@ def look_at_images(particles: Particles, statistics: ImageStatistics, pictures: 
     extent = particles.box * particles.pixel_size
     radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
     power = mean_power(source, everything)
-    noise = background_spectrum(source, everything, radius)
+    # the noise as it stands in the images, also where the CTF was multiplied into it
+    noise = background_spectrum(replace(source, premultiplied=False), everything, radius)
     chosen = torch.randperm(len(particles), generator=generator_for(seed))[:pictures].sort().values
     shown = source.read(chosen)
     low_pass = min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)

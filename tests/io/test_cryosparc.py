@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from small_sets import BOX, COUNT, PIXEL_SIZE, save_cs, write_stack
 
 from cryorbit.core.data import Poses
 from cryorbit.io.particles import read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import read_star
+from small_sets import BOX, COUNT, PIXEL_SIZE, save_cs, write_stack
 
 
 def test_images_ctf_and_groups(cs_set: Path, images: np.ndarray) -> None:

@@ -99,9 +99,7 @@ def memory() -> Check:
     if free < LEAST_MEMORY_GB:
         return Check("memory", "bad", finding, "close other programs, or ask the batch system for more")
     if free < ENOUGH_MEMORY_GB:
-        return Check(
-            "memory", "doubtful", finding, "close other programs before work on large boxes"
-        )
+        return Check("memory", "doubtful", finding, "close other programs before work on large boxes")
     return Check("memory", "good", finding)
 
 

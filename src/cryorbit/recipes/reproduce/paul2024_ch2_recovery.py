@@ -106,7 +106,7 @@ def summarise(courses: Sequence[Course]) -> list[Row]:
     methods = list(dict.fromkeys(course.method for course in courses))
     means = {name: torch.stack([each.errors for each in courses if each.method == name]).mean(0) for name in methods}
     goal = float(means["encoders, untrained"][-1, 0])
-    rows = []
+    rows: list[Row] = []
     for name in methods:
         steps = next(each.steps for each in courses if each.method == name)
         reached = [step for step, error in zip(steps, means[name][:, 0].tolist(), strict=True) if error <= goal]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from small_sets import COUNT, blob_images, write_cs_set, write_star_set
 
 

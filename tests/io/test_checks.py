@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_sets import blob_images, write_stack, write_star_set
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.image_statistics import image_statistics
 from cryorbit.io.particles import read_particles
+from small_sets import blob_images, write_stack, write_star_set
 
 
 def changed_row(star: Path, row: int, column: int, value: str) -> None:

@@ -21,11 +21,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sets import BOX, blob_images, save_cs, write_cs_set, write_stack, write_star_set
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.particles import read_particles
+from small_sets import BOX, blob_images, save_cs, write_cs_set, write_stack, write_star_set
 
 Damage = Callable[[Path], object]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_sets import write_stack
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.image_stack import ImageStack
+from small_sets import write_stack
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from small_sets import BOX, COUNT, PIXEL_SIZE, write_stack
 
 from cryorbit.core.data import Poses
 from cryorbit.io.checks import check_particles
@@ -14,6 +13,7 @@ from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import REASON, write_set_aside
 from cryorbit.io.star import read_star
+from small_sets import BOX, COUNT, PIXEL_SIZE, write_stack
 
 ROWS = np.arange(COUNT)
 

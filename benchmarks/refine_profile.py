@@ -24,7 +24,7 @@ from cryorbit.core.progress import SilentProgress
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference import candidates, global_search, local_search
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.recipes.refine import RefineConfig, passes, run
+from cryorbit.recipes.refine import RefineConfig, expectation, passes, run
 from stopwatch import watching
 from tables import Row, save, show
 
@@ -37,7 +37,7 @@ STAGES = {
     "slices of likely poses": [(local_search, "candidate_slices")],
     "insert": [(local_search, "add_slices")],
     "M-step": [(passes, "gold_standard_maps")],
-    "pruning, subdivision, sums": [(local_search, "refine_poses")],
+    "pruning, subdivision, sums": [(expectation, "refine_poses")],
 }
 
 

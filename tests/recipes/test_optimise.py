@@ -118,7 +118,19 @@ def test_the_method_of_the_page_runs_by_name(particles: Path, module: Path, caps
 def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     battery = Path(__file__).parents[1] / "optim" / "test_methods.py"
     environment = os.environ | {"CRYORBIT_METHODS": "my_method:MyMethod", "PYTHONPATH": str(module)}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(battery), "-k", "my_method"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        str(battery),
+        "-k",
+        "my_method",
+    ]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
     assert "5 passed" in ended.stdout

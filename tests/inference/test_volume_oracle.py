@@ -11,6 +11,7 @@ from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference import full_marginal
 from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.pose_quadrature import PoseQuadrature
+from cryorbit.inference.volume_oracle import KEPT_WEIGHT
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.protocols import CurvatureOracle, EMOracle, HessianOracle
 
@@ -128,6 +129,18 @@ def test_a_step_of_em_raises_the_likelihood(generator: torch.Generator) -> None:
         x = blocks.maximise(found.statistics)
     assert values == sorted(values, reverse=True)
     assert values[-1] < values[0] - 0.1
+
+
+def test_mended_statistics_keep_part_of_the_weights(generator: torch.Generator) -> None:
+    oracle = small_oracle(6, generator)
+    whole = oracle.expect(0.2 * random_unknown(oracle, generator), None).statistics
+    assert torch.equal(oracle.admissible(whole, whole), whole)
+    broken = whole.clone()
+    lost = torch.rand(whole[2].shape, generator=generator) < 0.3
+    broken[2] -= 1.5 * whole[2] * lost
+    mended = oracle.admissible(broken, whole)
+    assert torch.equal(mended[:2], whole[:2])
+    torch.testing.assert_close(mended[2], torch.where(lost, KEPT_WEIGHT * whole[2], whole[2]))
 
 
 def test_held_out_images_share_unknown_and_prior(generator: torch.Generator) -> None:

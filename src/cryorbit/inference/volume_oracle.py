@@ -31,6 +31,8 @@ from cryorbit.optim.protocols import Evaluation, Expectation
 from cryorbit.volumes.voxel import VoxelGrid
 
 Index = Int[Tensor, " b"] | None
+KEPT_WEIGHT = 1e-3
+"""Least part of the reference's weights that statistics are mended to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,5 @@ class VolumeOracle:
         return self.model.solve(statistics)
 
     def admissible(self, statistics: Float[Tensor, "3 q q h"], reference: Float[Tensor, "3 q q h"]) -> Tensor:
-        """Statistics whose weights are not negative."""
-        del reference
-        return torch.cat([statistics[:2], statistics[2:].clamp_min(0)])
+        """Statistics whose weights are at least a small part of those of ``reference``."""
+        return torch.cat([statistics[:2], torch.maximum(statistics[2:], KEPT_WEIGHT * reference[2:])])

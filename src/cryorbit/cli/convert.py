@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from cryorbit.cli.options import DataDir
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,9 +38,7 @@ def convert(
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of the .cs file. Default: found beside it.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Convert a particle set between STAR files (RELION 3.0, 3.1 and later) and cryoSPARC's .cs files.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import Seed
+from cryorbit.cli.options import DataDir, ParticleFile, Seed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,15 +19,13 @@ EXIT_UNFIT = 1
 
 
 def inspect(
-    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    particles: ParticleFile,
     *,
     output: Annotated[
         Path | None,
         Parameter(name=["--output", "-o"], help="Folder for report.html and inspection.json. Default: none."),
     ] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
+    data_dir: DataDir = None,
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
     ] = None,

@@ -8,11 +8,21 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+from cryorbit.cli.options import (
+    ConfigFile,
+    DataDir,
+    Device,
+    InvertContrast,
+    Memory,
+    Output,
+    ParticleFile,
+    Seed,
+    Threads,
+)
 
 
 def optimise(
-    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    particles: ParticleFile,
     *,
     output: Output,
     method: Annotated[
@@ -29,13 +39,8 @@ def optimise(
         float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
     ] = None,
     start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
-    invert_contrast: Annotated[
-        bool | None,
-        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
-    ] = None,
+    data_dir: DataDir = None,
+    invert_contrast: InvertContrast = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,

@@ -10,6 +10,13 @@ from cyclopts import Group, Parameter, validators
 RUNNING = Group("How it runs", sort_key=90)
 """Options that do not change what is computed, but for the seed: where, how fast, and how it is told."""
 
+ParticleFile = Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")]
+Diameter = Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")]
+DataDir = Annotated[Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")]
+InvertContrast = Annotated[
+    bool | None,
+    Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for the results; must not hold a job.")]
 Seed = Annotated[
     int | None,

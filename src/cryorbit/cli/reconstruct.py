@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+from cryorbit.cli.options import ConfigFile, DataDir, Device, Diameter, InvertContrast, Memory, Output, Seed, Threads
 
 
 def reconstruct(
@@ -19,17 +19,12 @@ def reconstruct(
         int | None, Parameter(name="--class", help="Only this class. Default: all particles.")
     ] = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC) for the FSC. Default: made from the map.")] = None,
-    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    diameter: Diameter = None,
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
-    invert_contrast: Annotated[
-        bool | None,
-        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
-    ] = None,
+    data_dir: DataDir = None,
+    invert_contrast: InvertContrast = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,

@@ -7,18 +7,29 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+from cryorbit.cli.options import (
+    ConfigFile,
+    DataDir,
+    Device,
+    Diameter,
+    InvertContrast,
+    Memory,
+    Output,
+    ParticleFile,
+    Seed,
+    Threads,
+)
 
 
 def refine(
-    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    particles: ParticleFile,
     *,
     start_map: Annotated[Path, Parameter(name="--map", help="Start map (MRC), for example class_1.mrc of abinit.")],
     output: Output,
     symmetry: Annotated[
         str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map's axes must lie right. Default: C1.")
     ] = None,
-    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    diameter: Diameter = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the map.")] = None,
     method: Annotated[
         Literal["em", "psgd"] | None,
@@ -34,13 +45,8 @@ def refine(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
-    invert_contrast: Annotated[
-        bool | None,
-        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
-    ] = None,
+    data_dir: DataDir = None,
+    invert_contrast: InvertContrast = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,

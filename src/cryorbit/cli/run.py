@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Memory, Output, Seed, Threads
+from cryorbit.cli.options import (
+    ConfigFile,
+    DataDir,
+    Device,
+    Diameter,
+    InvertContrast,
+    Memory,
+    Output,
+    ParticleFile,
+    Seed,
+    Threads,
+)
 
 
 def run(
-    particles: Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")],
+    particles: ParticleFile,
     *,
     output: Output,
     classes: Annotated[int | None, Parameter(help="Number of ab initio maps. Default: 1.")] = None,
@@ -20,17 +30,12 @@ def run(
     ] = None,
     seeds: Annotated[int | None, Parameter(help="Independent ab initio runs to compare. Default: 2.")] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
-    diameter: Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")] = None,
+    diameter: Diameter = None,
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
     ] = None,
-    data_dir: Annotated[
-        Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")
-    ] = None,
-    invert_contrast: Annotated[
-        bool | None,
-        Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
-    ] = None,
+    data_dir: DataDir = None,
+    invert_contrast: InvertContrast = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,

@@ -161,6 +161,12 @@ def rank_within(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: in
     return rank
 
 
+def leaders(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Int[Tensor, " l"]:
+    """Where the largest value of each group is, the first of equal ones; groups that have none are left out."""
+    found = torch.nonzero(rank_within(value, group, groups) == 0)[:, 0]
+    return found[group[found].argsort()]
+
+
 @dataclass(frozen=True, slots=True)
 class CandidatePosterior:
     """Posterior over an image's candidates and local shifts.
@@ -180,7 +186,7 @@ class CandidatePosterior:
 def at_best_pose(candidates: Candidates, gamma: Float[Tensor, "e t"]) -> Float[Tensor, "e t"]:
     """Weights that are one at the most likely pose of every image, and zero elsewhere."""
     top, shift = gamma.max(1)
-    best = torch.nonzero(rank_within(top, candidates.image, candidates.images) == 0)[:, 0]
+    best = leaders(top, candidates.image, candidates.images)
     hard = torch.zeros_like(gamma)
     hard[best, shift[best]] = 1.0
     return hard

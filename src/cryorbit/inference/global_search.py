@@ -16,7 +16,7 @@ from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.candidates import Candidates, by_image, rank_within
+from cryorbit.inference.candidates import Candidates, by_image, leaders, rank_within
 from cryorbit.inference.local_search import GAMMA_FLOOR, Domain
 from cryorbit.inference.marginal import Posterior, pose_posterior
 from cryorbit.inference.search import PoseGrid, grid_slices
@@ -110,9 +110,8 @@ def _most_likely(
     """Image, slice and most likely shift of the slices that carry most of the posterior of each image."""
     key, number = torch.unique(posterior.image * slices + posterior.slice, return_inverse=True)
     mass = torch.zeros(len(key), device=key.device).index_add_(0, number, posterior.gamma)
-    leads = torch.nonzero(rank_within(posterior.gamma, number, len(key)) == 0)[:, 0]
-    shift = torch.empty_like(key)
-    shift[number[leads]] = posterior.shift[leads]
+    # every key has entries, and leaders come in the order of the keys
+    shift = posterior.shift[leaders(posterior.gamma, number, len(key))]
     image, cell = torch.div(key, slices, rounding_mode="floor"), key % slices
     keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
     return image[keep], cell[keep], shift[keep]

@@ -27,9 +27,9 @@ from cryorbit.inference.candidates import (
     Candidates,
     at_best_pose,
     candidate_slices,
+    leaders,
     normalise,
     prune,
-    rank_within,
     refine,
     score_candidates,
     thinned,
@@ -332,10 +332,9 @@ def _best_of_classes(
 ) -> tuple[Int[Tensor, " b"], Int[Tensor, "b k"]]:
     """Where the candidate of the largest posterior of each image is, and that of each of its classes."""
     image, klass, images = candidates.image, candidates.klass, candidates.images
-    leads = torch.nonzero(rank_within(top, image, images) == 0)[:, 0]
-    best = leads[image[leads].argsort()]
+    best = leaders(top, image, images)
     of_class = best[:, None].repeat(1, classes)
-    leads = torch.nonzero(rank_within(top, image * classes + klass, images * classes) == 0)[:, 0]
+    leads = leaders(top, image * classes + klass, images * classes)
     of_class[image[leads], klass[leads]] = leads
     return best, of_class
 

@@ -24,7 +24,7 @@ def spacing_deg(order: int) -> float:
 def order_for(spacing: float) -> int:
     """The coarsest order whose spacing does not exceed ``spacing`` degrees."""
     order = 0
-    while spacing_deg(order) > spacing * (1 + 1e-9):
+    while spacing_deg(order) > spacing:
         order += 1
     return order
 

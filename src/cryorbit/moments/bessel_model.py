@@ -14,7 +14,7 @@ from torch import Tensor
 
 from cryorbit.geometry.harmonics import turning_matrices
 from cryorbit.geometry.rotations import euler_to_matrix
-from cryorbit.moments.polar import PolarMoments
+from cryorbit.moments.polar import PolarMoments, component_moments
 from cryorbit.moments.view_density import ViewDensity
 from cryorbit.volumes.spherical_bessel import SphericalBessel
 
@@ -62,13 +62,4 @@ class BesselModel:
 
     def moments(self, coefficients: Float[Tensor, " b"], weights: Float[Tensor, " q"]) -> PolarMoments:
         """Moments under the weights of the nodes."""
-        slices = self.slices(coefficients)
-        weighted = weights[:, None, None] * slices
-        flat = torch.einsum("qk,ql->kl", weighted[:, 0], slices[:, 0])
-        (c, s), (wc, ws) = ((each[:, 1::2], each[:, 2::2]) for each in (slices, weighted))
-        cosines = 0.5 * (torch.einsum("qnk,qnl->nkl", wc, c) + torch.einsum("qnk,qnl->nkl", ws, s))
-        mixed = 0.5 * torch.einsum("qnk,qnl->nkl", ws, c)
-        empty = torch.zeros_like(flat)[None]
-        return PolarMoments(
-            weights @ slices[:, 0], torch.cat([flat[None], cosines]), torch.cat([empty, mixed - mixed.mT])
-        )
+        return component_moments(self.slices(coefficients), weights, weights)

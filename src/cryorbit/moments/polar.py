@@ -11,6 +11,7 @@ An image from the opposite side is the mirror image, which changes the sign of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -27,32 +28,68 @@ LEAST_SINGULAR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class PolarMoments:
-    """Moments on K radii, with orders 0 ... L of the angle between two frequencies (see the module's docstring)."""
+    """Moments on K radii, with orders 0 ... L of the angle between two frequencies (see the module's docstring).
 
-    first: Float[Tensor, " k"]
-    cosines: Float[Tensor, "n k k"]
-    sines: Float[Tensor, "n k k"]
+    Batch axes first.
+    """
 
-    def blurred(self, radii: Float[Tensor, " k"], eta: Float[Tensor, ""]) -> PolarMoments:
+    first: Float[Tensor, "*b k"]
+    cosines: Float[Tensor, "*b n k k"]
+    sines: Float[Tensor, "*b n k k"]
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> PolarMoments:
+        """The function's values for each of the three."""
+        return PolarMoments(function(self.first), function(self.cosines), function(self.sines))
+
+    def blurred(self, radii: Float[Tensor, " k"], eta: Float[Tensor, "*b"]) -> PolarMoments:
         """Moments under normal shifts of standard deviation ``eta`` (pixels) along each axis; radii in radians a pixel.
 
         The factor ``exp(-eta^2 |k - k'|^2 / 2)`` of the second moment mixes the orders, so it is taken on angles.
         """
-        orders = len(self.cosines)
+        orders = self.cosines.shape[-3]
         angles = torch.arange(4 * orders, device=radii.device).to(radii) * (torch.pi / (2 * orders))
         squares = radii.square()
         apart = squares[:, None] + squares - 2 * radii[:, None] * radii * angles.cos()[:, None, None]
-        loss = torch.exp(-0.5 * eta**2 * apart)
+        half_square = 0.5 * eta[..., None] ** 2
+        loss = torch.exp(-half_square[..., None, None] * apart)
         phases = torch.arange(orders, device=radii.device).to(radii)[:, None] * angles
 
-        def blurred(parts: Float[Tensor, "n k k"], waves: Float[Tensor, "n a"]) -> Float[Tensor, "n k k"]:
-            seen = torch.einsum("nkl,na->akl", parts, waves) * loss
+        def blurred(parts: Float[Tensor, "*b n k k"], waves: Float[Tensor, "n a"]) -> Float[Tensor, "*b n k k"]:
+            seen = torch.einsum("...nkl,na->...akl", parts, waves) * loss
             # over the mean square of a wave, which is a half but for order 0
             powers = waves.square().sum(1).clamp_min(1.0)
-            return torch.einsum("akl,na->nkl", seen, waves) / powers[:, None, None]
+            return torch.einsum("...akl,na->...nkl", seen, waves) / powers[:, None, None]
 
-        first = self.first * torch.exp(-0.5 * eta**2 * squares)
+        first = self.first * torch.exp(-half_square * squares)
         return PolarMoments(first, blurred(self.cosines, phases.cos()), blurred(self.sines, phases.sin()))
+
+
+def component_moments(
+    slices: Float[Tensor, "*b q w k"], weights: Float[Tensor, "*b q"], turned: Float[Tensor, "*b q"]
+) -> PolarMoments:
+    """Moments of slices given by their angular components: order 0, then cosine and sine of each order.
+
+    Parameters
+    ----------
+    slices
+        From the view directions of a quadrature.
+    weights
+        Of sum 1; where a slice stands for the opposite direction too, the sum of both weights.
+    turned
+        The same with the opposite direction's subtracted; ``weights`` where a slice stands for itself alone.
+    """
+    cosine, sine = slices[..., 1::2, :], slices[..., 2::2, :]
+    weighted = weights[..., None, None] * slices
+    flat = torch.einsum("...qk,...ql->...kl", weighted[..., 0, :], slices[..., 0, :])
+    cosines = torch.einsum("...qnk,...qnl->...nkl", weighted[..., 1::2, :], cosine)
+    cosines = cosines + torch.einsum("...qnk,...qnl->...nkl", weighted[..., 2::2, :], sine)
+    mixed = 0.5 * torch.einsum("...qnk,...qnl->...nkl", turned[..., None, None] * sine, cosine)
+    empty = torch.zeros_like(flat)[..., None, :, :]
+    return PolarMoments(
+        weighted[..., 0, :].sum(-2),
+        torch.cat([flat[..., None, :, :], 0.5 * cosines], -3),
+        torch.cat([empty, mixed - mixed.mT], -3),
+    )
 
 
 @dataclass(frozen=True, slots=True)

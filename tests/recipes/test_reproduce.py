@@ -32,7 +32,12 @@ def test_the_list_names_every_entry(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
-    [(["nothing", "-o", "x"], "nothing to reproduce"), (["paul2024_ch4"], "no folder")],
+    [
+        (["nothing", "-o", "x"], "nothing to reproduce"),
+        (["paul2024_ch4"], "no folder"),
+        (["paul2024_ch4", "-o", "x", "--full", "--medium"], "leave one out"),
+        (["toader2023", "-o", "x", "--medium"], "choose one of quick, full"),
+    ],
 )
 def test_mistakes_are_told(arguments: list[str], problem: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
@@ -51,6 +56,10 @@ def test_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         *("runs.csv", "runs.md", "table.csv", "table.md", "figure_4_1.png", "figure_4_2.png", "figure_4_3.png")
     }
     assert all(file.stat().st_size > 500 for file in files)
+    table = (tmp_path / "table.csv").read_bytes()
+    monkeypatch.setattr(paul2024_ch4, "minimise", None)
+    find_reproduction("paul2024_ch4").run(config, SilentProgress())
+    assert (tmp_path / "table.csv").read_bytes() == table, "finished runs are kept, not done again"
     with (tmp_path / "table.csv").open() as stream:
         rows = {row["method"]: row for row in csv.DictReader(stream)}
     assert list(rows) == [contender.name for contender in CONTENDERS]

@@ -21,6 +21,9 @@ def reproduce(
     full: Annotated[
         bool, Parameter(negative="--quick", help="All that was published, or a few minutes of it. Default: --quick.")
     ] = False,
+    medium: Annotated[
+        bool, Parameter(negative="", help="About an hour of it, where all takes much longer. Default: off.")
+    ] = False,
     seed: Seed = None,
     threads: Threads = None,
 ) -> None:
@@ -30,19 +33,27 @@ def reproduce(
     from cryorbit.recipes.reproduce import REPRODUCTIONS
 
     if name != "list":
-        _work(name, output, "full" if full else "quick", seed, threads)
+        _work(name, output, _scale(full, medium), seed, threads)
         return
     for known, entry in REPRODUCTIONS.items():
         Console().print(f"{known:<16}{entry.title}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _scale(full: bool, medium: bool) -> str:
+    from cryorbit.core.errors import InputError
+
+    if full and medium:
+        raise InputError("--full and --medium were given", mend="leave one out")
+    return "full" if full else "medium" if medium else "quick"
 
 
 def _work(name: str, output: Path | None, scale: str, seed: int | None, threads: int | None) -> None:
     """Reproduce with progress on stderr, and print the files."""
     from rich.console import Console
 
-    from cryorbit.cli.console import watch
-    from cryorbit.cli.devices import limit_threads
-    from cryorbit.cli.interrupts import stop_on_interrupt
+    from cryorbit.api.console import watch
+    from cryorbit.api.devices import limit_threads
+    from cryorbit.api.interrupts import stop_on_interrupt
     from cryorbit.cli.jobs import EXIT_STOPPED
     from cryorbit.core.errors import InputError
     from cryorbit.core.progress import Stopped
@@ -60,7 +71,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
         with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
             files = list(entry.run(load_config(ReproduceConfig, None, given), progress))
     except (Stopped, KeyboardInterrupt):
-        console.print("stopped; what was not finished was not written", markup=False)
+        console.print("stopped; the same command goes on after the parts that were finished", markup=False)
         sys.exit(EXIT_STOPPED)
     for file in (*files, write_reproduction(output.absolute(), entry.title, files)):
         Console().print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

@@ -28,7 +28,7 @@ from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.recipes.reproduce.paul2024_ch2_figures import draw_courses
 from cryorbit.recipes.reproduce.paul2024_ch2_recovery import Course, Recovery, recover, summarise
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import Row, write_table
 
 LENGTH = 32
@@ -88,7 +88,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Stopped
         The run was asked to stop.
     """
-    scale = SCALES[config.scale]
+    scale = choose_scale(SCALES, config)
     errors = {(each, count): _train(config, each, count, progress) for each in ARCHITECTURES for count in PUBLISHED}
     rows = [row for count in PUBLISHED for row in _rows(count, errors, _spectral_errors(config, count, progress))]
     files = write_table(config.output / "table_2_1", rows, "Paul 2024, table 2.1", _training_notes(scale))
@@ -107,7 +107,7 @@ def _train(
     config: ReproduceConfig, architecture: Architecture, components: int, progress: Progress
 ) -> Mapping[str, Any]:
     """Errors in training and test by target; the training itself unless it is done."""
-    scale, folder = SCALES[config.scale], _folder(config, architecture, components)
+    scale, folder = choose_scale(SCALES, config), _folder(config, architecture, components)
     settings = TrainEncodersConfig(
         output=folder,
         components=components,
@@ -126,7 +126,7 @@ def _train(
 
 def _spectral_errors(config: ReproduceConfig, components: int, progress: Progress) -> tuple[float, float]:
     """Mean errors of signal and density that the spectral method makes of exact moments."""
-    count = SCALES[config.scale].spectral
+    count = choose_scale(SCALES, config).spectral
     examples = draw_examples(count, components, LENGTH, generator_for(config.seed, SPECTRAL, components))
     progress.start(count, f"spectral method, {components} Gaussians")
     errors = [0.0, 0.0]
@@ -144,7 +144,7 @@ def _spectral_errors(config: ReproduceConfig, components: int, progress: Progres
 def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
     """Match the moments of every data set in every way."""
     trained = _folder(config, *REFINED)
-    recovery = SCALES[config.scale].recovery
+    recovery = choose_scale(SCALES, config).recovery
     progress.start(recovery.sets, "data sets")
     courses: list[Course] = []
     for number in range(recovery.sets):

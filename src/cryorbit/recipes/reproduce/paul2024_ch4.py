@@ -16,14 +16,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.inference.mra import MRAOracle, start_unknown
-from cryorbit.optim.minimise import Stop, minimise
+from cryorbit.optim.minimise import Stop, Trace, minimise
 from cryorbit.recipes.reproduce import paul2024_cryoem
 from cryorbit.recipes.reproduce.paul2024_contenders import CONTENDERS, Contender
 from cryorbit.recipes.reproduce.paul2024_figures import draw_convergence, draw_problem, save_png
-from cryorbit.recipes.reproduce.paul2024_summary import Run, least_values, list_runs, summarise
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.paul2024_runs import Keeping, Run, run_once
+from cryorbit.recipes.reproduce.paul2024_summary import least_values, list_runs, summarise
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import write_table
 from cryorbit.simulate.mra import draw_observations, gaussian_pulse, mixture_density
 
@@ -41,31 +42,31 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Raises
     ------
     Stopped
-        The run was asked to stop; the part it was in is not written.
+        The run was asked to stop; what was done is kept, and tables are of the seeds that were done.
     """
     return [*run_alignment(config, progress), *paul2024_cryoem.run(config, progress)]
 
 
 def run_alignment(config: ReproduceConfig, progress: Progress) -> list[Path]:
     """The part on multireference alignment."""
-    seeds, passes = SCALES[config.scale]
+    seeds, passes = choose_scale(SCALES, config)
     progress.start(len(CONTENDERS) * seeds, "multireference alignment")
-    runs = [
-        solve(contender, seed, passes, progress)
-        for seed in range(config.seed, config.seed + seeds)
-        for contender in CONTENDERS
-    ]
-    return write_results(runs, config.output, passes)
+    runs: list[Run] = []
+    files: list[Path] = []
+    for seed in range(config.seed, config.seed + seeds):
+        runs += [solve(contender, seed, passes, config.output, progress) for contender in CONTENDERS]
+        files = write_results(runs, config.output, passes)
+    return files
 
 
-def solve(contender: Contender, seed: int, passes: float, progress: Progress) -> Run:
+def solve(contender: Contender, seed: int, passes: float, output: Path, progress: Progress) -> Run:
     """Run one method on the data of one seed."""
-    if progress.stop_requested():
-        raise Stopped
-    oracle, start = make_problem(seed)
-    trace = minimise(oracle, contender.method, start, Stop(TOLERANCE, passes), torch.Generator().manual_seed(seed))
-    progress.advance(passes=float(trace.passes[-1]), objective=float(trace.values[-1]))
-    return Run(contender, seed, trace)
+
+    def work() -> Trace:
+        oracle, start = make_problem(seed)
+        return minimise(oracle, contender.method, start, Stop(TOLERANCE, passes), torch.Generator().manual_seed(seed))
+
+    return run_once(contender, seed, Keeping(output, "alignment", (passes, TOLERANCE)), work, progress)
 
 
 def make_problem(seed: int) -> tuple[MRAOracle, Float[Tensor, "2 n"]]:

@@ -16,18 +16,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.fourier.plane_coordinates import coordinates_to_images, odd_plane
 from cryorbit.geometry.so3_quadrature import RotationRule, product_rule
 from cryorbit.geometry.sphere_quadrature import spherical_design
 from cryorbit.imaging.bessel_slices import BesselSlices
 from cryorbit.inference.bessel_oracle import BesselOracle
 from cryorbit.io.mrc import write_map
-from cryorbit.optim.minimise import Stop, minimise
+from cryorbit.optim.minimise import Stop, Trace, minimise
 from cryorbit.recipes.reproduce.paul2024_contenders import CRYO_CONTENDERS, Contender
 from cryorbit.recipes.reproduce.paul2024_figures import draw_convergence, draw_images, save_png
-from cryorbit.recipes.reproduce.paul2024_summary import Run, least_values, list_runs, summarise
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.paul2024_runs import Keeping, Run, run_once
+from cryorbit.recipes.reproduce.paul2024_summary import least_values, list_runs, summarise
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import write_table
 from cryorbit.simulate.bessel_images import BesselImages, draw_bessel_images, random_gaussians
 from cryorbit.volumes.bessel_voxels import from_voxels, to_voxels
@@ -49,30 +50,32 @@ def run(config: ReproduceConfig, progress: Progress) -> list[Path]:
     Raises
     ------
     Stopped
-        The run was asked to stop; nothing is written.
+        The run was asked to stop; what was done is kept, and tables are of the seeds that were done.
     """
-    seeds, passes = SCALES[config.scale]
+    seeds, passes = choose_scale(SCALES, config)
     progress.start(len(CRYO_CONTENDERS) * seeds, "low-dimensional cryo-EM")
     rule = product_rule(spherical_design(DESIGN, DEGREE), IN_PLANE)
-    runs = [
-        solve(contender, seed, passes, rule, progress)
-        for seed in range(config.seed, config.seed + seeds)
-        for contender in CRYO_CONTENDERS
-    ]
-    return write_results(runs, config.output, passes)
+    keeping = Keeping(config.output, "cryo-EM", (passes, TOLERANCE, COUNT))
+    runs: list[Run] = []
+    files: list[Path] = []
+    for seed in range(config.seed, config.seed + seeds):
+        runs += [solve(contender, seed, passes, rule, keeping, progress) for contender in CRYO_CONTENDERS]
+        files = write_results(runs, config.output, passes)
+    return files
 
 
-def solve(contender: Contender, seed: int, passes: float, rule: RotationRule, progress: Progress) -> Run:
+def solve(
+    contender: Contender, seed: int, passes: float, rule: RotationRule, keeping: Keeping, progress: Progress
+) -> Run:
     """Run one method on the data of one seed."""
-    if progress.stop_requested():
-        raise Stopped
-    drawn, start = make_data(seed)
-    oracle = BesselOracle.of(
-        drawn.data, BesselSlices.of(BASIS, odd_plane(SIDE), rule.rotations), drawn.sigma, rule.weights
-    )
-    trace = minimise(oracle, contender.method, start, Stop(TOLERANCE, passes), torch.Generator().manual_seed(seed))
-    progress.advance(passes=float(trace.passes[-1]), objective=float(trace.values[-1]))
-    return Run(contender, seed, trace)
+
+    def work() -> Trace:
+        drawn, start = make_data(seed)
+        slices = BesselSlices.of(BASIS, odd_plane(SIDE), rule.rotations)
+        oracle = BesselOracle.of(drawn.data, slices, drawn.sigma, rule.weights)
+        return minimise(oracle, contender.method, start, Stop(TOLERANCE, passes), torch.Generator().manual_seed(seed))
+
+    return run_once(contender, seed, keeping, work, progress)
 
 
 def make_volume() -> Float[Tensor, " d"]:

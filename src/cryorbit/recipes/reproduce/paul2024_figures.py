@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from cryorbit.io.atomic import atomic_path
-from cryorbit.recipes.reproduce.paul2024_summary import Run
+from cryorbit.recipes.reproduce.paul2024_runs import Run
 
 ROUNDING = 1e-15
 

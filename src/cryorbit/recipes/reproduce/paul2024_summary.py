@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
-from cryorbit.optim.minimise import Trace
-from cryorbit.recipes.reproduce.paul2024_contenders import Contender
+from cryorbit.recipes.reproduce.paul2024_runs import Run
 from cryorbit.recipes.reproduce.tables import Row
 
 SAME_OPTIMUM = 1e-8
 """Gap to the least objective of any method above which a method has ended elsewhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A method's course on the data of one seed."""
-
-    contender: Contender
-    seed: int
-    trace: Trace
-
-    @property
-    def converged(self) -> bool:
-        """Whether two consecutive epochs agreed."""
-        return self.trace.ending == "converged"
-
-    @property
-    def least(self) -> float:
-        """Least objective of the course."""
-        return min(value for value in self.trace.values.tolist() if math.isfinite(value))
 
 
 def least_values(runs: Sequence[Run]) -> dict[int, float]:

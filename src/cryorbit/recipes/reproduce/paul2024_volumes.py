@@ -13,6 +13,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,10 @@ from cryorbit.optim.stretches import Stretches
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_quasi_newton import SVRGQuasiNewton
 from cryorbit.recipes.optimise.problem import Problem, make_problem
+from cryorbit.recipes.reproduce.kept import keep
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
 from cryorbit.recipes.reproduce.punjani2014_data import BOX, DATA_SETS, simulate
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import Row, write_table
 
 PARTS = (0.5, 0.9, 0.99, 0.999)
@@ -76,6 +78,7 @@ class Scale:
 
 SCALES = {
     "quick": Scale(1000, 100, 5.0, ShiftPrior(0.0), 2.0, 1, 10.0, 1),
+    "medium": Scale(2000, 200, 7.0, ShiftPrior(0.0), 2.0, 3, 20.0, 1),
     "full": Scale(2000, 200, 10.0, ShiftPrior(1.5), 1.5, 3, 60.0, 1),
 }
 
@@ -129,17 +132,24 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Raises
     ------
     Stopped
-        The run was asked to stop; nothing is written.
+        The run was asked to stop; what was done is kept, and tables are of the seeds that were done.
     """
-    scale = SCALES[config.scale]
+    scale = choose_scale(SCALES, config)
     progress.start(len(RIVALS) * scale.seeds, "volumes")
     courses: list[Course] = []
-    nodes = 0
+    files: list[Path] = []
     for seed in range(config.seed, config.seed + scale.seeds):
         problem = set_up(scale, seed)
         flat, nodes = WhitenedOracle.of(problem.oracle), problem.oracle.model.quadrature.count
-        courses += [compete(rival, problem, flat, scale, seed, progress) for rival in RIVALS]
-    return write_results(courses, config.output, scale, nodes)
+        for rival in RIVALS:
+            if progress.stop_requested():
+                raise Stopped
+            work = partial(compete, rival, problem, flat, scale, seed, progress)
+            points = keep(config.output, f"{rival.name} {seed}", (rival, scale, seed), work)
+            courses.append(Course(rival, seed, *points.unbind(1)))
+            progress.advance(passes=float(points[-1, 0]), log_likelihood=float(points[-1, 1]))
+        files = write_results(courses, config.output, scale, nodes)
+    return files
 
 
 def set_up(scale: Scale, seed: int) -> Problem:
@@ -152,8 +162,8 @@ def set_up(scale: Scale, seed: int) -> Problem:
 
 def compete(
     rival: Rival, problem: Problem, flat: WhitenedOracle, scale: Scale, seed: int, progress: Progress
-) -> Course:
-    """Run one method for the passes it has."""
+) -> Float[Tensor, "t 3"]:
+    """Run one method for the passes it has: passes, and both likelihoods, at every look."""
     stretches = Stretches(flat if rival.whitened else problem.oracle, rival.method, seed, scale.looks)
     position = stretches.begin(flat.whitened(problem.start) if rival.whitened else problem.start)
     points = []
@@ -167,8 +177,7 @@ def compete(
         if progress.stop_requested():
             raise Stopped
         position = stretches.advance(position)
-    progress.advance(passes=points[-1][0], log_likelihood=points[-1][1])
-    return Course(rival, seed, *torch.tensor(points, dtype=torch.float64).unbind(1))
+    return torch.tensor(points, dtype=torch.float64)
 
 
 def passes_to(course: Course, level: float) -> float | None:

@@ -9,9 +9,11 @@ the package's default, in units of the curvature of the data.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -22,20 +24,23 @@ from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.inference.pose_quadrature import pose_quadrature
 from cryorbit.optim.stretches import Position, Stretches
-from cryorbit.recipes.optimise.course import choose, look, pursue
+from cryorbit.recipes.optimise.course import Point, choose, look, pursue
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import Problem, make_problem
+from cryorbit.recipes.reproduce.kept import keep
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
 from cryorbit.recipes.reproduce.punjani2014_contenders import CONTENDERS, Contender, Run
 from cryorbit.recipes.reproduce.punjani2014_data import BOX, DATA_SETS, PIXEL_SIZE, SMALL_BOX, DataSet, simulate
 from cryorbit.recipes.reproduce.punjani2014_figures import draw_courses, draw_maps
 from cryorbit.recipes.reproduce.punjani2014_summary import list_points, summarise
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import write_table
 from cryorbit.volumes.voxel import resample
 
 HELD_OUT = 100
 BATCH_ITERATIONS = 5.0
+MARKS = (0.1, 1.0)
+"""Epochs after which the map is kept."""
 _DATA = 5
 
 
@@ -59,7 +64,11 @@ class Scale:
     undersampling: float
 
 
-SCALES = {"quick": Scale(3000, 4.0, 5, 1.5), "full": Scale(50_000, 10.0, 10, 1.0)}
+SCALES = {
+    "quick": Scale(3000, 4.0, 5, 1.5),
+    "medium": Scale(20_000, 3.0, 10, 1.5),
+    "full": Scale(50_000, 10.0, 10, 1.0),
+}
 
 
 def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
@@ -68,15 +77,21 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Raises
     ------
     Stopped
-        The run was asked to stop; what is written is of the data sets that were done.
+        The run was asked to stop; what was done is kept, and what is written is of the data sets that were done.
     """
-    scale = SCALES[config.scale]
+    scale = choose_scale(SCALES, config)
     runs: list[Run] = []
     files: list[Path] = []
     for number, data in enumerate(DATA_SETS):
         progress.start(len(CONTENDERS), data.name)
         problem = set_up(data, scale, config.seed, number)
-        runs += [compete(each, data, problem, scale, config.seed, progress) for each in CONTENDERS]
+        for contender in CONTENDERS:
+            if progress.stop_requested():
+                raise Stopped
+            work = partial(compete, contender, data, problem, scale, config.seed, progress)
+            name, inputs = f"{data.name} {contender.name}", (contender, data.radius, data.shift, scale, config.seed)
+            runs.append(run_of(contender, data, keep(config.output, name, inputs, work)))
+            progress.advance(log_likelihood=-runs[-1].points[-1].held_out)
         files = write_results(runs, config.output, scale)
     return files
 
@@ -88,29 +103,37 @@ def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> Problem:
     return make_problem(observations, disc, quadrature, data.prior, HELD_OUT, seed)
 
 
-def compete(contender: Contender, data: DataSet, problem: Problem, scale: Scale, seed: int, progress: Progress) -> Run:
-    """Run one method; the baselines go five iterations."""
-    if progress.stop_requested():
-        raise Stopped
+def compete(
+    contender: Contender, data: DataSet, problem: Problem, scale: Scale, seed: int, progress: Progress
+) -> dict[str, Any]:
+    """Run one method; the baselines go five iterations. The fields of its `Run`, points as a table."""
     method, oracle = choose(contender.method, dict(contender.settings), problem)
     stretches = Stretches(oracle, method, seed, scale.looks)
     position = stretches.begin(problem.start)
     points = [look(problem, position)]
     kept: dict[float, Position] = {}
-    marks = (0.1, 1.0)
     for reached, point in pursue(problem, stretches, position, BATCH_ITERATIONS if contender.batch else scale.epochs):
         points.append(point)
-        for mark in marks:
+        for mark in MARKS:
             if point.epochs >= mark and mark not in kept:
                 kept[mark] = reached
         position = reached
         if progress.stop_requested():
             raise Stopped
-    early, whole = (kept.get(mark, position) for mark in marks)
+    early, whole = (kept.get(mark, position) for mark in MARKS)
     maps, fsc = against_truth(problem, data, [early, whole])
     last, last_fsc = against_truth(problem, data, [position])
-    progress.advance(log_likelihood=-points[-1].held_out)
-    return Run(contender, data, points, [*maps, *last], [fsc, last_fsc], problem.oracle.model.quadrature.count)
+    return {
+        "points": [[each.evaluations, each.epochs, each.held_out] for each in points],
+        "maps": [*maps, *last],
+        "fsc": [fsc, last_fsc],
+        "nodes": problem.oracle.model.quadrature.count,
+    }
+
+
+def run_of(contender: Contender, data: DataSet, fields: Mapping[str, Any]) -> Run:
+    """What `compete` found, as a `Run`."""
+    return Run(contender, data, **{**fields, "points": [Point(*each) for each in fields["points"]]})
 
 
 def against_truth(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from pydantic import Field
 
@@ -14,13 +15,19 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress
 from cryorbit.recipes.settings import Settings
 
+S = TypeVar("S")
+
 
 class ReproduceConfig(Settings):
     """Settings of a reproduction."""
 
     name: str = Field(description="What to reproduce.")
     output: Path = Field(description="Folder for tables and figures.")
-    scale: str = Field("quick", pattern="^(quick|full)$", description="A few minutes, or all that was published.")
+    scale: str = Field(
+        "quick",
+        pattern="^(quick|medium|full)$",
+        description="A few minutes, about an hour where that is less than all, or all that was published.",
+    )
     seed: int = Field(0, ge=0, description="First seed.")
 
 
@@ -77,3 +84,10 @@ def find_reproduction(name: str) -> Reproduction:
     if name not in REPRODUCTIONS:
         raise InputError(f"nothing to reproduce is called {name!r}", mend=f"choose one of {', '.join(REPRODUCTIONS)}")
     return REPRODUCTIONS[name]
+
+
+def choose_scale(scales: Mapping[str, S], config: ReproduceConfig) -> S:
+    """The entry of ``scales`` that was asked for; ``InputError`` naming those there are if there is none."""
+    if config.scale not in scales:
+        raise InputError(f"{config.name} has no scale {config.scale!r}", mend=f"choose one of {', '.join(scales)}")
+    return scales[config.scale]

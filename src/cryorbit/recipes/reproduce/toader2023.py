@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from cryorbit.core.progress import Progress
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.recipes.reproduce.kept import keep
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
-from cryorbit.recipes.reproduce.registry import ReproduceConfig
+from cryorbit.recipes.reproduce.registry import ReproduceConfig, choose_scale
 from cryorbit.recipes.reproduce.tables import Row, write_table
 from cryorbit.recipes.reproduce.toader2023_conditioning import (
     condition_numbers,
@@ -68,7 +70,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     Stopped
         The run was asked to stop; what is written is of the parts that were done.
     """
-    scale = SCALES[config.scale]
+    scale = choose_scale(SCALES, config)
     files = study_conditioning(scale, config.seed, config.output, progress)
     files += study_convergence(scale, config.seed, config.output, progress)
     return [*files, *study_marginal(scale, config.seed, config.output, progress)]
@@ -100,7 +102,12 @@ def study_convergence(scale: Scale, seed: int, output: Path, progress: Progress)
     files.append(save_png(draw_spectra(found), output / "spectra.png"))
     courses = []
     for contender in CONTENDERS:
-        courses.append(pursue(contender, optimum, seed, progress))
+        if progress.stop_requested():
+            raise Stopped
+        work = partial(pursue, contender, optimum, seed, progress)
+        inputs = (contender.name, scale.box, scale.images, scale.radius, seed)
+        courses.append(Course(contender, **keep(output, f"known poses {contender.name}", inputs, work)))
+        progress.advance(gap=courses[-1].gaps[-1])
     files += write_table(output / "table", summarise(courses), f"{TITLE}: known poses", _notes(scale))
     files += write_table(output / "epochs", list_epochs(courses), f"{TITLE}: known poses, every epoch")
     files += write_table(output / "shells", list_shells(courses), f"{TITLE}: correlations by shell")

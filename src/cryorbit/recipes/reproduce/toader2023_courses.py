@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -91,8 +91,8 @@ def start_from(problem: KnownPoses, seed: int) -> Float[Tensor, " d"]:
     return noise.to(problem.observations.power)
 
 
-def pursue(contender: Contender, optimum: Optimum, seed: int, progress: Progress) -> Course:
-    """Run the epochs of one method."""
+def pursue(contender: Contender, optimum: Optimum, seed: int, progress: Progress) -> dict[str, Any]:
+    """Run the epochs of one method: the fields of its `Course`."""
     generator, x = generator_for(seed, _ORDER), start_from(optimum.problem, seed)
     began = time.process_time()
     problem, method = contender.choose(optimum.problem)
@@ -111,5 +111,4 @@ def pursue(contender: Contender, optimum: Optimum, seed: int, progress: Progress
         passes.append(blocks.passes)
         if epoch in LOOKS:
             correlations[epoch] = optimum.correlations(x)
-    progress.advance(gap=gaps[-1])
-    return Course(contender, gaps, seconds, passes, MappingProxyType(correlations))
+    return {"gaps": gaps, "seconds": seconds, "passes": passes, "correlations": correlations}

@@ -20,6 +20,7 @@ from cryorbit.optim.minimise import Stop, minimise
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed, growing_momentum
+from cryorbit.optim.sem_vr_statistics import SEMVRStatistics
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Field, Gradient, Residual
 from cryorbit.optim.svrg import SVRG
@@ -122,6 +123,20 @@ def test_a_safeguard_that_is_off_lets_everything_pass() -> None:
     assert count.total == 0
     assert guard.trusts(wild, -wild, one)
     assert not guard.refuses(torch.tensor(2.0), torch.tensor(1.0))
+
+
+def test_statistics_move_less_after_an_epoch_that_was_taken_back() -> None:
+    problem, solution = least_squares()
+    method = SEMVRStatistics(step_size=8.0, batch_size=25)
+    start, stop = torch.ones(SHAPE, dtype=torch.float64), Stop(0.0, 200)
+    guarded, bare = (
+        minimise(problem, each, start, stop, torch.Generator().manual_seed(0))
+        for each in (method, replace(method, safeguard=Safeguard(active=False)))
+    )
+    assert guarded.interventions is not None
+    assert 0 < guarded.interventions.rises < 5
+    torch.testing.assert_close(guarded.x, solution, rtol=0, atol=1e-6)
+    assert not bare.values[-1] < bare.values[0]
 
 
 def test_an_epoch_that_rises_is_taken_back() -> None:

@@ -16,6 +16,9 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.safeguards import Interventions, Safeguard
 
+SHORTER = 0.25
+"""Part of rho that an epoch which was taken back leaves."""
+
 
 @dataclass(frozen=True, slots=True)
 class StatisticsSnapshot:
@@ -29,9 +32,10 @@ class StatisticsSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class StatisticsState:
-    """The last snapshot that was not taken back, and what the safeguard did."""
+    """The last snapshot that was not taken back, the part of rho that is left, and what the safeguard did."""
 
     snapshot: StatisticsSnapshot | None = None
+    part: float = 1.0
     interventions: Interventions = field(default_factory=Interventions)
 
 
@@ -44,7 +48,8 @@ class SEMVRStatistics:
     step_size
         rho.
     safeguard
-        Whether an epoch that raises the objective is taken back, and a step of EM made in its place.
+        Whether an epoch that raises the objective is taken back, and a step of EM made in its place; rho is a quarter
+        from then on.
     batch_size
         Terms in a mini-batch.
     """
@@ -70,13 +75,14 @@ class SEMVRStatistics:
         del generator
         new, old, count = take_snapshot(blocks, x), state.snapshot, state.interventions
         if old is not None and self.safeguard.refuses(new.value, old.value):
-            return blocks.maximise(old.statistics), StatisticsState(old, replace(count, rises=count.rises + 1))
+            count = replace(count, rises=count.rises + 1)
+            return blocks.maximise(old.statistics), StatisticsState(old, state.part * SHORTER, count)
         total = new.statistics
         for block in order:
             fresh = blocks.expect(x, block).statistics - new.rows[block] + new.statistics
-            total = total + self.step_size * (fresh - total)
+            total = total + state.part * self.step_size * (fresh - total)
             x = blocks.maximise(blocks.admissible(total, new.statistics))
-        return x, StatisticsState(new, count)
+        return x, StatisticsState(new, state.part, count)
 
 
 def take_snapshot(blocks: Blocks, x: Float[Tensor, "*shape"]) -> StatisticsSnapshot:

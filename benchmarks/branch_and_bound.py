@@ -16,7 +16,7 @@ import cyclopts
 import torch
 from torch import Tensor
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunks
 from cryorbit.core.data import Poses
 from cryorbit.fourier.half_disc import half_disc, image_transform

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunks
 from cryorbit.evaluation.mra import signal_error
 from cryorbit.inference.mra import CHUNK, MRAOracle, start_unknown

@@ -15,7 +15,7 @@ from pathlib import Path
 import cyclopts
 import torch
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunks
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.geometry.rotations import random_rotations

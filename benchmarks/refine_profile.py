@@ -19,7 +19,7 @@ from unittest import mock
 import cyclopts
 import torch
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.core.progress import SilentProgress
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference import candidates, global_search, local_search

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import cyclopts
 import torch
 
-from cryorbit.cli.devices import limit_threads
+from cryorbit.api.devices import limit_threads
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig

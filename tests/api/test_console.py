@@ -7,8 +7,8 @@ import signal
 import pytest
 from rich.console import Console
 
-from cryorbit.cli.console import BarProgress, LineProgress, describe_fields, watch
-from cryorbit.cli.interrupts import stop_on_interrupt
+from cryorbit.api.console import BarProgress, LineProgress, describe_fields, watch
+from cryorbit.api.interrupts import stop_on_interrupt
 
 
 def make_console(*, terminal: bool) -> tuple[Console, io.StringIO]:

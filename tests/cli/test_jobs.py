@@ -7,6 +7,7 @@ import pytest
 import toy_recipe
 from test_main import run
 
+from cryorbit.api import recipe_table
 from cryorbit.cli import jobs
 from cryorbit.io.job_folder import JobFolder
 
@@ -14,7 +15,7 @@ from cryorbit.io.job_folder import JobFolder
 @pytest.fixture
 def star(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An input file; the verb abinit runs the toy recipe."""
-    monkeypatch.setattr(jobs, "_CONFIGS", {"abinit": f"{toy_recipe.__name__}:AbinitConfig"})
+    monkeypatch.setattr(recipe_table, "CONFIGS", {"abinit": f"{toy_recipe.__name__}:AbinitConfig"})
     file = tmp_path / "particles.star"
     file.write_text("data_particles\n")
     return file

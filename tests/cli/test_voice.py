@@ -7,13 +7,13 @@ import pytest
 import toy_recipe
 from test_main import run
 
-from cryorbit.cli import jobs
+from cryorbit.api import recipe_table
 
 
 @pytest.fixture
 def star(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An input file; the verb abinit runs the toy recipe."""
-    monkeypatch.setattr(jobs, "_CONFIGS", {"abinit": f"{toy_recipe.__name__}:AbinitConfig"})
+    monkeypatch.setattr(recipe_table, "CONFIGS", {"abinit": f"{toy_recipe.__name__}:AbinitConfig"})
     file = tmp_path / "particles.star"
     file.write_text("data_particles\n")
     return file

@@ -13,7 +13,7 @@ import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
-from cryorbit.cli.interrupts import StopFlag
+from cryorbit.api.interrupts import StopFlag
 from cryorbit.core.progress import Progress
 
 _LOGGER = logging.getLogger("cryorbit")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,9 +36,10 @@ class StopFlag:
 
 @contextmanager
 def stop_on_interrupt(console: Console) -> Iterator[StopFlag]:
-    """Turn SIGINT and SIGTERM into a request to stop while the block runs."""
+    """Turn SIGINT and SIGTERM into a request to stop while the block runs; in the main thread, which alone has them."""
     flag = StopFlag(console)
-    before = {number: signal.signal(number, flag) for number in _SIGNALS}
+    ours = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, flag) for number in ours}
     try:
         yield flag
     finally:

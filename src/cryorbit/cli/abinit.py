@@ -42,24 +42,21 @@ def abinit(
     Leaves a job folder with maps, particles.star, report.html and job.json. Ctrl-C stops it in good order; `cryorbit
     resume` goes on.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "output": output.absolute(),
+        "particles": particles,
+        "output": output,
         "classes": classes,
         "symmetry": symmetry,
         "diameter": diameter,
         "max_resolution": max_resolution,
         "seeds": seeds,
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("abinit")
-    start(recipe, load_config(recipe.config, config, given), output, inputs=[particles])
+    start("abinit", given, config)

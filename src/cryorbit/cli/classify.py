@@ -55,27 +55,23 @@ def classify(
     Leaves a job folder with class_1.mrc ..., half-maps, their FSC, particles.star and report.html. Ctrl-C stops it in
     good order; `cryorbit resume` goes on.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "maps": tuple(path.absolute() for path in start_maps),
-        "output": output.absolute(),
+        "particles": particles,
+        "maps": start_maps,
+        "output": output,
         "symmetry": symmetry,
         "diameter": diameter,
-        "mask": None if mask is None else mask.absolute(),
+        "mask": mask,
         "initial_resolution": initial_resolution,
         "max_resolution": max_resolution,
         "check_start": check_start,
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("classify")
-    inputs = [file for file in (particles, *start_maps, mask) if file is not None]
-    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)
+    start("classify", given, config)

@@ -17,15 +17,12 @@ def demo(
 
     Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "output": output.absolute(),
+        "output": output,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
     }
-    recipe = find_recipe("demo")
-    start(recipe, load_config(recipe.config, config, given), output)
+    start("demo", given, config)

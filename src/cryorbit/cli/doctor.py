@@ -32,7 +32,7 @@ def doctor(
     from rich.console import Console
 
     from cryorbit.cli.device_checks import check_devices
-    from cryorbit.cli.devices import choose_device
+    from cryorbit.api.devices import choose_device
     from cryorbit.recipes.doctor import DoctorConfig, run
 
     console = Console()

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from cryorbit.cli.console import write_stage_report
-from cryorbit.cli.interrupts import StopFlag
+from cryorbit.api.console import write_stage_report
+from cryorbit.api.interrupts import StopFlag
 
 _LOGGER = logging.getLogger("cryorbit")
 

@@ -55,22 +55,19 @@ def solve(
     threads: Threads = None,
 ) -> None:
     """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "observations": observations.absolute(),
-        "output": output.absolute(),
+        "observations": observations,
+        "output": output,
         "method": method,
         "passes": passes,
         "tolerance": tolerance,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
     }
-    recipe = find_recipe("mra solve")
-    start(recipe, load_config(recipe.config, config, given), output, inputs=[observations.absolute()])
+    start("mra solve", given, config)
     _print_result(output)
 
 
@@ -87,21 +84,18 @@ def moments(
     threads: Threads = None,
 ) -> None:
     """Find the signal and the density of shifts from moments alone; leaves moments.npz and solution.npz."""
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "observations": observations.absolute(),
-        "output": output.absolute(),
+        "observations": observations,
+        "output": output,
         "starts": starts,
-        "encoders": None if encoders is None else encoders.absolute(),
+        "encoders": encoders,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
     }
-    recipe = find_recipe("mra moments")
-    start(recipe, load_config(recipe.config, config, given), output, inputs=[observations.absolute()])
+    start("mra moments", given, config)
     _print_result(output)
 
 
@@ -119,22 +113,19 @@ def train(
     threads: Threads = None,
 ) -> None:
     """Train the encoders that `cryorbit mra moments` can start from; leaves encoders.pt in a job folder."""
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "output": output.absolute(),
+        "output": output,
         "components": components,
         "length": length,
         "architecture": architecture,
         "steps": steps,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
     }
-    recipe = find_recipe("mra train")
-    start(recipe, load_config(recipe.config, config, given), output)
+    start("mra train", given, config)
 
 
 def _print_result(output: Path) -> None:

@@ -52,28 +52,24 @@ def optimise(
     Leaves a job folder with map.mrc, course.csv (held-out likelihood against gradients evaluated) and report.html.
     Ctrl-C stops it in good order; `cryorbit resume` goes on.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "output": output.absolute(),
+        "particles": particles,
+        "output": output,
         "method": method,
         "settings": read_settings(setting) or None,
         "resolution": resolution,
         "epochs": epochs,
-        "start": None if start_map is None else start_map.absolute(),
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "start": start_map,
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("optimise")
-    inputs = [file for file in (particles, start_map) if file is not None]
-    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)
+    start("optimise", given, config)
 
 
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cryorbit.cli.options import ConfigFile, Device, Seed, Threads
-from cryorbit.core.errors import InputError
 
 
 def postprocess(
@@ -38,44 +37,22 @@ def postprocess(
     threads: Threads = None,
 ) -> None:
     """Sharpen a map and tell its resolution: mask, FSC, B-factor, local resolution, evenness of directions."""
-    if folder is None and half1 is None and config is None:
-        raise InputError("there is nothing to process", mend="give a folder, or --half1 and --half2")
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
-    from cryorbit.recipes.postprocess.config import PostprocessConfig
-    from cryorbit.recipes.postprocess.inputs import half_map_files
+    from cryorbit.cli.jobs import start
 
     given = {
-        "folder": _absolute(folder),
-        "output": _output(output, folder, half1),
-        "half1": _absolute(half1),
-        "half2": _absolute(half2),
+        "folder": folder,
+        "output": output,
+        "half1": half1,
+        "half2": half2,
         "class_number": class_number,
-        "particles": _absolute(particles),
-        "mask": _absolute(mask),
+        "particles": particles,
+        "mask": mask,
         "pixel_size": pixel_size,
         "b_factor": b_factor,
         "symmetry": symmetry,
         "local_filter": local_filter,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
     }
-    recipe = find_recipe("postprocess")
-    settings = load_config(PostprocessConfig, config, given)
-    inputs = [*half_map_files(settings), *([] if settings.mask is None else [settings.mask])]
-    start(recipe, settings, settings.output, inputs)
-
-
-def _absolute(path: Path | None) -> Path | None:
-    return None if path is None else path.absolute()
-
-
-def _output(output: Path | None, folder: Path | None, half1: Path | None) -> Path | None:
-    """Where the results go: as told, or beside the half-maps."""
-    if output is not None:
-        return output.absolute()
-    if folder is not None:
-        return folder.absolute() / "postprocess"
-    return None if half1 is None else half1.absolute().parent / "postprocess"
+    start("postprocess", given, config)

@@ -35,25 +35,21 @@ def reconstruct(
 
     Leaves a job folder with map.mrc, half-maps, their FSC, particles.star and report.html.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "output": output.absolute(),
+        "particles": particles,
+        "output": output,
         "symmetry": symmetry,
         "class_number": class_number,
-        "mask": None if mask is None else mask.absolute(),
+        "mask": mask,
         "diameter": diameter,
         "max_resolution": max_resolution,
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("reconstruct")
-    inputs = [file for file in (particles, mask) if file is not None]
-    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)
+    start("reconstruct", given, config)

@@ -58,28 +58,24 @@ def refine(
     Leaves a job folder with map.mrc, half-maps, their FSC, particles.star and report.html. Ctrl-C stops it in good
     order; `cryorbit resume` goes on.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "maps": (start_map.absolute(),),
-        "output": output.absolute(),
+        "particles": particles,
+        "maps": (start_map,),
+        "output": output,
         "symmetry": symmetry,
         "diameter": diameter,
-        "mask": None if mask is None else mask.absolute(),
+        "mask": mask,
         "method": method,
         "initial_resolution": initial_resolution,
         "max_resolution": max_resolution,
         "check_start": check_start,
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("refine")
-    inputs = [file for file in (particles, start_map, mask) if file is not None]
-    start(recipe, load_config(recipe.config, config, given), output, inputs=inputs)
+    start("refine", given, config)

@@ -47,25 +47,22 @@ def run(
     Leaves map.mrc, half-maps, particles.star and report.html, and a folder for each stage. Ctrl-C stops in good order;
     `cryorbit resume` goes on. Settings of the stages are the tables [abinit], [refine], [postprocess] of --config.
     """
-    from cryorbit.cli.devices import choose_device
-    from cryorbit.cli.jobs import find_recipe, start
-    from cryorbit.recipes.config import load_config
+    from cryorbit.cli.jobs import start
 
     given = {
-        "particles": particles.absolute(),
-        "output": output.absolute(),
+        "particles": particles,
+        "output": output,
         "classes": classes,
         "refine_all": refine_all,
         "seeds": seeds,
         "symmetry": symmetry,
         "diameter": diameter,
         "max_resolution": max_resolution,
-        "data_dir": None if data_dir is None else data_dir.absolute(),
+        "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
         "threads": threads,
         "memory": memory,
     }
-    recipe = find_recipe("run")
-    start(recipe, load_config(recipe.config, config, given), output, inputs=[particles])
+    start("run", given, config)

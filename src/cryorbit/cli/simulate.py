@@ -47,7 +47,7 @@ def simulate(
 
     Leaves particles.star (without poses) and particles.mrcs, truth.star, and truth_1.mrc, ... at the images' scale.
     """
-    from cryorbit.cli.devices import choose_device, limit_threads
+    from cryorbit.api.devices import choose_device, limit_threads
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.simulate import SimulateConfig
 
@@ -77,8 +77,8 @@ def _work(settings: SimulateConfig) -> None:
     """Simulate into a job folder with progress on stderr, and print where things are."""
     from rich.console import Console
 
-    from cryorbit.cli.console import watch
-    from cryorbit.cli.interrupts import stop_on_interrupt
+    from cryorbit.api.console import watch
+    from cryorbit.api.interrupts import stop_on_interrupt
     from cryorbit.cli.jobs import EXIT_STOPPED
     from cryorbit.core.progress import Stopped
     from cryorbit.io.job_folder import JobFolder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,18 +41,32 @@ def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]
         first = error.errors()[0]
         location = tuple(str(part) for part in first["loc"])
         from_file = file if location and location[0] not in typed else None
+        cause = first.get("ctx", {}).get("error")
+        if isinstance(cause, InputError):
+            raise InputError(cause.problem, file=from_file or cause.file, row=cause.row, mend=cause.mend) from error
         raise _input_error(model, location, first["type"], first["msg"], from_file) from error
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
     """Parse a TOML file, or tell the user why it cannot be parsed."""
+    text = ""
     try:
-        return tomllib.loads(file.read_text())
+        text = file.read_text(encoding="utf-8")
+        return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file, mend="check the path") from error
-    except ValueError as error:
-        mend = "write one `key = value` a line, as in `cryorbit abinit --help`"
-        raise InputError(f"is not valid TOML: {error}", file=file, mend=mend) from error
+    except UnicodeDecodeError as error:
+        mend = "save the file as plain text (UTF-8)"
+        raise InputError(f"is not valid TOML: byte {error.start} is no UTF-8", file=file, mend=mend) from error
+    except tomllib.TOMLDecodeError as error:
+        mend = 'write `key = value` lines below `[group]` lines, and text in quotes: symmetry = "D2"'
+        raise InputError(f"is not valid TOML: {_with_line(str(error), text)}", file=file, mend=mend) from error
+
+
+def _with_line(message: str, text: str) -> str:
+    """What the parser says, and the line that it says it of."""
+    place = re.search(r"line (\d+)", message)
+    return message if place is None else f"{message}: {text.splitlines()[int(place[1]) - 1].strip()!r}"
 
 
 def _input_error(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from cryorbit.core.errors import InputError
 from cryorbit.recipes.settings import Settings
 
 
@@ -25,7 +28,7 @@ class PostprocessConfig(PostprocessSettings):
     """Everything that determines a post-processed map; either ``folder`` or both half-maps are given."""
 
     folder: Path | None = Field(None, description="Folder with half-maps, and particles.star if there is one.")
-    output: Path = Field(description="Job folder.")
+    output: Path = Field(description="Job folder. Not given: postprocess/ beside the half-maps.")
     half1: Path | None = Field(None, description="First half-map, unfiltered.")
     half2: Path | None = Field(None, description="Second half-map, unfiltered.")
     class_number: int = Field(1, ge=1, description="Class whose half-maps and particles are taken from the folder.")
@@ -36,3 +39,14 @@ class PostprocessConfig(PostprocessSettings):
     seed: int = Field(0, ge=0)
     device: str = "cpu"
     threads: int | None = Field(None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _beside_the_half_maps(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Where the results go, unless that is told: ``postprocess`` in the folder of the half-maps."""
+        place = given.get("folder")
+        if place is None and given.get("half1") is not None:
+            place = Path(given["half1"]).parent
+        if place is None:
+            raise InputError("there is nothing to process", mend="give a folder, or --half1 and --half2")
+        return {"output": Path(place) / "postprocess", **given}

@@ -65,6 +65,11 @@ def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
     raise InputError("this folder holds no pair of half-maps", file=config.folder, mend=mend)
 
 
+def input_files(config: PostprocessConfig) -> list[Path]:
+    """The files whose contents decide the result; errors as `half_map_files`."""
+    return [*half_map_files(config), *([] if config.mask is None else [config.mask])]
+
+
 def read_half_maps(config: PostprocessConfig) -> HalfMaps:
     """Read and check everything.
 

@@ -1,0 +1,1 @@
+"""What ``import cryorbit`` gives: the nouns of a notebook, and the recipes as functions."""

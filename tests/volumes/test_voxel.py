@@ -17,6 +17,7 @@ from cryorbit.volumes.voxel import (
     grid_radius,
     on_grid,
     resample,
+    quotient,
     solve,
     synthesize,
     working_grid,
@@ -84,6 +85,14 @@ def test_division_by_the_weights_gives_back_the_volume(generator: torch.Generato
     # the origin of Fourier space is in no slice: compare without the mean
     error = (solved - solved.mean()) - (volume - volume.mean())
     assert error.norm() < 0.05 * (volume - volume.mean()).norm()
+
+
+def test_division_of_the_quotient_times_weights_is_exact(generator: torch.Generator) -> None:
+    grid = working_grid(24, 9)
+    volume = resample(random_blob_phantom(24, generator), grid.size).double()
+    spectrum = quotient(volume, grid)
+    weights = 0.1 + torch.rand(spectrum.shape, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(solve(weights * spectrum, weights, grid), volume, rtol=0, atol=1e-12)
 
 
 def test_division_leaves_zero_what_has_no_weight() -> None:

@@ -90,15 +90,20 @@ def regularised(
     2F / (1 - F); 1/tau^2 is the shell's mean weight divided by it. Statistics of one half-set alone give its own map.
     Where the half-sets share their reference, F is optimistic: it regularises, it does not validate.
     """
-    clamped = fsc.clamp(1e-3, 0.999).to(weights.mean)
-    clamped[:, :2] = clamped[:, 2:3]
-    mean = weights.mean.sum(0)
-    prior = mean * (1 - clamped) / (len(weights.mean) * clamped) + FLOOR * mean
+    prior = shell_prior(weights.mean, fsc)
     volumes = []
     for k in range(len(fsc)):
         damped = _joined_sum(statistics.weight[:, k]) + prior[k, weights.shells] + weights.tiny
         volumes.append(solve(_joined_sum(statistics.data[:, k]), damped, grid))
     return torch.stack(volumes)
+
+
+def shell_prior(mean: Float[Tensor, "h k s"], fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
+    """1/tau^2 of each shell from the correlation of half maps; ``mean`` is of the half-sets that make the map."""
+    clamped = fsc.clamp(1e-3, 0.999).to(mean)
+    clamped[:, :2] = clamped[:, 2:3]
+    total = mean.sum(0)
+    return total * (1 - clamped) / (len(mean) * clamped) + FLOOR * total
 
 
 def shell_weights(statistics: VolumeStatistics, grid: VoxelGrid, radius: float) -> ShellWeights:

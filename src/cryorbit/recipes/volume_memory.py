@@ -45,12 +45,15 @@ class VolumeLoad:
         How many maps are made.
     searched
         Whether poses are searched at that radius: it takes the spectra of references, and slices go into new volumes.
+    sums
+        How many sums over images are kept at once.
     """
 
     box: int
     radius: float
     maps: int = 1
     searched: bool = False
+    sums: int = 1
 
     def needs(self, threads: int) -> dict[str, int]:
         """Bytes by purpose, beyond what the process holds already, when ``threads`` insert slices."""
@@ -61,7 +64,7 @@ class VolumeLoad:
             working = max(working, SPECTRUM * self.maps + INSERTION * (threads + 2))
         on_full_box = 4 * MAPS_AT_ONCE * self.maps * self.box**3
         return {
-            "sums over images": SUMS * self.maps * points,
+            "sums over images": SUMS * self.sums * self.maps * points,
             "volumes in the making": max(working * points, on_full_box),
             "images": 2 * BATCH_BYTES,
         }

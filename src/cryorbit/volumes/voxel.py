@@ -70,9 +70,7 @@ def resample(volume: Float[Tensor, "*k n n n"], size: int) -> Float[Tensor, "*k 
 
 def synthesize(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
     """Half transform on the padded grid, scaled so that its slices are unitary transforms of projections."""
-    padded = _center_fit(volume / _gridding_kernel(volume, grid), grid.padded)
-    dims = (-3, -2, -1)
-    return torch.fft.rfftn(torch.fft.ifftshift(padded, dim=dims), dim=dims) * grid.scale
+    return _padded_transform(volume / _gridding_kernel(volume, grid), grid)
 
 
 def adjoint(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
@@ -89,6 +87,14 @@ def solve(
     quotient = (data / weight.clamp_min(torch.finfo(weight.dtype).tiny)).masked_fill_(weight <= 0, 0.0)
     real = _real_part(quotient, grid) / grid.scale
     return real / _gridding_kernel(real, grid)
+
+
+def quotient(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
+    """The grid of ``data / weight`` that ``solve`` makes this working volume of.
+
+    Unlike that of ``synthesize`` it stands for data spread to their neighbours, not for values to interpolate between.
+    """
+    return _padded_transform(volume * _gridding_kernel(volume, grid), grid)
 
 
 def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k p p g"]:
@@ -128,6 +134,11 @@ def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
     offset = torch.arange(grid.size, device=like.device, dtype=torch.float64) - grid.size // 2
     line = torch.sinc(offset / grid.padded) ** 2
     return (line[:, None, None] * line[:, None] * line).to(like.dtype)
+
+
+def _padded_transform(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
+    dims = (-3, -2, -1)
+    return torch.fft.rfftn(torch.fft.ifftshift(_center_fit(volume, grid.padded), dim=dims), dim=dims) * grid.scale
 
 
 def _center_fit(volume: Tensor, size: int) -> Tensor:

@@ -55,6 +55,17 @@ class StochasticSettings(Settings):
     patience: int = Field(2, ge=1, description="Steps without a gain in resolution after which they end.")
 
 
+class LateSettings(Settings):
+    """Mini-batches of reduced variance after the passes have settled."""
+
+    method: Literal["none", "sem-vr", "svrg"] = Field(
+        "none", description="sem-vr: on statistics, each step an M-step; svrg: on preconditioned gradients."
+    )
+    epochs: int = Field(2, ge=1, description="Each is a pass over all particles, then every mini-batch twice.")
+    batches: int = Field(8, ge=1, description="Mini-batches an epoch.")
+    rate: float = Field(0.3, gt=0, le=1, description="Part of the way that a mini-batch points to.")
+
+
 class RefineSettings(Settings):
     """What is particular to refinement, wherever its particles and maps come from."""
 
@@ -63,6 +74,7 @@ class RefineSettings(Settings):
     passes: PassSettings = PassSettings()
     poses: PoseSearchSettings = PoseSearchSettings()
     sgd: StochasticSettings = StochasticSettings()
+    late: LateSettings = LateSettings()
 
 
 class RefineConfig(RefineSettings, ParticleSettings):

@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from cryorbit.inference.constraints import without_corners
-from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps
+from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_low_shells
 from cryorbit.inference.mstep import resolved_radius
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
@@ -31,10 +33,13 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     stalled = 0 if resolved > state.resolved else state.stalled + 1
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled) and not any(found.searched)
+    stage = "pass"
+    if over or state.iteration + 1 >= settings.iterations:
+        stage = "final" if config.late.method == "none" else "late"
     new = replace(
         state,
-        stage="final" if over or state.iteration + 1 >= settings.iterations else "pass",
-        iteration=state.iteration + 1,
+        stage=stage,
+        iteration=state.iteration + 1 if stage != "late" else 0,
         references=maps.references,
         noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
         radius=next_radius(config, given, state, resolved),
@@ -75,6 +80,14 @@ def maximisation(
     join = given.extent / config.passes.join_resolution
     mask = reference_mask(config, given, state, grid.size)
     return gold_standard_maps(found.statistics, grid, inserted, join, (given.window(grid.size), mask))
+
+
+def joined(
+    config: RefineConfig, given: ParticleInput, halves: Float[Tensor, "2 k m m m"]
+) -> Float[Tensor, "2 k m m m"]:
+    """The half-sets' volumes with their mean in the shells that they share."""
+    radius, mean = given.extent / config.passes.join_resolution, halves.mean(0)
+    return torch.stack([with_low_shells(half, mean, radius) for half in halves])
 
 
 def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:

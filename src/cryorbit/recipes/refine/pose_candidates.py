@@ -36,10 +36,12 @@ def pose_candidates(
 ) -> tuple[Candidates, list[Level], bool]:
     """Where to look: around the poses of the last pass while they hold, else everywhere.
 
-    They hold when, for a sample of the images, a search over all poses finds them again.
+    They hold when, for a sample of the images, a search over all poses finds them again; in the late stage they do.
     """
-    if state.estimates is not None:
-        known = state.estimates
+    known = state.estimates
+    if known is not None and state.stage == "late":
+        return _around(known.class_rotation[index], known.class_shift[index]), _local_levels(given, state), False
+    if known is not None:
         count = min(config.poses.check_images, len(index))
         start = (state.iteration * count) % max(1, len(index) - count + 1)
         sample = slice(start, start + count)

@@ -12,6 +12,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.particle_input import ParticleInput, read_input
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.late import LATE_SUMS, late_iteration
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
@@ -27,9 +28,15 @@ Iteration = Callable[[RefineConfig, ParticleInput, State], tuple[State, dict[str
 ITERATIONS: dict[str, Iteration] = {
     "sgd": stochastic_iteration,
     "pass": pass_iteration,
+    "late": late_iteration,
     "final": final_iteration,
 }
-DESCRIPTIONS = {"sgd": "mini-batches", "pass": "passes over all particles", "final": "last pass"}
+DESCRIPTIONS = {
+    "sgd": "mini-batches",
+    "pass": "passes over all particles",
+    "late": "mini-batches of reduced variance",
+    "final": "last pass",
+}
 
 
 def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResult:
@@ -68,7 +75,9 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
 def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
     radius = final_radius(config, particles.box, particles.pixel_size)
-    require_volumes(config, VolumeLoad(particles.box, radius, len(config.maps), searched=True), particles.pixel_size)
+    sums = 1 if config.late.method == "none" else LATE_SUMS
+    load = VolumeLoad(particles.box, radius, len(config.maps), searched=True, sums=sums)
+    require_volumes(config, load, particles.pixel_size)
 
 
 def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progress: Progress) -> State:
@@ -86,4 +95,5 @@ def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progres
 
 def _planned(config: RefineConfig, stage: str) -> int:
     """Most iterations a stage may take."""
-    return {"sgd": config.sgd.iterations, "pass": config.passes.iterations}.get(stage, 1)
+    planned = {"sgd": config.sgd.iterations, "pass": config.passes.iterations, "late": config.late.epochs}
+    return planned.get(stage, 1)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cryorbit.inference.local_search import PoseEstimates
 
-STAGES = ("sgd", "pass", "final", "done")
+STAGES = ("sgd", "pass", "late", "final", "done")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,11 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.gold_standard import with_low_shells
 from cryorbit.inference.mstep import FLOOR, ShellWeights, half_map_correlation, resolved_radius, shell_weights
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
-from cryorbit.recipes.refine.passes import next_radius
+from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, resample, solve, synthesize, working_grid
@@ -48,7 +47,7 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     carried = {"velocity": velocity, "curvature": curvature, "fsc": fsc}
     new = replace(
         state,
-        references=_joined(config, given, moved),
+        references=joined(config, given, moved),
         noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
         radius=next_radius(config, given, state, resolved),
         history=(*state.history, resolved),
@@ -110,14 +109,6 @@ def _preconditioned_step(
         gradient = join_mates(found.statistics.data[h]) - prior * synthesize(volume[h], grid)
         steps.append(solve(gradient, curvature[h] + prior, grid))
     return torch.stack(steps)
-
-
-def _joined(
-    config: RefineConfig, given: ParticleInput, halves: Float[Tensor, "2 k m m m"]
-) -> Float[Tensor, "2 k m m m"]:
-    """The half-sets' volumes with their mean in the shells that they share."""
-    radius, mean = given.extent / config.passes.join_resolution, halves.mean(0)
-    return torch.stack([with_low_shells(half, mean, radius) for half in halves])
 
 
 def _advanced(config: RefineConfig, state: State, resolved: float) -> State:

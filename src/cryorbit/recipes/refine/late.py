@@ -1,0 +1,188 @@
+"""Stage "late": mini-batches of reduced variance, after passes over all particles have settled.
+
+An epoch looks at all images under one pair of references, the snapshot, and then at every mini-batch twice: under the
+references as they are by then, and under the snapshot. What a mini-batch says of the difference corrects what all
+images said, so that its noise vanishes as the two approach each other. Both ways work on the statistics D and W:
+
+- "sem-vr" (Chen, Zhu, Teh & Zhang 2018) averages the corrected statistics; every step ends with the M-step of a pass.
+- "svrg" (Johnson & Zhang 2013) goes along the corrected gradient ``D - W V - V / tau^2`` over ``W + 1 / tau^2`` of all
+  images; of all images at a rate of one, that is the M-step too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.core.seeds import generator_for
+from cryorbit.fourier.interpolation import join_mates
+from cryorbit.inference.constraints import windowed
+from cryorbit.inference.gold_standard import HalfMaps
+from cryorbit.inference.mstep import shell_prior, shell_weights
+from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets
+from cryorbit.recipes.refine.masking import reference_mask
+from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
+from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import VoxelGrid, quotient, resample, solve, working_grid
+
+LATE_SUMS = 5
+"""Sums over images that are alive at once: of the snapshot, two of a mini-batch, their correction, and the average."""
+KEPT_WEIGHT = 1e-3
+"""Least part of the snapshot's weights that averaged statistics are mended to."""
+ROUNDING = 1e-6
+"""Relative fall of the log-likelihood that is not taken for one: posteriors are thinned at random."""
+
+Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What the steps of an epoch share.
+
+    Attributes
+    ----------
+    config, given
+        Settings and images.
+    state
+        With the references of the snapshot.
+    inserted, grid
+        Fourier radius to which images are inserted, and its working box.
+    snapshot
+        E-step of all images.
+    maps
+        Its M-step.
+    """
+
+    config: RefineConfig
+    given: ParticleInput
+    state: State
+    inserted: float
+    grid: VoxelGrid
+    snapshot: Expectation
+    maps: HalfMaps
+
+    @classmethod
+    def of(cls, config: RefineConfig, given: ParticleInput, state: State) -> Epoch:
+        """Take the snapshot: one pass over all images."""
+        inserted = inserted_radius(state.radius, given.box)
+        found = expectation(config, given, state, inserted, half_sets(given))
+        maps = maximisation(config, given, state, found, inserted)
+        return cls(config, given, state, inserted, working_grid(given.box, inserted), found, maps)
+
+    def statistics(self, references: Float[Tensor, "2 k m m m"], images: Halves) -> VolumeStatistics:
+        """Statistics of some images under some references."""
+        state = replace(self.state, references=references)
+        return expectation(self.config, self.given, state, self.inserted, images).statistics
+
+
+def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+    """An epoch; one after which the likelihood has fallen is taken back, and is the last."""
+    epoch = Epoch.of(config, given, state)
+    found, resolved = epoch.snapshot, resolved_by(config, epoch.maps)
+    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    value, before = metrics["log_likelihood"], state.extra.get("late")
+    if before is not None and value < before["log_likelihood"] - ROUNDING * abs(value):
+        extra = {name: kept for name, kept in state.extra.items() if name != "late"}
+        return replace(state, stage="final", references=before["references"], extra=extra), {**metrics, "taken_back": 1}
+    last = state.iteration + 1 >= config.late.epochs
+    kept = {} if last else {"late": {"log_likelihood": value, "references": epoch.maps.references}}
+    new = replace(
+        state,
+        stage="final" if last else "late",
+        iteration=state.iteration + 1,
+        references=WALKS[config.late.method](epoch),
+        resolved=max(resolved, state.resolved),
+        estimates=found.by_particle(),
+        posed_radius=state.radius,
+        history=(*state.history, resolved),
+        extra={**{name: old for name, old in state.extra.items() if name != "late"}, **kept},
+    )
+    return new, metrics
+
+
+def average_statistics(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
+    """References after the steps of sEM-vr."""
+    whole, references = epoch.snapshot.statistics, epoch.state.references
+    total = replace(whole, data=whole.data.clone(), weight=whole.weight.clone())
+    for images in mini_batches(epoch):
+        fresh = corrected(epoch, references, images)
+        total.data.lerp_(whole.data + fresh.data, epoch.config.late.rate)
+        total.weight.lerp_(whole.weight + fresh.weight, epoch.config.late.rate)
+        admissible = replace(total, weight=torch.maximum(total.weight, KEPT_WEIGHT * whole.weight))
+        found = replace(epoch.snapshot, statistics=admissible)
+        references = maximisation(epoch.config, epoch.given, epoch.state, found, epoch.inserted).references
+    return references
+
+
+def follow_gradients(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
+    """References after the steps of SVRG."""
+    whole, grid = epoch.snapshot.statistics, epoch.grid
+    weights = shell_weights(whole, grid, epoch.inserted)
+    priors = [shell_prior(own[None], epoch.maps.fsc)[:, weights.shells] + weights.tiny for own in weights.mean]
+    curvatures = [join_mates(own) + prior for own, prior in zip(whole.weight, priors, strict=True)]
+    references = resample(epoch.state.references, grid.size)
+    mask = reference_mask(epoch.config, epoch.given, epoch.state, grid.size)
+    for images in mini_batches(epoch):
+        gradient = corrected_gradient(epoch, references, images)
+        steps = [
+            solve(join_mates(own) - prior * quotient(volume, grid), curvature, grid)
+            for own, prior, volume, curvature in zip(gradient, priors, references, curvatures, strict=True)
+        ]
+        moved = references + epoch.config.late.rate * torch.stack(steps)
+        references = windowed(joined(epoch.config, epoch.given, moved), mask)
+    return references
+
+
+WALKS: dict[str, Callable[[Epoch], Float[Tensor, "2 k m m m"]]] = {
+    "sem-vr": average_statistics,
+    "svrg": follow_gradients,
+}
+
+
+def mini_batches(epoch: Epoch) -> Iterator[Halves]:
+    """All images of both half-sets, shuffled, a part at a time, each sorted as it is stored."""
+    seed, count = epoch.config.seed, epoch.config.late.batches
+    shuffled = []
+    for half, images in enumerate(half_sets(epoch.given)):
+        order = torch.randperm(len(images), generator=generator_for(seed, 8, epoch.state.iteration, half))
+        shuffled.append([part.sort().values for part in images[order].tensor_split(count)])
+    yield from zip(*shuffled, strict=True)
+
+
+def corrected(epoch: Epoch, references: Float[Tensor, "2 k m m m"], images: Halves) -> VolumeStatistics:
+    """What the statistics of all images change by from the snapshot to other references, judged by some images."""
+    here, there = epoch.statistics(references, images), epoch.statistics(epoch.state.references, images)
+    shares = _shares(epoch, images).to(here.weight)
+    return replace(here, data=(here.data - there.data) * shares, weight=(here.weight - there.weight) * shares)
+
+
+def corrected_gradient(
+    epoch: Epoch, references: Float[Tensor, "2 k m m m"], images: Halves
+) -> Complex[Tensor, "2 k q q h"]:
+    """``D - W V`` of all images at other references: that of the snapshot, and the change judged by some images."""
+    before, grid = resample(epoch.state.references, epoch.grid.size), epoch.grid
+    here, there = epoch.statistics(references, images), epoch.statistics(epoch.state.references, images)
+    change = _gradient(here, references, grid) - _gradient(there, before, grid)
+    return _gradient(epoch.snapshot.statistics, before, grid) + change * _shares(epoch, images).to(here.weight)
+
+
+def _gradient(
+    statistics: VolumeStatistics, references: Float[Tensor, "2 k m m m"], grid: VoxelGrid
+) -> Complex[Tensor, "2 k q q h"]:
+    spectra = torch.stack([quotient(volume, grid) for volume in references])
+    return statistics.data - statistics.weight * spectra
+
+
+def _shares(epoch: Epoch, images: Halves) -> Float[Tensor, "2 1 1 1 1"]:
+    """Images of each half-set over those in a mini-batch of it."""
+    ratios = [len(whole) / len(part) for whole, part in zip(half_sets(epoch.given), images, strict=True)]
+    return torch.tensor(ratios).view(2, 1, 1, 1, 1)

@@ -56,6 +56,16 @@ def test_agreement_is_written_into_the_squares(tmp_path: Path) -> None:
     assert save_figure(partial(draw_cross_seed, table), tmp_path / "f.png", vector=True).startswith("data:image/svg")
 
 
+def test_an_optimisation_shows_its_held_out_images_against_gradients() -> None:
+    rows = [{"evaluations": 100 * i, "epochs": i / 2, "held_out": -float(i), "log_likelihood": i} for i in (1, 2, 3)]
+    (axes,) = draw_course(pd.DataFrame(rows)).axes
+    (line,) = axes.lines
+    assert line.get_xdata().tolist() == [100, 200, 300]
+    assert line.get_ydata().tolist() == [1, 2, 3]
+    above = axes.child_axes[0]
+    assert "passes" in above.get_xlabel()
+
+
 def test_course_has_a_line_a_seed_and_finer_resolution_upwards() -> None:
     rows = [{"seed": seed, "resolution_A": 40.0 - i, "ess": 3.0} for seed in (0, 1, 2) for i in range(5)]
     figure = draw_course(pd.DataFrame(rows))

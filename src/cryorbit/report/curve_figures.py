@@ -51,7 +51,12 @@ def has_course(metrics: pd.DataFrame) -> bool:
 
 
 def draw_course(metrics: pd.DataFrame) -> Figure:
-    """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a seed."""
+    """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a seed.
+
+    Of an optimisation: the likelihood of the images held out against the gradients evaluated.
+    """
+    if "held_out" in metrics:
+        return _draw_held_out(metrics)
     panels = [name for name in _COURSES if name in metrics and metrics[name].notna().any()]
     shares = "class_fractions" in metrics and metrics["class_fractions"].dropna().map(len).max() > 1
     count = len(panels) + bool(shares)
@@ -68,6 +73,23 @@ def draw_course(metrics: pd.DataFrame) -> Figure:
         grid[panels.index("ess")].set_yscale("log")
     if shares:
         _draw_shares(grid[count - 1], metrics)
+    return figure
+
+
+def _draw_held_out(metrics: pd.DataFrame) -> Figure:
+    """Draw the log-likelihood of images held out against gradients of single images, and passes above."""
+    figure = Figure(figsize=(6.4, 3.2))
+    axes = figure.subplots()
+    evaluations, passes = metrics["evaluations"].astype(float), metrics["epochs"].astype(float)
+    axes.plot(evaluations, -metrics["held_out"].astype(float), marker="o", markersize=3, color=class_colour(1))
+    axes.set(
+        xlabel="gradients of single images",
+        ylabel="held-out log-likelihood\n(nats an image above noise)",
+        xlim=(0, None),
+    )
+    images = float((evaluations / passes).iloc[-1])
+    above = axes.secondary_xaxis("top", functions=(lambda count: count / images, lambda passes: passes * images))
+    above.set_xlabel("passes over the images")
     return figure
 
 

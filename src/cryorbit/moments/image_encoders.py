@@ -1,9 +1,9 @@
 """Networks from the moments of images to volume, density of view directions and spread of shifts (Paul 2024, A.2).
 
-The second moment of images of n x n pixels as a field of n^2 channels on n x n pixels, as in print, is beyond reach from
-n = 15 on. At uniform in-plane angles it holds no more than its polar form: a field over two radii whose channels are
-the angular orders. The two branches of the thesis, three channels each, stacked to six, take the first and the second
-moment; windows and inner channels are not published.
+The second moment of images of n x n pixels as a field of n^2 channels on n x n pixels, as in print, is beyond reach
+from n = 15 on. At uniform in-plane angles it holds no more than its polar form: a field over two radii whose channels
+are the angular orders. The two branches of the thesis, three channels each, stacked to six, take the first and the
+second moment; windows and inner channels are not published.
 
 Inputs are divided by the root mean square of each radius, so that all radii are seen alike and the outputs can be given
 their scale back; its logarithm is one channel more.

@@ -1,4 +1,4 @@
-"""MoM-net: one network from the moments of images to volume, density and shifts (Paul 2024, chapter 3); and chapter 2's.
+"""MoM-net: from the moments of images to volume, density and shifts (Paul 2024, chapter 3); and chapter 2's networks.
 
 The encoder gives a density on the nodes of a quadrature, the coefficients of a volume in the spherical Bessel basis and
 the spread of shifts; a FourierNet that begins as zero refines the volume (equation 3.11),

@@ -1,7 +1,7 @@
 """Slices of any volume whose transform can be evaluated, on polar grids, and their moments at uniform in-plane angles.
 
-Nodes of the quadrature over view directions come in opposite pairs, whose slices are mirror images of each other; one of
-each pair is evaluated. A slice is Hermitian, so half a turn of angles is enough: real parts hold the even orders,
+Nodes of the quadrature over view directions come in opposite pairs, whose slices are mirror images of each other; one
+of each pair is evaluated. A slice is Hermitian, so half a turn of angles is enough: real parts hold the even orders,
 imaginary parts the odd ones. Both halve what has to be evaluated, and neither is an approximation.
 """
 

@@ -1,0 +1,107 @@
+"""Training of MoM-net: its encoder on generated data sets, then all of it on the moments of one (Paul 2024, 3.4).
+
+Both minimise the Kam loss, the difference between the moments that went in and those of what came out, so no truth has
+to be superposed. Examples of a step are drawn from a generator of that step, as in `training`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cryorbit.core.chunks import chunks
+from cryorbit.core.seeds import generator_for
+from cryorbit.moments.image_encoders import ImageEncoder
+from cryorbit.moments.image_examples import ImageExamples, ImageFamily
+from cryorbit.moments.kam_loss import polar_kam_loss
+from cryorbit.moments.mom_net import MomNet, Setting
+from cryorbit.moments.polar import PolarMoments
+from cryorbit.moments.rates import set_rate
+from cryorbit.moments.training import TEST, TRAIN, Schedule
+
+TEST_CHUNK = 250
+STEEPEST = 1.0
+"""Length that gradients are cut to: the loss is about 1, and sine layers have narrow valleys."""
+
+
+@dataclass(slots=True)
+class Learner:
+    """A network, its optimiser's memory and the steps taken."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+
+    @classmethod
+    def begin(cls, network: nn.Module) -> Learner:
+        """Learning that has not begun."""
+        return cls(network, torch.optim.Adam(network.parameters()))
+
+    def descend(self, loss: Float[Tensor, ""], rate: float) -> float:
+        """Take one step of Adam; returns the loss before it."""
+        set_rate(self.optimiser, rate)
+        self.optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), STEEPEST)
+        self.optimiser.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def record(self) -> dict[str, Any]:
+        """What a checkpoint needs."""
+        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
+
+    def restore(self, record: dict[str, Any]) -> None:
+        """Go back to a checkpoint."""
+        self.network.load_state_dict(record["network"])
+        self.optimiser.load_state_dict(record["optimiser"])
+        self.step = record["step"]
+
+
+def make_image_encoder(setting: Setting, seed: int) -> ImageEncoder:
+    """An encoder with weights drawn from a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ImageEncoder(setting.layout())
+
+
+def encoder_losses(encoder: nn.Module, setting: Setting, examples: ImageExamples) -> Float[Tensor, " b"]:
+    """Kam losses of what the encoder alone makes of moments."""
+    encoded = encoder(examples.moments)
+    found = setting.moments(setting.bessel_components(encoded), encoded)
+    return polar_kam_loss(found, examples.moments, setting.slices.radii)
+
+
+def supervise(learner: Learner, setting: Setting, family: ImageFamily, schedule: Schedule) -> float:
+    """Take one step on new examples; ``components`` of the schedule are atoms. Returns their mean loss before it."""
+    generator = generator_for(schedule.seed, TRAIN, schedule.components, learner.step)
+    examples = family.draw(schedule.batch, schedule.components, generator)
+    losses = encoder_losses(learner.network, setting, examples)
+    return learner.descend(losses.mean(), schedule.rate_at(learner.step))
+
+
+@torch.no_grad()
+def test_losses(
+    encoder: ImageEncoder, setting: Setting, family: ImageFamily, schedule: Schedule, count: int
+) -> tuple[float, float]:
+    """Mean Kam loss and mean error of the shifts' spread, pixels, over examples that training does not see."""
+    loss = spread = 0.0
+    for number, part in enumerate(chunks(count, TEST_CHUNK)):
+        generator = generator_for(schedule.seed, TEST, schedule.components, number)
+        examples = family.draw(part.stop - part.start, schedule.components, generator)
+        loss += float(encoder_losses(encoder, setting, examples).double().sum())
+        found = setting.eta(encoder(examples.moments).spread)
+        spread += float((found - examples.etas).abs().double().sum())
+    return loss / count, spread / count
+
+
+def match(learner: Learner, moments: PolarMoments, schedule: Schedule) -> float:
+    """Take one step of a `MomNet` towards the moments of one data set, a batch of one; returns the loss before it."""
+    network = learner.network
+    assert isinstance(network, MomNet)
+    loss = polar_kam_loss(network(moments), moments, network.setting.slices.radii).sum()
+    return learner.descend(loss, schedule.rate_at(learner.step))

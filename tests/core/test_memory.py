@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.core import memory
 from cryorbit.core.errors import InputError
-from cryorbit.core.memory import GIB, free_bytes, require, resident_bytes, room
+from cryorbit.core.memory import GIB, free_bytes, gigabytes, require, resident_bytes, room
 
 CPU = torch.device("cpu")
 
@@ -80,3 +80,29 @@ def test_what_fits_passes_and_what_does_not_is_told() -> None:
         assert words in str(error.value)
     with pytest.raises(InputError, match=r"0\.0 GB is left"):
         require({"volumes": GIB}, -GIB, "x")
+
+
+@pytest.mark.parametrize(
+    ("given", "gb"),
+    [
+        (2, 2.0),
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("2GB", 2.0),
+        ("2g", 2.0),
+        ("1.5 GiB", 1.5),
+        ("512MB", 0.5),
+        ("2048 mib", 2.0),
+        ("1t", 1024.0),
+        ("1e1", 10.0),
+        ("1048576k", 1.0),
+    ],
+)
+def test_an_amount_of_memory_is_understood(given: float | str, gb: float) -> None:
+    assert gigabytes(given) == gb
+
+
+@pytest.mark.parametrize("given", [0, "0GB", -1, "-2GB", "much", "", "2 XB", "GB", "nan", "inf", "2GB of it"])
+def test_what_is_no_amount_of_memory_is_told(given: float | str) -> None:
+    with pytest.raises(InputError, match=r"(?s)memory.*8GB"):
+        gigabytes(given)

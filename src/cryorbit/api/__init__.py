@@ -1,1 +1,54 @@
 """What ``import cryorbit`` gives: the nouns of a notebook, and the recipes as functions."""
+
+from cryorbit.api.fsc import FSC
+from cryorbit.api.job import Job, Verdict, open_job
+from cryorbit.api.maps import Comparison, compare, fsc
+from cryorbit.api.particle_set import ParticleSet, read_particles
+from cryorbit.api.settings import settings
+from cryorbit.api.tools import Look, convert, evaluate, inspect, simulate_particles
+from cryorbit.api.volume import Volume, read_map
+from cryorbit.api.workflows import (
+    abinit,
+    classify,
+    demo,
+    optimise,
+    postprocess,
+    reconstruct,
+    refine,
+    resume,
+    run,
+)
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import SilentProgress, Stopped
+
+__all__ = [
+    "FSC",
+    "Comparison",
+    "InputError",
+    "Job",
+    "Look",
+    "ParticleSet",
+    "SilentProgress",
+    "Stopped",
+    "Verdict",
+    "Volume",
+    "abinit",
+    "classify",
+    "compare",
+    "convert",
+    "demo",
+    "evaluate",
+    "fsc",
+    "inspect",
+    "open_job",
+    "optimise",
+    "postprocess",
+    "read_map",
+    "read_particles",
+    "reconstruct",
+    "refine",
+    "resume",
+    "run",
+    "settings",
+    "simulate_particles",
+]

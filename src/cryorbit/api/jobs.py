@@ -79,14 +79,13 @@ def reopen_job(folder: Path, given: Mapping[str, Any]) -> tuple[PlannedJob, JobF
 
 
 def work(planned: PlannedJob, job: JobFolder, progress: Progress) -> None:
-    """Do the work of a job, or what is left of it, and write its report; errors as the recipe raises them."""
+    """Do the work of a job, or what is left of it, and keep its report; errors as the recipe raises them."""
     from cryorbit.io.job_run import running
-    from cryorbit.report.page import write_report
+    from cryorbit.report.live import LiveReport
 
     limit_threads(getattr(planned.config, "threads", None))
-    with running(job):
-        planned.recipe.run(planned.config, job, progress)
-    write_report(job.path)
+    with LiveReport(progress, job.path) as live, running(job):
+        planned.recipe.run(planned.config, job, live)
 
 
 def settle(config: BaseModel) -> Any:

@@ -31,8 +31,8 @@ def doctor(
     """
     from rich.console import Console
 
-    from cryorbit.cli.device_checks import check_devices
     from cryorbit.api.devices import choose_device
+    from cryorbit.cli.device_checks import check_devices
     from cryorbit.recipes.doctor import DoctorConfig, run
 
     console = Console()

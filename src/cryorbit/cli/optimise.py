@@ -13,10 +13,12 @@ from cryorbit.cli.options import (
     DataDir,
     Device,
     InvertContrast,
+    Limit,
     Memory,
     Output,
     ParticleFile,
     Seed,
+    Subset,
     Threads,
 )
 
@@ -39,6 +41,8 @@ def optimise(
         float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
     ] = None,
     start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
+    subset: Subset = None,
+    limit: Limit = None,
     data_dir: DataDir = None,
     invert_contrast: InvertContrast = None,
     seed: Seed = None,
@@ -62,6 +66,8 @@ def optimise(
         "resolution": resolution,
         "epochs": epochs,
         "start": start_map,
+        "subset": subset,
+        "limit": limit,
         "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,

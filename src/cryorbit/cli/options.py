@@ -17,6 +17,14 @@ InvertContrast = Annotated[
     bool | None,
     Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
 ]
+Subset = Annotated[
+    str | None,
+    Parameter(help='Only particles of which a query holds: "rlnDefocusU < 30000 and rlnVoltage == 300". Default: all.'),
+]
+Limit = Annotated[
+    int | None,
+    Parameter(help="Particles at most, drawn at random. Default: all.", validator=validators.Number(gte=1)),
+]
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for the results; must not hold a job.")]
 Seed = Annotated[
     int | None,
@@ -39,10 +47,9 @@ Threads = Annotated[
     Parameter(help="CPU threads. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING),
 ]
 Memory = Annotated[
-    float | None,
+    str | None,
     Parameter(
-        help="GB of memory the command may take. Default: 70 % of what is free.",
-        validator=validators.Number(gt=0),
+        help="Memory the command may take: GB, or with a unit (8GB, 800MB). Default: 70 % of what is free.",
         group=RUNNING,
     ),
 ]

@@ -7,7 +7,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import ConfigFile, DataDir, Device, Diameter, InvertContrast, Memory, Output, Seed, Threads
+from cryorbit.cli.options import (
+    ConfigFile,
+    DataDir,
+    Device,
+    Diameter,
+    InvertContrast,
+    Limit,
+    Memory,
+    Output,
+    Seed,
+    Subset,
+    Threads,
+)
 
 
 def reconstruct(
@@ -23,6 +35,8 @@ def reconstruct(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
     ] = None,
+    subset: Subset = None,
+    limit: Limit = None,
     data_dir: DataDir = None,
     invert_contrast: InvertContrast = None,
     seed: Seed = None,
@@ -45,6 +59,8 @@ def reconstruct(
         "mask": mask,
         "diameter": diameter,
         "max_resolution": max_resolution,
+        "subset": subset,
+        "limit": limit,
         "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,

@@ -12,10 +12,12 @@ from cryorbit.cli.options import (
     Device,
     Diameter,
     InvertContrast,
+    Limit,
     Memory,
     Output,
     ParticleFile,
     Seed,
+    Subset,
     Threads,
 )
 
@@ -34,6 +36,8 @@ def run(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
     ] = None,
+    subset: Subset = None,
+    limit: Limit = None,
     data_dir: DataDir = None,
     invert_contrast: InvertContrast = None,
     seed: Seed = None,
@@ -58,6 +62,8 @@ def run(
         "symmetry": symmetry,
         "diameter": diameter,
         "max_resolution": max_resolution,
+        "subset": subset,
+        "limit": limit,
         "data_dir": data_dir,
         "invert_contrast": invert_contrast,
         "seed": seed,

@@ -47,15 +47,14 @@ def simulate(
 
     Leaves particles.star (without poses) and particles.mrcs, truth.star, and truth_1.mrc, ... at the images' scale.
     """
-    from cryorbit.api.devices import choose_device, limit_threads
-    from cryorbit.recipes.config import load_config
-    from cryorbit.recipes.simulate import SimulateConfig
+    from cryorbit.api.devices import limit_threads
+    from cryorbit.api.tools import plan_simulation
 
     defocus = None if defocus_range is None else tuple(1e4 * value for value in defocus_range)
     optics = {"voltage": voltage, "defocus_range": defocus}
     given = {
-        "maps": [path.absolute() for path in maps],
-        "output": output.absolute(),
+        "maps": maps,
+        "output": output,
         "count": count,
         "snr": snr,
         "fractions": fractions,
@@ -63,14 +62,14 @@ def simulate(
         "noise": noise,
         "shift_sigma": shift_sigma,
         "invert_contrast": invert_contrast,
-        "poses_from": None if poses_from is None else poses_from.absolute(),
-        "ctf_from": None if ctf_from is None else ctf_from.absolute(),
+        "poses_from": poses_from,
+        "ctf_from": ctf_from,
         "microscope": {key: value for key, value in optics.items() if value is not None} or None,
         "seed": seed,
-        "device": choose_device(device),
+        "device": device,
     }
     limit_threads(threads)
-    _work(load_config(SimulateConfig, config, given))
+    _work(plan_simulation(given, config))
 
 
 def _work(settings: SimulateConfig) -> None:
@@ -79,19 +78,14 @@ def _work(settings: SimulateConfig) -> None:
 
     from cryorbit.api.console import watch
     from cryorbit.api.interrupts import stop_on_interrupt
+    from cryorbit.api.tools import simulate_into
     from cryorbit.cli.jobs import EXIT_STOPPED
     from cryorbit.core.progress import Stopped
-    from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_run import running
-    from cryorbit.recipes.simulate import run
 
-    inputs = [*settings.maps, *(path for path in (settings.ctf_from, settings.poses_from) if path)]
-    job = JobFolder.create(settings.output, verb="simulate", config=settings.model_dump(mode="json"), inputs=inputs)
     console = Console(stderr=True)
     try:
-        with running(job), stop_on_interrupt(console) as stop, watch(console, stop) as progress:
-            result = run(settings, progress)
-            job.record(result={"scale": result.scale})
+        with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+            result = simulate_into(settings, progress)
     except (Stopped, KeyboardInterrupt):
         console.print("stopped; the folder holds no images", markup=False)
         sys.exit(EXIT_STOPPED)

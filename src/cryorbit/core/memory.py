@@ -6,7 +6,9 @@ the box, the resolution and the number of maps is added up before the work begin
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -22,10 +24,32 @@ SHARE_OF_FREE = 0.7
 MEMINFO = Path("/proc/meminfo")
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_OF_PROCESS = Path("/proc/self/cgroup")
+_UNITS = {"k": 2.0**-20, "m": 2.0**-10, "g": 1.0, "": 1.0, "t": 2.0**10}
 _ACCOUNTS = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
+
+
+def gigabytes(given: float | str) -> float:
+    """GB of 2^30 bytes from a number of them, or from text with a unit: ``2``, ``2GB``, ``800 MB``, ``1.5GiB``, ``2g``.
+
+    Raises
+    ------
+    InputError
+        It is no amount of memory, or not more than none.
+    """
+    parts = re.fullmatch(r"([-+.\de]+?)\s*([kmgt]?)(i?b)?", str(given).strip().lower())
+    mend = "give GB, for example 8, or an amount with its unit: 8GB, 800MB"
+    try:
+        amount = float(parts[1]) * _UNITS[parts[2]] if parts else math.nan
+    except ValueError:
+        amount = math.nan
+    if not math.isfinite(amount):
+        raise InputError(f"{given!r} is no amount of memory", mend=mend)
+    if amount <= 0:
+        raise InputError(f"{given!r} of memory is not enough for anything", mend=mend)
+    return amount
 
 
 def room(asked_gb: float | None, device: torch.device) -> int:

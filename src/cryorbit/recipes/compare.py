@@ -67,40 +67,61 @@ def run(config: CompareConfig) -> MapComparison:
 def read_box(path: Path) -> tuple[Float[Tensor, "n n n"], float]:
     """A map of an even, cubic box that is not constant, and its pixel size in A."""
     volume, pixel_size = read_map(path)
-    if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
-        size = " x ".join(str(side) for side in volume.shape)
-        raise InputError(f"the box of {size} voxels is not an even cube", file=path, mend="pad it to an even cube")
-    if volume.max() == volume.min():
-        raise InputError("the map is constant", file=path, mend="give a map that shows something")
+    require_box(volume, path)
     return volume, pixel_size
 
 
 def read_like(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
     """A map on the grid of ``reference``."""
-    volume, own_pixel_size = read_box(path)
+    volume, own_pixel_size = read_map(path)
+    require_like(volume, own_pixel_size, reference, pixel_size, path)
+    return volume
+
+
+def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
+    """A mask on the grid of ``reference``, its values in [0, 1]."""
+    return require_mask(read_like(path, reference, pixel_size), path)
+
+
+def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
+    """Raise `InputError`, of ``file`` if there is one, unless the box is an even cube and holds something."""
+    if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
+        size = " x ".join(str(side) for side in volume.shape)
+        raise InputError(f"the box of {size} voxels is not an even cube", file=file, mend="pad it to an even cube")
+    if volume.max() == volume.min():
+        raise InputError("the map is constant", file=file, mend="give a map that shows something")
+
+
+def require_like(
+    volume: Float[Tensor, "z y x"],
+    own_pixel_size: float,
+    reference: Float[Tensor, "n n n"],
+    pixel_size: float,
+    file: Path | None,
+) -> None:
+    """Raise `InputError`, of ``file`` if there is one, unless a map lies on the grid of ``reference``."""
+    require_box(volume, file)
     if volume.shape != reference.shape or abs(own_pixel_size / pixel_size - 1) > PIXEL_SIZE_TOLERANCE:
         raise InputError(
             f"the map has {volume.shape[0]} voxels of {own_pixel_size:.4g} A along a side, "
             f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
-            file=path,
+            file=file,
             mend=f"resample it to {reference.shape[0]} voxels of {pixel_size:.4g} A",
         )
-    return volume
+
+
+def require_mask(mask: Float[Tensor, "n n n"], file: Path | None) -> Float[Tensor, "n n n"]:
+    """The mask cut to [0, 1]; `InputError`, of ``file`` if there is one, if it reaches well beyond."""
+    if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
+        raise InputError(
+            f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",
+            file=file,
+            mend="give a mask with values from 0 to 1",
+        )
+    return torch.clamp(mask, 0.0, 1.0)
 
 
 def write_json(path: Path, record: dict[str, object]) -> None:
     """Write a record as JSON, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(record, indent=2, allow_nan=False) + "\n")
-
-
-def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """A mask on the grid of ``reference``, its values in [0, 1]."""
-    mask = read_like(path, reference, pixel_size)
-    if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
-        raise InputError(
-            f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",
-            file=path,
-            mend="give a mask with values from 0 to 1",
-        )
-    return torch.clamp(mask, 0.0, 1.0)

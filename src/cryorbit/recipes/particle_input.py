@@ -18,6 +18,7 @@ from cryorbit.inference.diameter import estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.settings import ParticleSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -87,6 +88,16 @@ class ParticleInput:
         return soft_ball(size, radius * scale, max(4 * scale, 2.0)).to(self.source.device)
 
 
+def read_chosen(settings: ParticleSettings) -> Particles:
+    """The particles that the settings choose; errors as for ``read_particles`` and ``rows_where``."""
+    particles = read_particles(settings.particles, settings.data_dir)
+    if settings.subset is not None:
+        particles = particles.subset(rows_where(particles, settings.subset))
+    if settings.limit is not None and settings.limit < len(particles):
+        particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, 997)))
+    return particles
+
+
 def read_input(settings: ParticleSettings, everything: Particles | None = None) -> ParticleInput:
     """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction.
 
@@ -99,7 +110,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     """
     symmetry = point_group(settings.symmetry)
     if everything is None:
-        everything = read_particles(settings.particles, settings.data_dir)
+        everything = read_chosen(settings)
     report = check_particles(everything, settings.max_bad_fraction)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:

@@ -28,13 +28,13 @@ from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, r
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles import Particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.relion import ANGLES
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, on_full_box, write_map_files
-from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 from cryorbit.volumes.voxel import working_grid
@@ -104,7 +104,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
 
 def read_posed(config: ReconstructConfig) -> Particles:
     """The particles of the chosen class; ``InputError`` if they have no poses or their volumes do not fit."""
-    particles = read_particles(config.particles, config.data_dir)
+    particles = read_chosen(config)
     if particles.poses is None:
         raise InputError(
             "the particles have no poses",

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from cryorbit.core.memory import gigabytes
+
+Gigabytes = Annotated[float, BeforeValidator(gigabytes)]
+"""GB of 2^30 bytes, given as a number or as text with a unit."""
 
 
 class Settings(BaseModel):
@@ -22,8 +28,14 @@ class ParticleSettings(Settings):
     diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
     seed: int = Field(0, ge=0)
     data_dir: Path | None = None
+    subset: str | None = Field(
+        None, description="Query on the columns; the particles of which it holds are used."
+    )
+    limit: int | None = Field(None, ge=1, description="Particles at most, drawn at random by the seed.")
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
     device: str = "cpu"
-    memory: float | None = Field(None, gt=0, description="GB the process may take. None: 70 % of what is free.")
+    memory: Gigabytes | None = Field(
+        None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
+    )
     threads: int | None = Field(None, ge=1)

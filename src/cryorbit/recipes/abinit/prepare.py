@@ -10,9 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
-from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles import Particles
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
 HELD_OUT_AT_MOST = 500
@@ -40,7 +40,7 @@ class Prepared(ParticleInput):
 
 def prepare(config: AbinitConfig) -> Prepared:
     """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
-    everything = read_particles(config.particles, config.data_dir)
+    everything = read_chosen(config)
     _require_memory(config, everything)
     read = read_input(config, everything)
     held_out, order = _held_out(config, len(read.particles))

@@ -12,6 +12,7 @@ from cryorbit.io.star import numbers
 from cryorbit.recipes import abinit, postprocess, refine
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.map_files import class_files
+from cryorbit.recipes.particle_input import read_chosen
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.stage import Stage
 from cryorbit.recipes.postprocess import PostprocessConfig
@@ -49,6 +50,9 @@ def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any],
         "output": output,
         "max_resolution": config.max_resolution,
         "check_start": False,
+        # chosen already; columns that ab initio wrote anew would be asked again
+        "subset": None,
+        "limit": None,
     }
     settings = RefineConfig(**given, **dict(config.refine))
     return Stage(_title("Refinement", config, number), "refine", output, settings, refine.run, (particles, start_map))
@@ -58,7 +62,7 @@ def require_refinable(config: PipelineConfig, folder: Path) -> None:
     """Raise ``InputError`` if the refinement would not fit into the memory: better now than after ab initio."""
     start_map = folder / ABINIT / class_files(1).map
     settings = RefineConfig(**_shared(config), maps=(start_map,), max_resolution=config.max_resolution)
-    require_memory(settings, read_particles(config.particles, config.data_dir))
+    require_memory(settings, read_chosen(config))
 
 
 def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, number: int) -> Stage:

@@ -9,8 +9,8 @@ from typing import Any
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.particles import Particles, read_particles
-from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.io.particles import Particles
+from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import LATE_SUMS, late_iteration
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
@@ -49,7 +49,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
-    particles = read_particles(config.particles, config.data_dir)
+    particles = read_chosen(config)
     require_memory(config, particles)
     given = read_input(config, particles)
     for sentence in (given.report.contrast, given.report.normalisation):

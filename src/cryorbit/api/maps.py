@@ -1,0 +1,125 @@
+"""Maps held against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.api.fsc import FSC, from_curve
+from cryorbit.api.job import Job
+from cryorbit.api.settings import MapLike
+from cryorbit.api.volume import Volume, read_map
+from cryorbit.evaluation.comparison import compare_maps
+from cryorbit.evaluation.fsc import fsc_curve
+from cryorbit.recipes.compare import require_box, require_like, require_mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """A map superposed on a reference.
+
+    Attributes
+    ----------
+    superposed
+        The map on the grid of the reference.
+    fsc
+        Correlation of the two, inside the mask if one was given.
+    correlation
+        Pearson correlation of the two, inside the mask if one was given.
+    hand_flipped
+        Whether the map had to be mirrored.
+    angle_deg
+        Rotation, degrees.
+    shift_A
+        Shift ``(x, y, z)``, A.
+    """
+
+    superposed: Volume
+    fsc: FSC
+    correlation: float
+    hand_flipped: bool
+    angle_deg: float
+    shift_A: tuple[float, float, float]  # noqa: N815 (units belong to the name)
+
+    def resolution(self, threshold: float = 0.5) -> float:
+        """Resolution in A: 0.5 against a noiseless reference, 0.143 between half-maps."""
+        return self.fsc.resolution(threshold)
+
+    def __repr__(self) -> str:
+        """What was found, one line."""
+        hand = "mirrored" if self.hand_flipped else "the same hand"
+        return (
+            f"Comparison(correlation {self.correlation:.3f}, {self.resolution(0.5):.1f} A at FSC 0.5, "
+            f"{self.resolution(0.143):.1f} A at 0.143, turned by {self.angle_deg:.1f} degrees, {hand})"
+        )
+
+    def _repr_html_(self) -> str:
+        """The same and the curve, for a notebook."""
+        from cryorbit.api.pictures import paragraph
+
+        return paragraph(repr(self)) + self.fsc._repr_html_()
+
+
+def compare(moving: MapLike, reference: MapLike, *, mask: MapLike | None = None) -> Comparison:
+    """Superpose a map on another (rotation, shift, both hands) and tell how far they agree.
+
+    Parameters
+    ----------
+    moving, reference
+        Maps in memory, files, or jobs (their first map).
+    mask
+        Soft mask on the reference, inside which the agreement is measured.
+
+    Raises
+    ------
+    InputError
+        The maps do not have one even, cubic box and one voxel size.
+    """
+    fixed, moved, within = _on_one_grid(reference, moving, mask)
+    found = compare_maps(moved.values, fixed.values, fixed.pixel_size, within)
+    x, y, z = found.alignment.shift_A.tolist()
+    return Comparison(
+        superposed=Volume(found.alignment.aligned, fixed.pixel_size),
+        fsc=from_curve(found.fsc, "unmasked" if mask is None else "masked"),
+        correlation=found.cc,
+        hand_flipped=found.alignment.hand_flipped,
+        angle_deg=found.alignment.angle_deg,
+        shift_A=(x, y, z),
+    )
+
+
+def fsc(first: MapLike, second: MapLike, *, mask: MapLike | None = None) -> FSC:
+    """Fourier shell correlation of two maps as they lie; arguments and errors as for `compare`."""
+    one, other, within = _on_one_grid(first, second, mask)
+    curve = fsc_curve(one.values, other.values, one.pixel_size, within)
+    return from_curve(curve, "unmasked" if mask is None else "masked")
+
+
+def _on_one_grid(
+    first: MapLike, second: MapLike, mask: MapLike | None
+) -> tuple[Volume, Volume, Float[Tensor, "n n n"] | None]:
+    """Both maps and the mask, which must fit each other."""
+    one, other = _volume(first), _volume(second)
+    require_box(one.values, _name(first))
+    require_like(other.values, other.pixel_size, one.values, one.pixel_size, _name(second))
+    if mask is None:
+        return one, other, None
+    cover = _volume(mask)
+    require_like(cover.values, cover.pixel_size, one.values, one.pixel_size, _name(mask))
+    return one, other, require_mask(cover.values, _name(mask))
+
+
+def _volume(given: MapLike) -> Volume:
+    if isinstance(given, Volume):
+        return given
+    return given.map if isinstance(given, Job) else read_map(given)
+
+
+def _name(given: MapLike) -> Path | None:
+    """The file at fault, where there is one."""
+    if isinstance(given, Volume):
+        return None
+    return given.folder if isinstance(given, Job) else Path(given)

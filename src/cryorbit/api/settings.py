@@ -1,0 +1,93 @@
+"""Settings as Python gives them: dotted names, particles and maps in memory; and the list of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from cryorbit.api.job import Job
+from cryorbit.api.particle_set import ParticleSet
+from cryorbit.api.recipe_table import find_recipe
+from cryorbit.api.volume import Volume
+from cryorbit.core.errors import InputError
+
+ParticleLike = ParticleSet | Path | str
+MapLike = Volume | Job | Path | str
+
+
+def settings(verb: str) -> pd.DataFrame:
+    """Every setting of a verb: its dotted name, what it is unless given, and what it does.
+
+    Parameters
+    ----------
+    verb
+        As on the command line: ``abinit``, ``refine``, ``run``, ...
+    """
+    rows = list(_rows(find_recipe(verb).config, ""))
+    return pd.DataFrame(rows, columns=["setting", "default", "what"]).set_index("setting")
+
+
+def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with dotted names as groups: ``{"search.iterations": 30}`` is ``{"search": {"iterations": 30}}``."""
+    nested: dict[str, Any] = {}
+    for name, value in given.items():
+        *groups, last = name.split(".")
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise InputError(f"{group!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+        place[last] = dict(value) if isinstance(value, Mapping) else value
+    return nested
+
+
+def particle_settings(particles: ParticleLike, output: Path) -> dict[str, Path]:
+    """The file of a particle set, and where its images are; a part of a set is written to ``output`` first.
+
+    Raises
+    ------
+    InputError
+        A part would be written where there is a job already.
+    """
+    if not isinstance(particles, ParticleSet):
+        return {"particles": Path(particles)}
+    folder = {} if particles.data_dir is None else {"data_dir": particles.data_dir}
+    if particles.complete:
+        return {"particles": particles.particles.source, **folder}
+    file = _free(output) / "input.star"
+    particles.save(file)
+    return {"particles": file}
+
+
+def map_file(given: MapLike, output: Path, number: int = 1) -> Path:
+    """The file of a map; one in memory is written to ``output`` first, of a job it is that of the first class."""
+    if isinstance(given, Volume):
+        file = _free(output) / f"start_{number}.mrc"
+        given.save(file)
+        return file
+    if isinstance(given, Job):
+        classes = given.result.get("classes") or []
+        if not classes:
+            raise InputError("this job has no map", file=given.folder, mend="go on with it first")
+        return given.folder / str(classes[0].get("map", "class_1.mrc"))
+    return Path(given)
+
+
+def _free(output: Path) -> Path:
+    """The folder of a job to come, made."""
+    if (output / "job.json").exists():
+        raise InputError("this folder already holds a job", file=output, mend="choose another folder")
+    output.mkdir(parents=True, exist_ok=True)
+    return output
+
+
+def _rows(config: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:
+    for name, field in config.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from _rows(type(field.default), f"{prefix}{name}.")
+        else:
+            yield prefix + name, "needed" if field.is_required() else field.default, field.description or ""

@@ -1,0 +1,163 @@
+"""The recipes as functions: the settings of the command line in, a job folder and what it holds out.
+
+Every function takes further settings by name: those of the recipe's config, listed by ``settings(verb)``. Settings of
+a group are a mapping, a config, or have dotted names: ``search={"iterations": 30}`` or ``**{"search.iterations": 30}``.
+A wrong name is an `InputError` that names the nearest. ``config`` is a TOML file, over which names that are given win.
+``progress`` watches the job; by default lines on standard error tell of it. Ctrl-C, or interrupting the kernel, stops
+a job in good order with `Stopped`; `resume` goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from cryorbit.api.console import watch
+from cryorbit.api.interrupts import stop_on_interrupt
+from cryorbit.api.job import Job
+from cryorbit.api.jobs import PlannedJob, plan_job, reopen_job, work
+from cryorbit.api.settings import MapLike, ParticleLike, map_file, particle_settings, unfold
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.io.job_folder import JobFolder
+
+
+def abinit(
+    particles: ParticleLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Make first maps from particle images of unknown pose: ``classes``, ``seeds``, ``symmetry``, ``diameter``, ..."""
+    return _from_particles("abinit", particles, {"output": output, **settings}, config, progress)
+
+
+def refine(
+    particles: ParticleLike,
+    start_map: MapLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Refine a map and poses to the resolution that the images hold: ``symmetry``, ``mask``, ``method``, ..."""
+    maps = (map_file(start_map, Path(output)),)
+    return _from_particles("refine", particles, {"output": output, "maps": maps, **settings}, config, progress)
+
+
+def classify(
+    particles: ParticleLike,
+    start_maps: Sequence[MapLike],
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Sort particles by which of several given maps they show; maps and poses are refined along."""
+    maps = tuple(map_file(each, Path(output), number) for number, each in enumerate(start_maps, start=1))
+    return _from_particles("classify", particles, {"output": output, "maps": maps, **settings}, config, progress)
+
+
+def reconstruct(
+    particles: ParticleLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Make a map and half-maps from particles of known pose: ``class_number``, ``symmetry``, ``max_resolution``, ..."""
+    return _from_particles("reconstruct", particles, {"output": output, **settings}, config, progress)
+
+
+def run(
+    particles: ParticleLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing, one verdict."""
+    return _from_particles("run", particles, {"output": output, **settings}, config, progress)
+
+
+def optimise(
+    particles: ParticleLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Minimise the likelihood of particle images by the optimiser ``method``, poses integrated out."""
+    return _from_particles("optimise", particles, {"output": output, **settings}, config, progress)
+
+
+def postprocess(
+    folder: Job | Path | str,
+    output: Path | str | None = None,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Sharpen a map and tell its resolution, from the half-maps of a job; by default in ``postprocess`` within it."""
+    place = folder.folder if isinstance(folder, Job) else folder
+    return start("postprocess", {"folder": place, "output": output, **settings}, config, progress)
+
+
+def demo(output: Path | str, *, progress: Progress | None = None, **settings: Any) -> Job:
+    """Simulate particle images of a ribosome, reconstruct it ab initio, and compare the two: no data needed."""
+    return start("demo", {"output": output, **settings}, None, progress)
+
+
+def resume(folder: Job | Path | str, *, progress: Progress | None = None, **settings: Any) -> Job:
+    """Go on with a job that was stopped or killed; only ``device``, ``threads`` and ``memory`` may differ."""
+    place = folder.folder if isinstance(folder, Job) else Path(folder)
+    return _carry_out(*reopen_job(place, settings), progress)
+
+
+def start(
+    verb: str, given: Mapping[str, Any], config: Path | str | None = None, progress: Progress | None = None
+) -> Job:
+    """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them, or dotted.
+
+    Raises
+    ------
+    InputError
+        A setting or an input cannot be used, or the folder holds a job.
+    Stopped
+        The job was asked to stop; its folder keeps what is done.
+    """
+    planned = plan_job(verb, unfold(given), None if config is None else Path(config))
+    return _carry_out(planned, planned.make_folder(), progress)
+
+
+def _from_particles(
+    verb: str,
+    particles: ParticleLike,
+    given: Mapping[str, Any],
+    config: Path | str | None,
+    progress: Progress | None,
+) -> Job:
+    return start(verb, {**particle_settings(particles, Path(given["output"])), **given}, config, progress)
+
+
+def _carry_out(planned: PlannedJob, job: JobFolder, progress: Progress | None) -> Job:
+    console = Console(stderr=True)
+    try:
+        if progress is not None:
+            work(planned, job, progress)
+        else:
+            with stop_on_interrupt(console) as stop, watch(console, stop) as shown:
+                work(planned, job, shown)
+    except (Stopped, KeyboardInterrupt):
+        raise Stopped(f"stopped; go on with cryorbit.resume({str(job.path)!r})") from None
+    return Job(job.path)

@@ -1,0 +1,68 @@
+"""Parts of a particle set that settings choose, and that every recipe works on."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cryorbit.core.errors import InputError
+from cryorbit.recipes.config import load_config
+from cryorbit.recipes.particle_input import read_chosen, read_input
+from cryorbit.recipes.pipeline import PipelineConfig
+from cryorbit.recipes.pipeline.plan import abinit_stage, refine_stage
+from cryorbit.recipes.settings import ParticleSettings
+from small_sets import blob_images, write_star_set
+
+COUNT = 120
+
+
+@pytest.fixture(scope="module")
+def star(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chosen")
+    return write_star_set(folder, blob_images(COUNT, np.random.default_rng(3)))
+
+
+def settings(star: Path, **changes: Any) -> ParticleSettings:
+    return ParticleSettings(particles=star, output=star.parent / "job", **changes)
+
+
+def test_a_query_and_a_limit_choose_one_after_the_other(star: Path) -> None:
+    query = "rlnDefocusU < 10800"
+    assert list(read_chosen(settings(star, subset=query)).rows) == list(range(1, 81))
+    drawn = read_chosen(settings(star, subset=query, limit=60)).rows
+    assert len(drawn) == 60
+    assert drawn.max() <= 80
+    assert list(drawn) == list(read_chosen(settings(star, subset=query, limit=60)).rows)
+    assert list(drawn) != list(read_chosen(settings(star, subset=query, limit=60, seed=1)).rows)
+    assert len(read_chosen(settings(star, limit=999))) == COUNT
+
+
+def test_what_was_left_out_is_not_set_aside(star: Path) -> None:
+    given = read_input(settings(star, subset="rlnOpticsGroup == 2", diameter=20.0))
+    assert len(given.everything) == len(given.particles) == 60
+    assert len(given.report.set_aside) == 0
+
+
+def test_too_few_are_refused(star: Path) -> None:
+    with pytest.raises(InputError, match="only 20 usable particles"):
+        read_input(settings(star, limit=20))
+
+
+def test_later_stages_take_what_was_chosen(star: Path, tmp_path: Path) -> None:
+    config = PipelineConfig(particles=star, output=tmp_path, subset="rlnClassNumber == 2", limit=70)
+    first = abinit_stage(config, tmp_path).config
+    second = refine_stage(config, tmp_path, {"inverted": False, "diameter_A": 20.0}, 1).config
+    assert (first.subset, first.limit) == ("rlnClassNumber == 2", 70)
+    assert (second.subset, second.limit) == (None, None)
+
+
+def test_memory_is_given_with_its_unit(star: Path, tmp_path: Path) -> None:
+    given = {"particles": star, "output": tmp_path, "memory": "512MB"}
+    assert load_config(ParticleSettings, None, given).memory == 0.5
+    file = tmp_path / "settings.toml"
+    file.write_text('memory = "2 GiB"\n')
+    assert load_config(ParticleSettings, file, {**given, "memory": None}).memory == 2.0
+    file.write_text("memory = 0\n")
+    with pytest.raises(InputError, match=r"(?s)settings\.toml: 0 of memory is not enough.*8GB"):
+        load_config(ParticleSettings, file, {**given, "memory": None})

@@ -40,10 +40,7 @@ class FSC:
         name = curve or self.curves[0]
         if name not in self.curves:
             raise InputError(f"there is no curve {name!r}", mend=f"the curves are {', '.join(self.curves)}")
-        frequency, values = (
-            torch.from_numpy(self.table[each].to_numpy(float)) for each in (self.table.columns[0], name)
-        )
-        return resolution_at(FSCCurve(frequency, values), threshold)
+        return resolution_at(FSCCurve(self._column(self.table.columns[0]), self._column(name)), threshold)
 
     def save(self, stem: Path | str, title: str = "FSC") -> None:
         """Write ``stem`` with the suffixes ``.star`` (RELION), ``.xml`` (EMDB) and ``.csv``."""

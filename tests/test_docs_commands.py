@@ -1,0 +1,207 @@
+"""What the documentation tells people to type works: commands are run or parsed, Python is run or compiled."""
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+import torch
+from cyclopts import CycloptsError
+
+import cryorbit as co
+from cryorbit.cli.main import main, make_app
+from cryorbit.io.job_folder import JobFolder
+from documents import PAGES, ROOT, Step, inline_commands, python_blocks, steps
+from phantom_sets import sharp_phantom
+
+PIXEL_SIZE = 5.0
+SMALL = {
+    "abinit": """max_resolution = 20.0
+diameter = 100.0
+[search]
+iterations = 3
+batch_first = 20
+batch_last = 30
+angular_spacing = 30.0
+[grow]
+iterations = 2
+cells = 2
+""",
+    "refine": """diameter = 100.0
+check_start = false
+[passes]
+iterations = 1
+[poses]
+cells = 4
+angular_spacing = 30.0
+""",
+    "demo": """count = 120
+seeds = 1
+[search]
+iterations = 3
+batch_first = 20
+batch_last = 30
+angular_spacing = 30.0
+[grow]
+iterations = 2
+cells = 2
+""",
+}
+SMALL["run"] = (
+    "diameter = 100.0\n"
+    + re.sub(r"\[(\w+)\]", r"[abinit.\1]", SMALL["abinit"].replace("diameter = 100.0\n", "")).replace(
+        "max_resolution", "[abinit]\nmax_resolution", 1
+    )
+    + re.sub(r"\[(\w+)\]", r"[refine.\1]", SMALL["refine"].split("false\n")[1])
+)
+"""Settings with which every stage is passed through, by verb; given to each command that names none of its own."""
+
+FEWER = {"-n 5000": "-n 120", "--seeds 3": "--seeds 2", "iterations = 120": "iterations = 3\nbatch_first = 20"}
+"""What is written in the pages, and what is done in its place so that the test ends soon."""
+
+FEWER_IN_PYTHON = {
+    'search={"iterations": 80}': "**small",
+    '**{"search.iterations": 80, "grow.cells": 8}': 'max_resolution=20.0, **{"search.iterations": 3}',
+    "seeds=3": "seeds=2, **small",
+    "diameter=280": "**small_refine",
+    "count=5000": "count=120",
+    'co.abinit(particles, "job4")': 'co.abinit(particles, "job4", **small)',
+    "sample(10_000": "sample(50",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with particles, maps and a mask by the names that the pages use; the current one."""
+    monkeypatch.chdir(tmp_path)
+    truth = co.Volume(sharp_phantom(torch.Generator().manual_seed(3)), PIXEL_SIZE)
+    for name in ("map.mrc", "reference.mrc"):
+        truth.save(name)
+    for seed, name in enumerate(("half1.mrc", "half2.mrc")):
+        noise = torch.randn(truth.values.shape, generator=torch.Generator().manual_seed(seed))
+        co.Volume(truth.values + 0.1 * noise, PIXEL_SIZE).save(name)
+    with mrcfile.new("mask.mrc") as file:
+        file.set_data(np.pad(np.ones((20, 20, 20), np.float32), 6))
+        file.voxel_size = PIXEL_SIZE
+    co.simulate_particles(truth, tmp_path, count=120, snr=0.5, **{"microscope.particles_per_micrograph": 15})
+    (tmp_path / "job.json").unlink()
+    for verb, settings in SMALL.items():
+        (tmp_path / f"small_{verb}.toml").write_text(settings)
+    return tmp_path
+
+
+def replaced(text: str, table: dict[str, str]) -> str:
+    for old, new in table.items():
+        text = text.replace(old, new)
+    return text
+
+
+def carry_out(command: str) -> int:
+    """Exit code of a command, given small settings if it has none; a job to be resumed is first made a stopped one."""
+    words = shlex.split(replaced(command, FEWER))
+    if words[1] in SMALL and "--config" not in words:
+        words += ["--config", f"small_{words[1]}.toml"]
+    if words[1] == "resume":
+        JobFolder.open(Path(words[2])).record(status="stopped")
+    try:
+        main(words[1:])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/own_data.md"])
+def test_the_commands_of_a_tutorial_run_in_order(name: str, project: Path) -> None:
+    done = 0
+    for step in steps(ROOT / name):
+        if step.file is not None:
+            (project / step.file).write_text(replaced(step.text, FEWER))
+            continue
+        assert carry_out(step.text) == 0, step.text
+        done += 1
+    assert done >= 2
+
+
+@pytest.mark.slow
+def test_the_python_of_its_page_runs_in_order(project: Path) -> None:
+    (project / "settings.toml").write_text(SMALL["abinit"])
+    small = {"search": {"iterations": 3, "batch_first": 20}, "grow": {"iterations": 2, "cells": 2}}
+    names = {
+        "small": {**small, "max_resolution": 20.0},
+        "small_refine": {"passes": {"iterations": 1}, "diameter": 100.0, "check_start": False},
+    }
+    for block in python_blocks(ROOT / "docs" / "python.md"):
+        exec(compile(replaced(block, FEWER_IN_PYTHON), "python.md", "exec"), names)
+    assert names["sharp"].status == "finished"  # type: ignore[attr-defined]
+    assert (project / "map.mrc").is_file()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_of_a_page_is_one(page: Path) -> None:
+    app = make_app()
+    for step in steps(page):
+        words = [word for word in shlex.split(step.text)[1:] if word not in ("-q", "-v", "--log-json")]
+        if step.file is not None or words[0] in ("VERB", "--install-completion"):
+            continue
+        try:
+            app.parse_args(words, exit_on_error=False, print_error=False)
+        except CycloptsError as error:
+            pytest.fail(f"{step.text}: {error}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_option_in_the_text_of_a_page_exists(page: Path) -> None:
+    app = make_app()
+    common = {"--help", "--quiet", "--verbose", "--log-json", "--install-completion", "--version"}
+    for command in inline_commands(page):
+        words = command.split()[1:]
+        options = {word.rstrip(",.") for word in re.findall(r"(?<!\S)--[a-z][\w-]*", command)} - common
+        if not options:
+            continue
+        verb = words[:2] if words[0] == "mra" else words[:1]
+        known = {name for argument in app[*verb].assemble_argument_collection() for name in argument.names}
+        assert options <= known, command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_a_page_compiles_and_its_imports_exist(page: Path) -> None:
+    for block in python_blocks(page):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names), ast.unparse(node)
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    import_module(alias.name)
+
+
+def test_what_is_replaced_is_still_written() -> None:
+    pages = "".join((ROOT / name).read_text() for name in ("README.md", "docs/tutorial.md", "docs/own_data.md"))
+    assert [old for old in FEWER if old not in pages] == []
+    python = (ROOT / "docs" / "python.md").read_text()
+    assert [old for old in FEWER_IN_PYTHON if old not in python] == []
+
+
+def test_commands_are_found_in_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "Text `cryorbit run\nx.star --classes 2`.\n\n"
+        "    cryorbit demo -o demo   # a look\n    python3 -m pip && cryorbit doctor\n\n"
+        "    # settings.toml\n    classes = 2\n\n    [search]\n    rate = 1\n\n"
+        "    cryorbit abinit p.star \\\n        -o job\n\n"
+        "```python\nimport cryorbit\n```\n"
+    )
+    found = list(steps(page))
+    assert [step.text for step in found if step.file is None] == [
+        "cryorbit demo -o demo",
+        "cryorbit doctor",
+        "cryorbit abinit p.star      -o job",
+    ]
+    assert [step for step in found if step.file] == [Step("classes = 2\n\n[search]\nrate = 1\n\n", "settings.toml")]
+    assert inline_commands(page) == ["cryorbit run x.star --classes 2"]
+    assert python_blocks(page) == ["import cryorbit\n"]

@@ -62,8 +62,8 @@ class LateSettings(Settings):
         "none", description="sem-vr: on statistics, each step an M-step; svrg: on preconditioned gradients."
     )
     epochs: int = Field(2, ge=1, description="Each is a pass over all particles, then every mini-batch twice.")
-    batches: int = Field(8, ge=1, description="Mini-batches an epoch.")
-    rate: float = Field(0.3, gt=0, le=1, description="Part of the way that a mini-batch points to.")
+    batches: int = Field(4, ge=1, description="Mini-batches an epoch.")
+    rate: float = Field(0.1, gt=0, le=1, description="Part of the way that a mini-batch points to.")
 
 
 class RefineSettings(Settings):

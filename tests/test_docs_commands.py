@@ -163,8 +163,8 @@ def test_every_option_in_the_text_of_a_page_exists(page: Path) -> None:
         options = {word.rstrip(",.") for word in re.findall(r"(?<!\S)--[a-z][\w-]*", command)} - common
         if not options:
             continue
-        verb = words[:2] if words[0] == "mra" else words[:1]
-        known = {name for argument in app[*verb].assemble_argument_collection() for name in argument.names}
+        verb = app["mra"][words[1]] if words[0] == "mra" else app[words[0]]
+        known = {name for argument in verb.assemble_argument_collection() for name in argument.names}
         assert options <= known, command
 
 
@@ -192,7 +192,7 @@ def test_commands_are_found_in_a_page(tmp_path: Path) -> None:
     page.write_text(
         "Text `cryorbit run\nx.star --classes 2`.\n\n"
         "    cryorbit demo -o demo   # a look\n    python3 -m pip && cryorbit doctor\n\n"
-        "    # settings.toml\n    classes = 2\n\n    [search]\n    rate = 1\n\n"
+        "Then\n\n    # settings.toml\n    classes = 2\n\n    [search]\n    rate = 1\n\n"
         "    cryorbit abinit p.star \\\n        -o job\n\n"
         "```python\nimport cryorbit\n```\n"
     )

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-import gallery
 import pytest
 
+import gallery
 from cryorbit.recipes.reproduce import REPRODUCTIONS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -9,7 +9,7 @@ import torch
 from cryorbit.core.progress import SilentProgress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.mixtures import draw_examples
-from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction, paul2024_ch2
+from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction, paul2024_ch2, paul2024_ch2_cryoem
 from cryorbit.recipes.reproduce.paul2024_ch2 import Scale
 from cryorbit.recipes.reproduce.paul2024_ch2_recovery import Course, Recovery, observe_moments, summarise
 
@@ -24,6 +24,7 @@ def test_chapter_2_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     recovery = Recovery(sets=1, observations=2000, steps=4, every=2)
     monkeypatch.setattr(paul2024_ch2, "SCALES", {"quick": Scale(4, 20, 2, recovery)})
     monkeypatch.setattr(paul2024_ch2, "LENGTH", 12)
+    monkeypatch.setattr(paul2024_ch2_cryoem, "run", lambda *_: [])
     config = ReproduceConfig(name="paul2024_ch2", output=tmp_path)
     run = find_reproduction("paul2024_ch2").run
     files = run(config, SilentProgress())

@@ -122,7 +122,9 @@ class MomNet(nn.Module):
             return values
         encoded = self.encoder(moments)
         coefficients = encoded.coefficients[0] * encoded.scale
-        return values + self.setting.basis.evaluate(coefficients, frequencies)
+        there, opposite = self.setting.basis.evaluate(coefficients, torch.cat([frequencies, -frequencies])).chunk(2)
+        # the mean is Hermitian to the last digit, which harmonics at opposite points are not
+        return values + 0.5 * (there + opposite.conj())
 
 
 def make_mom_net(setting: Setting, seed: int) -> MomNet:

@@ -85,7 +85,7 @@ def supervise(learner: Learner, setting: Setting, family: ImageFamily, schedule:
 
 
 @torch.no_grad()
-def test_losses(
+def held_out_losses(
     encoder: ImageEncoder, setting: Setting, family: ImageFamily, schedule: Schedule, count: int
 ) -> tuple[float, float]:
     """Mean Kam loss and mean error of the shifts' spread, pixels, over examples that training does not see."""

@@ -1,4 +1,4 @@
-"""Multireference alignment by encoders of moments, Paul (2024), section 2.4.1: table 2.1 and figure 2.4.
+"""Chapter 2 of Paul (2024): alignment by encoders of moments (section 2.4.1), then cryo-EM (`paul2024_ch2_cryoem`).
 
 Signals and densities are mixtures of one, two or three Gaussians on 32 samples. Encoders are trained on exact moments;
 then noisy moments of new data sets are matched by refining the weights, with and without that training, beside the
@@ -25,6 +25,7 @@ from cryorbit.moments.spectral import spectral_solution
 from cryorbit.recipes import mra_training
 from cryorbit.recipes.mra_training import TrainEncodersConfig, read_encoders
 from cryorbit.recipes.pipeline.stage import Stage, work_on
+from cryorbit.recipes.reproduce import paul2024_ch2_cryoem
 from cryorbit.recipes.reproduce.paul2024_ch2_figures import draw_courses
 from cryorbit.recipes.reproduce.paul2024_ch2_recovery import Course, Recovery, recover, summarise
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
@@ -96,7 +97,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     title, notes = "Moments matched from noisy data sets (Paul 2024, figure 2.4)", _recovery_notes(scale.recovery)
     files += write_table(config.output / "recovery", summarise(courses), title, notes)
     files.append(save_png(draw_courses(courses), config.output / "figure_2_4.png"))
-    return files
+    return [*files, *paul2024_ch2_cryoem.run(config, progress)]
 
 
 def _folder(config: ReproduceConfig, architecture: Architecture, components: int) -> Path:

@@ -22,6 +22,7 @@ from cryorbit.moments.polar_slices import PolarSlices
 from cryorbit.moments.training import Schedule
 from cryorbit.recipes.reproduce.paul2024_moment_data import BOX, Truth, half_ball
 from cryorbit.volumes.spherical_bessel import resolved_basis
+from cryorbit.volumes.voxel import resample
 
 DESIGN = (100, 13)
 """Points and degree of the spherical design of the thesis."""
@@ -31,7 +32,8 @@ BESSEL_EXTENT, BESSEL_DEGREE = 0.36, 4
 """Extent, parts of the box, and degree of the volumes that the encoder gives."""
 REPORTED = 20
 """Steps between looks at the loss."""
-FSC_LEVEL = 0.5
+FSC_LEVEL, COMPARED = 0.5, 24
+"""Correlation that a resolution is read at, and the box in which maps are compared, beyond the radii that are matched."""
 
 
 def make_setting(radius: int, orders: int, box: int, eta_most: float, *, cheap: bool) -> Setting:
@@ -126,7 +128,8 @@ def judge(problem: Problem, network: MomNet) -> dict[str, Any]:
 
 def beside_truth(found: Float[Tensor, "n n n"], truth: Truth) -> dict[str, float]:
     """Resolution against the truth (FSC 0.5), A, and correlation, after superposition."""
-    comparison = compare_maps(found, truth.volume.float(), truth.pixel_size)
+    moving, reference = (resample(each.float(), COMPARED) for each in (found, truth.volume))
+    comparison = compare_maps(moving, reference, truth.pixel_size * BOX / COMPARED)
     return {"resolution": comparison.resolution(FSC_LEVEL), "correlation": comparison.cc}
 
 

@@ -56,8 +56,12 @@ class Reproduction:
 REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
     {
         "paul2024_ch2": Reproduction(
-            "Paul 2024, chapter 2: multireference alignment by encoders of moments (table 2.1, figure 2.4)",
+            "Paul 2024, chapter 2: alignment by encoders of moments (table 2.1, figure 2.4), cryo-EM (tables 2.2, 2.3)",
             "cryorbit.recipes.reproduce.paul2024_ch2",
+        ),
+        "paul2024_ch3": Reproduction(
+            "Paul 2024, chapter 3: MoM-net, from moments of images to volume, views and shifts (tables 3.1, 3.2)",
+            "cryorbit.recipes.reproduce.paul2024_ch3",
         ),
         "paul2024_ch4": Reproduction(
             "Paul 2024, chapter 4: alignment and small cryo-EM by variance-reduced methods (tables 4.1 to 4.3)",

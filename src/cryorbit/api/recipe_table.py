@@ -21,6 +21,7 @@ CONFIGS = {
     "classify": "cryorbit.recipes.classify:ClassifyConfig",
     "demo": "cryorbit.recipes.demo:DemoConfig",
     "optimise": "cryorbit.recipes.optimise:OptimiseConfig",
+    "moments": "cryorbit.recipes.moments:MomentsConfig",
     "mra moments": "cryorbit.recipes.mra_moments:MomentsMRAConfig",
     "mra solve": "cryorbit.recipes.mra_solve:SolveMRAConfig",
     "mra train": "cryorbit.recipes.mra_training:TrainEncodersConfig",

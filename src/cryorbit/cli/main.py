@@ -35,6 +35,7 @@ _VERBS = {
     "compare": "Align a map to another and compare them.",
     "evaluate": "Compare a job's maps and poses with the truth.",
     "optimise": "Minimise the likelihood of particle images by an optimiser of your choice.",
+    "moments": "Make a first map from moments of the images, without the pose of any.",
     "mra": "Multireference alignment: a signal from noisy windows of shifted copies.",
     "reproduce": "Compute published tables and figures anew, beside the published numbers.",
 }

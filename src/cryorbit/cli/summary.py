@@ -20,7 +20,7 @@ _COLUMNS = (
     ("map", "map", "{}"),
 )
 _SHARPENED_NEXT = {"refine", "reconstruct", "classify"}
-_REFINED_NEXT = {"abinit", "demo"}
+_REFINED_NEXT = {"abinit", "demo", "moments"}
 
 
 def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> None:

@@ -80,8 +80,11 @@ def fit_gauss_newton(residuals: Residuals, start: Float[Tensor, " p"], most: int
     return Fit(_tensor(found.x, start), float(found.cost), int(found.nfev))
 
 
-def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000) -> Fit:
-    """Fit by L-BFGS; for models of many parameters."""
+def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000, tolerance: float = 1e-14) -> Fit:
+    """Fit by L-BFGS; for models of many parameters.
+
+    Ends after ``most`` steps, or when the cost falls by a part below ``tolerance`` in one.
+    """
 
     def value(x: np.ndarray) -> tuple[float, np.ndarray]:
         point = _tensor(x, start).requires_grad_()
@@ -89,7 +92,7 @@ def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000
         (gradient,) = torch.autograd.grad(cost, point)
         return float(cost.detach()), gradient.cpu().numpy().astype(float)
 
-    options = {"maxiter": most, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-10}
+    options = {"maxiter": most, "maxcor": 30, "ftol": tolerance, "gtol": 1e-10}
     found = minimize(value, start.cpu().numpy().astype(float), jac=True, method="L-BFGS-B", options=options)
     return Fit(_tensor(found.x, start), float(found.fun), int(found.nfev))
 

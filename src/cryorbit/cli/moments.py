@@ -1,0 +1,73 @@
+"""The verb ``moments``: a first map from moments, without the pose of any image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from cryorbit.cli.options import (
+    ConfigFile,
+    DataDir,
+    Device,
+    Diameter,
+    InvertContrast,
+    Limit,
+    Memory,
+    Output,
+    ParticleFile,
+    Seed,
+    Subset,
+    Threads,
+)
+
+
+def moments(
+    particles: ParticleFile,
+    *,
+    output: Output,
+    resolution: Annotated[
+        float | None, Parameter(help="Finest detail of the map in A. Default: 35, coarser for large particles.")
+    ] = None,
+    starts: Annotated[
+        int | None,
+        Parameter(help="Random starts for each half of the particles. Default: 6.", validator=validators.Number(gte=1)),
+    ] = None,
+    compare: Annotated[
+        Path | None, Parameter(help="Another map of the particle, to hold this one against. Default: none.")
+    ] = None,
+    diameter: Diameter = None,
+    subset: Subset = None,
+    limit: Limit = None,
+    data_dir: DataDir = None,
+    invert_contrast: InvertContrast = None,
+    seed: Seed = None,
+    config: ConfigFile = None,
+    device: Device = None,
+    threads: Threads = None,
+    memory: Memory = None,
+) -> None:
+    """Make a first map from moments of the images: a second opinion that shares nothing with `cryorbit abinit`.
+
+    Leaves a job folder with map.mrc, the maps of both halves, density.csv, particles.star and report.html.
+    """
+    from cryorbit.cli.jobs import start
+
+    given = {
+        "particles": particles,
+        "output": output,
+        "resolution": resolution,
+        "starts": starts,
+        "compare": compare,
+        "diameter": diameter,
+        "subset": subset,
+        "limit": limit,
+        "data_dir": data_dir,
+        "invert_contrast": invert_contrast,
+        "seed": seed,
+        "device": device,
+        "threads": threads,
+        "memory": memory,
+    }
+    start("moments", given, config)

@@ -1,0 +1,188 @@
+"""What a job on moments leaves: the map, the maps of both halves, the density of views, and how certain they are."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.evaluation.comparison import MapComparison, compare_maps
+from cryorbit.evaluation.fsc import resolution_at
+from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.set_aside import write_set_aside
+from cryorbit.moments.ring_fit import RingProblem, RingSolution
+from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, write_map_files
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.volumes.bessel_voxels import to_voxels
+
+DENSITY = "density.csv"
+GOOD, DOUBTFUL = 1.6, 3.0
+"""Resolution of the agreement of the halves, over the finest detail of the map, up to which a verdict is given."""
+LARGEST_MISFIT = 3.0
+"""Misfit, in standard errors, from which the model does not hold."""
+EVEN = 0.3
+"""Standard deviation of the density, over its mean, below which views count as even."""
+
+
+@dataclass(frozen=True, slots=True)
+class MomentFit:
+    """Fits of moments.
+
+    Attributes
+    ----------
+    problem
+        The one of all particles.
+    best
+        Its solution.
+    halves
+        Solutions of both halves of the particles, found apart.
+    """
+
+    problem: RingProblem
+    best: Float[Tensor, " p"]
+    halves: tuple[Float[Tensor, " p"], Float[Tensor, " p"]]
+
+
+@dataclass(frozen=True, slots=True)
+class MomentsResult:
+    """What was found, as it stands in ``job.json``.
+
+    Attributes
+    ----------
+    particles
+        Number of particles.
+    resolution_A
+        Where the maps of both halves, superposed, correlate by 0.5, A.
+    finest_A
+        Detail up to which the map was made, A.
+    eta_px
+        Standard deviation of the shifts along each axis, pixels.
+    misfit
+        Root mean square difference of fitted from estimated moments, in standard errors.
+    density_spread
+        Standard deviation of the density of views over the sphere, over its mean.
+    compared
+        Agreement with the other map, if one was given.
+    """
+
+    particles: int
+    resolution_A: float  # noqa: N815 (units belong to the name)
+    finest_A: float  # noqa: N815
+    eta_px: float
+    misfit: float
+    density_spread: float
+    compared: dict[str, object] | None
+
+
+def write_moment_job(
+    job: JobFolder, given: ParticleInput, fit: MomentFit, other: Float[Tensor, "n n n"] | None
+) -> MomentsResult:
+    """Write every file of the job and its record."""
+    problem, pixel_size = fit.problem, given.source.pixel_size
+    solution = problem.read(fit.best)
+    last = float(problem.model.blur.frequencies[-1].sqrt()) / (2 * torch.pi)
+    volume, *halves = (_map(problem, problem.read(each), given.box) for each in (fit.best, *fit.halves))
+    aligned = [compare_maps(half, volume, pixel_size).alignment.aligned for half in halves]
+    agreement = compare_maps(aligned[1], aligned[0], pixel_size)
+    density = problem.model.density.values(solution.density)
+    result = MomentsResult(
+        len(given.particles),
+        max(pixel_size / last, agreement.resolution(0.5)),
+        pixel_size / last,
+        solution.eta,
+        problem.misfit(fit.best),
+        _spread(problem, density),
+        None if other is None else _compared(compare_maps(volume, other, pixel_size)),
+    )
+    _write_density(job, problem, density)
+    mask = solvent_mask(
+        volume, pixel_size, outline_resolution(result.resolution_A), window=given.window(given.box).cpu()
+    )
+    finished = FinishedMap(
+        volume, torch.stack([aligned[0], agreement.alignment.aligned]), mask, pixel_size, last * given.box
+    )
+    write_map_files(job.path, ONLY_MAP, finished, "maps of both halves from moments")
+    write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
+    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
+    job.record(result=_record(given, result))
+    return result
+
+
+def verdict(result: MomentsResult) -> dict[str, object]:
+    """How far the map is to be trusted, and why."""
+    parts = result.resolution_A / result.finest_A
+    fits = result.misfit < LARGEST_MISFIT
+    level = "good" if parts < GOOD and fits else "doubtful" if parts < DOUBTFUL and fits else "bad"
+    sentence = {
+        "good": f"The moments determine this map to about {result.resolution_A:.0f} A.",
+        "doubtful": f"The moments determine only the coarse form, to about {result.resolution_A:.0f} A.",
+        "bad": "The moments do not determine a map: do not rely on this one.",
+    }[level]
+    reasons = [
+        f"Maps of two halves of the particles, found from random starts each, agree to {result.resolution_A:.0f} A "
+        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for.",
+        f"Fitted moments differ from those of the images by {result.misfit:.1f} standard errors"
+        + ("." if fits else ": what was assumed of the images (one structure, CTFs, noise) does not hold."),
+    ]
+    if result.density_spread < EVEN:
+        reasons.append(
+            "Views are nearly even, so first and second moments leave the degrees of the volume unturned: "
+            "the map rests on third moments, which are the noisiest."
+        )
+    reasons.append("The hand is not determined by images, and the density of views but for opposite views.")
+    return {"level": level, "sentence": sentence, "reasons": reasons}
+
+
+def _map(problem: RingProblem, solution: RingSolution, box: int) -> Float[Tensor, "n n n"]:
+    return to_voxels(problem.model.basis, solution.volume, box).float()
+
+
+def _spread(problem: RingProblem, density: Float[Tensor, " q"]) -> float:
+    weights = problem.model.density.log_weights.exp()
+    return float((weights * (density - 1).square()).sum().sqrt())
+
+
+def _compared(found: MapComparison) -> dict[str, object]:
+    return {
+        "resolution_fsc05_A": resolution_at(found.fsc, 0.5),
+        "correlation": found.cc,
+        "hand_flipped": found.alignment.hand_flipped,
+    }
+
+
+def _write_density(job: JobFolder, problem: RingProblem, density: Float[Tensor, " q"]) -> None:
+    """The density at the nodes: direction, share of the sphere, density relative to an even one."""
+    x, y, z = problem.model.density.directions.unbind(1)
+    table = {
+        "rot_deg": torch.rad2deg(torch.atan2(y, x)),
+        "tilt_deg": torch.rad2deg(torch.atan2(torch.hypot(x, y), z)),
+        "weight": problem.model.density.log_weights.exp(),
+        "density": density,
+    }
+    with job.atomic(DENSITY) as file:
+        pd.DataFrame({name: column.numpy() for name, column in table.items()}).to_csv(file, index=False)
+
+
+def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
+    entry = {
+        "name": "map",
+        "map": ONLY_MAP.map,
+        "fsc": f"{ONLY_MAP.fsc}.csv",
+        "particles": result.particles,
+        "fraction": 1.0,
+        "resolution_A": result.resolution_A,
+    }
+    notes = [given.report.contrast, given.report.normalisation]
+    return {
+        **asdict(result),
+        "classes": [entry],
+        "verdict": verdict(result),
+        "diameter_A": given.diameter,
+        "notes": notes,
+        "particles": {"used": result.particles, "set_aside": len(given.report.set_aside)},
+    }

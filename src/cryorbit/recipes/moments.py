@@ -1,0 +1,205 @@
+"""A first map from moments: one pass over the images, then moments inverted, without the pose of any image.
+
+The two halves of the particles are worked on apart, each from random starts of its own, so that what their maps have in
+common is what the data determine. The map is then fitted to all particles, from where the halves ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.moments.fit import Fit
+from cryorbit.moments.ring_fit import RingProblem, seen_orders, two_levels, volume_degree
+from cryorbit.moments.ring_sums import RingSums
+from cryorbit.moments.rings import Rings, ring_transfer
+from cryorbit.recipes.compare import read_like
+from cryorbit.recipes.moment_files import MomentFit, MomentsResult, write_moment_job
+from cryorbit.recipes.particle_input import ParticleInput, read_input
+from cryorbit.recipes.settings import ParticleSettings
+
+LOGGER = logging.getLogger(__name__)
+BATCH = 1024
+RESOLUTION = 35.0
+FINEST_PARTS = 3.75
+"""Parts of the diameter that are told apart at most: cost grows with a high power of them."""
+MARGIN = 1.12
+"""Radius of the ball that the volume fills, over that of the particle."""
+SEEN_AROUND = 0.14
+"""Width around the particle that is looked at too, parts of the box: shifts and CTFs carry signal there."""
+
+
+class MomentsConfig(ParticleSettings):
+    """Everything that determines a map from moments."""
+
+    resolution: float | None = Field(None, gt=0, description="Finest detail of the map, A. None: 35, or coarser.")
+    starts: int = Field(6, ge=1, description="Random starts for each half of the particles.")
+    kept: int = Field(2, ge=1, description="Best starts of each half that go on to the fine level.")
+    coarse_steps: int = Field(100, ge=1, description="Steps of a coarse fit.")
+    fine_steps: int = Field(150, ge=1, description="Steps of a fine fit.")
+    density_degree: int = Field(4, ge=0, description="Degree of the density of views; 0: even views.")
+    compare: Path | None = Field(None, description="Another map of the particle, to hold this one against.")
+
+
+def input_files(config: MomentsConfig) -> list[Path]:
+    """The files that the recipe reads."""
+    return [file for file in (config.particles, config.compare) if file is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class RingPlan:
+    """What is looked at in the images.
+
+    Attributes
+    ----------
+    rings
+        The waves.
+    extent
+        Radius of the ball that the volume fills, units of the box.
+    noise
+        Covariances of the noise.
+    """
+
+    rings: Rings
+    extent: float
+    noise: Float[Tensor, "n k k"]
+
+
+@dataclass(slots=True)
+class _Work:
+    """A job under way: particles done, sums of both halves, fits by name; each step is kept as soon as it is done."""
+
+    job: JobFolder
+    progress: Progress
+    position: int
+    sums: list[RingSums]
+    fits: dict[str, Fit]
+
+    @classmethod
+    def resumed(cls, job: JobFolder, progress: Progress, rings: Rings) -> _Work:
+        """What the checkpoint holds, or nothing done."""
+        kept = job.load_checkpoint()
+        if kept is None:
+            nothing = RingSums.none(rings.orders, len(rings.radii), rings.radii.device)
+            return cls(job, progress, 0, [nothing, nothing], {})
+        sums = [RingSums(*(tensor.to(rings.radii.device) for tensor in each)) for each in kept["sums"]]
+        return cls(job, progress, kept["position"], sums, {name: Fit(*each) for name, each in kept["fits"].items()})
+
+    def once(self, name: str, make: Callable[[], Fit]) -> Fit:
+        """The fit of a name, made now unless it was made before."""
+        if name not in self.fits:
+            self.fits[name] = make()
+            LOGGER.info("%s: cost %.1f after %d evaluations", name, self.fits[name].cost, self.fits[name].evaluations)
+            self.save()
+        self.progress.advance(cost=self.fits[name].cost)
+        return self.fits[name]
+
+    def save(self) -> None:
+        """Keep everything; ``Stopped`` if that was asked for."""
+        fits = {name: [fit.parameters, fit.cost, fit.evaluations] for name, fit in self.fits.items()}
+        sums = [list(each.tensors()) for each in self.sums]
+        self.job.save_checkpoint({"position": self.position, "sums": sums, "fits": fits})
+        if self.progress.stop_requested():
+            raise Stopped
+
+
+def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsResult:
+    """Form the moments, invert them, and write the map.
+
+    Raises
+    ------
+    InputError
+        The particles cannot be used, or the map to compare with does not lie on their grid.
+    Stopped
+        The job was asked to stop; it goes on where it was when it is resumed.
+    """
+    given = read_input(config)
+    if len(given.symmetry) > 1:
+        raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
+    other = None
+    if config.compare is not None:
+        other = read_like(config.compare, torch.empty((given.box,) * 3), given.source.pixel_size)
+    plan = plan_rings(given, config.resolution)
+    work = _Work.resumed(job, progress, plan.rings)
+    _add_images(given, plan.rings, work)
+    return write_moment_job(job, given, _invert(config, given.box, plan, work), other)
+
+
+def plan_rings(given: ParticleInput, resolution: float | None) -> RingPlan:
+    """Rings up to the resolution, as close as the width of what is looked at asks for."""
+    finest = max(RESOLUTION, given.diameter / FINEST_PARTS) if resolution is None else resolution
+    last = min(given.extent / finest, 0.5 * given.box - 1)
+    seen = min(0.5 * given.diameter_px + SEEN_AROUND * given.box, 0.5 * given.box - 1)
+    count = max(3, math.ceil(2 * seen / given.box * last) + 1)
+    device = given.source.device
+    radii = (torch.arange(count, dtype=torch.float64, device=device) + 0.5) * (last / count)
+    extent = min(0.5, 0.5 * MARGIN * given.diameter / given.extent)
+    rings = Rings.of(given.box, radii, seen_orders(volume_degree(float(radii[-1]), extent)), seen)
+    LOGGER.info("%d rings up to %.0f A, orders up to %d.", count, finest, rings.orders)
+    return RingPlan(rings, extent, rings.noise(given.noise_variance))
+
+
+def _add_images(given: ParticleInput, rings: Rings, work: _Work) -> None:
+    """Sums over the images of both halves that are not done yet, batch after batch."""
+    parts = [part for part in given.source.batches(len(given.particles), BATCH) if part.start >= work.position]
+    work.progress.start(len(parts), "moments")
+    for part in parts:
+        index = torch.arange(part.start, part.stop)
+        waves = rings.analyse(given.source.read(index))
+        transfer = ring_transfer(given.source, index, rings.radii)
+        for number, chosen in enumerate(given.half_set[index].to(waves.device) == half for half in (0, 1)):
+            added = RingSums.of(waves[chosen], transfer[chosen], premultiplied=given.source.premultiplied)
+            work.sums[number] = work.sums[number] + added
+        work.position = part.stop
+        work.progress.advance()
+        work.save()
+
+
+def _invert(config: MomentsConfig, box: int, plan: RingPlan, work: _Work) -> MomentFit:
+    """Fits of both halves, coarse and then fine, and of all particles from where these end."""
+    noise, radii = plan.noise.cpu(), plan.rings.radii.cpu()
+    halves = [RingSums(*(each.cpu() for each in sums.tensors())) for sums in work.sums]
+    first, second, everything = (
+        two_levels(each.estimate(noise), radii, box, plan.extent, config.density_degree)
+        for each in (*halves, halves[0] + halves[1])
+    )
+    work.progress.start(2 * (config.starts + min(config.kept, config.starts) + 1), "inversion")
+    ends = [_fit_half(config, half, levels, work) for half, levels in enumerate((first, second))]
+    whole = everything[1]
+    fits = [
+        work.once(f"all from half {half + 1}", partial(whole.fit, end.parameters, config.fine_steps))
+        for half, end in enumerate(ends)
+    ]
+    best = min(fits, key=lambda fit: fit.cost)
+    return MomentFit(whole, best.parameters, (ends[0].parameters, ends[1].parameters))
+
+
+def _fit_half(config: MomentsConfig, half: int, levels: tuple[RingProblem, RingProblem], work: _Work) -> Fit:
+    """The best fine fit of a half, from its best coarse ones."""
+    coarse, fine = levels
+
+    def begin(number: int) -> Fit:
+        start = coarse.start(generator_for(config.seed, half, number))
+        return coarse.fit(coarse.fit_even(start, config.coarse_steps).parameters, config.coarse_steps)
+
+    coarsely = [work.once(f"half {half + 1} coarse {n + 1}", partial(begin, n)) for n in range(config.starts)]
+    best = sorted(coarsely, key=lambda fit: fit.cost)[: config.kept]
+    starts = [fine.from_coarse(coarse, fit.parameters) for fit in best]
+    finely = [
+        work.once(f"half {half + 1} fine {number + 1}", partial(fine.fit, start, config.fine_steps))
+        for number, start in enumerate(starts)
+    ]
+    return min(finely, key=lambda fit: fit.cost)

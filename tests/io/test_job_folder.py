@@ -201,6 +201,17 @@ def test_seconds_add_up_over_resumes(job: JobFolder) -> None:
     assert 100.0 <= job.read()["timings"]["seconds"] < 110.0
 
 
+def test_a_job_that_was_killed_says_so_when_it_goes_on(job: JobFolder) -> None:
+    with running(job):
+        pass
+    assert job.read()["killed"] == 0
+    job.record(status="running")
+    for _ in range(2):
+        with running(job):
+            pass
+    assert job.read()["killed"] == 1
+
+
 def test_two_processes_never_work_on_one_job(job: JobFolder) -> None:
     with running(job), pytest.raises(InputError, match="another process"), running(job):
         pytest.fail("the second must not get the lock")

@@ -72,6 +72,17 @@ def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:
     assert "seeds 0" in reasons
 
 
+def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: Prepared) -> None:
+    """The bar is a sixth of the diameter, 16 A; of three starts that agree, the worst pair counts."""
+    found = cross((0, 1), (0, 2), (1, 2))
+    found.resolution_A[0, 2] = found.resolution_A[2, 0] = 14.2
+    verdict = judge_maps(prepared, state(), 12.0, found)
+    assert "agree to 14.2 A" in verdict.sentence
+    assert verdict.reasons[0] == "3 of 3 starts agree to 14.2 A (16.0 A is needed)"
+    apart = judge_maps(prepared, state(), 12.0, cross(count=2)).reasons[0]
+    assert apart == "no other start agrees with the best one: the nearest does to 50.0 A, 16.0 A is needed"
+
+
 @pytest.mark.slow
 def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> None:
     """A map, its mirror image turned on a smaller box, and another map."""

@@ -32,6 +32,18 @@ def test_views_look_along_z_y_and_x() -> None:
     np.testing.assert_allclose(centres, [(4, 8), (2, 8), (2, 4)], atol=0.1)
 
 
+def test_views_show_the_map_and_not_its_mirror_image() -> None:
+    """Of two balls in line, the one that hides the other is nearer to +z, -y and +x."""
+    for axis, nearer in ((0, 1), (1, -1), (2, 1)):
+        offset = np.zeros(3)
+        offset[axis] = 8 * nearer
+        small_in_front = np.maximum(ball(3.0, centre=tuple(offset)), ball(6.0, centre=tuple(-offset)))
+        view = shaded_views(small_in_front, "#888888")[axis][..., :3].mean(-1)
+        middle = view.shape[0] // 2
+        # from its middle outwards a ball darkens; beyond the rim of one that lies in front it is light again
+        assert np.diff(view[middle, middle : middle + 20]).max() > 0.05
+
+
 def test_light_comes_from_above_on_the_left() -> None:
     view = shaded_views(ball(9.0), "#888888")[0]
     side = view.shape[0]

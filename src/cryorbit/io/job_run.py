@@ -24,7 +24,7 @@ def running(job: JobFolder) -> Iterator[None]:
     """Hold ``job`` while it works: nobody else can, ``log.txt`` is open, and the record tells how it ended.
 
     The status becomes ``running``, then ``finished``, ``stopped`` or ``failed``; of a job that was killed it stays
-    ``running``, but the lock goes with the process.
+    ``running``, but the lock goes with the process. How often that happened is counted as ``killed``.
 
     Raises
     ------
@@ -38,8 +38,10 @@ def running(job: JobFolder) -> Iterator[None]:
         raise InputError("another process is working on this job", file=job.path, mend=mend) from None
     with lock, _logged(job.path / "log.txt"):
         began = time.monotonic()
-        seconds_before = float(job.read()["timings"].get("seconds", 0.0))
-        job.record(status="running", error=None, timings={"started": _now()})
+        before = job.read()
+        seconds_before = float(before["timings"].get("seconds", 0.0))
+        killed = before.get("killed", 0) + (before["status"] == "running")
+        job.record(status="running", error=None, killed=killed, timings={"started": _now()})
         status, error = "failed", None
         try:
             yield

@@ -21,8 +21,11 @@ from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults, read_results
 from cryorbit.report.seed_figures import draw_cross_seed
 from cryorbit.report.surface import shaded_views
+from cryorbit.report.surface_view import SurfaceView, pack_surface
 from cryorbit.report.templating import load_template
+from cryorbit.report.working_maps import read_working_maps
 
+PAGE = "report.html"
 _REASON = "cryorbitSetAsideReasonName"
 _LISTED = 20
 
@@ -51,13 +54,34 @@ def write_report(folder: Path) -> Path:
     InputError
         If ``folder`` holds no job, or a file of it is damaged.
     """
+    page = render_report(folder)
+    with atomic_path(folder / PAGE) as file:
+        file.write_text(page, encoding="utf-8")
+    return folder / PAGE
+
+
+def render_report(folder: Path, standing: str | None = None) -> str:
+    """Draw ``figures/``, write ``view.cxc`` and return the page.
+
+    Parameters
+    ----------
+    folder
+        The job folder.
+    standing
+        Of a job that is running, HTML that tells where it is: the page has it on top and refreshes itself.
+
+    Raises
+    ------
+    InputError
+        If ``folder`` holds no job, or a file of it is damaged.
+    """
     results = read_results(folder)
     write_view(results.path / "view.cxc", results.classes)
     figures = {
         plan.name: save_figure(plan.draw, results.path / "figures" / f"{plan.name}.png", vector=plan.vector)
         for plan in _plan_figures(results)
     }
-    page = load_template("report.html.j2").render(
+    return load_template("report.html.j2").render(
         name=results.path.resolve().name,
         record=results.record,
         result=results.result,
@@ -65,16 +89,14 @@ def write_report(folder: Path) -> Path:
         stages=results.stages,
         truth=None if results.truth is None else results.truth.entry,
         figures=figures,
+        surfaces=_surfaces(results),
         particles=None if results.particles is None else len(results.particles),
         iterations=len(results.metrics),
         set_aside=_set_aside(results),
         settings=list(_flatten(results.record.get("config") or {})),
         files=_files(results.path),
+        standing=standing,
     )
-    report = results.path / "report.html"
-    with atomic_path(report) as file:
-        file.write_text(page, encoding="utf-8")
-    return report
 
 
 def _plan_figures(results: JobResults) -> Iterator[_Plan]:
@@ -111,6 +133,17 @@ def _plan_maps(results: JobResults) -> Iterator[_Plan]:
         yield _Plan("truth", partial(draw_beside_truth, *pictures), vector=False)
 
 
+def _surfaces(results: JobResults) -> dict[int, SurfaceView | None]:
+    """Interactive views of the maps by class: those of the result, or those that the job is working on."""
+    found = [(each.name, each.volume, each.pixel_size) for each in results.classes]
+    if not found and results.record["status"] != "finished":
+        found = [(f"class {k}", volume, None) for k, volume in enumerate(read_working_maps(results.path), start=1)]
+    return {
+        number: None if volume is None else pack_surface(volume, pixel_size, name, class_colour(number))
+        for number, (name, volume, pixel_size) in enumerate(found, start=1)
+    }
+
+
 def _set_aside(results: JobResults) -> dict[str, Any] | None:
     """Count the particles set aside by reason and list the first of them."""
     table = results.set_aside
@@ -128,7 +161,7 @@ def _set_aside(results: JobResults) -> dict[str, Any] | None:
 def _files(folder: Path) -> list[str]:
     """Names of the files of a job, without the page itself and hidden ones."""
     names = (file.name for file in folder.iterdir() if file.is_file())
-    return sorted(name for name in names if name != "report.html" and not name.startswith("."))
+    return sorted(name for name in names if name != PAGE and not name.startswith("."))
 
 
 def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -124,6 +124,14 @@ def read_results(path: Path) -> JobResults:
     )
 
 
+def working_folder(path: Path) -> Path:
+    """The folder of the part of a job that is at work, if it is a job of its own within; else that of the job."""
+    stages = (JobFolder.open(path).read().get("result") or {}).get("stages") or []
+    last = path / stages[-1]["folder"] if stages else path
+    begun = (last / "job.json").exists()
+    return last if begun and JobFolder.open(last).read()["status"] == "running" else path
+
+
 def _read_class(folder: Path, number: int, entry: Mapping[str, Any]) -> ClassResult:
     """Read the map and the curves of one class."""
     map_file = folder / str(entry.get("map", f"class_{number}.mrc"))

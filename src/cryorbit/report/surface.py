@@ -10,6 +10,9 @@ from scipy import ndimage
 _SIDE = 160
 _LIGHT = np.array([-0.76, 0.53, -0.38])
 _BINS = 512
+_VIEWS = ((0, -1), (1, 1), (2, -1))
+"""Axis and sense along which each view looks, so that the other two, x or y to the right and the later one upwards,
+show the map and not its mirror image: from +z, -y and +x."""
 
 
 def contour_level(volume: Float[np.ndarray, "z y x"]) -> float:
@@ -24,12 +27,13 @@ def contour_level(volume: Float[np.ndarray, "z y x"]) -> float:
 
 
 def shaded_views(volume: Float[np.ndarray, "z y x"], colour: str) -> list[Float[np.ndarray, "h w 4"]]:
-    """Pictures (RGBA in [0, 1], first row at the bottom) of the surface, seen along z, y and x."""
+    """Pictures (RGBA in [0, 1], first row at the bottom) of the surface, seen along z, y and x: from +z, -y, +x."""
     level = contour_level(volume)
     fine = ndimage.zoom(
         np.asarray(volume, dtype=np.float32), _SIDE / volume.shape[0], order=3, mode="nearest", grid_mode=True
     )
-    return [_shaded_view(np.moveaxis(fine, axis, 0), level, np.array(to_rgb(colour))) for axis in range(3)]
+    rays = [np.moveaxis(fine, axis, 0)[::sense] for axis, sense in _VIEWS]
+    return [_shaded_view(along, level, np.array(to_rgb(colour))) for along in rays]
 
 
 def _shaded_view(

@@ -90,17 +90,25 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
 
 
 def _weigh_starts(state: State, cross: CrossSeed, needed: float, weak: bool, reasons: list[str]) -> Verdict:
-    count = len(cross.seeds)
-    chosen = state.start
-    agree = [j for j in range(count) if j != chosen and cross.resolution_A[chosen, j] <= needed]
-    outside = [cross.seeds[j] for j in range(count) if j != chosen and j not in agree]
+    count, chosen = len(cross.seeds), state.start
+    found = {j: float(cross.resolution_A[chosen, j]) for j in range(count) if j != chosen}
+    agree = [resolution for resolution in found.values() if resolution <= needed]
+    outside = [cross.seeds[j] for j, resolution in found.items() if resolution > needed]
     reasons = [
-        f"{len(agree) + 1} of {count} starts agree to {needed:.0f} A or better",
+        _agreement(count, agree, min(found.values()), needed),
         *([f"starts that came to another map: seeds {', '.join(map(str, outside))}"] if outside else []),
         *reasons,
     ]
     if weak or not agree:
         return Verdict("bad", "Do not trust this map: independent starts disagree or poses are undetermined.", reasons)
-    if 2 * len(agree) + 2 > count + 1 and not outside:
-        return Verdict("good", "Independent random starts agree: the map can be trusted at low resolution.", reasons)
+    if not outside:
+        sentence = f"Independent random starts agree to {max(agree):.1f} A: the map can be trusted at low resolution."
+        return Verdict("good", sentence, reasons)
     return Verdict("doubtful", "Some random starts agree, others do not: look at the maps before using them.", reasons)
+
+
+def _agreement(count: int, agree: list[float], nearest: float, needed: float) -> str:
+    """To what resolution the starts agree with the chosen one, beside what was asked of them."""
+    if not agree:
+        return f"no other start agrees with the best one: the nearest does to {nearest:.1f} A, {needed:.1f} A is needed"
+    return f"{len(agree) + 1} of {count} starts agree to {max(agree):.1f} A ({needed:.1f} A is needed)"

@@ -9,7 +9,10 @@ import pytest
 import torch
 
 import cryorbit as co
+from cryorbit.api.jobs import plan_job
+from cryorbit.api.settings import unfold
 from cryorbit.core.progress import SilentProgress
+from cryorbit.recipes.abinit.config import SearchSettings
 from phantom_sets import sharp_phantom
 
 PIXEL_SIZE = 5.0
@@ -140,6 +143,18 @@ def test_wrong_names_are_told_before_anything_is_made(particles: co.ParticleSet,
     with pytest.raises(co.InputError, match="less than or equal to 20"):
         co.abinit(particles, tmp_path / "job", classes=99)
     assert not (tmp_path / "job").exists()
+
+
+def test_settings_are_overlaid_within_groups(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("classes = 2\n[search]\niterations = 5\nmomentum = 0.5\n")
+    given = {"particles": "p.star", "output": "job", "search": SearchSettings(iterations=7), "grow.cells": 8}
+    config = plan_job("abinit", unfold(given), file).config
+    assert (config.classes, config.search.iterations, config.search.momentum) == (2, 7, 0.5)
+    assert config.grow.cells == 8
+    assert config.particles == Path.cwd() / "p.star"
+    with pytest.raises(co.InputError, match="whole and in parts"):
+        unfold({"search.iterations": 3, "search": {"momentum": 0.5}})
 
 
 def test_a_used_folder_is_left_alone(particles: co.ParticleSet, first: co.Job) -> None:

@@ -6,6 +6,7 @@ Each case is a command and what it meets. After a change that is meant, write th
 
 import contextlib
 import errno
+import gzip
 import io
 import os
 import re
@@ -140,6 +141,31 @@ def full_disk(_: Path) -> mock._patch:
     return mock.patch("cryorbit.io.atomic._sync", side_effect=error)
 
 
+def forbidden(_: Path) -> mock._patch:
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "job/checkpoint/state.pt")
+    return mock.patch("cryorbit.io.atomic._sync", side_effect=error)
+
+
+def no_memory(_: Path) -> mock._patch:
+    return mock.patch("cryorbit.recipes.abinit.run.prepare", side_effect=MemoryError())
+
+
+def read_only(folder: Path) -> None:
+    for file in (folder / "particles.star", *(folder / "Extract").iterdir()):
+        file.chmod(0o444)
+
+
+def compressed(folder: Path) -> None:
+    file = folder / "Extract" / "a.mrcs"
+    file.write_bytes(gzip.compress(file.read_bytes(), mtime=0))
+
+
+def bare_map(folder: Path) -> None:
+    maps(folder)
+    with mrcfile.open(folder / "a.mrc", "r+") as file:
+        file.voxel_size = 0
+
+
 CASES: dict[str, tuple[Damage, str]] = {
     # the table
     "no such file": (lambda folder: (folder / "particles.star").unlink(), ABINIT),
@@ -170,6 +196,25 @@ CASES: dict[str, tuple[Damage, str]] = {
     "a .cs file and its passthrough": (cs_set, "inspect J7/J7_particles.cs"),
     "a .cs file without its passthrough": (cs_alone, "abinit J7/J7_particles.cs -o job"),
     "a .cs file that is none": (lambda folder: (folder / "a.cs").write_bytes(b"x" * 200), "convert a.cs out.star"),
+    "lines that end as on Windows": (
+        lambda folder: (folder / "particles.star").write_bytes(
+            (folder / "particles.star").read_bytes().replace(b"\n", b"\r\n")
+        ),
+        INSPECT,
+    ),
+    "defocus in micrometres": (
+        lambda folder: (folder / "particles.star").write_text(
+            re.sub(r" (\d{5})\.\d\d (\d{4,5})\.\d\d ", r" 1.\1 1.\2 ", (folder / "particles.star").read_text())
+        ),
+        ABINIT,
+    ),
+    "an optics group that is not there": (text("talos 2 ", "talos 3 "), ABINIT),
+    "one half-set": (text(" 2 0007\n", " 1 0007\n"), ABINIT),
+    "particles without poses": (text("_rlnAngleRot ", "_rlnAngleRotPrior "), "reconstruct particles.star -o job"),
+    "a class that is not there": (
+        text("_rlnBeamTiltClass ", "_rlnClassNumber "),
+        "reconstruct particles.star -o job --class 3",
+    ),
     # the images
     "absolute paths that are gone": (text("@Extract/", "@/gone/Extract/"), ABINIT),
     "a stack cut short": (cut, ABINIT),
@@ -181,6 +226,9 @@ CASES: dict[str, tuple[Damage, str]] = {
     "not normalised": (both_stacks(lambda pixel: 100 + 20 * pixel), INSPECT),
     "a stack of 16-bit numbers": (both_stacks(lambda pixel: (100 * pixel).astype(np.int16)), INSPECT),
     "a big-endian stack": (big_endian, INSPECT),
+    "a number beyond the stack": (text("000030@", "000031@"), ABINIT),
+    "a compressed stack": (compressed, ABINIT),
+    "a stack of complex numbers": (stack(lambda pixel: pixel.astype(np.complex64)), ABINIT),
     # the command
     "a misspelt verb": (nothing, "abint particles.star -o job"),
     "a misspelt option": (nothing, "abinit particles.star -o job --clases 2"),
@@ -191,12 +239,27 @@ CASES: dict[str, tuple[Damage, str]] = {
     "no such device": (nothing, "abinit particles.star -o job --device quantum"),
     "no such symmetry": (nothing, f"{ABINIT} --symmetry X7"),
     "a diameter larger than the box": (nothing, f"{ABINIT} --diameter 500"),
-    "too little memory": (nothing, f"{ABINIT} --memory 0.01"),
+    "too little memory": (nothing, f"{ABINIT} --memory 10MB"),
+    "no memory at all": (nothing, f"{ABINIT} --memory 0"),
+    "memory of no size": (nothing, f"{ABINIT} --memory plenty"),
+    "memory of no size in the settings": (config('memory = "2 GX"\n'), f"{ABINIT} --config settings.toml"),
+    "text without quotes in the settings": (config("classes = 2\nsymmetry = D2\n"), f"{ABINIT} --config settings.toml"),
+    "a query on no column": (nothing, f"{ABINIT} --subset rlnDefocusX<3"),
+    "a query that holds of none": (nothing, f"{ABINIT} --subset rlnDefocusU<3"),
+    "a limit of none": (nothing, f"{ABINIT} --limit 0"),
     "maps of different boxes": (maps, "compare a.mrc b.mrc"),
+    "a map without voxel size": (bare_map, "compare a.mrc a.mrc"),
+    "a start map of another field of view": (maps, "refine particles.star --map b.mrc -o job --device cpu"),
+    "half-maps that are not there": (nothing, "postprocess Extract"),
+    "nothing to process": (nothing, "postprocess"),
     # the disk
     "an output folder that is used": (used_folder, ABINIT),
     "an output folder that cannot be made": (nothing, "abinit particles.star -o particles.star/job"),
     "a full disk": (full_disk, ABINIT),
+    "a folder that may not be written": (forbidden, ABINIT),
+    "memory that runs out": (no_memory, ABINIT),
+    "read-only input": (read_only, INSPECT),
+    "a finished job to resume": (used_folder, "resume job"),
     "no job to resume": (nothing, "resume Extract"),
     "a file that exists": (nothing, "convert particles.star particles.star"),
 }

@@ -41,8 +41,17 @@ def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
                 raise InputError(f"{group!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
-        place[last] = dict(value) if isinstance(value, Mapping) else value
+        if last in place:
+            raise InputError(f"{last!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+        place[last] = _plain(value)
     return nested
+
+
+def _plain(value: Any) -> Any:
+    """A group of settings as a mapping, of a config what was set in it; other values as they are."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(exclude_unset=True)
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def particle_settings(particles: ParticleLike, output: Path) -> dict[str, Path]:

@@ -36,6 +36,18 @@ def abinit(
     return _from_particles("abinit", particles, {"output": output, **settings}, config, progress)
 
 
+def map_from_moments(
+    particles: ParticleLike,
+    output: Path | str,
+    *,
+    config: Path | str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Job:
+    """Make a first map from moments of the images, a second opinion beside `abinit`: ``compare``, ``starts``, ..."""
+    return _from_particles("moments", particles, {"output": output, **settings}, config, progress)
+
+
 def refine(
     particles: ParticleLike,
     start_map: MapLike,

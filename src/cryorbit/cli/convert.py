@@ -21,7 +21,10 @@ _COLOURS = {"exact": "green", "rounded": "green", "not carried": "yellow", "chan
 
 def convert(
     source: Annotated[Path, Parameter(help="RELION STAR file (any version) or cryoSPARC .cs file.")],
-    target: Annotated[Path, Parameter(help="File to write, .star or .cs; it must not exist.")],
+    target: Annotated[
+        Path,
+        Parameter(help="File to write: .star, .cs, or .pkl (poses for cryoDRGN, CTF beside it); it must not exist."),
+    ],
     *,
     check: Annotated[
         bool, Parameter(negative="", help="Read the file back and compare it with the source, column by column.")

@@ -24,6 +24,8 @@ from cryorbit.io.atomic import atomic_path
 HEADER_BYTES = 1024
 BIG_ENDIAN_STAMP = 0x11
 MODES = (0, 1, 2, 6, 12)
+COMPRESSED = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "zstd": b"\x28\xb5\x2f\xfd"}
+"""How files of these programs begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,9 @@ def read_header(path: Path | str) -> MrcHeader:
 def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     """The header of an open MRC file; ``path`` is for the errors, which are those of `read_header`."""
     raw = handle.read(HEADER_BYTES)
+    for program, mark in COMPRESSED.items():
+        if raw.startswith(mark):
+            raise InputError(f"the file is compressed ({program})", file=path, mend="unpack it first")
     try:
         header = _fields(raw)
         dtype = data_dtype_from_header(header)

@@ -36,7 +36,7 @@ def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]
     settings = {} if file is None else _read_toml(file)
     typed = {key: value for key, value in given.items() if value is not None}
     try:
-        return model.model_validate({**settings, **typed})
+        return model.model_validate(_overlaid(settings, typed))
     except ValidationError as error:
         first = error.errors()[0]
         location = tuple(str(part) for part in first["loc"])
@@ -45,6 +45,13 @@ def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]
         if isinstance(cause, InputError):
             raise InputError(cause.problem, file=from_file or cause.file, row=cause.row, mend=cause.mend) from error
         raise _input_error(model, location, first["type"], first["msg"], from_file) from error
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of which ``above`` wins, within groups too."""
+    groups = {name for name, value in below.items() if isinstance(value, Mapping)}
+    both = {name: value for name, value in above.items() if isinstance(value, Mapping) and name in groups}
+    return {**below, **above, **{name: _overlaid(below[name], value) for name, value in both.items()}}
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -11,8 +11,10 @@ from pydantic import Field
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.cryodrgn import write_cryodrgn
 from cryorbit.io.cryosparc import names_of, read_cs, with_fields, write_cs
 from cryorbit.io.cryosparc_records import updated_records
+from cryorbit.io.particles import read_particles
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.convert.check import ColumnFate, compare_columns
@@ -24,7 +26,7 @@ class ConvertConfig(Settings):
     """Settings of a conversion."""
 
     source: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    target: Path = Field(description="File to write; .star or .cs.")
+    target: Path = Field(description="File to write; .star, .cs, or .pkl for cryoDRGN.")
     star_version: Literal["3.0", "3.1"] = Field("3.1", description="Layout of a STAR file that is written.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
     original: Path | None = Field(None, description=".cs file that the particles once came from.")
@@ -65,6 +67,8 @@ def run(config: ConvertConfig) -> Conversion:
         The source cannot be read, the target exists or is neither STAR nor ``.cs``, or the original does not fit.
     """
     _check_names(config)
+    if config.target.suffix == ".pkl":
+        return _write_pickles(config)
     source = read_particle_file(config.source, config.passthrough, config.data_dir)
     if config.target.suffix == ".star":
         _write_star(source, config)
@@ -78,14 +82,24 @@ def run(config: ConvertConfig) -> Conversion:
 
 
 def _check_names(config: ConvertConfig) -> None:
-    if config.target.suffix not in (".star", ".cs"):
-        raise InputError("neither a .star nor a .cs file", file=config.target, mend="let the name end in .star or .cs")
+    if config.target.suffix not in (".star", ".cs", ".pkl"):
+        mend = "let the name end in .star, .cs, or .pkl for cryoDRGN"
+        raise InputError("neither a .star nor a .cs file", file=config.target, mend=mend)
+    if config.target.suffix == ".pkl" and config.check:
+        mend = "leave --check out: the pickles hold poses and CTF parameters only"
+        raise InputError("files for cryoDRGN cannot be checked", file=config.target, mend=mend)
     if config.original is not None and config.target.suffix != ".cs":
         raise InputError(
             "an original is of use only for a .cs file", file=config.target, mend="leave --original out, or write a .cs"
         )
     if config.target.exists():
         raise InputError("the file exists", file=config.target, mend="choose another name, or remove it first")
+
+
+def _write_pickles(config: ConvertConfig) -> Conversion:
+    particles = read_particles(config.source, config.data_dir, config.passthrough)
+    ctf_file = write_cryodrgn(config.target, particles)
+    return Conversion(len(particles), (f"CTF parameters are in {ctf_file}", "Images are those of the source."), None)
 
 
 def _write_star(source: ParticleFile, config: ConvertConfig) -> None:

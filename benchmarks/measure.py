@@ -40,14 +40,19 @@ class Cost:
 
 
 def run_measured(
-    command: Sequence[str | Path], log: Path, folder: Path | None = None, limit_s: float | None = None
+    command: Sequence[str | Path],
+    log: Path,
+    folder: Path | None = None,
+    limit_s: float | None = None,
+    *,
+    may_be_ended: bool = False,
 ) -> Cost:
     """Run a command in ``folder``, its output to ``log``, and measure it; it is ended after ``limit_s`` seconds.
 
     Raises
     ------
     RuntimeError
-        The command failed.
+        The command failed, unless it ``may_be_ended`` by somebody.
     """
     words = [str(word) for word in command]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +67,7 @@ def run_measured(
         timer.cancel()
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode and not ended.is_set():
+    if process.returncode and not ended.is_set() and not may_be_ended:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
 

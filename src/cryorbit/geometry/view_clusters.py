@@ -65,9 +65,21 @@ def random_clusters(
 ) -> ViewClusters:
     """Clusters with uniform means, concentrations and shares uniform between bounds, shares made to add up; float64."""
     means = torch.nn.functional.normalize(torch.randn(count, 3, generator=generator, dtype=torch.float64), dim=-1)
-    drawn = torch.rand(2, count, generator=generator, dtype=torch.float64)
-    parts = torch.lerp(*torch.tensor(shares).double(), drawn[1])
-    return ViewClusters(means, torch.lerp(*torch.tensor(concentrations).double(), drawn[0]), parts / parts.sum())
+    return clusters_about(means, concentrations, shares, generator)
+
+
+def clusters_about(
+    means: Float[Tensor, "*b c 3"],
+    concentrations: tuple[float, float],
+    shares: tuple[float, float],
+    generator: torch.Generator,
+) -> ViewClusters:
+    """Clusters with given means, the rest as in ``random_clusters``."""
+    drawn = torch.rand(2, *means.shape[:-1], generator=generator, dtype=means.dtype)
+    kappa, parts = (
+        least + (most - least) * each for (least, most), each in zip((concentrations, shares), drawn, strict=True)
+    )
+    return ViewClusters(means, kappa, parts / parts.sum(-1, keepdim=True))
 
 
 def _towards(directions: Float[Tensor, "n 3"], in_plane: Float[Tensor, " n"] | None = None) -> Float[Tensor, "n 3 3"]:

@@ -25,7 +25,7 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.geometry.harmonics import real_harmonics
 from cryorbit.geometry.sphere_quadrature import lebedev
-from cryorbit.geometry.view_clusters import ViewClusters, random_clusters
+from cryorbit.geometry.view_clusters import clusters_about, random_clusters
 from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.polar_slices import PolarSlices
 
@@ -89,25 +89,19 @@ class ImageFamily:
     def draw(self, count: int, atoms: int, generator: torch.Generator) -> ImageExamples:
         """Data sets of structures of so many atoms."""
         components = self._components(count, atoms, generator)
-        log_density = self._draw_views(count, generator).log_density(self.slices.directions.double())
+        views = clusters_about(self.means.expand(count, -1, -1), CONCENTRATIONS, SHARES, generator)
+        log_density = views.log_density(self.slices.directions.double())
         weights = (self.slices.log_weights + log_density).softmax(-1)
         etas = self.eta_most * torch.rand(count, generator=generator, dtype=torch.float64)
         moments = self.slices.moments(components, weights.to(components))
         return ImageExamples(moments.blurred(self.pixel_radii, etas.to(components)).map(Tensor.float), etas.float())
-
-    def _draw_views(self, count: int, generator: torch.Generator) -> ViewClusters:
-        drawn = torch.rand(2, count, CLUSTERS, generator=generator, dtype=torch.float64)
-        concentrations, shares = (
-            least + (most - least) * each for (least, most), each in zip((CONCENTRATIONS, SHARES), drawn, strict=True)
-        )
-        return ViewClusters(self.means.expand(count, -1, -1), concentrations, shares / shares.sum(-1, keepdim=True))
 
     def _components(self, count: int, atoms: int, generator: torch.Generator) -> Float[Tensor, "b q w k"]:
         """Angular components of the slices of random structures."""
         drawn = torch.randn(count, atoms, 3, generator=generator, dtype=torch.float64)
         chance = torch.rand(2, count, atoms, generator=generator, dtype=torch.float64)
         directions = torch.nn.functional.normalize(drawn, dim=-1)
-        heights = torch.lerp(*torch.tensor(HEIGHTS).double(), chance[1])
+        heights = HEIGHTS[0] + (HEIGHTS[1] - HEIGHTS[0]) * chance[1]
         positions = directions * (BALL * chance[0] ** (1 / 3))[..., None]
         positions = positions - (heights[..., None] * positions).sum(1, keepdim=True) / heights.sum(1)[:, None, None]
         transform = atoms_in_harmonics(positions, heights, self.slices.radii, self.slices.orders + BEYOND)

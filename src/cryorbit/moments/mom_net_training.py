@@ -7,7 +7,7 @@ to be superposed. Examples of a step are drawn from a generator of that step, as
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -23,21 +23,22 @@ from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.rates import set_rate
 from cryorbit.moments.training import TEST, TRAIN, Schedule
 
+N = TypeVar("N", bound=nn.Module)
 TEST_CHUNK = 250
 STEEPEST = 1.0
 """Length that gradients are cut to: the loss is about 1, and sine layers have narrow valleys."""
 
 
 @dataclass(slots=True)
-class Learner:
+class Learner(Generic[N]):
     """A network, its optimiser's memory and the steps taken."""
 
-    network: nn.Module
+    network: N
     optimiser: torch.optim.Optimizer
     step: int = 0
 
     @classmethod
-    def begin(cls, network: nn.Module) -> Learner:
+    def begin(cls, network: N) -> Learner[N]:
         """Learning that has not begun."""
         return cls(network, torch.optim.Adam(network.parameters()))
 
@@ -69,14 +70,14 @@ def make_image_encoder(setting: Setting, seed: int) -> ImageEncoder:
         return ImageEncoder(setting.layout())
 
 
-def encoder_losses(encoder: nn.Module, setting: Setting, examples: ImageExamples) -> Float[Tensor, " b"]:
+def encoder_losses(encoder: ImageEncoder, setting: Setting, examples: ImageExamples) -> Float[Tensor, " b"]:
     """Kam losses of what the encoder alone makes of moments."""
     encoded = encoder(examples.moments)
     found = setting.moments(setting.bessel_components(encoded), encoded)
     return polar_kam_loss(found, examples.moments, setting.slices.radii)
 
 
-def supervise(learner: Learner, setting: Setting, family: ImageFamily, schedule: Schedule) -> float:
+def supervise(learner: Learner[ImageEncoder], setting: Setting, family: ImageFamily, schedule: Schedule) -> float:
     """Take one step on new examples; ``components`` of the schedule are atoms. Returns their mean loss before it."""
     generator = generator_for(schedule.seed, TRAIN, schedule.components, learner.step)
     examples = family.draw(schedule.batch, schedule.components, generator)
@@ -99,9 +100,8 @@ def held_out_losses(
     return loss / count, spread / count
 
 
-def match(learner: Learner, moments: PolarMoments, schedule: Schedule) -> float:
+def match(learner: Learner[MomNet], moments: PolarMoments, schedule: Schedule) -> float:
     """Take one step of a `MomNet` towards the moments of one data set, a batch of one; returns the loss before it."""
-    network = learner.network
-    assert isinstance(network, MomNet)
-    loss = polar_kam_loss(network(moments), moments, network.setting.slices.radii).sum()
+    radii = learner.network.setting.slices.radii
+    loss = polar_kam_loss(learner.network(moments), moments, radii).sum()
     return learner.descend(loss, schedule.rate_at(learner.step))

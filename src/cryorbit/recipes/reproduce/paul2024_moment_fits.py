@@ -33,7 +33,7 @@ BESSEL_EXTENT, BESSEL_DEGREE = 0.36, 4
 REPORTED = 20
 """Steps between looks at the loss."""
 FSC_LEVEL, COMPARED = 0.5, 24
-"""Correlation that a resolution is read at, and the box in which maps are compared, beyond the radii that are matched."""
+"""Correlation that a resolution is read at, and the box in which maps are compared: it holds all radii of a fit."""
 
 
 def make_setting(radius: int, orders: int, box: int, eta_most: float, *, cheap: bool) -> Setting:

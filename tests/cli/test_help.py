@@ -1,8 +1,9 @@
 """Help says everything: every option has a help text, its default, and the unit of what it measures."""
 
+import dataclasses
 import inspect
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 
 import pytest
@@ -15,14 +16,22 @@ UNITS = {"diameter": " A", "resolution": " A", "memory": "GB", "spacing": "degre
 
 
 def options(verb: str) -> Iterator[tuple[str, str, object]]:
-    """Name, help and default of every option of a verb that is one function."""
+    """Name, help and default of every option of a verb that is one function, those that verbs share included."""
     function = getattr(import_module(f"cryorbit.cli.{verb}"), verb)
-    if not inspect.isfunction(function):
-        return
-    hints = typing.get_type_hints(function, include_extras=True)
-    for name, parameter in inspect.signature(function).parameters.items():
-        (described,) = [each for each in typing.get_args(hints[name])[1:] if isinstance(each, Parameter)]
-        yield name, str(described.help or ""), parameter.default
+    if inspect.isfunction(function):
+        yield from described(function)
+
+
+def described(owner: Callable[..., object]) -> Iterator[tuple[str, str, object]]:
+    """Name, help and default of what a function or a class of options takes."""
+    hints = typing.get_type_hints(owner, include_extras=True)
+    for name, parameter in inspect.signature(owner).parameters.items():
+        kind, *notes = typing.get_args(hints[name])
+        if dataclasses.is_dataclass(kind):
+            yield from described(kind)
+            continue
+        (note,) = [each for each in notes if isinstance(each, Parameter)]
+        yield name, str(note.help or ""), parameter.default
 
 
 @pytest.mark.parametrize("verb", _VERBS)

@@ -6,20 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
 
 
 def abinit(
@@ -31,15 +18,7 @@ def abinit(
     diameter: Diameter = None,
     max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12 or finer.")] = None,
     seeds: Annotated[int | None, Parameter(help="Independent runs to compare. Default: 1.")] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Make first maps from particle images of unknown pose.
 
@@ -56,13 +35,5 @@ def abinit(
         "diameter": diameter,
         "max_resolution": max_resolution,
         "seeds": seeds,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("abinit", given, config)
+    start("abinit", given | shared.settings(), shared.config)

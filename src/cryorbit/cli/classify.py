@@ -7,20 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
 
 
 def classify(
@@ -44,15 +31,7 @@ def classify(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Sort particles into classes that begin as the given maps, and refine maps and poses along.
 
@@ -71,13 +50,5 @@ def classify(
         "initial_resolution": initial_resolution,
         "max_resolution": max_resolution,
         "check_start": check_start,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("classify", given, config)
+    start("classify", given | shared.settings(), shared.config)

@@ -7,20 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
 
 
 def moments(
@@ -38,15 +25,7 @@ def moments(
         Path | None, Parameter(help="Another map of the particle, to hold this one against. Default: none.")
     ] = None,
     diameter: Diameter = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Make a first map from moments of the images: a second opinion that shares nothing with `cryorbit abinit`.
 
@@ -61,13 +40,5 @@ def moments(
         "starts": starts,
         "compare": compare,
         "diameter": diameter,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("moments", given, config)
+    start("moments", given | shared.settings(), shared.config)

@@ -8,19 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Output, ParticleFile, Shared
 
 
 def optimise(
@@ -41,15 +29,7 @@ def optimise(
         float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
     ] = None,
     start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Minimise the negative log-likelihood of all particles, poses integrated out, by the method of your choice.
 
@@ -66,16 +46,8 @@ def optimise(
         "resolution": resolution,
         "epochs": epochs,
         "start": start_map,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("optimise", given, config)
+    start("optimise", given | shared.settings(), shared.config)
 
 
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter, validators
 
@@ -53,3 +54,27 @@ Memory = Annotated[
         group=RUNNING,
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParticleOptions:
+    """Options of every verb that makes a job of particles."""
+
+    subset: Subset = None
+    limit: Limit = None
+    data_dir: DataDir = None
+    invert_contrast: InvertContrast = None
+    seed: Seed = None
+    config: ConfigFile = None
+    device: Device = None
+    threads: Threads = None
+    memory: Memory = None
+
+    def settings(self) -> dict[str, Any]:
+        """Those that are settings of the recipe: all but the file of settings."""
+        return {name: value for name, value in asdict(self).items() if name != "config"}
+
+
+Shared = Annotated[ParticleOptions, Parameter(name="*")]
+NOTHING_SHARED = ParticleOptions()
+"""What stands for options that were not given."""

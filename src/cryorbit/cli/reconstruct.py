@@ -7,19 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, Shared
 
 
 def reconstruct(
@@ -35,15 +23,7 @@ def reconstruct(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
     ] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Make a map and half-maps from particle images whose poses are known.
 
@@ -59,13 +39,5 @@ def reconstruct(
         "mask": mask,
         "diameter": diameter,
         "max_resolution": max_resolution,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("reconstruct", given, config)
+    start("reconstruct", given | shared.settings(), shared.config)

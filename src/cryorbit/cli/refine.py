@@ -7,20 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
 
 
 def refine(
@@ -47,15 +34,7 @@ def refine(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Refine a map and the poses of all particles, the two half-sets apart from each other.
 
@@ -75,13 +54,5 @@ def refine(
         "initial_resolution": initial_resolution,
         "max_resolution": max_resolution,
         "check_start": check_start,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("refine", given, config)
+    start("refine", given | shared.settings(), shared.config)

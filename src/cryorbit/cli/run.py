@@ -6,20 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import (
-    ConfigFile,
-    DataDir,
-    Device,
-    Diameter,
-    InvertContrast,
-    Limit,
-    Memory,
-    Output,
-    ParticleFile,
-    Seed,
-    Subset,
-    Threads,
-)
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
 
 
 def run(
@@ -36,15 +23,7 @@ def run(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
     ] = None,
-    subset: Subset = None,
-    limit: Limit = None,
-    data_dir: DataDir = None,
-    invert_contrast: InvertContrast = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    device: Device = None,
-    threads: Threads = None,
-    memory: Memory = None,
+    shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing.
 
@@ -62,13 +41,5 @@ def run(
         "symmetry": symmetry,
         "diameter": diameter,
         "max_resolution": max_resolution,
-        "subset": subset,
-        "limit": limit,
-        "data_dir": data_dir,
-        "invert_contrast": invert_contrast,
-        "seed": seed,
-        "device": device,
-        "threads": threads,
-        "memory": memory,
     }
-    start("run", given, config)
+    start("run", given | shared.settings(), shared.config)

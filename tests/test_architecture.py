@@ -46,8 +46,7 @@ def imported_modules(tree: ast.AST) -> Iterator[str]:
 def rule_breaks(importer: str, imported: str) -> str | None:
     """Say what is wrong with a module importing another, or None."""
     above, below = importer.partition(".")[0], imported.partition(".")[0]
-    # the package itself stands above all floors: it only names what is below
-    if below not in FLOOR_OF or above == below or not above:
+    if below not in FLOOR_OF or above == below:
         return None
     if FLOOR_OF[below] > FLOOR_OF[above]:
         return f"{importer} imports up: {imported}"

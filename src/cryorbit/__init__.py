@@ -8,10 +8,6 @@ The architecture, floor by floor, is described in ``docs/architecture.md``; impo
 
 from importlib import import_module
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from cryorbit.api import *  # noqa: F403 (names for editors; at run time __getattr__ gives them)
 
 __version__ = version("cryorbit")
 

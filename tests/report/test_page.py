@@ -56,6 +56,7 @@ def test_page_shows_all_that_the_job_holds(folder: Path) -> None:
         "How sure the poses are",
         "Course of the run",
         "Particles set aside",
+        "Where the time went",
         "How it was made",
     ]
     assert len(page.addresses) == 7

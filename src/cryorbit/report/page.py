@@ -8,11 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from cryorbit.io.atomic import atomic_path
 from cryorbit.report.chimerax import write_view
 from cryorbit.report.curve_figures import draw_course, draw_fsc, has_course
+from cryorbit.report.fit_figures import draw_fitted
+from cryorbit.report.fitted_images import FittedImages, read_fitted
+from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
 from cryorbit.report.look import FAINT, class_colour, save_figure
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
 from cryorbit.report.mra_figures import draw_solution
@@ -28,6 +32,8 @@ from cryorbit.report.working_maps import read_working_maps
 PAGE = "report.html"
 _REASON = "cryorbitSetAsideReasonName"
 _LISTED = 20
+_FITTED_LOW_PASS_A = 20.0
+"""Finest low-pass of the images beside their projections: finer than that an image shows its noise alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,10 @@ def render_report(folder: Path, standing: str | None = None) -> str:
         settings=list(_flatten(results.record.get("config") or {})),
         files=_files(results.path),
         standing=standing,
+        stage_times=stage_times(results.metrics),
+        defocus=defocus_table(results.particles),
+        warnings=read_warnings(results.path),
+        ess=_effective_poses(results.particles),
     )
 
 
@@ -113,6 +123,8 @@ def _plan_figures(results: JobResults) -> Iterator[_Plan]:
         yield _Plan("view_directions", partial(draw_view_directions, particles), vector=False)
     if particles is not None and "rlnMaxValueProbDistribution" in particles:
         yield _Plan("certainty", partial(draw_certainty, particles), vector=True)
+    if (fitted := _fitted(results)) is not None:
+        yield _Plan("fitted", partial(draw_fitted, fitted), vector=False)
     if results.postprocess is not None:
         yield from (_Plan(name, draw, vector=False) for name, draw in plan_postprocess(results.postprocess))
     cross_seed = results.result.get("cross_seed") or {}
@@ -142,6 +154,23 @@ def _surfaces(results: JobResults) -> dict[int, SurfaceView | None]:
         number: None if volume is None else pack_surface(volume, pixel_size, name, class_colour(number))
         for number, (name, volume, pixel_size) in enumerate(found, start=1)
     }
+
+
+def _fitted(results: JobResults) -> FittedImages | None:
+    """A few particles beside the projections of their maps, if the job has posed any."""
+    table = results.path / "particles.star"
+    if results.particles is None or not results.classes or "rlnAngleRot" not in results.particles:
+        return None
+    finest = min((each.entry.get("resolution_A") or 0.0 for each in results.classes), default=0.0)
+    low_pass = max(_FITTED_LOW_PASS_A, finest)
+    return read_fitted(table, [each.volume for each in results.classes], results.record.get("config") or {}, low_pass)
+
+
+def _effective_poses(particles: pd.DataFrame | None) -> float | None:
+    """Median over the particles of the number of poses that share their posterior."""
+    if particles is None or "rlnNrOfSignificantSamples" not in particles:
+        return None
+    return float(particles["rlnNrOfSignificantSamples"].astype(float).median())
 
 
 def _set_aside(results: JobResults) -> dict[str, Any] | None:

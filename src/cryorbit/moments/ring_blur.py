@@ -94,11 +94,13 @@ class ShiftBlur:
         self, third: Complex[Tensor, "p k k k"], factor: Float[Tensor, "k k k a a"]
     ) -> Complex[Tensor, "p k k k"]:
         rings, count = third.shape[1], factor.shape[-1]
-        grid = third.new_zeros(rings, rings, rings, count * count)
-        for part in self.signed:
-            values = third[part.pairs].movedim(0, -1) * part.signs
-            placed = (values.conj() if part.conjugate else values).permute(*part.axes, 3)
-            grid = grid.index_copy(3, part.places, placed)
+        values = [
+            (third[part.pairs].conj() if part.conjugate else third[part.pairs]).movedim(0, -1) * part.signs
+            for part in self.signed
+        ]
+        placed = torch.cat([each.permute(*part.axes, 3) for each, part in zip(values, self.signed, strict=True)], 3)
+        places = torch.cat([part.places for part in self.signed])
+        grid = third.new_zeros(rings, rings, rings, count * count).index_copy(3, places, placed)
         blurred = torch.fft.fft2(torch.fft.ifft2(grid.unflatten(3, (count, count))) * factor).flatten(3)
         return (blurred[..., self.back.places] * self.back.signs).movedim(-1, 0)
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.evaluation.comparison import MapComparison, compare_maps
-from cryorbit.evaluation.fsc import resolution_at
+from cryorbit.evaluation.align import Alignment, align_maps, correlation
+from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
@@ -19,8 +20,11 @@ from cryorbit.moments.ring_fit import RingProblem, RingSolution
 from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.volumes.bessel_voxels import to_voxels
+from cryorbit.volumes.voxel import resample
 
 DENSITY = "density.csv"
+ALIGNMENT_BOX = 32
+"""Box in which maps are superposed; more than twice as many pixels as rings are used."""
 GOOD, DOUBTFUL = 1.6, 3.0
 """Resolution of the agreement of the halves, over the finest detail of the map, up to which a verdict is given."""
 LARGEST_MISFIT = 3.0
@@ -87,25 +91,24 @@ def write_moment_job(
     solution = problem.read(fit.best)
     last = float(problem.model.blur.frequencies[-1].sqrt()) / (2 * torch.pi)
     volume, *halves = (_map(problem, problem.read(each), given.box) for each in (fit.best, *fit.halves))
-    aligned = [compare_maps(half, volume, pixel_size).alignment.aligned for half in halves]
-    agreement = compare_maps(aligned[1], aligned[0], pixel_size)
+    first = _superposed(halves[0], volume, pixel_size).aligned
+    second = _superposed(halves[1], first, pixel_size).aligned
+    agreement = resolution_at(fsc_curve(first, second, pixel_size), 0.5)
     density = problem.model.density.values(solution.density)
     result = MomentsResult(
         len(given.particles),
-        max(pixel_size / last, agreement.resolution(0.5)),
+        max(pixel_size / last, agreement),
         pixel_size / last,
         solution.eta,
         problem.misfit(fit.best),
         _spread(problem, density),
-        None if other is None else _compared(compare_maps(volume, other, pixel_size)),
+        None if other is None else _compared(volume, other, pixel_size),
     )
     _write_density(job, problem, density)
     mask = solvent_mask(
         volume, pixel_size, outline_resolution(result.resolution_A), window=given.window(given.box).cpu()
     )
-    finished = FinishedMap(
-        volume, torch.stack([aligned[0], agreement.alignment.aligned]), mask, pixel_size, last * given.box
-    )
+    finished = FinishedMap(volume, torch.stack([first, second]), mask, pixel_size, last * given.box)
     write_map_files(job.path, ONLY_MAP, finished, "maps of both halves from moments")
     write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
@@ -147,12 +150,22 @@ def _spread(problem: RingProblem, density: Float[Tensor, " q"]) -> float:
     return float((weights * (density - 1).square()).sum().sqrt())
 
 
-def _compared(found: MapComparison) -> dict[str, object]:
+def _compared(volume: Float[Tensor, "n n n"], other: Float[Tensor, "n n n"], pixel_size: float) -> dict[str, object]:
+    found = _superposed(volume, other, pixel_size)
     return {
-        "resolution_fsc05_A": resolution_at(found.fsc, 0.5),
-        "correlation": found.cc,
-        "hand_flipped": found.alignment.hand_flipped,
+        "resolution_fsc05_A": resolution_at(fsc_curve(found.aligned, other, pixel_size), 0.5),
+        "correlation": correlation(found.aligned, other),
+        "hand_flipped": found.hand_flipped,
     }
+
+
+def _superposed(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], pixel_size: float) -> Alignment:
+    """A map of low resolution brought onto another: how is found out in a small box, which is fast."""
+    box = moving.shape[-1]
+    small = min(box, ALIGNMENT_BOX)
+    found = align_maps(resample(moving, small), resample(reference, small), pixel_size * box / small)
+    aligned = move_map(moving, found.rotation, found.shift_A / pixel_size, mirrored=found.hand_flipped)
+    return replace(found, aligned=aligned)
 
 
 def _write_density(job: JobFolder, problem: RingProblem, density: Float[Tensor, " q"]) -> None:

@@ -19,6 +19,7 @@ from cryorbit.report.fitted_images import FittedImages, read_fitted
 from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
 from cryorbit.report.look import FAINT, class_colour, save_figure
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
+from cryorbit.report.moment_figures import draw_density
 from cryorbit.report.mra_figures import draw_solution
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
 from cryorbit.report.postprocess_figures import plan_postprocess
@@ -119,7 +120,9 @@ def _plan_figures(results: JobResults) -> Iterator[_Plan]:
     if has_course(results.metrics):
         yield _Plan("course", partial(draw_course, results.metrics), vector=True)
     particles = results.particles
-    if particles is not None and {"rlnAngleRot", "rlnAngleTilt"} <= set(particles):
+    if (density := results.path / "density.csv").exists():
+        yield _Plan("view_directions", partial(draw_density, density), vector=False)
+    elif particles is not None and {"rlnAngleRot", "rlnAngleTilt"} <= set(particles):
         yield _Plan("view_directions", partial(draw_view_directions, particles), vector=False)
     if particles is not None and "rlnMaxValueProbDistribution" in particles:
         yield _Plan("certainty", partial(draw_certainty, particles), vector=True)

@@ -1,0 +1,133 @@
+"""Maps from moments, from particles to files: quality on a small set, a job that is stopped, what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from abinit_jobs import PIXEL_SIZE, make_set
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress, SilentProgress, Stopped
+from cryorbit.evaluation.comparison import compare_maps
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_run import running
+from cryorbit.io.mrc import read_map, write_map
+from cryorbit.recipes.moment_files import MomentsResult, verdict
+from cryorbit.recipes.moments import MomentsConfig, run
+from cryorbit.simulate.phantoms import blob_volume, random_blobs
+
+BOX, DIAMETER = 32, 90.0
+QUICK: dict[str, Any] = {
+    "diameter": DIAMETER,
+    "resolution": 45.0,
+    "starts": 2,
+    "kept": 1,
+    "density_degree": 0,
+    "coarse_steps": 50,
+    "fine_steps": 50,
+}
+
+
+@pytest.fixture(scope="module")
+def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two thousand images of a lopsided phantom, views even."""
+    folder = tmp_path_factory.mktemp("moments")
+    volume = blob_volume(random_blobs(BOX, torch.Generator().manual_seed(5), 6), BOX)
+    return make_set(folder, [volume], 2000, 1.0)
+
+
+@pytest.fixture(scope="module")
+def finished(particles: Path) -> tuple[JobFolder, MomentsResult]:
+    return work(particles, particles.parent / "job", compare=particles.parent / "truth_1.mrc")
+
+
+def work(
+    particles: Path, output: Path, progress: Progress | None = None, **changes: Any
+) -> tuple[JobFolder, MomentsResult]:
+    """A quick job, or what is left of the one at ``output``."""
+    config = MomentsConfig(particles=particles, output=output, **{**QUICK, **changes})
+    if (output / "job.json").exists():
+        job = JobFolder.open(output)
+    else:
+        job = JobFolder.create(output, verb="moments", config=config.model_dump(mode="json"), inputs=[particles])
+    with running(job):
+        result = run(config, job, progress or SilentProgress())
+    return job, result
+
+
+class StopAt(SilentProgress):
+    """Asks to stop at a step, counted over all stages."""
+
+    def __init__(self, step: int) -> None:
+        self.count, self.step = 0, step
+
+    def stop_requested(self) -> bool:
+        """Tell whether this is the step."""
+        self.count += 1
+        return self.count == self.step
+
+
+def test_the_map_is_that_of_the_particle(particles: Path, finished: tuple[JobFolder, MomentsResult]) -> None:
+    job, result = finished
+    truth, _ = read_map(particles.parent / "truth_1.mrc")
+    found, pixel_size = read_map(job.path / "map.mrc")
+    assert pixel_size == pytest.approx(PIXEL_SIZE)
+    comparison = compare_maps(found, truth, PIXEL_SIZE)
+    assert comparison.resolution(0.5) < 55
+    # the grey scale is that of the images
+    aligned = comparison.alignment.aligned
+    assert float((aligned * truth).sum() / truth.square().sum()) == pytest.approx(1, abs=0.25)
+    assert result.compared is not None
+    assert result.compared["resolution_fsc05_A"] == pytest.approx(comparison.resolution(0.5), rel=0.02)
+    assert result.eta_px == pytest.approx(1.0, abs=0.5)
+
+
+def test_every_file_is_there(finished: tuple[JobFolder, MomentsResult]) -> None:
+    job, result = finished
+    assert {path.name for path in job.path.iterdir()} == {
+        *("job.json", "log.txt", "checkpoint", "particles.star", "set_aside.star", "density.csv"),
+        *("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "mask.mrc", "fsc.star", "fsc.xml", "fsc.csv"),
+    }
+    density = pd.read_csv(job.path / "density.csv")
+    assert list(density) == ["rot_deg", "tilt_deg", "weight", "density"]
+    assert float((density["weight"] * density["density"]).sum()) == pytest.approx(1)
+    np.testing.assert_allclose(density["density"], 1.0)
+    record = job.read()["result"]
+    assert record["verdict"]["level"] in {"good", "doubtful", "bad"}
+    assert record["resolution_A"] == pytest.approx(result.resolution_A)
+
+
+def test_a_stopped_job_goes_on_to_the_same_map(
+    particles: Path, finished: tuple[JobFolder, MomentsResult], tmp_path: Path
+) -> None:
+    for step in (1, 3, 2):
+        with pytest.raises(Stopped):
+            work(particles, tmp_path / "job", StopAt(step))
+    job, _ = work(particles, tmp_path / "job")
+    assert (job.path / "map.mrc").read_bytes() == (finished[0].path / "map.mrc").read_bytes()
+
+
+def test_symmetry_and_maps_of_other_grids_are_refused(particles: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="without symmetry"):
+        work(particles, tmp_path / "a", symmetry="C2")
+    write_map(tmp_path / "small.mrc", torch.rand(16, 16, 16), PIXEL_SIZE)
+    with pytest.raises(InputError, match="16 voxels"):
+        work(particles, tmp_path / "b", compare=tmp_path / "small.mrc")
+
+
+@pytest.mark.parametrize(
+    ("resolution", "misfit", "level"), [(40.0, 1.2, "good"), (80.0, 1.2, "doubtful"), (150.0, 1.2, "bad")]
+)
+def test_the_verdict_follows_the_agreement_of_the_halves(resolution: float, misfit: float, level: str) -> None:
+    told = verdict(MomentsResult(1000, resolution, 35.0, 2.0, misfit, 0.1, None))
+    assert told["level"] == level
+    assert any("third moments" in reason for reason in told["reasons"])
+
+
+def test_moments_that_do_not_fit_make_a_map_worthless() -> None:
+    told = verdict(MomentsResult(1000, 40.0, 35.0, 2.0, 8.0, 0.6, None))
+    assert told["level"] == "bad"
+    assert any("does not hold" in reason for reason in told["reasons"])

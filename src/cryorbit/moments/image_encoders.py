@@ -6,7 +6,8 @@ are the angular orders. The two branches of the thesis, three channels each, sta
 second moment; windows and inner channels are not published.
 
 Inputs are divided by the root mean square of each radius, so that all radii are seen alike and the outputs can be given
-their scale back; its logarithm is one channel more.
+their scale back; its logarithm is one channel more. So is the logarithm of the first moment after that: shifts lower it
+by ``eta^2 k^2 / 2``.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from torch import Tensor, nn
 from cryorbit.moments.encoders import SLOPE
 from cryorbit.moments.polar import PolarMoments
 
+FIRST_FIELDS = 4
+"""Fields of the first moment: over either radius, its logarithm, and that of the power."""
 STACKED = 3
 """Channels in which each branch ends."""
 LEAST_POWER = 1e-12
 """Power of a radius, parts of the mean, below which it is rounding."""
+LEAST_MEAN = 1e-2
+"""First moment, parts of the root of the power, below which its logarithm is that of this part."""
 SMALL_HEAD = 0.1
 """Part of the usual weights that the last layer starts with: near the uniform density, and no strong volume."""
 
@@ -84,7 +89,7 @@ class ImageEncoder(nn.Module):
         super().__init__()
         self.layout = layout
         channels, orders = layout.channels, layout.orders
-        self.first = _convolutions([3, channels, STACKED], layout.window)
+        self.first = _convolutions([FIRST_FIELDS, channels, STACKED], layout.window)
         self.second = _convolutions([2 * orders + 1, channels, channels, STACKED], layout.window)
         self.joined = _convolutions([2 * STACKED, channels, 2 * STACKED], layout.window)
         outputs = layout.nodes + layout.coefficients + 1
@@ -106,18 +111,19 @@ class ImageEncoder(nn.Module):
 
 def fields_of(
     moments: PolarMoments,
-) -> tuple[Float[Tensor, "b 3 k k"], Float[Tensor, "b c k k"], Float[Tensor, " b"]]:
+) -> tuple[Float[Tensor, "b 4 k k"], Float[Tensor, "b c k k"], Float[Tensor, " b"]]:
     """Fields over two radii: of the first moment with the power, and of all orders of the second; and the scale."""
     power = moments.cosines.diagonal(dim1=-2, dim2=-1).sum(1)
     mean = power.mean(-1, keepdim=True).clamp_min(torch.finfo(power.dtype).tiny)
     root = torch.maximum(power, LEAST_POWER * mean).sqrt()
     size = power.shape[-1]
-    first = (moments.first / root)[..., None].expand(-1, -1, size)
-    shape = (root.log() - 0.5 * mean.log())[..., None].expand(-1, -1, size)
+    mean_parts = moments.first / root
+    columns = (mean_parts, mean_parts.abs().clamp_min(LEAST_MEAN).log(), root.log() - 0.5 * mean.log())
+    first, falling, shape = (each[..., None].expand(-1, -1, size) for each in columns)
     # the power is the sum over all orders, half of the fields are as small as the inverse of their number
     scaling = (root[:, None, :, None] * root[:, None, None, :]) / math.sqrt(moments.cosines.shape[1])
     second = torch.cat([moments.cosines, moments.sines[:, 1:]], 1) / scaling
-    return torch.stack([first, first.mT, shape + shape.mT], 1), second, mean[:, 0].sqrt()
+    return torch.stack([first, first.mT, falling + falling.mT, shape + shape.mT], 1), second, mean[:, 0].sqrt()
 
 
 def _convolutions(channels: list[int], window: int) -> nn.Sequential:

@@ -2,7 +2,8 @@
 
 Volumes are structures of so many atoms, Gaussians of equal width; views are mixtures of five von Mises-Fisher
 distributions with fixed means; shifts are normal, their spread uniform up to a bound. What the thesis does not tell is
-taken as follows: atoms are uniform in a ball, their heights, the concentrations and shares uniform between bounds.
+taken as follows: atoms are uniform in a ball, its radius, their heights, the concentrations and shares uniform between
+bounds.
 
 Plane waves are sums of spherical waves, so a structure's transform at radius k is known in spherical harmonics,
 
@@ -29,8 +30,8 @@ from cryorbit.geometry.view_clusters import clusters_about, random_clusters
 from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.polar_slices import PolarSlices
 
-BALL, WIDTH = 0.25, 0.045
-"""Radius of the ball of atoms and standard deviation of an atom, in units of the box."""
+BALLS, WIDTH = (0.15, 0.35), 0.045
+"""Radius of the ball of atoms, uniform between bounds, and standard deviation of an atom, in units of the box."""
 HEIGHTS = (0.5, 1.5)
 CLUSTERS = 5
 CONCENTRATIONS, SHARES = (2.0, 10.0), (0.5, 1.5)
@@ -102,7 +103,8 @@ class ImageFamily:
         chance = torch.rand(2, count, atoms, generator=generator, dtype=torch.float64)
         directions = torch.nn.functional.normalize(drawn, dim=-1)
         heights = HEIGHTS[0] + (HEIGHTS[1] - HEIGHTS[0]) * chance[1]
-        positions = directions * (BALL * chance[0] ** (1 / 3))[..., None]
+        balls = BALLS[0] + (BALLS[1] - BALLS[0]) * torch.rand(count, 1, generator=generator, dtype=torch.float64)
+        positions = directions * (balls * chance[0] ** (1 / 3))[..., None]
         positions = positions - (heights[..., None] * positions).sum(1, keepdim=True) / heights.sum(1)[:, None, None]
         transform = atoms_in_harmonics(positions, heights, self.slices.radii, self.slices.orders + BEYOND)
         return torch.einsum("bhk,hqw->bqwk", transform.to(self.waves), self.waves)

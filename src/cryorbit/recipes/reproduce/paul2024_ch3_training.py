@@ -34,7 +34,7 @@ class SuperviseConfig(Settings):
     atoms: int = Field(20, ge=1, description="Atoms of a structure.")
     steps: int = Field(20_000, ge=1)
     batch: int = Field(128, ge=1, description="New data sets a step.")
-    rate: float = Field(1e-3, gt=0, description="First learning rate.")
+    rate: float = Field(2e-3, gt=0, description="First learning rate.")
     test_count: int = Field(13_000, ge=1, description="Data sets of the test.")
     seed: int = Field(0, ge=0)
 

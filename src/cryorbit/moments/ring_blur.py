@@ -25,7 +25,7 @@ class _Signed:
     pairs
         Numbers of the pairs.
     places
-        Where their orders ``(m, m')`` stand on the flattened grid of angles.
+        Where their orders ``(m, m')``, ``m' >= 0``, stand on the flattened transform of the grid of angles.
     signs
         -1 to the power a + b.
     axes
@@ -52,7 +52,7 @@ class ShiftBlur:
     signed
         How third moments of signed orders are made of those of pairs.
     back
-        Where the pairs stand on the grid of angles.
+        Where the pairs stand on it.
     """
 
     frequencies: Float[Tensor, " k"]
@@ -64,6 +64,7 @@ class ShiftBlur:
     @classmethod
     def of(cls, radii: Float[Tensor, " k"], orders: int) -> ShiftBlur:
         """For rings of these radii, radians a pixel."""
+        # even, and enough for all sums of orders
         count = 3 * orders + 4 + orders % 2
         angles = torch.arange(count).to(radii) * (2 * torch.pi / count)
         around = radii[:, None, None] * torch.stack([angles.cos(), angles.sin()], -1)
@@ -100,17 +101,23 @@ class ShiftBlur:
         ]
         placed = torch.cat([each.permute(*part.axes, 3) for each, part in zip(values, self.signed, strict=True)], 3)
         places = torch.cat([part.places for part in self.signed])
-        grid = third.new_zeros(rings, rings, rings, count * count).index_copy(3, places, placed)
-        blurred = torch.fft.fft2(torch.fft.ifft2(grid.unflatten(3, (count, count))) * factor).flatten(3)
+        half = count // 2 + 1
+        grid = third.new_zeros(rings, rings, rings, count * half).index_copy(3, places, placed)
+        seen = torch.fft.irfft2(grid.unflatten(3, (count, half)), s=(count, count))
+        blurred = torch.fft.rfft2(seen * factor).flatten(3)
         return (blurred[..., self.back.places] * self.back.signs).movedim(-1, 0)
 
 
 def _signed_orders(orders: int, count: int) -> tuple[tuple[_Signed, ...], _Signed]:
-    """All orders ``(m, m', m'')`` of sum zero, sorted by how they are made of pairs, and the pairs themselves."""
+    """Orders ``(m, m', m'')`` of sum zero, ``m' >= 0``, sorted by how they are made of pairs, and the pairs themselves.
+
+    The product of three transforms is real on the grid of angles, so that the other half of its transform is known.
+    """
+    half = count // 2 + 1
     pairs = [tuple(pair) for pair in order_pairs(orders).tolist()]
     found: dict[tuple[tuple[int, int, int], bool], list[tuple[int, int, int]]] = {}
     for m in range(-orders, orders + 1):
-        for n in range(max(-orders, -orders - m), min(orders, orders - m) + 1):
+        for n in range(max(0, -orders - m), min(orders, orders - m) + 1):
             triple = (m, n, -m - n)
             conjugate = sum(each < 0 for each in triple) > 1
             turned = [-each for each in triple] if conjugate else list(triple)
@@ -121,10 +128,10 @@ def _signed_orders(orders: int, count: int) -> tuple[tuple[_Signed, ...], _Signe
             for ring, place in enumerate((large, small, last)):
                 axes[place] = ring
             pair = pairs.index((turned[large], turned[small]))
-            entry = (pair, (m % count) * count + n % count, turned[last])
+            entry = (pair, (m % count) * half + n, turned[last])
             found.setdefault(((axes[0], axes[1], axes[2]), conjugate), []).append(entry)
     signed = tuple(_collect(entries, axes, conjugate) for (axes, conjugate), entries in found.items())
-    itself = [(number, a * count + b, a + b) for number, (a, b) in enumerate(pairs)]
+    itself = [(number, a * half + b, a + b) for number, (a, b) in enumerate(pairs)]
     return signed, _collect(itself, (0, 1, 2), conjugate=False)
 
 

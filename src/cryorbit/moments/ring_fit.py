@@ -30,11 +30,11 @@ COARSE = 0.7
 """Part of the rings that the coarse level uses."""
 SEEN_ORDERS = 0.7
 """Part of the volume's degree up to which orders are compared: shifts bring others in from beyond the degree."""
-DENSITY_SPREAD = 0.5
+DENSITY_SPREAD = 0.3
 """Standard deviation that the coefficients of the log-density have by prior knowledge."""
 USUAL_ETA, ETA_SPREAD = 0.03, 0.7
 """Standard deviation of shifts that is expected, parts of the box, and that of its logarithm."""
-PRIOR_WEIGHT = 10.0
+PRIOR_WEIGHT = 50.0
 """How many times that knowledge counts: misfits are many and not independent."""
 TOLERANCE = 1e-7
 """Relative fall of the cost in a step at which a fit ends."""

@@ -78,7 +78,7 @@ class Scale:
 
 SCALES = {
     "quick": Scale(1000, 100, 5.0, ShiftPrior(0.0), 2.0, 1, 10.0, 1),
-    "medium": Scale(1000, 200, 5.0, ShiftPrior(0.0), 2.0, 3, 20.0, 1),
+    "medium": Scale(2000, 200, 8.0, ShiftPrior(0.0), 1.5, 3, 30.0, 1),
     "full": Scale(2000, 200, 10.0, ShiftPrior(1.5), 1.5, 3, 60.0, 1),
 }
 

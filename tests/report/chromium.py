@@ -30,6 +30,10 @@ _FLAGS = (
 _PATIENCE_S = 300
 
 
+class Gone(Exception):  # noqa: N818 (an event)
+    """The browser did not do what it was told, most likely because the page has changed meanwhile."""
+
+
 class Browser:
     """One tab of the browser.
 
@@ -64,7 +68,8 @@ class Browser:
         while True:
             answer = self._receive()
             if answer.get("id") == self._count:
-                assert "error" not in answer, answer["error"]
+                if "error" in answer:
+                    raise Gone(answer["error"]["message"])
                 return answer["result"]
             self._keep(answer)
 
@@ -82,11 +87,17 @@ class Browser:
         self.wait_for("document.readyState == 'complete'")
 
     def wait_for(self, expression: str) -> None:
-        """Wait until a JavaScript expression is true."""
+        """Wait until a JavaScript expression is true; the page may be loaded anew meanwhile."""
         until = time.monotonic() + _PATIENCE_S
-        while not self.evaluate(expression):
+        while not self._is_true(expression):
             assert time.monotonic() < until, f"never came true: {expression}"
             time.sleep(0.05)
+
+    def _is_true(self, expression: str) -> bool:
+        try:
+            return bool(self.evaluate(expression))
+        except Gone:
+            return False
 
     def wait_for_stillness(self) -> None:
         """Wait until what was changed last has been drawn finely."""

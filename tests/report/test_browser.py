@@ -1,5 +1,6 @@
 """The page in a real browser: surfaces are drawn and follow slider, mouse and keys; nothing leaves the page."""
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 import torch
 from chromium import PROGRAM, Browser, browser
 from fabricated_job import PIXEL_SIZE, blob_map, fabricate_job
+from markupsafe import Markup
 
 from cryorbit.io.mrc import write_map
-from cryorbit.report.page import write_report
+from cryorbit.report.live import Standing
+from cryorbit.report.page import render_report, write_report
 
 pytestmark = [
     pytest.mark.slow,
@@ -170,3 +173,31 @@ def test_without_webgl_the_still_pictures_stand_alone(tab: Browser, page: Path) 
     assert tab.evaluate("document.querySelectorAll('.surface:not([hidden])').length") == 0
     assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
     tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
+def test_the_page_of_a_running_job_loads_itself_again_and_keeps_its_place(tab: Browser, tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    standing = Standing("resolution growth", 3, 10, 60.0).render("cryorbit resume job")
+    page = tmp_path / "running.html"
+    page.write_text(render_report(job.path, Markup(standing)))
+    # the page believes that it has stood for a while, until it is told otherwise
+    older = "const now = performance.now.bind(performance); performance.now = () => now() + (window.age ?? 0)"
+    script = tab.call("Page.addScriptToEvaluateOnNewDocument", source=older)["identifier"]
+    tab.open(page)
+    tab.evaluate("scrollTo(0, 700)")
+    tab.evaluate("window.first = true; window.age = 60_000")
+    tab.wait_for("window.first === undefined && document.readyState === 'complete'")
+    tab.wait_for("scrollY === 700")
+    assert tab.evaluate("document.querySelector('.silence').hidden")
+    tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
+def test_a_page_without_news_says_so(tab: Browser, tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    standing = Standing("resolution growth", 3, 10, 60.0).render("cryorbit resume job")
+    page = tmp_path / "silent.html"
+    page.write_text(
+        render_report(job.path, Markup(re.sub('data-written="[^"]*"', 'data-written="2020-01-01T00:00Z"', standing)))
+    )
+    tab.open(page)
+    assert not tab.evaluate("document.querySelector('.silence').hidden")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 from pydantic import BaseModel
@@ -15,8 +15,8 @@ from cryorbit.api.recipe_table import find_recipe
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
 
-ParticleLike = ParticleSet | Path | str
-MapLike = Volume | Job | Path | str
+ParticleLike: TypeAlias = ParticleSet | Path | str
+MapLike: TypeAlias = Volume | Job | Path | str
 
 
 def settings(verb: str) -> pd.DataFrame:

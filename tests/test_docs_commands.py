@@ -34,7 +34,8 @@ FEWER = {"-n 5000": "-n 120", "--seeds 3": "--seeds 2"}
 FEWER_IN_PYTHON = {
     'search={"iterations": 80}': "**small",
     '**{"search.iterations": 80, "grow.cells": 8}': 'max_resolution=20.0, **{"search.iterations": 3}',
-    "seeds=3": "seeds=2, **small",
+    '"job2", classes=3': '"job2"',
+    "seeds=3": "seeds=1, **small",
     "diameter=280": "**small_refine",
     "count=5000": "count=120",
     'co.abinit(particles, "job4")': 'co.abinit(particles, "job4", **small)',

@@ -22,21 +22,21 @@ from cryorbit.simulate.phantoms import blob_volume, random_blobs
 BOX, DIAMETER = 32, 90.0
 QUICK: dict[str, Any] = {
     "diameter": DIAMETER,
-    "resolution": 45.0,
-    "starts": 2,
+    "resolution": 50.0,
+    "starts": 1,
     "kept": 1,
     "density_degree": 0,
-    "coarse_steps": 50,
-    "fine_steps": 50,
+    "coarse_steps": 30,
+    "fine_steps": 30,
 }
 
 
 @pytest.fixture(scope="module")
 def particles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two thousand images of a lopsided phantom, views even."""
+    """A thousand images of a lopsided phantom, views even."""
     folder = tmp_path_factory.mktemp("moments")
     volume = blob_volume(random_blobs(BOX, torch.Generator().manual_seed(5), 6), BOX)
-    return make_set(folder, [volume], 2000, 1.0)
+    return make_set(folder, [volume], 1000, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,7 @@ class StopAt(SilentProgress):
         return self.count == self.step
 
 
+@pytest.mark.slow
 def test_the_map_is_that_of_the_particle(particles: Path, finished: tuple[JobFolder, MomentsResult]) -> None:
     job, result = finished
     truth, _ = read_map(particles.parent / "truth_1.mrc")
@@ -85,6 +86,7 @@ def test_the_map_is_that_of_the_particle(particles: Path, finished: tuple[JobFol
     assert result.eta_px == pytest.approx(1.0, abs=0.5)
 
 
+@pytest.mark.slow
 def test_every_file_is_there(finished: tuple[JobFolder, MomentsResult]) -> None:
     job, result = finished
     assert {path.name for path in job.path.iterdir()} == {
@@ -100,6 +102,7 @@ def test_every_file_is_there(finished: tuple[JobFolder, MomentsResult]) -> None:
     assert record["resolution_A"] == pytest.approx(result.resolution_A)
 
 
+@pytest.mark.slow
 def test_a_stopped_job_goes_on_to_the_same_map(
     particles: Path, finished: tuple[JobFolder, MomentsResult], tmp_path: Path
 ) -> None:

@@ -122,13 +122,14 @@ def verdict(result: MomentsResult) -> dict[str, object]:
     fits = result.misfit < LARGEST_MISFIT
     level = "good" if parts < GOOD and fits else "doubtful" if parts < DOUBTFUL and fits else "bad"
     sentence = {
-        "good": f"The moments determine this map to about {result.resolution_A:.0f} A.",
-        "doubtful": f"The moments determine only the coarse form, to about {result.resolution_A:.0f} A.",
+        "good": f"The moments determine this map, to about {result.resolution_A:.0f} A at best.",
+        "doubtful": f"The moments determine only the coarse form, to about {result.resolution_A:.0f} A at best.",
         "bad": "The moments do not determine a map: do not rely on this one.",
     }[level]
     reasons = [
         f"Maps of two halves of the particles, found from random starts each, agree to {result.resolution_A:.0f} A "
-        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for.",
+        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for. What the model lacks is the same in both, "
+        "so the truth may be less near.",
         f"Fitted moments differ from those of the images by {result.misfit:.1f} standard errors"
         + ("." if fits else ": what was assumed of the images (one structure, CTFs, noise) does not hold."),
     ]

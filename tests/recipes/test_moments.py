@@ -22,12 +22,12 @@ from cryorbit.simulate.phantoms import blob_volume, random_blobs
 BOX, DIAMETER = 32, 90.0
 QUICK: dict[str, Any] = {
     "diameter": DIAMETER,
-    "resolution": 50.0,
-    "starts": 1,
+    "resolution": 36.0,
+    "starts": 2,
     "kept": 1,
     "density_degree": 0,
-    "coarse_steps": 30,
-    "fine_steps": 30,
+    "coarse_steps": 60,
+    "fine_steps": 60,
 }
 
 

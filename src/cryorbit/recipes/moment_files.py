@@ -128,8 +128,8 @@ def verdict(result: MomentsResult) -> dict[str, object]:
     }[level]
     reasons = [
         f"Maps of two halves of the particles, found from random starts each, agree to {result.resolution_A:.0f} A "
-        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for. What the model lacks is the same in both, "
-        "so the truth may be less near.",
+        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for. "
+        "What the model lacks is the same in both, so the truth may be less near.",
         f"Fitted moments differ from those of the images by {result.misfit:.1f} standard errors"
         + ("." if fits else ": what was assumed of the images (one structure, CTFs, noise) does not hold."),
     ]

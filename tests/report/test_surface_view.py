@@ -53,6 +53,21 @@ def test_a_large_noisy_map_takes_little_of_the_page(rng: np.random.Generator) ->
     assert view.voxel_A == pytest.approx(1.5 * 128 / LARGEST_SIDE, rel=0.1)
 
 
+def test_a_large_map_is_binned_before_it_is_transformed() -> None:
+    """A ball of 40 A, once at 1 A a voxel and once at 0.5: the page shows the same of it."""
+    views = []
+    for side, pixel_size in ((64, 1.0), (128, 0.5)):
+        grid = np.stack(np.meshgrid(*3 * [(np.arange(side) - side // 2) * pixel_size], indexing="ij"))
+        volume = 1 / (1 + np.exp(np.sqrt((grid**2).sum(0)) - 20)).astype(np.float32)
+        views.append(pack_surface(volume, pixel_size, "ball", "#000000", largest=32))
+    coarse, fine = views
+    assert coarse is not None
+    assert fine is not None
+    assert fine.voxel_A == pytest.approx(coarse.voxel_A, rel=0.05)
+    volumes = [float((unpack(view) > 0.5).sum() * view.voxel_A**3) for view in (coarse, fine)]
+    assert volumes == pytest.approx([4 / 3 * np.pi * 20**3] * 2, rel=0.05)
+
+
 def test_a_flat_map_has_no_surface() -> None:
     assert pack_surface(np.ones((16, 16, 16), dtype=np.float32), 1.0, "flat", "#000000") is None
 

@@ -88,7 +88,9 @@ def _draw_held_out(metrics: pd.DataFrame) -> Figure:
         xlim=(0, None),
     )
     images = float((evaluations / passes).iloc[-1])
-    above = axes.secondary_xaxis("top", functions=(lambda count: count / images, lambda passes: passes * images))
+    above = axes.secondary_xaxis(
+        "top", functions=(lambda count: np.divide(count, images), lambda whole: np.multiply(whole, images))
+    )
     above.set_xlabel("passes over the images")
     return figure
 

@@ -129,8 +129,10 @@ def _fit(
         return None
     fitted = projections * (product / power)[:, None].clamp_min(0)
     correlation = product / (power * images.abs().square().sum(1)).sqrt()
-    pictures = (image_from_transform(each, disc).numpy() for each in (images, fitted, images - fitted))
-    return FittedImages(*pictures, correlation.numpy(), klass.numpy() + 1, low_pass)
+    image, projection, residual = (
+        image_from_transform(each, disc).numpy() for each in (images, fitted, images - fitted)
+    )
+    return FittedImages(image, projection, residual, correlation.numpy(), klass.numpy() + 1, low_pass)
 
 
 def _classes(particles: Particles, count: int) -> Int[Tensor, " m"]:

@@ -16,6 +16,7 @@ from cryorbit.volumes.voxel import resample
 
 LARGEST_SIDE = 80
 """Voxels a side in the page: 8 bits each, in base64, are at most 0.7 MB, whatever the map."""
+_HALVED_ABOVE = 3
 _MARGIN = 1.1
 _SOLVENT_PERCENTILE, _PEAK_PERCENTILE = 25, 99.99
 
@@ -82,11 +83,17 @@ def pack_surface(
         None if the map is flat: there is no surface to be seen.
     """
     level = contour_level(volume)
-    cube = _around_particle(volume, level)
+    binned, factor = volume, 1
+    while len(binned) > _HALVED_ABOVE * largest:
+        # before the transforms, which would take many times the memory of a large map
+        binned, factor = _halved(binned), 2 * factor
+    cube = _around_particle(binned, level)
     small = resample(torch.tensor(cube, dtype=torch.float32), min(largest, len(cube))).numpy()
     low, high = (float(np.percentile(small, share)) for share in (_SOLVENT_PERCENTILE, _PEAK_PERCENTILE))
     if not low < level < high:
         return None
+    mean = float(np.mean([plane.mean(dtype=np.float64) for plane in volume]))
+    square = float(np.mean([np.square(plane, dtype=np.float64).mean() for plane in volume]))
     scaled = np.rint(255 * np.clip((small - low) / (high - low), 0, 1)).astype(np.uint8)
     return SurfaceView(
         name=name,
@@ -95,11 +102,17 @@ def pack_surface(
         low=low,
         high=high,
         level=level,
-        mean=float(volume.mean(dtype=np.float64)),
-        deviation=float(volume.std(dtype=np.float64)),
-        voxel_A=None if pixel_size is None else pixel_size * len(cube) / len(small),
+        mean=mean,
+        deviation=float(np.sqrt(square - mean**2)),
+        voxel_A=None if pixel_size is None else factor * pixel_size * len(cube) / len(small),
         payload=base64.b64encode(gzip.compress(scaled.tobytes(), compresslevel=9, mtime=0)).decode(),
     )
+
+
+def _halved(volume: Float[np.ndarray, "n n n"]) -> Float[np.ndarray, "m m m"]:
+    """Means over blocks of two voxels a side."""
+    half = len(volume) // 2
+    return volume[: 2 * half, : 2 * half, : 2 * half].reshape(half, 2, half, 2, half, 2).mean((1, 3, 5))
 
 
 def _around_particle(volume: Float[np.ndarray, "n n n"], level: float) -> Float[np.ndarray, "m m m"]:

@@ -10,7 +10,6 @@ import pytest
 import torch
 from chromium import PROGRAM, Browser, browser
 from fabricated_job import PIXEL_SIZE, blob_map, fabricate_job
-from markupsafe import Markup
 
 from cryorbit.io.mrc import write_map
 from cryorbit.report.live import Standing
@@ -179,7 +178,7 @@ def test_the_page_of_a_running_job_loads_itself_again_and_keeps_its_place(tab: B
     job = fabricate_job(tmp_path / "job", classes=1)
     standing = Standing("resolution growth", 3, 10, 60.0).render("cryorbit resume job")
     page = tmp_path / "running.html"
-    page.write_text(render_report(job.path, Markup(standing)))
+    page.write_text(render_report(job.path, standing))
     # the page believes that it has stood for a while, until it is told otherwise
     older = "const now = performance.now.bind(performance); performance.now = () => now() + (window.age ?? 0)"
     script = tab.call("Page.addScriptToEvaluateOnNewDocument", source=older)["identifier"]
@@ -197,7 +196,7 @@ def test_a_page_without_news_says_so(tab: Browser, tmp_path: Path) -> None:
     standing = Standing("resolution growth", 3, 10, 60.0).render("cryorbit resume job")
     page = tmp_path / "silent.html"
     page.write_text(
-        render_report(job.path, Markup(re.sub('data-written="[^"]*"', 'data-written="2020-01-01T00:00Z"', standing)))
+        render_report(job.path, re.sub('data-written="[^"]*"', 'data-written="2020-01-01T00:00Z"', standing))
     )
     tab.open(page)
     assert not tab.evaluate("document.querySelector('.silence').hidden")

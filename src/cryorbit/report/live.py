@@ -11,8 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from markupsafe import Markup
-
 from cryorbit.core.progress import Progress
 from cryorbit.io.atomic import atomic_path
 from cryorbit.report.page import PAGE, render_report, write_report
@@ -157,7 +155,7 @@ class LiveReport:
     def _draw(self) -> None:
         """Render the page of the job, and before it that of the part of it that is at work."""
         for folder in dict.fromkeys((working_folder(self._folder), self._folder)):
-            self._pages[folder] = render_report(folder, standing=Markup(_PLACE))
+            self._pages[folder] = render_report(folder, standing=_PLACE)
 
     def _write(self) -> None:
         """Write the pages with the job's present standing."""

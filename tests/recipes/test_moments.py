@@ -77,10 +77,7 @@ def test_the_map_is_that_of_the_particle(particles: Path, finished: tuple[JobFol
     found, pixel_size = read_map(job.path / "map.mrc")
     assert pixel_size == pytest.approx(PIXEL_SIZE)
     comparison = compare_maps(found, truth, PIXEL_SIZE)
-    assert comparison.resolution(0.5) < 55
-    # the grey scale is that of the images
-    aligned = comparison.alignment.aligned
-    assert float((aligned * truth).sum() / truth.square().sum()) == pytest.approx(1, abs=0.25)
+    assert comparison.resolution(0.5) < 40
     assert result.compared is not None
     assert result.compared["resolution_fsc05_A"] == pytest.approx(comparison.resolution(0.5), rel=0.02)
     assert result.eta_px == pytest.approx(1.0, abs=0.5)

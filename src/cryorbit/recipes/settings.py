@@ -28,9 +28,7 @@ class ParticleSettings(Settings):
     diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
     seed: int = Field(0, ge=0)
     data_dir: Path | None = None
-    subset: str | None = Field(
-        None, description="Query on the columns; the particles of which it holds are used."
-    )
+    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
     limit: int | None = Field(None, ge=1, description="Particles at most, drawn at random by the seed.")
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")

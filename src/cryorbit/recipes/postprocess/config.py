@@ -44,6 +44,8 @@ class PostprocessConfig(PostprocessSettings):
     @classmethod
     def _beside_the_half_maps(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
         """Where the results go, unless that is told: ``postprocess`` in the folder of the half-maps."""
+        if given.get("output") is not None:
+            return given
         place = given.get("folder")
         if place is None and given.get("half1") is not None:
             place = Path(given["half1"]).parent

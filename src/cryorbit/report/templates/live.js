@@ -1,7 +1,7 @@
 const REFRESH_MS = 20_000;
 const IDLE_MS = 5_000;
 const SILENT_MS = 600_000;
-const SETTLING_MS = 3_000;
+const SETTLING_MS = 10_000;
 
 /** Loads the page of a running job again and again, but not while somebody is just turning a map. */
 function refreshWhenIdle() {
@@ -14,14 +14,22 @@ function refreshWhenIdle() {
   }, 1_000);
 }
 
+/** Goes back to a place while the page is still growing, unless somebody goes elsewhere. */
+function returnTo(place) {
+  const observer = new ResizeObserver(() => scrollTo(0, place));
+  observer.observe(document.body);
+  setTimeout(() => observer.disconnect(), SETTLING_MS);
+  for (const kind of ["pointerdown", "keydown", "wheel", "touchmove"]) {
+    addEventListener(kind, () => observer.disconnect(), { passive: true, once: true });
+  }
+}
+
 /** Keeps the place on the page: the browser alone cannot, because maps come into it late. */
 function keepPlace() {
   const memory = `cryorbit ${location.pathname} place`;
   try {
     const place = Number(sessionStorage.getItem(memory));
-    const observer = new ResizeObserver(() => scrollTo(0, place));
-    observer.observe(document.body);
-    setTimeout(() => observer.disconnect(), SETTLING_MS);
+    if (place > 0) returnTo(place);
     addEventListener("pagehide", () => sessionStorage.setItem(memory, scrollY));
   } catch {
     // some browsers deny a file any memory: the page then begins at its top

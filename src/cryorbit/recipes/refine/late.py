@@ -83,18 +83,23 @@ class Epoch:
         state = replace(self.state, references=references)
         return expectation(self.config, self.given, state, self.inserted, images).statistics
 
+    def both(self, references: Float[Tensor, "2 k m m m"], images: Halves) -> tuple[VolumeStatistics, VolumeStatistics]:
+        """Statistics of some images under some references, and under those of the snapshot."""
+        return self.statistics(references, images), self.statistics(self.state.references, images)
+
 
 def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """An epoch; one after which the likelihood has fallen is taken back, and is the last."""
     epoch = Epoch.of(config, given, state)
     found, resolved = epoch.snapshot, resolved_by(config, epoch.maps)
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
-    value, before = metrics["log_likelihood"], state.extra.get("late")
+    extra = dict(state.extra)
+    value, before = metrics["log_likelihood"], extra.pop("late", None)
     if before is not None and value < before["log_likelihood"] - ROUNDING * abs(value):
-        extra = {name: kept for name, kept in state.extra.items() if name != "late"}
         return replace(state, stage="final", references=before["references"], extra=extra), {**metrics, "taken_back": 1}
     last = state.iteration + 1 >= config.late.epochs
-    kept = {} if last else {"late": {"log_likelihood": value, "references": epoch.maps.references}}
+    if not last:
+        extra["late"] = {"log_likelihood": value, "references": epoch.maps.references}
     new = replace(
         state,
         stage="final" if last else "late",
@@ -104,7 +109,7 @@ def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         estimates=found.by_particle(),
         posed_radius=state.radius,
         history=(*state.history, resolved),
-        extra={**{name: old for name, old in state.extra.items() if name != "late"}, **kept},
+        extra=extra,
     )
     return new, metrics
 
@@ -129,10 +134,13 @@ def follow_gradients(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
     weights = shell_weights(whole, grid, epoch.inserted)
     priors = [shell_prior(own[None], epoch.maps.fsc)[:, weights.shells] + weights.tiny for own in weights.mean]
     curvatures = [join_mates(own) + prior for own, prior in zip(whole.weight, priors, strict=True)]
-    references = resample(epoch.state.references, grid.size)
+    before = references = resample(epoch.state.references, grid.size)
     mask = reference_mask(epoch.config, epoch.given, epoch.state, grid.size)
+    known = _gradient(whole, before, grid)
     for images in mini_batches(epoch):
-        gradient = corrected_gradient(epoch, references, images)
+        here, there = epoch.both(references, images)
+        change = _gradient(here, references, grid) - _gradient(there, before, grid)
+        gradient = known + change * _shares(epoch, images).to(here.weight)
         steps = [
             solve(join_mates(own) - prior * quotient(volume, grid), curvature, grid)
             for own, prior, volume, curvature in zip(gradient, priors, references, curvatures, strict=True)
@@ -160,24 +168,15 @@ def mini_batches(epoch: Epoch) -> Iterator[Halves]:
 
 def corrected(epoch: Epoch, references: Float[Tensor, "2 k m m m"], images: Halves) -> VolumeStatistics:
     """What the statistics of all images change by from the snapshot to other references, judged by some images."""
-    here, there = epoch.statistics(references, images), epoch.statistics(epoch.state.references, images)
+    here, there = epoch.both(references, images)
     shares = _shares(epoch, images).to(here.weight)
     return replace(here, data=(here.data - there.data) * shares, weight=(here.weight - there.weight) * shares)
-
-
-def corrected_gradient(
-    epoch: Epoch, references: Float[Tensor, "2 k m m m"], images: Halves
-) -> Complex[Tensor, "2 k q q h"]:
-    """``D - W V`` of all images at other references: that of the snapshot, and the change judged by some images."""
-    before, grid = resample(epoch.state.references, epoch.grid.size), epoch.grid
-    here, there = epoch.statistics(references, images), epoch.statistics(epoch.state.references, images)
-    change = _gradient(here, references, grid) - _gradient(there, before, grid)
-    return _gradient(epoch.snapshot.statistics, before, grid) + change * _shares(epoch, images).to(here.weight)
 
 
 def _gradient(
     statistics: VolumeStatistics, references: Float[Tensor, "2 k m m m"], grid: VoxelGrid
 ) -> Complex[Tensor, "2 k q q h"]:
+    """``D - W V``."""
     spectra = torch.stack([quotient(volume, grid) for volume in references])
     return statistics.data - statistics.weight * spectra
 

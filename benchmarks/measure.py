@@ -6,6 +6,7 @@ that measures memory imports heavy libraries only afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 CRYORBIT = (sys.executable, "-c", "from cryorbit.cli.main import main; main()")
 """The command line of this environment, whether or not its scripts are on the PATH."""
@@ -40,39 +43,47 @@ class Cost:
 
 
 def run_measured(
-    command: Sequence[str | Path],
-    log: Path,
-    folder: Path | None = None,
-    limit_s: float | None = None,
-    *,
-    may_be_ended: bool = False,
+    command: Sequence[str | Path], log: Path, folder: Path | None = None, limit_s: float | None = None
 ) -> Cost:
     """Run a command in ``folder``, its output to ``log``, and measure it; it is ended after ``limit_s`` seconds.
 
     Raises
     ------
     RuntimeError
-        The command failed, unless it ``may_be_ended`` by somebody.
+        The command failed.
     """
     words = [str(word) for word in command]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as stream:
         began = time.monotonic()
         process = subprocess.Popen(words, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
-        ended = threading.Event()
-        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, _end, (process, ended))
+        until_ended: list[float] = []
+        timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, _end, (process, until_ended))
         timer.daemon = True
         timer.start()
         _, status, usage = os.wait4(process.pid, 0)
         timer.cancel()
         wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode and not ended.is_set() and not may_be_ended:
+    if process.returncode and not until_ended:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
+    cpu = max(usage.ru_utime + usage.ru_stime, *until_ended, 0.0)
+    return Cost(wall, cpu, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
 
 
-def _end(process: subprocess.Popen[bytes], ended: threading.Event) -> None:
-    """End a process that is out of time; what code it then returns is its own affair."""
-    ended.set()
-    process.terminate()
+def _end(process: subprocess.Popen[bytes], until_ended: list[float]) -> None:
+    """End a process that is out of time, with all it started; what code it then returns is its own affair.
+
+    A parent that is ended does not wait for its children, so the system never adds their time to its own: what all had
+    taken is noted before.
+    """
+    parent = psutil.Process(process.pid)
+    family = (parent, *parent.children(recursive=True))
+    seconds = 0.0
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            seconds += sum(each.cpu_times()[:4])
+    until_ended.append(seconds)
+    for each in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            each.terminate()

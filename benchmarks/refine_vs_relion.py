@@ -5,9 +5,8 @@
 
 RELION runs as its window "3D auto-refine" would start it (half-sets split at random, 30 A low-pass filter, first
 iteration by correlation, 7.5 degrees, offsets to 5 px in steps of 2 px, one oversampling, local searches from 1.8
-degrees), with one leader and two workers, as its half-sets need. ``--relion-minutes`` ends it early (ending its
-processes does, too), and the row says so; what its last iteration left is what is compared. Neither program sees the
-truth.
+degrees), with one leader and two workers, as its half-sets need. ``--relion-minutes`` ends it early, and
+the row says so; what its last iteration left is what is compared. Neither program sees the truth.
 """
 
 from __future__ import annotations
@@ -104,7 +103,7 @@ def measure_relion(
     command = relion_command(inputs, prefix, diameter, threads)
     limit = None if minutes is None else 60 * minutes
     log = scratch / "relion.log"
-    cost = run_measured(command, log, folder=inputs[0].parent, limit_s=limit, may_be_ended=True)
+    cost = run_measured(command, log, folder=inputs[0].parent, limit_s=limit)
     done = len(list(prefix.parent.glob("run_it*_half1_class001.mrc"))) - 1
     if done < 1:
         raise RuntimeError(f"RELION did not end an iteration; see {log}")

@@ -26,6 +26,14 @@ def test_the_time_of_a_child_and_its_memory_are_counted(tmp_path: Path) -> None:
     assert greedy.peak_MiB > 400
 
 
+def test_the_time_of_a_child_is_counted_though_its_parent_is_ended(tmp_path: Path) -> None:
+    endless = "while True: pass"
+    grandchild = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {endless!r}], timeout=20)"
+    cost = run_measured([sys.executable, "-c", grandchild], tmp_path / "log", limit_s=4)
+    assert 0.5 < cost.cpu_s < 5
+    assert cost.wall_s < 20
+
+
 def test_a_command_that_fails_is_not_measured(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="ended with 2"):
         run_measured([*CRYORBIT, "resume", tmp_path], tmp_path / "log")

@@ -57,7 +57,7 @@ def run_measured(
     with log.open("w") as stream:
         began = time.monotonic()
         process = subprocess.Popen(words, cwd=folder, stdout=stream, stderr=subprocess.STDOUT)
-        until_ended: list[float] = []
+        until_ended: list[tuple[float, float]] = []
         timer = threading.Timer(limit_s or threading.TIMEOUT_MAX, _end, (process, until_ended))
         timer.daemon = True
         timer.start()
@@ -67,23 +67,25 @@ def run_measured(
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode and not until_ended:
         raise RuntimeError(f"{' '.join(words)} ended with {process.returncode}; see {log}")
-    cpu = max(usage.ru_utime + usage.ru_stime, *until_ended, 0.0)
-    return Cost(wall, cpu, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
+    measured = (usage.ru_utime + usage.ru_stime, usage.ru_maxrss * BYTES_PER_UNIT / 2**20)
+    cpu, peak = map(max, zip(measured, *until_ended, strict=True))
+    return Cost(wall, cpu, peak)
 
 
-def _end(process: subprocess.Popen[bytes], until_ended: list[float]) -> None:
+def _end(process: subprocess.Popen[bytes], until_ended: list[tuple[float, float]]) -> None:
     """End a process that is out of time, with all it started; what code it then returns is its own affair.
 
-    A parent that is ended does not wait for its children, so the system never adds their time to its own: what all had
-    taken is noted before.
+    A parent that is ended does not wait for its children, so the system never adds what they took to its own: CPU
+    seconds of all, and memory of the largest (as it is now), are noted before.
     """
     parent = psutil.Process(process.pid)
     family = (parent, *parent.children(recursive=True))
-    seconds = 0.0
+    seconds, largest = 0.0, 0.0
     for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             seconds += sum(each.cpu_times()[:4])
-    until_ended.append(seconds)
+            largest = max(largest, each.memory_info().rss / 2**20)
+    until_ended.append((seconds, largest))
     for each in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             each.terminate()

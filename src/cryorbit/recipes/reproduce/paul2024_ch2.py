@@ -10,10 +10,13 @@ moments are relative. Its numbers are for its own family, so they are beside the
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+import torch
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
@@ -26,6 +29,7 @@ from cryorbit.recipes import mra_training
 from cryorbit.recipes.mra_training import TrainEncodersConfig, read_encoders
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.recipes.reproduce import paul2024_ch2_cryoem
+from cryorbit.recipes.reproduce.kept import keep
 from cryorbit.recipes.reproduce.paul2024_ch2_figures import draw_courses
 from cryorbit.recipes.reproduce.paul2024_ch2_recovery import Course, Recovery, recover, summarise
 from cryorbit.recipes.reproduce.paul2024_figures import save_png
@@ -41,7 +45,7 @@ PUBLISHED: Mapping[int, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Table 2.1 by Gaussians: errors of the signal in training and test, of the density in training and test."""
-ARCHITECTURES: tuple[Architecture, ...] = ("appendix", "equivariant")
+ARCHITECTURES: tuple[Architecture, ...] = ("equivariant", "appendix")
 REFINED: tuple[Architecture, int] = ("equivariant", 2)
 """Which encoders are refined to data sets (figure 2.4)."""
 SPECTRAL, SETS = 11, 12
@@ -73,6 +77,7 @@ class Scale:
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "quick": Scale(600, 4000, 20, Recovery(sets=3, observations=100_000, steps=200, every=5)),
+        "medium": Scale(10_000, 100_000, 200, Recovery(sets=20, observations=1_000_000, steps=1000, every=10)),
         "full": Scale(25_000, 250_000, 200, Recovery(sets=20, observations=1_000_000, steps=3000, every=10)),
     }
 )
@@ -143,18 +148,24 @@ def _spectral_errors(config: ReproduceConfig, components: int, progress: Progres
 
 
 def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
-    """Match the moments of every data set in every way."""
-    trained = _folder(config, *REFINED)
-    recovery = choose_scale(SCALES, config).recovery
-    progress.start(recovery.sets, "data sets")
+    """Match the moments of every data set in every way; finished sets are kept."""
+    scale, trained = choose_scale(SCALES, config), _folder(config, *REFINED)
+    progress.start(scale.recovery.sets, "data sets")
     courses: list[Course] = []
-    for number in range(recovery.sets):
+    for number in range(scale.recovery.sets):
         if progress.stop_requested():
             raise Stopped
-        generator = generator_for(config.seed, SETS, number)
-        courses += recover(recovery, lambda: read_encoders(trained).pair, REFINED, LENGTH, generator)
+        work = partial(_courses, scale.recovery, trained, generator_for(config.seed, SETS, number))
+        found = keep(config.output, f"data set {number}", (scale, REFINED, LENGTH, config.seed), work)
+        courses += [Course(**each) for each in found]
         progress.advance()
     return courses
+
+
+def _courses(recovery: Recovery, trained: Path, generator: torch.Generator) -> list[dict[str, Any]]:
+    """The courses on one new data set, as plain dictionaries."""
+    found = recover(recovery, lambda: read_encoders(trained).pair, REFINED, LENGTH, generator)
+    return [asdict(each) for each in found]
 
 
 def _rows(
@@ -174,7 +185,7 @@ def _rows(
 def _training_notes(scale: Scale) -> list[str]:
     return [
         "Mean relative errors up to a shift (equation 2.9), exact moments.",
-        f"appendix, equivariant: {scale.steps:,} steps of 64 new examples an encoder, {scale.tested:,} in the test.",
+        f"equivariant, appendix: {scale.steps:,} steps of 64 new examples an encoder, {scale.tested:,} in the test.",
         "The thesis trains on 1.75e6 pairs for 3e4 epochs; its mixtures' parameters are not published.",
         f"spectral method: classical, no training; {scale.spectral} examples.",
     ]

@@ -47,6 +47,7 @@ class Scale:
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "quick": Scale(20_000, 100, 100, ("images",), cheap=True),
+        "medium": Scale(100_000, 400, 400, ("images", "network, own nodes"), cheap=False),
         "full": Scale(1_000_000, 1500, 1000, ("images", "network, own nodes"), cheap=False),
     }
 )

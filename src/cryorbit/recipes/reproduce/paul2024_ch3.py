@@ -87,6 +87,7 @@ class Scale:
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
         "quick": Scale(300, 32, 500, 20_000, 100, 100, ("images",), cheap=True),
+        "medium": Scale(2000, 64, 5000, 100_000, 400, 400, ("images", "network, own nodes"), cheap=False),
         "full": Scale(6000, 64, 13_000, 500_000, 800, 1000, ("images", "network, own nodes"), cheap=False),
     }
 )

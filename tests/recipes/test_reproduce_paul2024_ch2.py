@@ -32,7 +32,7 @@ def test_chapter_2_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         *("table_2_1.csv", "table_2_1.md", "recovery.csv", "recovery.md", "figure_2_4.png")
     }
     rows = read_rows(tmp_path / "table_2_1.csv")
-    assert [row["method"] for row in rows] == ["published", "appendix", "equivariant", "spectral method"] * 3
+    assert [row["method"] for row in rows] == ["published", "equivariant", "appendix", "spectral method"] * 3
     assert (rows[4]["signal, test"], rows[4]["density, test"]) == ("0.170", "0.141")
     assert all(float(row["signal, test"]) < 2 for row in rows)
     found = {row["method"]: row for row in read_rows(tmp_path / "recovery.csv")}

@@ -26,10 +26,14 @@ def weighted_loss(found: Moments, given: Moments, weight: float) -> Float[Tensor
     return _norm(found.first - given.first, 1) + weight * _norm(found.second - given.second, 2)
 
 
-def overlaps(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Float[Tensor, "*b n"]:
-    """Inner products of ``truth`` with ``found`` later by 0, 1, ... samples."""
+def overlaps(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"], parts: int = 1) -> Float[Tensor, "*b m"]:
+    """Inner products of ``truth`` with ``found`` later by 0, 1, ... of ``parts`` parts of a sample, on the circle."""
+    size = truth.shape[-1]
     product = torch.fft.rfft(truth) * torch.fft.rfft(found).conj()
-    return torch.fft.irfft(product, n=truth.shape[-1])
+    if parts > 1 and size % 2 == 0:
+        # between samples the highest frequency of an even length is one of a pair
+        product = torch.cat([product[..., :-1], 0.5 * product[..., -1:]], -1)
+    return parts * torch.fft.irfft(product, n=parts * size)
 
 
 def best_shift(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Int[Tensor, "*b"]:
@@ -37,10 +41,14 @@ def best_shift(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> In
     return overlaps(found, truth).argmax(-1)
 
 
-def shift_error(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Float[Tensor, "*b"]:
-    """Least relative error over circular shifts (Paul 2024, equation 2.9)."""
+def shift_error(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"], parts: int = 1) -> Float[Tensor, "*b"]:
+    """Least relative error over circular shifts (Paul 2024, equation 2.9) by ``parts`` parts of a sample.
+
+    Moments of a band-limited signal do not change when signal and density move apart by part of a sample, so that an
+    error up to whole samples stays above zero however well they are inverted.
+    """
     power = truth.square().sum(-1)
-    squares = found.square().sum(-1) + power - 2 * overlaps(found, truth).amax(-1)
+    squares = found.square().sum(-1) + power - 2 * overlaps(found, truth, parts).amax(-1)
     # rounding may leave less than nothing, and the root has no slope at zero
     least = torch.finfo(truth.dtype).eps * power
     return (torch.maximum(squares, least) / power).sqrt()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from cryorbit.imaging.windowed_shifts import WindowedShifts
@@ -19,6 +19,9 @@ from cryorbit.moments.losses import kam_loss
 from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.rates import cosine_rate, set_rate
+
+TURNS_NEAR = 17
+"""Parts of a sample, on both sides of the best whole one, that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +50,36 @@ class EncoderPair:
         if turns is None:
             turns = best_turns(signals.detach(), densities.detach(), moments)
         size = signals.shape[-1]
-        index = (torch.arange(size, device=signals.device) - turns[:, None]) % size
-        signals = signals.gather(1, index)
+        signals = _moved(signals, turns)
         shifts = WindowedShifts.of(size, size, signals)
         return Outcome(signals, densities, kam_loss(shift_moments(signals[:, None], densities, shifts), moments))
 
 
-def best_turns(signals: Float[Tensor, "b n"], densities: Float[Tensor, "b n"], moments: Moments) -> Int[Tensor, " b"]:
-    """Samples by which signals must be moved to match the moments best with these densities."""
+def best_turns(signals: Float[Tensor, "b n"], densities: Float[Tensor, "b n"], moments: Moments) -> Float[Tensor, " b"]:
+    """Samples by which signals must be moved to match the moments best with these densities, to parts of a sample."""
     size = signals.shape[-1]
-    shifts = WindowedShifts.of(size, size, signals)
-    turned = torch.stack([signals.roll(by, -1) for by in range(size)])
-    given = Moments(moments.first.expand(size, -1, -1), moments.second.expand(size, -1, -1, -1))
-    return kam_loss(shift_moments(turned[:, :, None], densities.expand_as(turned), shifts), given).argmin(0)
+    whole = _best_of(torch.arange(float(size)).to(signals).expand(len(signals), -1), signals, densities, moments)
+    near = torch.linspace(-0.5, 0.5, TURNS_NEAR).to(signals)
+    return _best_of(whole[:, None] + near, signals, densities, moments)
+
+
+def _best_of(
+    turns: Float[Tensor, "b t"], signals: Float[Tensor, "b n"], densities: Float[Tensor, "b n"], moments: Moments
+) -> Float[Tensor, " b"]:
+    """Of the turns that are tried for each signal, those that match the moments best."""
+    shifts = WindowedShifts.of(signals.shape[-1], signals.shape[-1], signals)
+    losses = [
+        kam_loss(shift_moments(_moved(signals, turn)[:, None], densities, shifts), moments) for turn in turns.unbind(1)
+    ]
+    return turns.gather(1, torch.stack(losses, 1).argmin(1, keepdim=True))[:, 0]
+
+
+def _moved(signals: Float[Tensor, "b n"], turns: Float[Tensor, " b"]) -> Float[Tensor, "b n"]:
+    """Signals moved by so many samples on the circle, between samples by trigonometric interpolation."""
+    size = signals.shape[-1]
+    frequencies = torch.arange(size // 2 + 1).to(signals)
+    phases = torch.exp(-2j * torch.pi / size * turns[:, None] * frequencies)
+    return torch.fft.irfft(torch.fft.rfft(signals) * phases, n=size)
 
 
 def refine(pair: EncoderPair, moments: Moments, steps: int, rates: tuple[float, float]) -> Iterator[Outcome]:

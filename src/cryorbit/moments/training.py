@@ -23,6 +23,8 @@ from cryorbit.moments.rates import cosine_rate, set_rate
 TRAIN, TEST = 1, 2
 """Streams of random numbers."""
 TEST_CHUNK = 2000
+PARTS = (1, 16)
+"""Parts of a sample by which shifts are tried: the thesis' whole samples, and as good as any shift of the circle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +70,17 @@ class Training:
         """Training that has not begun."""
         return cls(encoder, torch.optim.Adam(encoder.parameters()), target, length)
 
-    def advance(self, schedule: Schedule) -> float:
-        """Take one step; returns the mean error (equation 2.9) before it."""
+    def advance(self, schedule: Schedule) -> Float[Tensor, " 2"]:
+        """Take one step that lowers both errors; returns their means before it."""
         generator = generator_for(schedule.seed, TRAIN, schedule.components, self.step)
         examples = draw_examples(schedule.batch, schedule.components, self.length, generator)
         set_rate(self.optimiser, schedule.rate_at(self.step))
-        error = errors(self.encoder, self.target, examples).mean()
+        found = errors(self.encoder, self.target, examples).mean(1)
         self.optimiser.zero_grad()
-        error.backward()
+        found.mean().backward()
         self.optimiser.step()
         self.step += 1
-        return float(error.detach())
+        return found.detach()
 
     def record(self) -> dict[str, Any]:
         """What a checkpoint needs."""
@@ -91,19 +93,20 @@ class Training:
         self.step = record["step"]
 
 
-def errors(encoder: nn.Module, target: Target, examples: Examples) -> Float[Tensor, " b"]:
-    """Relative errors up to a shift (equation 2.9)."""
+def errors(encoder: nn.Module, target: Target, examples: Examples) -> Float[Tensor, "2 b"]:
+    """Relative errors (equation 2.9) up to a shift by whole samples, and up to any shift."""
     examples = examples.to(next(encoder.parameters()).device)
     truth = examples.signals if target == "signal" else examples.densities
-    return shift_error(encoder(examples.moments), truth)
+    found = encoder(examples.moments)
+    return torch.stack([shift_error(found, truth, parts) for parts in PARTS])
 
 
 @torch.no_grad()
-def mean_error(encoder: nn.Module, target: Target, schedule: Schedule, count: int, length: int) -> float:
-    """Mean error over ``count`` examples that training does not see."""
-    total = 0.0
+def mean_errors(encoder: nn.Module, target: Target, schedule: Schedule, count: int, length: int) -> Float[Tensor, " 2"]:
+    """Mean errors over ``count`` examples that training does not see; float64."""
+    total = torch.zeros(2, dtype=torch.float64)
     for number, part in enumerate(chunks(count, TEST_CHUNK)):
         generator = generator_for(schedule.seed, TEST, schedule.components, number)
         examples = draw_examples(part.stop - part.start, schedule.components, length, generator)
-        total += float(errors(encoder, target, examples).double().sum())
+        total += errors(encoder, target, examples).double().sum(1).cpu()
     return total / count

@@ -16,7 +16,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.encoders import Architecture, Target, make_encoder
 from cryorbit.moments.mra_networks import EncoderPair
-from cryorbit.moments.training import Schedule, Training, mean_error
+from cryorbit.moments.training import Schedule, Training, mean_errors
 from cryorbit.recipes.settings import Settings
 
 ENCODERS_FILE = "encoders.pt"
@@ -66,6 +66,8 @@ class Encoders:
 def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict[str, Any]:
     """Train both encoders and write them to ``encoders.pt``; returns the errors by target.
 
+    Of the two errors of each part, the first is up to whole samples, the second up to any shift.
+
     Raises
     ------
     Stopped
@@ -78,8 +80,8 @@ def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict
         if checkpoint["training"] is not None:
             training.restore(checkpoint["training"])
         last = _train(config, training, checkpoint, job, progress)
-        test = mean_error(training.encoder, target, config.schedule, config.test_count, config.length)
-        _LOGGER.info("encoder of the %s: error %.4f in training, %.4f in the test", target, last, test)
+        test = mean_errors(training.encoder, target, config.schedule, config.test_count, config.length).tolist()
+        _LOGGER.info("encoder of the %s: error %.4f in training, %.4f in the test", target, last[1], test[1])
         checkpoint["finished"][target] = training.encoder.state_dict()
         checkpoint["errors"][target] = {"train": last, "test": test}
         checkpoint["training"] = None
@@ -114,19 +116,20 @@ def read_encoders(path: Path) -> Encoders:
 
 def _train(
     config: TrainEncodersConfig, training: Training, checkpoint: dict[str, Any], job: JobFolder, progress: Progress
-) -> float:
-    """Take the steps that are left; returns the mean error of the last lines of metrics."""
+) -> list[float]:
+    """Take the steps that are left; returns the mean errors of the last lines of metrics."""
     schedule = config.schedule
     progress.start(-(-(schedule.steps - training.step) // REPORTED), f"encoder of the {training.target}")
     while training.step < schedule.steps:
         errors = [training.advance(schedule) for _ in range(min(REPORTED, schedule.steps - training.step))]
-        error = sum(errors) / len(errors)
-        job.write_metrics({"target": training.target, "step": training.step, "error": error})
+        whole, error = torch.stack(errors).mean(0).tolist()
+        line = {"target": training.target, "step": training.step, "error": error, "error_whole_samples": whole}
+        job.write_metrics(line)
         progress.advance(error=error)
         stop = progress.stop_requested()
         if stop or training.step % (REPORTED * CHECKPOINTED) == 0:
             job.save_checkpoint(checkpoint | {"training": training.record(), "metrics": job.metrics_count()})
         if stop:
             raise Stopped
-    lines = [line["error"] for line in job.read_metrics() if line["target"] == training.target]
-    return sum(lines[-CHECKPOINTED:]) / len(lines[-CHECKPOINTED:])
+    lines = [line for line in job.read_metrics() if line["target"] == training.target][-CHECKPOINTED:]
+    return [sum(line[name] for line in lines) / len(lines) for name in ("error_whole_samples", "error")]

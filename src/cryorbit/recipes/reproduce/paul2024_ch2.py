@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +26,7 @@ from cryorbit.moments.losses import shift_error
 from cryorbit.moments.mixtures import draw_examples
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.spectral import spectral_solution
+from cryorbit.moments.training import PARTS
 from cryorbit.recipes import mra_training
 from cryorbit.recipes.mra_training import TrainEncodersConfig, read_encoders
 from cryorbit.recipes.pipeline.stage import Stage, work_on
@@ -95,8 +97,12 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
         The run was asked to stop.
     """
     scale = choose_scale(SCALES, config)
-    errors = {(each, count): _train(config, each, count, progress) for each in ARCHITECTURES for count in PUBLISHED}
-    rows = [row for count in PUBLISHED for row in _rows(count, errors, _spectral_errors(config, count, progress))]
+    errors: dict[int, dict[str, Mapping[str, Any]]] = {count: {} for count in PUBLISHED}
+    for each, count in product(ARCHITECTURES, PUBLISHED):
+        errors[count][each] = _train(config, each, count, progress)
+    for count, found in errors.items():
+        found["spectral method"] = _spectral_errors(config, scale.spectral, count, progress)
+    rows = [row for count, found in errors.items() for row in _rows(count, found)]
     files = write_table(config.output / "table_2_1", rows, "Paul 2024, table 2.1", _training_notes(scale))
     courses = _recover(config, progress)
     title, notes = "Moments matched from noisy data sets (Paul 2024, figure 2.4)", _recovery_notes(scale.recovery)
@@ -130,21 +136,21 @@ def _train(
     return errors
 
 
-def _spectral_errors(config: ReproduceConfig, components: int, progress: Progress) -> tuple[float, float]:
-    """Mean errors of signal and density that the spectral method makes of exact moments."""
-    count = choose_scale(SCALES, config).spectral
+def _spectral_errors(config: ReproduceConfig, count: int, components: int, progress: Progress) -> Mapping[str, Any]:
+    """Mean errors by target that the spectral method makes of exact moments of ``count`` examples."""
     examples = draw_examples(count, components, LENGTH, generator_for(config.seed, SPECTRAL, components))
     progress.start(count, f"spectral method, {components} Gaussians")
-    errors = [0.0, 0.0]
-    for index in range(count):
+    found = []
+    for first, second in zip(examples.moments.first.double(), examples.moments.second.double(), strict=True):
         if progress.stop_requested():
             raise Stopped
-        moments = Moments(examples.moments.first[index].double(), examples.moments.second[index].double())
-        signal, density = spectral_solution(moments, 1e-6 * float(moments.second.trace()))
-        errors[0] += float(shift_error(signal, examples.signals[index].double())) / count
-        errors[1] += float(shift_error(density, examples.densities[index].double())) / count
+        found.append(spectral_solution(Moments(first, second), 1e-6 * float(second.trace())))
         progress.advance()
-    return errors[0], errors[1]
+    signals, densities = map(torch.stack, zip(*found, strict=True))
+    pairs = {"signal": (signals, examples.signals.double()), "density": (densities, examples.densities.double())}
+    return {
+        target: {"test": [float(shift_error(*pair, parts).mean()) for parts in PARTS]} for target, pair in pairs.items()
+    }
 
 
 def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
@@ -168,23 +174,25 @@ def _courses(recovery: Recovery, trained: Path, generator: torch.Generator) -> l
     return [asdict(each) for each in found]
 
 
-def _rows(
-    components: int, errors: Mapping[tuple[Architecture, int], Mapping[str, Any]], spectral: tuple[float, float]
-) -> Iterator[Row]:
-    """Published and measured errors for one number of Gaussians."""
-    columns = ("Gaussians", "method", "signal, train", "signal, test", "density, train", "density, test")
-    yield dict(zip(columns, (components, "published", *PUBLISHED[components]), strict=True))
-    for architecture in ARCHITECTURES:
-        found = errors[architecture, components]
-        numbers = [f"{found[target][part]:.3f}" for target in ("signal", "density") for part in ("train", "test")]
-        yield dict(zip(columns, (components, architecture, *numbers), strict=True))
-    numbers = ["", f"{spectral[0]:.3f}", "", f"{spectral[1]:.3f}"]
-    yield dict(zip(columns, (components, "spectral method", *numbers), strict=True))
+def _rows(components: int, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+    """Published and measured errors for one number of Gaussians, these by method."""
+    targets = ("signal", "density")
+    columns = [f"{target}, {part}" for target in targets for part in ("train", "test", "test, any shift")]
+    nothing = dict.fromkeys(columns, "")
+    told = [column for column in columns if not column.endswith("any shift")]
+    published = dict(zip(told, PUBLISHED[components], strict=True))
+    yield {"Gaussians": components, "method": "published", **nothing, **published}
+    for method, errors in found.items():
+        cells = {f"{target}, {part}": f"{errors[target][part][0]:.3f}" for target in targets for part in errors[target]}
+        cells |= {f"{target}, test, any shift": f"{errors[target]['test'][1]:.3f}" for target in targets}
+        yield {"Gaussians": components, "method": method, **nothing, **cells}
 
 
 def _training_notes(scale: Scale) -> list[str]:
     return [
-        "Mean relative errors up to a shift (equation 2.9), exact moments.",
+        "Mean relative errors up to a shift by whole samples (equation 2.9), or by any; exact moments.",
+        "Moments of smooth signals do not tell a shift of signal against density by part of a sample, so that errors up "
+        "to whole samples stay above zero whatever the method, most of all for one Gaussian.",
         f"equivariant, appendix: {scale.steps:,} steps of 64 new examples an encoder, {scale.tested:,} in the test.",
         "The thesis trains on 1.75e6 pairs for 3e4 epochs; its mixtures' parameters are not published.",
         f"spectral method: classical, no training; {scale.spectral} examples.",

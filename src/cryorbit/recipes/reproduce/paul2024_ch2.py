@@ -191,8 +191,8 @@ def _rows(components: int, found: Mapping[str, Mapping[str, Any]]) -> Iterator[R
 def _training_notes(scale: Scale) -> list[str]:
     return [
         "Mean relative errors up to a shift by whole samples (equation 2.9), or by any; exact moments.",
-        "Moments of smooth signals do not tell a shift of signal against density by part of a sample, so that errors up "
-        "to whole samples stay above zero whatever the method, most of all for one Gaussian.",
+        "Moments of smooth signals do not tell a shift of signal against density by part of a sample, so that errors "
+        "up to whole samples stay above zero whatever the method, most of all for one Gaussian.",
         f"equivariant, appendix: {scale.steps:,} steps of 64 new examples an encoder, {scale.tested:,} in the test.",
         "The thesis trains on 1.75e6 pairs for 3e4 epochs; its mixtures' parameters are not published.",
         f"spectral method: classical, no training; {scale.spectral} examples.",

@@ -25,8 +25,6 @@ NEED_EM = {"em", "stochastic-em", "sem-vr", "sem-vr-statistics", "sem-vr-quasi-n
 SLOW_ON_LEAST_SQUARES = {
     # natural gradients damp the direction in which all gradients agree, which here is the only one
     "tonga": 2e-3,
-    # steps shrink like 1 / sqrt(t)
-    "adagrad": 5e-2,
 }
 """Remaining part of the gap to the minimum after 300 passes, where it is not below 1e-9."""
 NOISY = {"sgd", "momentum", "nesterov", "adagrad", "tonga", "online-lbfgs", "hessian-free", "preconditioned-sgd"}
@@ -67,7 +65,7 @@ def test_the_minimum_of_logistic_regression_is_found(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(name: str) -> None:
     problem, _ = least_squares()
-    first, again, other = (run(problem, name, 20, seed) for seed in (3, 3, 4))
+    first, again, other = (run(problem, name, 3, seed) for seed in (3, 3, 4))
     assert torch.equal(first.x, again.x)
     assert torch.equal(first.values, again.values)
     if settings(name).batch_size is not None:

@@ -52,27 +52,48 @@ def multiplicity(pairs: Int[Tensor, "p 2"]) -> Float[Tensor, " p"]:
     return torch.where(a == 0, 6.0, twice).double()
 
 
-def weighted_moments(waves: Complex[Tensor, "q n k"], weights: Float[Tensor, " q"]) -> RingMoments:
-    """Sums of the products of waves of q images under weights."""
-    weighted = weights[:, None, None] * waves
-    first = weighted[:, 0].real.sum(0)
-    second = torch.einsum("qnk,qnl->nkl", weighted, waves.conj())
-    return RingMoments(first, second, _triples(weighted, waves, waves.conj()))
+def weighted_moments(
+    waves: Complex[Tensor, "q n k"], weights: Float[Tensor, " q"], mirrored: Float[Tensor, " q"] | None = None
+) -> RingMoments:
+    """Sums of the products of waves of q images under weights, and of those of their mirror images under others.
+
+    An image's mirror image has the conjugate waves, turned in the plane, so that its products are the conjugates.
+    """
+    other = torch.zeros_like(weights) if mirrored is None else mirrored
+    even, odd = weights + other, weights - other
+    values = waves.movedim(0, -1).contiguous()
+    both, third = _two_and_one(values)
+    return RingMoments(
+        (even * values[0].real).sum(-1),
+        _sums(values, values, even, odd),
+        _sums(both, third, even, odd).unflatten(1, (values.shape[1],) * 2),
+    )
 
 
 def square_moments(waves: Complex[Tensor, "q n k"]) -> RingMoments:
     """Sums of the squared magnitudes of the same products."""
-    squares = waves.real.square() + waves.imag.square()
+    squares = (waves.real.square() + waves.imag.square()).movedim(0, -1).contiguous()
+    both, third = _two_and_one(squares)
     return RingMoments(
-        squares[:, 0].sum(0), torch.einsum("qnk,qnl->nkl", squares, squares), _triples(squares, squares, squares)
+        squares[0].sum(-1), squares @ squares.mT, (both @ third.mT).unflatten(1, (squares.shape[1],) * 2)
     )
 
 
-def _triples(
-    first: Num[Tensor, "q n k"], second: Num[Tensor, "q n k"], third: Num[Tensor, "q n k"]
-) -> Num[Tensor, "p k k k"]:
-    """Sums of products of three, the third of the order that the others add up to; a product of matrices."""
-    a, b = order_pairs(first.shape[1] - 1).to(first.device).unbind(1)
-    rings = first.shape[2]
-    both = (first[:, a, :, None] * second[:, b, None, :]).flatten(2)
-    return (both.permute(1, 2, 0) @ third[:, a + b].movedim(1, 0)).unflatten(1, (rings, rings))
+def _two_and_one(values: Num[Tensor, "n k q"]) -> tuple[Num[Tensor, "p kk q"], Num[Tensor, "p k q"]]:
+    """For every pair of orders: products of its two waves, and the wave of the order that they add up to."""
+    a, b = order_pairs(len(values) - 1).to(values.device).unbind(1)
+    return (values[a][:, :, None] * values[b][:, None]).flatten(1, 2), values[a + b]
+
+
+def _sums(
+    left: Complex[Tensor, "p j q"], right: Complex[Tensor, "p k q"], even: Float[Tensor, " q"], odd: Float[Tensor, " q"]
+) -> Complex[Tensor, "p j k"]:
+    """Sums of ``left conj right``, real parts under the weights ``even`` and imaginary ones under ``odd``."""
+    weighted = torch.cat([even * right, 1j * odd * right], 1)
+    real, imaginary = (_interleaved(left) @ _interleaved(weighted).mT).chunk(2, -1)
+    return torch.complex(real, imaginary)
+
+
+def _interleaved(values: Complex[Tensor, "p j q"]) -> Float[Tensor, "p j r"]:
+    """Real and imaginary parts in turn: their product with those of another is the real part of ``left conj right``."""
+    return torch.view_as_real(values).flatten(-2)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.smoothness import find_smoothness
 
 TINY = 1e-8
 
@@ -29,19 +30,20 @@ class AdaGrad:
     Attributes
     ----------
     step_size
-        eta in units of the root mean square of the start (of 1, if that is zero).
+        eta in units of the root mean square of ``g / L`` at the start, L the smoothness there: that of a first step as
+        long as one of plain gradients.
     batch_size
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.02
+    step_size: float = 5.0
     batch_size: int | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> AdaGradState:
-        """Measure the start."""
-        del blocks
-        scale = x.square().mean().sqrt()
-        return AdaGradState(torch.zeros_like(x), self.step_size * torch.where(scale > 0, scale, 1.0))
+        """Measure the gradient and the smoothness of a block at the start."""
+        gradient = blocks.evaluate(x, 0).field
+        length = self.step_size * gradient.square().mean().sqrt() / find_smoothness(blocks, x)
+        return AdaGradState(torch.zeros_like(x), length)
 
     def step(
         self,

@@ -10,41 +10,51 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.schedules import annealed
 from cryorbit.optim.smoothness import find_smoothness
 
 
 @dataclass(frozen=True, slots=True)
 class HessianFreeState:
-    """Damping of the next step, the last step (where conjugate gradients start from)."""
+    """Damping of the next step, smoothness at the start, and the number of steps so far."""
 
     damping: Float[Tensor, ""]
-    last: Float[Tensor, "*shape"]
+    smoothness: Float[Tensor, ""]
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class HessianFree:
     """``x <- x + p`` with ``(H + d I) p = -g`` solved approximately, if that descends; d by the rule of Levenberg.
 
+    A mini-batch's Hessian is that of its own noise, too: d is never below a value that grows as steps of other methods
+    shrink, so that steps are averaged over ever more mini-batches.
+
     Attributes
     ----------
     iterations
-        Of conjugate gradients a step.
+        Of conjugate gradients a step, at most.
+    tolerance
+        Part of the gradient that the solution may leave.
     damping
-        First d in units of L.
-    carry
-        Factor on the last step as the start of conjugate gradients.
+        Least d at first, in units of L.
+    decay, power
+        How it grows: ``(1 + decay t)^power``.
     batch_size
         Terms in a mini-batch.
     """
 
     iterations: int = 5
-    damping: float = 0.1
-    carry: float = 0.95
-    batch_size: int | None = 300
+    tolerance: float = 0.3
+    damping: float = 2.0
+    decay: float = 0.01
+    power: float = 0.75
+    batch_size: int | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> HessianFreeState:
         """Find the scale of the damping."""
-        return HessianFreeState(self.damping * find_smoothness(blocks, x), torch.zeros_like(x))
+        smoothness = find_smoothness(blocks, x)
+        return HessianFreeState(self.damping * smoothness, smoothness)
 
     def step(
         self,
@@ -64,41 +74,41 @@ class HessianFree:
         self, blocks: Blocks, x: Float[Tensor, "*shape"], state: HessianFreeState, block: int
     ) -> tuple[Float[Tensor, "*shape"], HessianFreeState]:
         here = blocks.evaluate(x, block)
-        step, product = self._solve(blocks, x, here.field, state, block)
+        step, product = self._solve(blocks, x, here.field, state.damping, block)
         predicted = (here.field * step).sum() + 0.5 * (step * product).sum()
         actual = blocks.evaluate(x + step, block).value - here.value
         ratio = actual / predicted if predicted < 0 else torch.zeros_like(predicted)
-        damping = state.damping * (1.5 if not ratio >= 0.25 else 2 / 3 if ratio > 0.75 else 1.0)
-        if actual < 0:
-            return x + step, HessianFreeState(damping, step)
-        return x, HessianFreeState(damping, torch.zeros_like(step))
+        trusted = state.damping * (1.5 if not ratio >= 0.25 else 2 / 3 if ratio > 0.75 else 1.0)
+        least = self.damping / annealed(state.steps, self.decay, self.power) * state.smoothness
+        following = HessianFreeState(torch.maximum(trusted, least), state.smoothness, state.steps + 1)
+        return (x + step if actual < 0 else x), following
 
     def _solve(
         self,
         blocks: Blocks,
         x: Float[Tensor, "*shape"],
         gradient: Float[Tensor, "*shape"],
-        state: HessianFreeState,
+        damping: Float[Tensor, ""],
         block: int,
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The step after some iterations of conjugate gradients, and the undamped Hessian times it.
 
-        Ends early in a direction of negative curvature.
+        Ends early where little is left, and in a direction of negative curvature.
         """
-        step = self.carry * state.last
-        product = blocks.hessian_vector(x, step, block) if step.any() else torch.zeros_like(step)
-        residual = -gradient - product - state.damping * step
+        step, product = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        residual = -gradient
         search, squared = residual, (residual**2).sum()
+        enough = self.tolerance**2 * squared
         for _ in range(self.iterations):
-            if squared == 0:
+            if squared <= enough:
                 break
             image = blocks.hessian_vector(x, search, block)
-            curvature = (search * (image + state.damping * search)).sum()
+            curvature = (search * (image + damping * search)).sum()
             if curvature <= 0:
                 break
             length = squared / curvature
             step, product = step + length * search, product + length * image
-            residual = residual - length * (image + state.damping * search)
+            residual = residual - length * (image + damping * search)
             before, squared = squared, (residual**2).sum()
             search = residual + squared / before * search
         return step, product

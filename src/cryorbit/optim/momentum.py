@@ -30,7 +30,7 @@ class Momentum:
     Attributes
     ----------
     step_size
-        First eta in units of 1/L; the default is the safe ``1 - largest momentum``.
+        First eta in units of ``(1 - mu_t) / L``, so that steps in one direction add up to those of plain gradients.
     momentum
         Largest mu; it grows to it from 0.5.
     decay, power
@@ -39,7 +39,7 @@ class Momentum:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.1
+    step_size: float = 1.0
     momentum: float = 0.9
     decay: float = 0.01
     power: float = 0.75
@@ -61,8 +61,8 @@ class Momentum:
         del generator
         velocity = state.velocity
         for number, block in enumerate(order, start=state.steps):
-            length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
             kept = growing_momentum(number, self.momentum)
+            length = self.step_size * (1 - kept) * annealed(number, self.decay, self.power) / state.smoothness
             velocity = kept * velocity - length * blocks.evaluate(x, block).field
             x = x + velocity
         return x, MomentumState(velocity, state.smoothness, state.steps + len(order))

@@ -46,7 +46,7 @@ class OnlineLBFGS:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.1
+    step_size: float = 0.5
     memory: int = 30
     damping: float = 1e-4
     decay: float = 0.01

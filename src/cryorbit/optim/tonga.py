@@ -25,7 +25,10 @@ class TongaState:
 
 @dataclass(frozen=True, slots=True)
 class Tonga:
-    """``x <- x - eta_t (C / tr C * weight + I)^-1 g`` with ``C`` the low-rank covariance of discounted gradients.
+    """``x <- x - eta_t |g| d / |d|``, ``d = (C / tr C * weight + I)^-1 g``, C the covariance of discounted gradients.
+
+    C is kept with a low rank. The direction is the natural one, the length that of plain gradients: without that, steps
+    are many times too short where gradients agree, as those directions are the damped ones.
 
     Attributes
     ----------
@@ -72,13 +75,13 @@ class Tonga:
             if len(factors) >= 2 * self.rank:
                 factors = compress(factors, self.rank)
             length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
-            x = x - length * self._natural(factors, gradient)
+            x = x - length * self._direction(factors, gradient)
         return x, TongaState(factors, state.smoothness, state.steps + len(order))
 
-    def _natural(
+    def _direction(
         self, factors: Float[Tensor, "r *shape"], gradient: Float[Tensor, "*shape"]
     ) -> Float[Tensor, "*shape"]:
-        """``(weight C / mean variance + I)^-1 g`` by the Woodbury identity in the r directions."""
+        """``(weight C / mean variance + I)^-1 g``, as long as g, by the Woodbury identity in the r directions."""
         rows = factors.flatten(1)
         gram = rows @ rows.mT
         level = gram.diagonal().mean() / self.weight
@@ -86,7 +89,8 @@ class Tonga:
             return gradient
         identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
         inner = torch.linalg.solve(gram + level * identity, rows @ gradient.flatten())
-        return gradient - (rows.mT @ inner).view_as(gradient)
+        natural = gradient - (rows.mT @ inner).view_as(gradient)
+        return natural * (gradient.norm() / natural.norm().clamp_min(torch.finfo(natural.dtype).tiny))
 
 
 def compress(factors: Float[Tensor, "r *shape"], rank: int) -> Float[Tensor, "q *shape"]:

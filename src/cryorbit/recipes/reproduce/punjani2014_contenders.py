@@ -28,8 +28,7 @@ class Contender:
 
 CONTENDERS = (
     Contender("SGD", "sgd"),
-    # its steps are in units of the start, which needs longer ones than the default where it is few steps from the end
-    Contender("AdaGrad", "adagrad", {"step_size": 0.1}),
+    Contender("AdaGrad", "adagrad"),
     Contender("CM", "momentum"),
     Contender("NAG", "nesterov"),
     Contender("TONGA", "tonga"),

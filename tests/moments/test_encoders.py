@@ -10,12 +10,13 @@ from torch import Tensor
 
 from cryorbit.imaging.windowed_shifts import WindowedShifts
 from cryorbit.moments.encoders import ENCODERS, Architecture, Target, diagonals, make_encoder
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.losses import best_shift, kam_loss, shift_error, weighted_loss
 from cryorbit.moments.mixtures import draw_examples, draw_mixtures
 from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.mra_networks import EncoderPair, best_turns, refine
 from cryorbit.moments.pair import Moments
-from cryorbit.moments.training import Schedule, Training, mean_errors
+from cryorbit.moments.training import Schedule, advance, mean_errors
 
 LENGTH = 12
 BOTH_OF_BOTH = list(itertools.product(ENCODERS, ("signal", "density")))
@@ -111,11 +112,11 @@ def test_the_equivariant_encoder_moves_with_the_density() -> None:
 @pytest.mark.parametrize(("architecture", "target"), BOTH_OF_BOTH)
 def test_training_lowers_the_error_of_examples_it_has_not_seen(architecture: Architecture, target: Target) -> None:
     schedule = Schedule(components=1, steps=40, batch=32)
-    training = Training.begin(make_encoder(architecture, LENGTH, target, seed=0), target, LENGTH)
-    before = mean_errors(training.encoder, target, schedule, 200, LENGTH)
+    learner = Learner.begin(make_encoder(architecture, LENGTH, target, seed=0))
+    before = mean_errors(learner.network, target, schedule, 200, LENGTH)
     for _ in range(schedule.steps):
-        training.advance(schedule)
-    after = mean_errors(training.encoder, target, schedule, 200, LENGTH)
+        advance(learner, target, LENGTH, schedule)
+    after = mean_errors(learner.network, target, schedule, 200, LENGTH)
     assert (after < 0.8 * before).all()
     assert after[1] < after[0]
     if architecture == "equivariant":
@@ -125,18 +126,19 @@ def test_training_lowers_the_error_of_examples_it_has_not_seen(architecture: Arc
 def test_interrupted_training_ends_with_the_same_weights() -> None:
     schedule = Schedule(components=2, steps=6, batch=4)
 
-    def begin() -> Training:
-        return Training.begin(make_encoder("equivariant", LENGTH, "signal", seed=0), "signal", LENGTH)
+    def begin() -> Learner:
+        return Learner.begin(make_encoder("equivariant", LENGTH, "signal", seed=0))
+
+    def go(learner: Learner, steps: int) -> None:
+        while learner.step < steps:
+            advance(learner, "signal", LENGTH, schedule)
 
     straight, first, second = begin(), begin(), begin()
-    for _ in range(6):
-        straight.advance(schedule)
-    for _ in range(3):
-        first.advance(schedule)
+    go(straight, 6)
+    go(first, 3)
     second.restore(first.record())
-    while second.step < 6:
-        second.advance(schedule)
-    for one, two in zip(straight.encoder.parameters(), second.encoder.parameters(), strict=True):
+    go(second, 6)
+    for one, two in zip(straight.network.parameters(), second.network.parameters(), strict=True):
         assert torch.equal(one, two)
 
 

@@ -14,8 +14,9 @@ from cryorbit.moments.bessel_model import BesselModel
 from cryorbit.moments.image_encoders import Encoded, fields_of
 from cryorbit.moments.image_examples import WIDTH, ImageFamily, atoms_in_harmonics
 from cryorbit.moments.kam_loss import polar_errors, polar_kam_loss, polar_weighted_loss, weigh_for_plane
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import MomNet, Setting, make_mom_net, root_power
-from cryorbit.moments.mom_net_training import Learner, held_out_losses, make_image_encoder, match, supervise
+from cryorbit.moments.mom_net_training import STEEPEST, held_out_losses, make_image_encoder, match, supervise
 from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.polar_slices import PolarSlices
 from cryorbit.moments.training import Schedule
@@ -187,7 +188,7 @@ def test_supervised_training_lowers_the_loss_of_data_sets_it_has_not_seen() -> N
     setting = Setting.of(PolarSlices.of(lebedev(5), RADII.float(), ORDERS), BASIS, BOX, ETA_MOST)
     family = ImageFamily.of(RADII.float(), ORDERS, BOX, ETA_MOST)
     schedule = Schedule(6, 60, 8, 2e-3)
-    learner = Learner.begin(make_image_encoder(setting, 0))
+    learner = Learner.begin(make_image_encoder(setting, 0), STEEPEST)
     before, _ = held_out_losses(learner.network, setting, family, schedule, 20)
     while learner.step < schedule.steps:
         supervise(learner, setting, family, schedule)
@@ -204,7 +205,7 @@ def test_interrupted_learning_ends_with_the_same_weights(phase: str, moments: Po
 
     def begin() -> Learner:
         make = make_image_encoder if phase == "supervised" else make_mom_net
-        return Learner.begin(make(setting, 0))
+        return Learner.begin(make(setting, 0), STEEPEST)
 
     def advance(learner: Learner, until: int) -> Learner:
         while learner.step < until:
@@ -224,6 +225,6 @@ def test_interrupted_learning_ends_with_the_same_weights(phase: str, moments: Po
 
 def test_networks_match_the_moments_of_one_data_set(moments: PolarMoments) -> None:
     setting = Setting.of(PolarSlices.of(lebedev(5), RADII.float(), ORDERS), BASIS, BOX, ETA_MOST)
-    learner, one = Learner.begin(make_mom_net(setting, 0)), moments.map(lambda each: each[:1].float())
+    learner, one = Learner.begin(make_mom_net(setting, 0), STEEPEST), moments.map(lambda each: each[:1].float())
     losses = [match(learner, one, Schedule(1, 60, 1, 1e-3)) for _ in range(60)]
     assert losses[-1] < 0.3 * losses[0]

@@ -148,7 +148,7 @@ def test_turned_and_mirrored_volumes_have_the_same_moments_from_even_views(seed:
 
 
 def test_no_shifts_change_nothing_and_shifts_in_two_steps_are_shifts_in_one() -> None:
-    moments = weighted_moments(model().waves(volume()), model().density.weights(EVEN))
+    moments = model().centred(volume(), EVEN)
     blur = model().blur
     unmoved = blur.apply(moments, torch.tensor(0.0).double())
     torch.testing.assert_close(unmoved.third, moments.third)

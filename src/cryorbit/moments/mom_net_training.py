@@ -6,61 +6,23 @@ to be superposed. Examples of a step are drawn from a generator of that step, as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from cryorbit.core.chunks import chunks
 from cryorbit.core.seeds import generator_for
 from cryorbit.moments.image_encoders import ImageEncoder
 from cryorbit.moments.image_examples import ImageExamples, ImageFamily
 from cryorbit.moments.kam_loss import polar_kam_loss
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import MomNet, Setting
 from cryorbit.moments.polar import PolarMoments
-from cryorbit.moments.rates import set_rate
 from cryorbit.moments.training import TEST, TRAIN, Schedule
 
-N = TypeVar("N", bound=nn.Module)
 TEST_CHUNK = 250
 STEEPEST = 1.0
 """Length that gradients are cut to: the loss is about 1, and sine layers have narrow valleys."""
-
-
-@dataclass(slots=True)
-class Learner(Generic[N]):
-    """A network, its optimiser's memory and the steps taken."""
-
-    network: N
-    optimiser: torch.optim.Optimizer
-    step: int = 0
-
-    @classmethod
-    def begin(cls, network: N) -> Learner[N]:
-        """Learning that has not begun."""
-        return cls(network, torch.optim.Adam(network.parameters()))
-
-    def descend(self, loss: Float[Tensor, ""], rate: float) -> float:
-        """Take one step of Adam; returns the loss before it."""
-        set_rate(self.optimiser, rate)
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), STEEPEST)
-        self.optimiser.step()
-        self.step += 1
-        return float(loss.detach())
-
-    def record(self) -> dict[str, Any]:
-        """What a checkpoint needs."""
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
-
-    def restore(self, record: dict[str, Any]) -> None:
-        """Go back to a checkpoint."""
-        self.network.load_state_dict(record["network"])
-        self.optimiser.load_state_dict(record["optimiser"])
-        self.step = record["step"]
 
 
 def make_image_encoder(setting: Setting, seed: int) -> ImageEncoder:

@@ -47,6 +47,8 @@ class ShiftBlur:
 
     Attributes
     ----------
+    orders
+        Largest order L.
     frequencies, pair_squares, triple_squares
         ``|k|^2``, ``|k - k'|^2`` and ``|k + k' + k''|^2`` (radians a pixel) for rings and grids of angles.
     signed
@@ -55,6 +57,7 @@ class ShiftBlur:
         Where the pairs stand on it.
     """
 
+    orders: int
     frequencies: Float[Tensor, " k"]
     pair_squares: Float[Tensor, "k k a"]
     triple_squares: Float[Tensor, "k k k a a"]
@@ -73,7 +76,7 @@ class ShiftBlur:
         pairs = around[:, None, :, None] + around[None, :, None, :]
         triples = pairs[:, :, None] + fixed[None, None, :, None, None]
         signed, back = _signed_orders(orders, count)
-        return cls(radii.square(), apart.square().sum(-1), triples.square().sum(-1), signed, back)
+        return cls(orders, radii.square(), apart.square().sum(-1), triples.square().sum(-1), signed, back)
 
     def apply(self, moments: RingMoments, eta: Float[Tensor, ""]) -> RingMoments:
         """Moments under shifts of standard deviation ``eta``, pixels."""
@@ -85,11 +88,10 @@ class ShiftBlur:
         )
 
     def _second(self, second: Complex[Tensor, "n k k"], factor: Float[Tensor, "k k a"]) -> Complex[Tensor, "n k k"]:
-        orders, count = len(second) - 1, factor.shape[-1]
-        between = second.new_zeros(count - 2 * orders - 1, *second.shape[1:])
+        between = second.new_zeros(factor.shape[-1] - 2 * self.orders - 1, *second.shape[1:])
         waves = torch.cat([second, between, second[1:].flip(0).conj()])
         blurred = torch.fft.fft(torch.fft.ifft(waves, dim=0) * factor.movedim(-1, 0), dim=0)
-        return blurred[: orders + 1]
+        return blurred[: self.orders + 1]
 
     def _third(
         self, third: Complex[Tensor, "p k k k"], factor: Float[Tensor, "k k k a a"]

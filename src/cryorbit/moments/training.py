@@ -7,7 +7,6 @@ not been, and no set of examples is stored: every example is seen once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 from cryorbit.core.chunks import chunks
 from cryorbit.core.seeds import generator_for
 from cryorbit.moments.encoders import Target
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.losses import shift_error
 from cryorbit.moments.mixtures import Examples, draw_examples
-from cryorbit.moments.rates import cosine_rate, set_rate
+from cryorbit.moments.rates import cosine_rate
 
 TRAIN, TEST = 1, 2
 """Streams of random numbers."""
@@ -55,42 +55,13 @@ class Schedule:
         return cosine_rate(self.rate, self.last_rate, step / max(1, self.steps - 1))
 
 
-@dataclass(slots=True)
-class Training:
-    """A network in training: its optimiser's memory and the steps taken."""
-
-    encoder: nn.Module
-    optimiser: torch.optim.Optimizer
-    target: Target
-    length: int
-    step: int = 0
-
-    @classmethod
-    def begin(cls, encoder: nn.Module, target: Target, length: int) -> Training:
-        """Training that has not begun."""
-        return cls(encoder, torch.optim.Adam(encoder.parameters()), target, length)
-
-    def advance(self, schedule: Schedule) -> Float[Tensor, " 2"]:
-        """Take one step that lowers both errors; returns their means before it."""
-        generator = generator_for(schedule.seed, TRAIN, schedule.components, self.step)
-        examples = draw_examples(schedule.batch, schedule.components, self.length, generator)
-        set_rate(self.optimiser, schedule.rate_at(self.step))
-        found = errors(self.encoder, self.target, examples).mean(1)
-        self.optimiser.zero_grad()
-        found.mean().backward()
-        self.optimiser.step()
-        self.step += 1
-        return found.detach()
-
-    def record(self) -> dict[str, Any]:
-        """What a checkpoint needs."""
-        return {"encoder": self.encoder.state_dict(), "optimiser": self.optimiser.state_dict(), "step": self.step}
-
-    def restore(self, record: dict[str, Any]) -> None:
-        """Go back to a checkpoint."""
-        self.encoder.load_state_dict(record["encoder"])
-        self.optimiser.load_state_dict(record["optimiser"])
-        self.step = record["step"]
+def advance(learner: Learner[nn.Module], target: Target, length: int, schedule: Schedule) -> Float[Tensor, " 2"]:
+    """Take one step on new examples that lowers both errors; returns their means before it."""
+    generator = generator_for(schedule.seed, TRAIN, schedule.components, learner.step)
+    examples = draw_examples(schedule.batch, schedule.components, length, generator)
+    found = errors(learner.network, target, examples).mean(1)
+    learner.descend(found.mean(), schedule.rate_at(learner.step))
+    return found.detach()
 
 
 def errors(encoder: nn.Module, target: Target, examples: Examples) -> Float[Tensor, "2 b"]:

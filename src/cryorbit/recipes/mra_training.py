@@ -10,13 +10,15 @@ from typing import Any, get_args
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.encoders import Architecture, Target, make_encoder
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mra_networks import EncoderPair
-from cryorbit.moments.training import Schedule, Training, mean_errors
+from cryorbit.moments.training import Schedule, advance, mean_errors
 from cryorbit.recipes.settings import Settings
 
 ENCODERS_FILE = "encoders.pt"
@@ -48,10 +50,9 @@ class TrainEncodersConfig(Settings):
         """How to train."""
         return Schedule(self.components, self.steps, self.batch, self.rate, seed=self.seed)
 
-    def begin(self, target: Target) -> Training:
+    def begin(self, target: Target) -> Learner[nn.Module]:
         """A training that has not begun."""
-        encoder = make_encoder(self.architecture, self.length, target, self.seed).to(self.device)
-        return Training.begin(encoder, target, self.length)
+        return Learner.begin(make_encoder(self.architecture, self.length, target, self.seed).to(self.device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +77,13 @@ def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict
     checkpoint = job.load_checkpoint() or {"finished": {}, "errors": {}, "training": None, "metrics": 0}
     job.truncate_metrics(checkpoint["metrics"])
     for target in TARGETS[len(checkpoint["finished"]) :]:
-        training = config.begin(target)
+        learner = config.begin(target)
         if checkpoint["training"] is not None:
-            training.restore(checkpoint["training"])
-        last = _train(config, training, checkpoint, job, progress)
-        test = mean_errors(training.encoder, target, config.schedule, config.test_count, config.length).tolist()
+            learner.restore(checkpoint["training"])
+        last = _train(config, learner, target, checkpoint, job, progress)
+        test = mean_errors(learner.network, target, config.schedule, config.test_count, config.length).tolist()
         _LOGGER.info("encoder of the %s: error %.4f in training, %.4f in the test", target, last[1], test[1])
-        checkpoint["finished"][target] = training.encoder.state_dict()
+        checkpoint["finished"][target] = learner.network.state_dict()
         checkpoint["errors"][target] = {"train": last, "test": test}
         checkpoint["training"] = None
         job.save_checkpoint(checkpoint | {"metrics": job.metrics_count()})
@@ -115,21 +116,26 @@ def read_encoders(path: Path) -> Encoders:
 
 
 def _train(
-    config: TrainEncodersConfig, training: Training, checkpoint: dict[str, Any], job: JobFolder, progress: Progress
+    config: TrainEncodersConfig,
+    learner: Learner[nn.Module],
+    target: Target,
+    checkpoint: dict[str, Any],
+    job: JobFolder,
+    progress: Progress,
 ) -> list[float]:
     """Take the steps that are left; returns the mean errors of the last lines of metrics."""
     schedule = config.schedule
-    progress.start(-(-(schedule.steps - training.step) // REPORTED), f"encoder of the {training.target}")
-    while training.step < schedule.steps:
-        errors = [training.advance(schedule) for _ in range(min(REPORTED, schedule.steps - training.step))]
+    progress.start(-(-(schedule.steps - learner.step) // REPORTED), f"encoder of the {target}")
+    while learner.step < schedule.steps:
+        count = min(REPORTED, schedule.steps - learner.step)
+        errors = [advance(learner, target, config.length, schedule) for _ in range(count)]
         whole, error = torch.stack(errors).mean(0).tolist()
-        line = {"target": training.target, "step": training.step, "error": error, "error_whole_samples": whole}
-        job.write_metrics(line)
+        job.write_metrics({"target": target, "step": learner.step, "error": error, "error_whole_samples": whole})
         progress.advance(error=error)
         stop = progress.stop_requested()
-        if stop or training.step % (REPORTED * CHECKPOINTED) == 0:
-            job.save_checkpoint(checkpoint | {"training": training.record(), "metrics": job.metrics_count()})
+        if stop or learner.step % (REPORTED * CHECKPOINTED) == 0:
+            job.save_checkpoint(checkpoint | {"training": learner.record(), "metrics": job.metrics_count()})
         if stop:
             raise Stopped
-    lines = [line for line in job.read_metrics() if line["target"] == training.target][-CHECKPOINTED:]
+    lines = [line for line in job.read_metrics() if line["target"] == target][-CHECKPOINTED:]
     return [sum(line[name] for line in lines) / len(lines) for name in ("error_whole_samples", "error")]

@@ -10,8 +10,9 @@ from pydantic import Field
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.image_examples import ImageFamily
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import Setting
-from cryorbit.moments.mom_net_training import Learner, held_out_losses, make_image_encoder, supervise
+from cryorbit.moments.mom_net_training import STEEPEST, held_out_losses, make_image_encoder, supervise
 from cryorbit.moments.training import Schedule
 from cryorbit.recipes.reproduce.paul2024_moment_fits import make_setting
 from cryorbit.recipes.settings import Settings
@@ -60,7 +61,7 @@ def run(config: SuperviseConfig, job: JobFolder, progress: Progress) -> dict[str
     setting, schedule = config.setting, config.schedule
     family = ImageFamily.of(setting.slices.radii, config.orders, config.box, config.eta_most)
     encoder = make_image_encoder(setting, config.seed)
-    learner = Learner.begin(encoder)
+    learner = Learner.begin(encoder, STEEPEST)
     checkpoint = job.load_checkpoint()
     job.truncate_metrics(0 if checkpoint is None else checkpoint["metrics"])
     if checkpoint is not None:

@@ -28,8 +28,9 @@ from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.io.mrc import read_map
 from cryorbit.moments.empirical import MomentSums
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import MomNet, Setting, make_mom_net, root_power
-from cryorbit.moments.mom_net_training import Learner
+from cryorbit.moments.mom_net_training import STEEPEST
 from cryorbit.moments.polar import PolarDesign, PolarMoments
 from cryorbit.moments.training import Schedule
 from cryorbit.simulate.phantoms import Blobs, blob_volume
@@ -207,7 +208,7 @@ def _neural_truth(
 ) -> tuple[MomNet, float]:
     """The framework of chapter 2 with a FourierNet fitted to the truth, and the relative error of that."""
     alone = Setting.of(setting.slices, None, box, 0.0)
-    learner = Learner.begin(network := make_mom_net(alone, schedule.seed))
+    learner = Learner.begin(network := make_mom_net(alone, schedule.seed), STEEPEST)
     points = half_ball(int(setting.slices.radii.max())).float()
     target = truth.basis.evaluate(truth.coefficients_in(box), points.double()).to(torch.complex64)
 

@@ -15,8 +15,9 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.geometry.sphere_quadrature import lebedev, spherical_design
 from cryorbit.moments.kam_loss import polar_errors
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import MomNet, Setting, make_mom_net
-from cryorbit.moments.mom_net_training import Learner, match
+from cryorbit.moments.mom_net_training import STEEPEST, match
 from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.polar_slices import PolarSlices
 from cryorbit.moments.training import Schedule
@@ -102,7 +103,7 @@ def invert(
     network = make_mom_net(problem.setting, schedule.seed)
     if encoder is not None:
         network.encoder.load_state_dict(encoder)
-    learner, course, begun = Learner.begin(network), [], time.process_time()
+    learner, course, begun = Learner.begin(network, STEEPEST), [], time.process_time()
     progress.start(-(-schedule.steps // REPORTED), problem.title)
     while learner.step < schedule.steps:
         if progress.stop_requested():

@@ -15,11 +15,11 @@ def moments(
     *,
     output: Output,
     resolution: Annotated[
-        float | None, Parameter(help="Finest detail of the map in A. Default: 35, coarser for large particles.")
+        float | None, Parameter(help="Finest detail of the map in A. Default: 30, coarser for large particles.")
     ] = None,
     starts: Annotated[
         int | None,
-        Parameter(help="Random starts for each half of the particles. Default: 6.", validator=validators.Number(gte=1)),
+        Parameter(help="Random starts for each half of the particles. Default: 4.", validator=validators.Number(gte=1)),
     ] = None,
     compare: Annotated[
         Path | None, Parameter(help="Another map of the particle, to hold this one against. Default: none.")

@@ -1,13 +1,14 @@
 """A volume, a density of view directions and a spread of shifts from moments on rings: least squares in two levels.
 
 The coarse level has few unknowns and is fitted from random starts, first with even views, then with any density; the
-best fits go on at the fine level. What comes out is known up to a rotation and the hand.
+best fits go on at the fine level. Unknowns are in units of what they are expected to be, so that all are standard
+normal before anything is seen. What comes out is known up to a rotation and the hand.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -16,27 +17,30 @@ from torch import Tensor
 from cryorbit.moments.fit import Fit, fit_lbfgs
 from cryorbit.moments.ring_model import RingModel
 from cryorbit.moments.ring_moments import RingMoments, multiplicity, order_pairs
+from cryorbit.moments.ring_prior import coefficient_sizes, ring_power
 from cryorbit.moments.ring_sums import RingEstimate
 from cryorbit.volumes.ball_bessel import ball_basis
 
-MODEL_ERROR = 0.03
+MODEL_ERROR = 0.01
 """Error of the model, relative to the size of the waves of a product, beside the statistical error of the estimate.
 
-Pixels' deviations, the soft disc and round CTFs leave errors of this size in simulated sets.
+The soft disc and the round CTFs make up 0.7 % each.
 """
-HEADROOM = 1.18
-"""Frequency up to which functions are taken, over the radius of the last ring."""
-COARSE = 0.7
+NOISE_ERROR = 0.03
+"""Error of the power of the noise: the background that it comes from holds some signal."""
+HEADROOM = 1.25
+"""Frequency up to which functions are taken, over the radius of the last ring: those beyond reach into the ring."""
+COARSE = 0.85
 """Part of the rings that the coarse level uses."""
-SEEN_ORDERS = 0.7
-"""Part of the volume's degree up to which orders are compared: shifts bring others in from beyond the degree."""
-DENSITY_SPREAD = 0.3
+SEEN_ORDERS = 0.6
+"""Part of the volume's degree up to which orders are compared: there is little in the highest degrees."""
+DENSITY_SPREAD = 0.5
 """Standard deviation that the coefficients of the log-density have by prior knowledge."""
 USUAL_ETA, ETA_SPREAD = 0.03, 0.7
 """Standard deviation of shifts that is expected, parts of the box, and that of its logarithm."""
-PRIOR_WEIGHT = 50.0
-"""How many times that knowledge counts: misfits are many and not independent."""
-TOLERANCE = 1e-7
+PRIOR_WEIGHT = 10.0
+"""How many times knowledge of density and shifts counts: misfits are many and not independent."""
+TOLERANCE = 1e-6
 """Relative fall of the cost in a step at which a fit ends."""
 
 
@@ -61,6 +65,9 @@ class RingProblem:
         What was measured.
     scales
         What differences are divided by.
+    sizes
+        Units of the unknowns: expected coefficients of the volume, those of the log-density, and the logarithm of the
+        spread of shifts.
     box
         Side of the images, pixels.
     """
@@ -68,19 +75,24 @@ class RingProblem:
     model: RingModel
     estimate: RingEstimate
     scales: RingMoments
+    sizes: Float[Tensor, " p"]
     box: int
 
     @classmethod
-    def of(cls, model: RingModel, estimate: RingEstimate, box: int) -> RingProblem:
-        """The problem for an estimate, of which the orders and rings that the model has are used."""
+    def of(cls, model: RingModel, estimate: RingEstimate, radii: Float[Tensor, " k"], box: int) -> RingProblem:
+        """The problem for an estimate, of which the orders and rings that the model has are used.
+
+        ``radii`` are those of all rings of the estimate, Fourier pixels.
+        """
         used = estimate.within(model.orders, len(model.slices.waves[0, 0]))
-        return cls(model, used, _scales(used), box)
+        volume = coefficient_sizes(model.basis, radii, ring_power(estimate))
+        density = torch.full((model.density.size,), DENSITY_SPREAD).to(volume)
+        return cls(model, used, _scales(used), torch.cat([volume, density, volume.new_tensor([ETA_SPREAD])]), box)
 
     def residuals(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
-        """Differences over their scales, each product counted once; then those of density and shifts from the usual."""
-        volume, density, log_eta = self._split(unknown)
-        known = torch.cat([density / DENSITY_SPREAD, (log_eta[None] - self._usual_log_eta) / ETA_SPREAD])
-        return torch.cat([self._misfits(volume, density, log_eta.exp()), math.sqrt(PRIOR_WEIGHT) * known])
+        """Differences over their scales, each product counted once; then the unknowns, as they should be small."""
+        volume, others = unknown.split([self.model.basis.size, self.model.density.size + 1])
+        return torch.cat([self._misfits(unknown), volume, math.sqrt(PRIOR_WEIGHT) * others])
 
     def fit(self, start: Float[Tensor, " p"], steps: int) -> Fit:
         """The fit from a start."""
@@ -89,52 +101,44 @@ class RingProblem:
     def fit_even(self, start: Float[Tensor, " p"], steps: int) -> Fit:
         """The fit of volume and shifts alone, the density as it is."""
         moves = torch.ones_like(start)
-        volume, density, _ = start.split(self._sizes)
-        moves[len(volume) : len(volume) + len(density)] = 0.0
+        moves[self.model.basis.size : -1] = 0.0
         found = fit_lbfgs(lambda step: self.residuals(start + moves * step), torch.zeros_like(start), steps, TOLERANCE)
         return Fit(start + moves * found.parameters, found.cost, found.evaluations)
 
     def start(self, generator: torch.Generator) -> Float[Tensor, " p"]:
-        """Random coefficients whose second moment has the size of the estimate; even views."""
-        volume = torch.randn(self.model.basis.size, generator=generator, dtype=torch.float64)
-        density, eta = torch.zeros(self.model.density.size).double(), torch.tensor(USUAL_ETA * self.box).double()
-        seen = self.estimate.weights.of(self.model.moments(volume, density, eta)).second.norm()
-        size = (self.estimate.products.second.norm() / seen).sqrt()
-        return torch.cat([size * volume, density, eta.log()[None]])
+        """A random volume of the power that the images have; even views and usual shifts."""
+        unknown = torch.zeros_like(self.sizes)
+        size = self.model.basis.size
+        unknown[:size] = torch.randn(size, generator=generator, dtype=unknown.dtype)
+        return unknown
 
     def from_coarse(self, coarse: RingProblem, unknown: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
         """A solution of a coarser problem as the start of this one."""
-        volume, density, log_eta = coarse._split(unknown)
-        carried = coarse.model.basis.carry(volume, self.model.basis)
-        return torch.cat([carried, density, log_eta[None]])
+        found = coarse.read(unknown)
+        return self.unknown(replace(found, volume=coarse.model.basis.carry(found.volume, self.model.basis)))
 
     def read(self, unknown: Float[Tensor, " p"]) -> RingSolution:
         """An unknown, taken apart."""
         volume, density, log_eta = self._split(unknown)
         return RingSolution(volume, density, float(log_eta.exp()))
 
+    def unknown(self, solution: RingSolution) -> Float[Tensor, " p"]:
+        """The unknown of a solution."""
+        log_eta = solution.volume.new_tensor([math.log(solution.eta) - self._usual_log_eta])
+        return torch.cat([solution.volume, solution.density, log_eta]) / self.sizes
+
     def misfit(self, unknown: Float[Tensor, " p"]) -> float:
-        """Root mean square difference, in standard errors (those of the model included)."""
-        volume, density, log_eta = self._split(unknown)
-        return float(self._misfits(volume, density, log_eta.exp()).square().mean().sqrt())
-
-    def sizes(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
-        """A change that matters in each unknown: the mean size of a coefficient; 1 in log-density and log-spread."""
-        volume, _, _ = self._split(unknown)
-        found = torch.ones_like(unknown)
-        found[: len(volume)] = volume.square().mean().sqrt()
-        return found
-
-    @property
-    def _sizes(self) -> list[int]:
-        return [self.model.basis.size, self.model.density.size, 1]
+        """Root mean square difference, in standard errors (those of model and noise included)."""
+        return float(self._misfits(unknown).square().mean().sqrt())
 
     def _split(self, unknown: Float[Tensor, " p"]) -> tuple[Tensor, Tensor, Tensor]:
-        volume, density, log_eta = unknown.split(self._sizes)
-        return volume, density, log_eta[0]
+        sizes = [self.model.basis.size, self.model.density.size, 1]
+        volume, density, log_eta = (self.sizes * unknown).split(sizes)
+        return volume, density, log_eta[0] + self._usual_log_eta
 
-    def _misfits(self, volume: Tensor, density: Tensor, eta: Tensor) -> Float[Tensor, " m"]:
-        found = self.estimate.weights.of(self.model.moments(volume, density, eta))
+    def _misfits(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
+        volume, density, log_eta = self._split(unknown)
+        found = self.estimate.weights.of(self.model.moments(volume, density, log_eta.exp()))
         given, scales = self.estimate.products, self.scales
         second, third = (found.second - given.second) / scales.second, (found.third - given.third) / scales.third
         parts = [(found.first - given.first) / scales.first]
@@ -151,7 +155,7 @@ def two_levels(
 ) -> tuple[RingProblem, RingProblem]:
     """The coarse and the fine problem of a particle in a ball of radius ``extent`` (units of the box)."""
     rings = (max(2, round(COARSE * len(radii))), len(radii))
-    coarse, fine = (_problem(estimate, radii[:count], box, extent, density_degree) for count in rings)
+    coarse, fine = (_problem(estimate, radii, count, box, extent, density_degree) for count in rings)
     return coarse, fine
 
 
@@ -166,15 +170,16 @@ def seen_orders(degree: int) -> int:
 
 
 def _problem(
-    estimate: RingEstimate, radii: Float[Tensor, " k"], box: int, extent: float, density_degree: int
+    estimate: RingEstimate, radii: Float[Tensor, " k"], rings: int, box: int, extent: float, density_degree: int
 ) -> RingProblem:
-    basis = ball_basis(HEADROOM * float(radii[-1]), extent)
-    model = RingModel.of(basis, radii, box, density_degree, seen_orders(basis.degree))
-    return RingProblem.of(model, estimate, box)
+    """The problem on the first rings."""
+    basis = ball_basis(HEADROOM * float(radii[rings - 1]), extent)
+    model = RingModel.of(basis, radii[:rings], box, density_degree, seen_orders(basis.degree))
+    return RingProblem.of(model, estimate, radii, box)
 
 
 def _scales(estimate: RingEstimate) -> RingMoments:
-    """Statistical errors and those of the model; a complex entry's are shared by its two parts and by its copies."""
+    """Errors of statistics, model and noise; a complex entry's are shared by its two parts and by its copies."""
     pairs = order_pairs(len(estimate.products.second) - 1)
     a, b = pairs.unbind(1)
     size = estimate.products.second.real.diagonal(dim1=1, dim2=2).clamp_min(0).sqrt()
@@ -182,9 +187,14 @@ def _scales(estimate: RingEstimate) -> RingMoments:
     third = size[a, :, None, None] * size[b, None, :, None] * size[a + b, None, None, :]
     copies = torch.full((len(size),), 1.0).to(size)
     copies[0] = 2.0
+    errors, noise = estimate.errors, estimate.noise
     return RingMoments(
-        torch.hypot(estimate.errors.first, MODEL_ERROR * estimate.products.first),
-        torch.hypot(estimate.errors.second, MODEL_ERROR * second) * copies.sqrt()[:, None, None],
-        torch.hypot(estimate.errors.third, MODEL_ERROR * third)
-        * (multiplicity(pairs).to(size) / 2).sqrt()[:, None, None, None],
+        _together(errors.first, estimate.products.first, noise.first),
+        _together(errors.second, second, noise.second) * copies.sqrt()[:, None, None],
+        _together(errors.third, third, noise.third) * (multiplicity(pairs).to(size) / 2).sqrt()[:, None, None, None],
     )
+
+
+def _together(statistical: Tensor, size: Tensor, noise: Tensor) -> Tensor:
+    """All errors of an entry of this size, from which this much noise was taken off."""
+    return (statistical.square() + (MODEL_ERROR * size).square() + (NOISE_ERROR * noise.abs()).square()).sqrt()

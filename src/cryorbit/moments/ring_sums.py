@@ -39,20 +39,29 @@ class RingWeights:
 
 @dataclass(frozen=True, slots=True)
 class RingEstimate:
-    """What was measured: moments times weights, free of noise, and the standard deviation of each entry.
+    """What was measured.
 
-    The deviation of a complex entry is that of its magnitude: its real and imaginary parts together.
+    Attributes
+    ----------
+    products
+        Moments times weights, free of noise.
+    errors
+        Standard deviation of each entry; of a complex one that of its magnitude, of both parts together.
+    noise
+        What noise had added and was taken off.
+    weights
+        Of the moments.
     """
 
     products: RingMoments
     errors: RingMoments
+    noise: RingMoments
     weights: RingWeights
 
     def within(self, orders: int, rings: int) -> RingEstimate:
         """The estimate for fewer orders and rings."""
-        return RingEstimate(
-            self.products.within(orders, rings), self.errors.within(orders, rings), self.weights.within(rings)
-        )
+        parts = (each.within(orders, rings) for each in (self.products, self.errors, self.noise))
+        return RingEstimate(*parts, self.weights.within(rings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +134,15 @@ class RingSums:
     def estimate(self, noise: Float[Tensor, "n k k"]) -> RingEstimate:
         """The estimates, given the covariances of the noise."""
         means = RingSums(self.count, *(each / self.count for each in self.tensors()[1:]))
-        products = RingMoments(
-            means.first, means.second - noise * means.transfer, means.third - _noise_in_thirds(noise, means.seen)
-        )
+        added = RingMoments(torch.zeros_like(means.first), noise * means.transfer, _noise_in_thirds(noise, means.seen))
+        products = RingMoments(means.first, means.second - added.second, means.third - added.third)
         errors = RingMoments(
             _deviation(means.first_squares, means.first, self.count),
             _deviation(means.second_squares, means.second, self.count),
             _deviation(means.third_squares, means.third, self.count),
         )
-        return RingEstimate(products, errors, RingWeights(means.first_weight, means.second_weight, means.third_weight))
+        weights = RingWeights(means.first_weight, means.second_weight, means.third_weight)
+        return RingEstimate(products, errors, added, weights)
 
 
 def _cubes(pairs: Float[Tensor, "b k"], third: Float[Tensor, "b k"]) -> Float[Tensor, "k k k"]:

@@ -33,10 +33,10 @@ from cryorbit.recipes.settings import ParticleSettings
 
 LOGGER = logging.getLogger(__name__)
 BATCH = 1024
-RESOLUTION = 35.0
-FINEST_PARTS = 3.75
+RESOLUTION = 30.0
+FINEST_PARTS = 4.2
 """Parts of the diameter that are told apart at most: cost grows with a high power of them."""
-MARGIN = 1.12
+MARGIN = 1.3
 """Radius of the ball that the volume fills, over that of the particle."""
 SEEN_AROUND = 0.14
 """Width around the particle that is looked at too, parts of the box: shifts and CTFs carry signal there."""
@@ -45,11 +45,11 @@ SEEN_AROUND = 0.14
 class MomentsConfig(ParticleSettings):
     """Everything that determines a map from moments."""
 
-    resolution: float | None = Field(None, gt=0, description="Finest detail of the map, A. None: 35, or coarser.")
-    starts: int = Field(6, ge=1, description="Random starts for each half of the particles.")
+    resolution: float | None = Field(None, gt=0, description="Finest detail of the map, A. None: 30, or coarser.")
+    starts: int = Field(4, ge=1, description="Random starts for each half of the particles.")
     kept: int = Field(2, ge=1, description="Best starts of each half that go on to the fine level.")
-    coarse_steps: int = Field(100, ge=1, description="Steps of a coarse fit.")
-    fine_steps: int = Field(150, ge=1, description="Steps of a fine fit.")
+    coarse_steps: int = Field(120, ge=1, description="Steps of a coarse fit.")
+    fine_steps: int = Field(200, ge=1, description="Steps of a fine fit.")
     density_degree: int = Field(4, ge=0, description="Degree of the density of views; 0: even views.")
     compare: Path | None = Field(None, description="Another map of the particle, to hold this one against.")
 

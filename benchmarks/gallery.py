@@ -32,7 +32,10 @@ def draw_preconditioning(rows: Sequence[Row]) -> Figure:
 
 
 def draw_encoders(rows: Sequence[Row]) -> Figure:
-    """Test errors of signals from moments, bars a method, published and found (table 2.1 of Paul 2024)."""
+    """Test errors of signals from moments, bars a method, published and found (table 2.1 of Paul 2024).
+
+    Bars are up to whole samples, black lines in them up to any shift.
+    """
     figure = Figure(figsize=(7, 3.0), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     methods = list(dict.fromkeys(row["method"] for row in rows))
@@ -41,6 +44,8 @@ def draw_encoders(rows: Sequence[Row]) -> Figure:
             mine = [row for row in rows if row["method"] == method and row[what]]
             places = [int(row["Gaussians"]) + 0.2 * (number - (len(methods) - 1) / 2) for row in mine]
             axes.bar(places, [float(row[what]) for row in mine], 0.18, label=method)
+            finer = [float(row[f"{what}, any shift"] or "nan") for row in mine]
+            axes.plot(places, finer, "k_", markersize=10)
         axes.set(xlabel="Gaussians", title=what.split(",")[0], xticks=[1, 2, 3])
     panels[0].set_ylabel("mean relative error, test")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center", fontsize=8, frameon=False)

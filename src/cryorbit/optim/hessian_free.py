@@ -27,8 +27,9 @@ class HessianFreeState:
 class HessianFree:
     """``x <- x + p`` with ``(H + d I) p = -g`` solved approximately, if that descends; d by the rule of Levenberg.
 
-    A mini-batch's Hessian is that of its own noise, too: d is never below a value that grows as steps of other methods
-    shrink, so that steps are averaged over ever more mini-batches.
+    A mini-batch's Hessian is that of its own noise, too. So d is never below a value that grows as steps of other
+    methods shrink; and where poses are undecided, which makes curvature negative without bound, curvature is taken as
+    zero, so that a step is at most that of plain gradients of length ``1 / d``.
 
     Attributes
     ----------
@@ -46,7 +47,7 @@ class HessianFree:
 
     iterations: int = 5
     tolerance: float = 0.3
-    damping: float = 2.0
+    damping: float = 1.0
     decay: float = 0.01
     power: float = 0.75
     batch_size: int | None = 100
@@ -93,7 +94,7 @@ class HessianFree:
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
         """The step after some iterations of conjugate gradients, and the undamped Hessian times it.
 
-        Ends early where little is left, and in a direction of negative curvature.
+        Ends early where little is left, and after a direction of negative curvature.
         """
         step, product = torch.zeros_like(gradient), torch.zeros_like(gradient)
         residual = -gradient
@@ -103,11 +104,12 @@ class HessianFree:
             if squared <= enough:
                 break
             image = blocks.hessian_vector(x, search, block)
-            curvature = (search * (image + damping * search)).sum()
-            if curvature <= 0:
-                break
-            length = squared / curvature
+            plain = damping * (search**2).sum()
+            curvature = (search * image).sum()
+            length = squared / (plain + curvature.clamp_min(0))
             step, product = step + length * search, product + length * image
+            if curvature < 0:
+                break
             residual = residual - length * (image + damping * search)
             before, squared = squared, (residual**2).sum()
             search = residual + squared / before * search

@@ -30,6 +30,9 @@ class OnlineLBFGSState:
 class OnlineLBFGS:
     """``x <- x - eta_t H g_t``; two gradients a step.
 
+    Pairs of negative curvature, which undecided poses bring, are refused before they are damped. Then damping bounds H:
+    directions in which a mini-batch has next to no curvature do not get steps without bound.
+
     Attributes
     ----------
     step_size
@@ -46,9 +49,9 @@ class OnlineLBFGS:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.5
+    step_size: float = 1.0
     memory: int = 30
-    damping: float = 1e-4
+    damping: float = 0.5
     decay: float = 0.01
     power: float = 0.75
     safeguard: Safeguard = field(default_factory=Safeguard)
@@ -76,9 +79,9 @@ class OnlineLBFGS:
             direction, count = self.safeguard.limit(wanted, gradient * base, one, count)
             step = -self.step_size * annealed(number, self.decay, self.power) * direction
             x = x + step
-            change = blocks.evaluate(x, block).field - gradient + self.damping * state.smoothness * step
+            change = blocks.evaluate(x, block).field - gradient
             if self.safeguard.trusts(step, change, one):
-                memory = memory.with_pair(step, change, self.memory)
+                memory = memory.with_pair(step, change + self.damping * state.smoothness * step, self.memory)
             else:
                 count = replace(count, pairs=count.pairs + 1)
         return x, OnlineLBFGSState(memory, state.smoothness, state.steps + len(order), count)

@@ -60,8 +60,8 @@ class RingEstimate:
 
     def within(self, orders: int, rings: int) -> RingEstimate:
         """The estimate for fewer orders and rings."""
-        parts = (each.within(orders, rings) for each in (self.products, self.errors, self.noise))
-        return RingEstimate(*parts, self.weights.within(rings))
+        products, errors, noise = (each.within(orders, rings) for each in (self.products, self.errors, self.noise))
+        return RingEstimate(products, errors, noise, self.weights.within(rings))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
 from finite_sums import SHAPE, least_squares, logistic_regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from cryorbit.optim.anderson import mixed
 from cryorbit.optim.blocks import Blocks
@@ -17,6 +18,8 @@ from cryorbit.optim.gradient_descent import GradientDescent
 from cryorbit.optim.hessian_free import HessianFree
 from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.minimise import Stop, minimise
+from cryorbit.optim.online_lbfgs import OnlineLBFGS
+from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed, growing_momentum
@@ -196,11 +199,48 @@ def test_anderson_solves_a_linear_problem_in_as_many_steps_as_it_has_unknowns(ge
 
 def test_conjugate_gradients_reach_the_newton_step() -> None:
     problem, solution = least_squares()
-    method = HessianFree(iterations=12, damping=1e-9, batch_size=None)
+    method = HessianFree(iterations=12, tolerance=0.0, damping=1e-9, batch_size=None)
     start = torch.ones(SHAPE, dtype=torch.float64)
     blocks = Blocks(problem)
     x, _ = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
     torch.testing.assert_close(x, solution, rtol=0, atol=1e-6)
+
+
+@dataclass(frozen=True)
+class Saddle:
+    """``sum(curvatures x^2) / 2``, one term."""
+
+    curvatures: Tensor
+    num_terms: int = 1
+
+    def evaluate(self, x: Tensor, idx: Tensor | None) -> Evaluation:
+        """Value and gradient."""
+        del idx
+        return Evaluation((self.curvatures * x**2).sum() / 2, self.curvatures * x)
+
+    def hessian_vector(self, x: Tensor, vector: Tensor, idx: Tensor | None) -> Tensor:
+        """The Hessian is the same everywhere."""
+        del x, idx
+        return self.curvatures * vector
+
+    def curvature(self, x: Tensor) -> Tensor:
+        """Unit steps are safe."""
+        return torch.ones_like(x)
+
+
+def test_steps_are_bounded_where_curvature_is_negative() -> None:
+    # with the damping the curvature is next to nothing: a Newton step would be a thousand times as long
+    saddle, start = Saddle(torch.tensor([-0.999, -0.999]).double()), torch.tensor([1.0, 2.0]).double()
+    method, blocks = HessianFree(batch_size=None), Blocks(saddle)
+    x, _ = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
+    torch.testing.assert_close(x, start - saddle.curvatures * start)
+
+
+def test_pairs_of_negative_curvature_are_refused_though_damping_would_make_them_positive() -> None:
+    saddle, start = Saddle(torch.tensor([-0.1, 0.5]).double()), torch.tensor([2.0, 0.1]).double()
+    method, blocks = OnlineLBFGS(batch_size=None), Blocks(saddle)
+    _, state = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
+    assert (len(state.memory), state.interventions.pairs) == (0, 1)
 
 
 def test_the_loop_stops_for_every_reason_and_keeps_what_is_asked() -> None:

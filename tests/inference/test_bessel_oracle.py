@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cryorbit.fourier.plane_coordinates import odd_plane
@@ -99,6 +99,7 @@ def test_the_gradient_is_what_the_statistics_say(problem):
 
 
 @given(seed=st.integers(0, 10**6), size=st.floats(0.1, 30))
+@example(seed=266, size=28.0)  # all weight on so few poses that some of the coefficients are not seen
 @settings(deadline=None, max_examples=8)
 def test_em_never_raises_the_objective(seed, size):
     truth = 8 * numbers(BASIS.size, seed=1)

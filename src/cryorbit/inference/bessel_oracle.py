@@ -29,6 +29,8 @@ from cryorbit.optim.protocols import Evaluation, Expectation
 
 CHUNK_BYTES = 2**22
 """Scores of images that are worked on at once: they stay in the processor's cache."""
+ROUNDING = 1e3
+"""Part of the largest information below which a direction counts as unseen, in units of the machine's precision."""
 KEPT_WEIGHT = 1e-3
 """Least part of the reference's normal matrix that statistics are mended to, in every direction."""
 
@@ -139,8 +141,9 @@ class BesselOracle:
         return normal.view(len(x), len(x)).diagonal()
 
     def maximise(self, statistics: Float[Tensor, "d e"]) -> Float[Tensor, " d"]:
-        """M-step: the solution of the normal equations."""
-        return torch.linalg.solve(statistics[:, 1:], statistics[:, 0])
+        """M-step: the shortest solution of the normal equations, as few poses with all the weight leave some unseen."""
+        smallest = ROUNDING * torch.finfo(statistics.dtype).eps
+        return torch.linalg.pinv(statistics[:, 1:], rtol=smallest, hermitian=True) @ statistics[:, 0]
 
     def admissible(self, statistics: Float[Tensor, "d e"], reference: Float[Tensor, "d e"]) -> Float[Tensor, "d e"]:
         """Statistics whose normal matrix is at least a small part of that of ``reference`` in every direction."""

@@ -8,6 +8,9 @@ from torch import Tensor
 
 from cryorbit.moments.pair import Moments
 
+ANY_SHIFT = 16
+"""Parts of a sample that stand for any shift of the circle where errors are measured."""
+
 
 def relative_errors(found: Moments, given: Moments) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """Relative errors of first and second moments (Paul 2024, equation 2.10), relative to ``given``."""

@@ -15,13 +15,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cryorbit.imaging.windowed_shifts import WindowedShifts
+from cryorbit.moments.learner import Learner
 from cryorbit.moments.losses import kam_loss
 from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.pair import Moments
-from cryorbit.moments.rates import cosine_rate, set_rate
+from cryorbit.moments.rates import cosine_rate
 
 TURNS_NEAR = 17
-"""Parts of a sample, on both sides of the best whole one, that are tried."""
+"""Turns that are tried within half a sample of the best whole one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +101,12 @@ def refine(pair: EncoderPair, moments: Moments, steps: int, rates: tuple[float, 
     ------
     The outcome before every step, and the last.
     """
-    weights = [*pair.signal.parameters(), *pair.density.parameters()]
-    optimiser = torch.optim.Adam(weights)
+    learner = Learner.begin(nn.ModuleList([pair.signal, pair.density]))
     with torch.no_grad():
         turns = best_turns(pair.signal(moments), pair.density(moments), moments)
     for step in range(steps):
-        set_rate(optimiser, cosine_rate(*rates, step / max(1, steps - 1)))
         outcome = pair(moments, turns)
         yield outcome.detached()
-        optimiser.zero_grad()
-        outcome.losses.sum().backward()
-        optimiser.step()
+        learner.descend(outcome.losses.sum(), cosine_rate(*rates, step / max(1, steps - 1)))
     with torch.no_grad():
         yield pair(moments, turns)

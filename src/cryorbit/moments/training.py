@@ -16,15 +16,15 @@ from cryorbit.core.chunks import chunks
 from cryorbit.core.seeds import generator_for
 from cryorbit.moments.encoders import Target
 from cryorbit.moments.learner import Learner
-from cryorbit.moments.losses import shift_error
+from cryorbit.moments.losses import ANY_SHIFT, shift_error
 from cryorbit.moments.mixtures import Examples, draw_examples
 from cryorbit.moments.rates import cosine_rate
 
 TRAIN, TEST = 1, 2
 """Streams of random numbers."""
 TEST_CHUNK = 2000
-PARTS = (1, 16)
-"""Parts of a sample by which shifts are tried: the thesis' whole samples, and as good as any shift of the circle."""
+PARTS = (1, ANY_SHIFT)
+"""Parts of a sample by which shifts are tried: the thesis' whole samples, and any shift of the circle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,13 @@ from cryorbit.imaging.windowed_shifts import WindowedShifts
 from cryorbit.moments.empirical import MomentSums, add_up
 from cryorbit.moments.encoders import Architecture, make_encoder
 from cryorbit.moments.fit import Target
-from cryorbit.moments.losses import kam_loss, shift_error
+from cryorbit.moments.losses import ANY_SHIFT, kam_loss, shift_error
 from cryorbit.moments.mixtures import Examples, draw_examples
 from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.mra_fit import MRAProblem
 from cryorbit.moments.mra_networks import EncoderPair, refine
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.spectral import spectral_solution
-from cryorbit.moments.training import PARTS
 from cryorbit.recipes.reproduce.tables import Row
 from cryorbit.simulate.mra import draw_observations
 
@@ -139,5 +138,5 @@ def _errors(signal: Tensor, density: Tensor, moments: Moments, truth: Examples) 
     signal, density = signal.double(), density.double()
     shifts = WindowedShifts.of(len(signal), len(signal), signal)
     of_moments = kam_loss(shift_moments(signal[None], density, shifts), moments)
-    of_signal = shift_error(signal, truth.signals[0].double(), PARTS[1])
-    return torch.stack([of_moments, of_signal, shift_error(density, truth.densities[0].double(), PARTS[1])])
+    of_signal = shift_error(signal, truth.signals[0].double(), ANY_SHIFT)
+    return torch.stack([of_moments, of_signal, shift_error(density, truth.densities[0].double(), ANY_SHIFT)])

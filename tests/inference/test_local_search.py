@@ -20,8 +20,8 @@ from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_s
 from cryorbit.inference.local_search import Domain, Level, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.search import PoseGrid
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
-from cryorbit.volumes.voxel import resample
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
+from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import PhantomSet
 
 RADIUS, COARSE_RADIUS, SHIFT_STEP, DIAMETER_PX = 10.0, 6.0, 1.5, 20.0
@@ -153,11 +153,12 @@ def test_every_class_has_cells_and_a_best_pose_of_its_own(two_class_set: Phantom
         assert float(distance.median()) < 2 * LEVELS[-1].spacing
 
 
-def test_symmetric_poses_are_inserted_for_every_operator(clear_set: PhantomSet, cells: Candidates) -> None:
+def test_symmetric_poses_count_for_every_operator(clear_set: PhantomSet, cells: Candidates) -> None:
     """With a two-fold axis the statistics are those without it plus those of the turned poses."""
     group = point_group("C2")
     plain, _ = refined(clear_set, cells)
     both, _ = refined(clear_set, cells, group)
+    both = symmetrised(both, group, working_grid(32, RADIUS))
     # half a turn about z takes (x, y, z) to (-x, -y, z): in Fourier space the grid itself is turned
     (turned,) = [join_mates(plain.weight)[0, 0, :, :, 0]]
     mate = turned.flip(1).roll(1, 1)

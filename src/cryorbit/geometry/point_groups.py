@@ -65,20 +65,43 @@ def point_group(symbol: str) -> Float[Tensor, "g 3 3"]:
     return torch.cat([cyclic, cyclic @ half_turn])
 
 
+_REFERENCE = rotvec_to_matrix(torch.tensor([0.7310, -0.2971, 0.4137], dtype=torch.float64))
+"""Generic: regular grids do not lie on the border of the domain that belongs to it."""
+
+
 def asymmetric_unit(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"]) -> Bool[Tensor, " n"]:
     """Mask of the rotations in a fundamental domain: one of each orbit ``{R @ g}``.
 
     The domain is one of view directions (those nearer to a reference direction than their symmetry mates are)
     with all in-plane angles. Views along a symmetry axis, whose mates differ in-plane only, are divided by a
-    reference rotation. The references are generic: regular grids do not lie on the border of the domain.
+    reference rotation.
     """
-    reference = rotvec_to_matrix(torch.tensor([0.7310, -0.2971, 0.4137], dtype=torch.float64)).to(group)
     mates = rotations.to(group)[:, None] @ group
-    nearness = mates[:, :, 2] @ reference[2]
-    in_plane = (mates * reference).sum((-1, -2))
+    nearness = mates[:, :, 2] @ _REFERENCE[2].to(group)
+    in_plane = (mates * _REFERENCE.to(group)).sum((-1, -2))
     tied = nearness >= nearness.amax(1, keepdim=True) - 1e-6
     winner = torch.where(tied, in_plane, -math.inf).argmax(1)
     return torch.linalg.matrix_norm(group[winner] - group[0]) < 1e-6
+
+
+def near_asymmetric_unit(
+    rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], margin: float
+) -> Bool[Tensor, " n"]:
+    """Mask of the rotations that view from the fundamental domain of ``asymmetric_unit`` or from close to it.
+
+    Parameters
+    ----------
+    rotations, group
+        Rotations, operators (the identity first).
+    margin
+        Degrees that a view direction may lie beyond a border of the domain: half the spacing of a grid, whose cells
+        then cover the domain.
+    """
+    reference = _REFERENCE[2].to(group)
+    # the border towards a mate of the reference direction is the great circle halfway between the two
+    towards = group[1:] @ reference - reference
+    beyond = rotations.to(group)[:, 2] @ torch.nn.functional.normalize(towards, dim=-1).mT
+    return (beyond <= math.sin(math.radians(margin))).all(1)
 
 
 def _rotation(generator: _Generator) -> Float[Tensor, "3 3"]:

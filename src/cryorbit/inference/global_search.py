@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
+from cryorbit.geometry.point_groups import near_asymmetric_unit
 from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
@@ -39,6 +40,8 @@ class GlobalSearch:
         Largest shift and the step of the shifts, pixels.
     cells
         Most orientations an image may keep in each class.
+    symmetry
+        Operators of the point group, the identity first: one asymmetric unit is searched. None: all orientations.
     """
 
     spacing: float
@@ -46,6 +49,7 @@ class GlobalSearch:
     shift_range: float
     shift_step: float
     cells: int
+    symmetry: Float[Tensor, "s 3 3"] | None = None
 
 
 def resolvable_radius(spacing: float, diameter_px: float, box: int) -> float:
@@ -71,6 +75,9 @@ def search_all_poses(
     volume = resample(volume, grid.size)
     turn = random_rotations(1, generator).to(volume)
     rotations = coarse_grid(search.spacing, len(volume), turn) @ turn
+    if search.symmetry is not None:
+        margin = 0.5 * coarse_spacing(search.spacing)
+        rotations = rotations[:, near_asymmetric_unit(rotations[0], search.symmetry, margin)]
     shifts = disc_grid(search.shift_range, search.shift_step).to(volume)
     domain = Domain(grid, disc, noise_variance)
     parts = []

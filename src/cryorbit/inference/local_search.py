@@ -34,7 +34,7 @@ from cryorbit.inference.candidates import (
     score_candidates,
     thinned,
 )
-from cryorbit.inference.statistics import VolumeStatistics, symmetric_copies
+from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
 from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
 
 LARGEST_BATCH = 64
@@ -68,7 +68,7 @@ class Level:
     shift_step: float
     radius: float
     keep_nats: float = 10.0
-    at_most: int = 12
+    at_most: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Refinement:
     half_set
         For each of the pass's particles the half-set of the statistics that it joins.
     symmetry
-        Operators of the point group; every slice is inserted once for each.
+        Operators of the point group: ``statistics.symmetrised`` makes the sums of the pass those of all copies.
     residual
         Whether what the volume does not explain is inserted, ``D - W V``, instead of the images, ``D``.
     best_only
@@ -193,11 +193,9 @@ def refine_poses(
     """
     spectra = synthesize(volume, domain.grid)
     found = []
-    # about four complex arrays of candidates times coefficients are alive at once
-    size = chunk_size(32 * SLICES_AN_IMAGE * len(domain.disc), BATCH_BYTES, LARGEST_BATCH)
-    for part, mine in _batches(cells, len(index), size):
+    for part, mine in batches(cells, len(index), domain.disc):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, lattice = _descend(mine, observations, spectra, domain, refinement.levels)
+        candidates, posterior, lattice = descend(mine, observations, spectra, domain, refinement.levels)
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
         else:
@@ -217,8 +215,10 @@ def refine_poses(
     return _joined(found)
 
 
-def _batches(cells: Candidates, images: int, size: int) -> Iterator[tuple[slice, Candidates]]:
-    """Consecutive batches of ``size`` images with their cells."""
+def batches(cells: Candidates, images: int, disc: HalfDisc) -> Iterator[tuple[slice, Candidates]]:
+    """Consecutive batches of images with their cells, as large as their slices on a half disc allow."""
+    # about four complex arrays of candidates times coefficients are alive at once
+    size = chunk_size(32 * SLICES_AN_IMAGE * len(disc), BATCH_BYTES, LARGEST_BATCH)
     for part in chunks(images, size):
         bounds = torch.tensor([part.start, part.stop], device=cells.image.device)
         first, last = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
@@ -226,14 +226,14 @@ def _batches(cells: Candidates, images: int, size: int) -> Iterator[tuple[slice,
         yield part, replace(mine, image=mine.image - part.start)
 
 
-def _descend(
+def descend(
     candidates: Candidates,
     observations: Observations,
     spectra: Complex[Tensor, "k q q h"],
     domain: Domain,
     levels: list[Level],
 ) -> tuple[Candidates, CandidatePosterior, Float[Tensor, "t 2"]]:
-    """Subdivide and prune down to the last level."""
+    """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
     for number, level in enumerate(levels):
         candidates = refine(candidates, 2 * level.spacing)
         count = count_within(domain.disc, level.radius)
@@ -291,7 +291,7 @@ def _insert_live(
         if not len(mine):
             continue
         data, weight = live.data[mine], live.weight[mine]
-        for copies in symmetric_copies(live.candidates.rotation[mine], symmetry):
+        for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
             add_slices(
                 statistics.data[h, k], statistics.weight[h, k], data, weight, copies, domain.disc.frequencies, PAD
             )

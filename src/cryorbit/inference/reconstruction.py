@@ -14,7 +14,7 @@ from cryorbit.fourier.interpolation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.local_search import Domain
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetric_copies
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, inserted_copies, symmetrised
 from cryorbit.volumes.voxel import PAD
 
 BATCH = 250
@@ -50,7 +50,7 @@ def reconstruct(
     statistics = no_particles(source, domain, classes)
     for part in source.batches(len(index), BATCH):
         add_known(statistics, source, index[part], known[part], domain, symmetry)
-    return statistics
+    return symmetrised(statistics, symmetry, domain.grid)
 
 
 def no_particles(source: ParticleSource, domain: Domain, classes: int) -> VolumeStatistics:
@@ -67,7 +67,10 @@ def add_known(
     domain: Domain,
     symmetry: Float[Tensor, "s 3 3"] | None = None,
 ) -> None:
-    """Add a batch of particles to the statistics, in place: they may be too large for a second copy."""
+    """Add a batch of particles to the statistics, in place: they may be too large for a second copy.
+
+    ``statistics.symmetrised`` has to follow the last batch.
+    """
     observations = source.observe(index, domain.disc, domain.noise_variance)
     weight = known.weight[:, None].to(observations.power)
     data = observations.data * shift_phases(known.poses.shifts, domain.disc) * weight
@@ -79,7 +82,7 @@ def add_known(
         if not len(mine):
             continue
         d, w = data[mine], weights[mine]
-        for copies in symmetric_copies(rotations[mine], symmetry):
+        for copies in inserted_copies(rotations[mine], symmetry):
             add_slices(statistics.data[h, k], statistics.weight[h, k], d, w, copies, domain.disc.frequencies, PAD)
     statistics.class_mass.index_add_(0, known.klass, known.weight.double())
     statistics.images.add_(len(observations))

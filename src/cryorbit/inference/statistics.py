@@ -5,6 +5,7 @@ Axis legend: S half-sets, K classes, q q h the padded half transform of ``volume
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
@@ -91,30 +92,36 @@ def insert(
     return insert_slices(data, weight, rotations, disc.frequencies, grid.padded, PAD)
 
 
-def symmetric_copies(
+def inserted_copies(
     rotations: Float[Tensor, "g 3 3"], symmetry: Float[Tensor, "s 3 3"] | None
 ) -> Iterator[Float[Tensor, "g 3 3"]]:
-    """The poses ``R s`` that show the same view of a symmetric volume as R, operator after operator."""
+    """Those of the poses ``R s`` of a symmetric volume that are to be inserted; ``symmetrised`` adds the others.
+
+    They are one for each coset of the operators that take the grid into itself: 1 of 24 for O, 5 of 60 for I.
+    """
     if symmetry is None:
         yield rotations
     else:
-        for operator in symmetry:
+        *_, cosets = grid_factors(symmetry)
+        for operator in cosets.mT:
             yield rotations @ operator.to(rotations)
 
 
 def symmetrised(
     statistics: VolumeStatistics, operators: Float[Tensor, "s 3 3"] | None, grid: VoxelGrid
 ) -> VolumeStatistics:
-    """The statistics with D and W averaged over a point group: what the copies ``R s`` of every pose R would add.
+    """The statistics with D and W summed over the operators that ``inserted_copies`` has left out.
 
-    A copy's slices meet the grid where the operator takes those of the pose, so one insertion serves all operators.
-    Those that move grid points onto each other are exact; what the others bring between grid points is interpolated,
-    D and W alike and with positive weights, so that their quotient stays a mean of what was seen there. The arrays of D
-    and W are used again: there may be no room for others.
+    These move grid points onto each other, so the sums are those of all symmetry copies. The arrays of D and W are
+    used again: there may be no room for others.
     """
     if operators is None:
         return statistics
-    factors = [rotations for rotations in grid_factors(operators) if len(rotations) > 1]
+    *exact, _ = grid_factors(operators)
+    factors = [rotations for rotations in exact if len(rotations) > 1]
+    if not factors:
+        return statistics
+    count = math.prod(len(rotations) for rotations in factors)
     half_volumes = (-1, grid.padded, grid.padded, grid.padded // 2 + 1)
     for volume, density in zip(statistics.data.view(half_volumes), statistics.weight.view(half_volumes), strict=True):
         for sums in (volume, density):
@@ -122,6 +129,7 @@ def symmetrised(
         for rotations in factors:
             average_turned(volume, density, rotations)
         for sums in (volume, density):
+            sums *= count
             # the plane x = 0 is complete, and will be joined with its mates
             sums[..., 0] *= 0.5
     return statistics

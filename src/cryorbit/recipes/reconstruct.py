@@ -26,7 +26,7 @@ from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.local_search import Domain
 from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
-from cryorbit.inference.statistics import VolumeStatistics
+from cryorbit.inference.statistics import VolumeStatistics, symmetrised
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
 from cryorbit.io.particles_writing import Assignments, write_particles
@@ -151,7 +151,7 @@ def add_images(given: ParticleInput, domain: Domain, job: JobFolder, progress: P
         progress.advance()
         if progress.stop_requested():
             raise Stopped
-    return statistics
+    return symmetrised(statistics, given.operators, domain.grid)
 
 
 def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistics) -> Maps:

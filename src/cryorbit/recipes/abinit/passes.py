@@ -24,7 +24,7 @@ from cryorbit.inference.global_search import (
 from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
@@ -134,6 +134,7 @@ def full_pass(
     refinement = Refinement(levels, half, symmetry)
     statistics = empty_statistics(grid, disc, 2, len(volume), volume.to(torch.complex64))
     estimates = refine_poses(prepared.source, index, cells, volume, domain, refinement, statistics)
+    statistics = symmetrised(statistics, symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
 
 

@@ -14,7 +14,8 @@ class PassSettings(Settings):
     """Passes over all particles, each half-set under its own map."""
 
     iterations: int = Field(25, ge=1, description="Passes at most.")
-    patience: int = Field(2, ge=1, description="Passes without a gain in resolution after which they end.")
+    patience: int = Field(2, ge=1, description="Passes without a gain after which they end: in resolution ...")
+    least_gain: float = Field(0.01, ge=0, description="... or in log-likelihood, by this part of it.")
     class_changes: float | None = Field(
         None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
     )
@@ -36,10 +37,12 @@ class PoseSearchSettings(Settings):
         "posterior", description="Whether an image enters the map by its posterior (marginalised), or at its best pose."
     )
     angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations where all poses are searched.")
-    cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
+    cells: int = Field(64, ge=1, description="Coarse orientations an image may keep.")
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh before a pass ...")
-    moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
+    moved: float = Field(
+        0.04, ge=0, le=1, description="... and the part of their posterior beyond a local search that calls for all."
+    )
 
 
 class StochasticSettings(Settings):

@@ -13,7 +13,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, refine_poses
 from cryorbit.inference.noise import updated_spectrum
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
+from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.pose_candidates import pose_candidates
@@ -53,12 +53,17 @@ class Expectation:
         joined = (torch.cat([getattr(first, name), getattr(second, name)]) for name in PoseEstimates.__slots__)
         return PoseEstimates(*(values[order.to(values.device)] for values in joined))
 
+    @property
+    def log_likelihood(self) -> float:
+        """Mean over the images, nats relative to pure noise."""
+        return float(self.statistics.log_evidence / self.statistics.images)
+
     def metrics(self, given: ParticleInput, radius: float) -> dict[str, Any]:
         """The line in ``metrics.jsonl``."""
         images = self.statistics.images
         return {
             "resolution_A": given.extent / radius,
-            "log_likelihood": float(self.statistics.log_evidence / images),
+            "log_likelihood": self.log_likelihood,
             "ess": float(torch.cat([e.effective for e in self.estimates]).mean()),
             "class_fractions": (self.statistics.class_mass / images).tolist(),
             "all_poses_searched": all(self.searched),
@@ -95,6 +100,7 @@ def expectation(
         searched.append(everywhere)
         halves.append(own)
         whole.add_sums_(own)
+    whole = symmetrised(whole, given.operators, grid)
     power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
     return Expectation(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 

@@ -18,7 +18,7 @@ from cryorbit.recipes.refine.expectation import Expectation, expectation, half_s
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
-from cryorbit.recipes.refine.settling import class_changes, settled
+from cryorbit.recipes.refine.settling import class_changes, gains, settled
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
@@ -30,9 +30,10 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     maps = maximisation(config, given, state, found, inserted)
     resolved = resolved_by(config, maps)
     settings = config.passes
-    stalled = 0 if resolved > state.resolved else state.stalled + 1
+    likelihood = found.log_likelihood
+    stalled = 0 if resolved > state.resolved or gains(config, state, likelihood) else state.stalled + 1
     estimates = found.by_particle()
-    over = settled(config, state, estimates, stalled) and not any(found.searched)
+    over = settled(config, state, estimates, stalled)
     stage = "pass"
     if over or state.iteration + 1 >= settings.iterations:
         stage = "final" if config.late.method == "none" else "late"
@@ -49,6 +50,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         posed_radius=state.radius,
         scale=updated_scales(given, state.scale, estimates),
         history=(*state.history, resolved),
+        log_likelihood=likelihood,
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
     return new, {**metrics, **class_changes(config, state.estimates, estimates)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -13,18 +15,19 @@ from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
-    moved_fraction,
     resolvable_radius,
     search_all_poses,
 )
-from cryorbit.inference.local_search import Domain, Level, finest_spacing, levels_for
+from cryorbit.inference.local_search import Domain, Level, PoseEstimates, finest_spacing, levels_for
+from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
+LOGGER = logging.getLogger(__name__)
 LOCAL_LEVELS = 2
-"""Halvings of a local search, which reaches almost four times the finest spacing to every side; one more ..."""
+"""Halvings of a local search, which reaches twice the finest spacing to every side; one more ..."""
 COARSER_POSES = 1.5
 """... if the radius has grown by more than this since the poses were found: they are not known so well."""
 FINEST_SHIFT = 0.1
@@ -36,23 +39,39 @@ def pose_candidates(
 ) -> tuple[Candidates, list[Level], bool]:
     """Where to look: around the poses of the last pass while they hold, else everywhere.
 
-    They hold when, for a sample of the images, a search over all poses finds them again; in the late stage they do.
+    They hold when, for a sample of the images, a search over all poses finds hardly any posterior elsewhere; in the
+    late stage they do.
     """
     known = state.estimates
-    if known is not None and state.stage == "late":
+    if known is not None and (state.stage == "late" or _hold(config, given, state, half, index, known)):
         return _around(known.class_rotation[index], known.class_shift[index]), _local_levels(given, state), False
-    if known is not None:
-        count = min(config.poses.check_images, len(index))
-        start = (state.iteration * count) % max(1, len(index) - count + 1)
-        sample = slice(start, start + count)
-        fresh, _ = _everywhere(config, given, state, half, index[sample])
-        moved = moved_fraction(fresh, known.rotation[index[sample]], 1.5 * _coarse(config), given.operators)
-        if moved <= config.poses.moved:
-            cells = _around(known.class_rotation[index], known.class_shift[index])
-            return cells, _local_levels(given, state), False
     if config.poses.search == "branch-and-bound":
         return _bounded(config, given, state, half, index), _local_levels(given, state)[-1:], True
     return (*_everywhere(config, given, state, half, index), True)
+
+
+def _hold(
+    config: RefineConfig,
+    given: ParticleInput,
+    state: State,
+    half: int,
+    index: Int[Tensor, " n"],
+    known: PoseEstimates,
+) -> bool:
+    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
+    count = min(config.poses.check_images, len(index))
+    start = (state.iteration * count) % max(1, len(index) - count + 1)
+    sample = index[start : start + count]
+    cells, levels = _everywhere(config, given, state, half, sample)
+    grid, disc = working_grid(given.box, state.radius), half_disc(given.box, state.radius).to(state.references.device)
+    domain = Domain(grid, disc, state.noise_variance[half])
+    reach = _local_width(given, state) / 2
+    volume = resample(state.references[half], grid.size)
+    elsewhere = posterior_elsewhere(
+        given.source, sample, cells, volume, domain, levels, (known.class_rotation[sample], reach), given.operators
+    )
+    LOGGER.info("half-set %d: %.3f of the posterior beyond %.1f degrees", half + 1, float(elsewhere.mean()), reach)
+    return float(elsewhere.mean()) <= config.poses.moved
 
 
 def _everywhere(
@@ -62,7 +81,9 @@ def _everywhere(
     settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
     step = given.box / (4 * radius)
-    search = GlobalSearch(settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells)
+    search = GlobalSearch(
+        settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells, given.operators
+    )
     generator = generator_for(config.seed, 3, state.iteration, half)
     cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
     return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
@@ -99,10 +120,17 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
 
 def _local_levels(given: ParticleInput, state: State) -> list[Level]:
     """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
-    factor = 2 ** (LOCAL_LEVELS + (state.radius > COARSER_POSES * state.posed_radius))
-    spacing = factor * finest_spacing(state.radius, given.diameter_px, given.box)
-    step = factor * FINEST_SHIFT * given.box / state.radius
-    return levels_for(state.radius, spacing, step, given.diameter_px, given.box)
+    step = _local_factor(state) * FINEST_SHIFT * given.box / state.radius
+    return levels_for(state.radius, _local_width(given, state), step, given.diameter_px, given.box)
+
+
+def _local_width(given: ParticleInput, state: State) -> float:
+    """Width in degrees of the cell of a local search."""
+    return _local_factor(state) * finest_spacing(state.radius, given.diameter_px, given.box)
+
+
+def _local_factor(state: State) -> int:
+    return 2 ** (LOCAL_LEVELS + (state.radius > COARSER_POSES * state.posed_radius))
 
 
 def _coarse(config: RefineConfig) -> float:

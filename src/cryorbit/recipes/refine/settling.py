@@ -14,8 +14,26 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     return {"class_changes": float((before.klass != after.klass).double().mean())}
 
 
+def gains(config: RefineConfig, state: State, likelihood: float) -> bool:
+    """Whether a pass has explained the images better than the one before it, at the same radius.
+
+    Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
+    every one of them sharpens the posteriors: these passes are not wasted.
+
+    Parameters
+    ----------
+    config, state
+        Settings, and the state before the pass.
+    likelihood
+        Mean log-likelihood of the pass, nats; those at two radii do not compare.
+    """
+    if state.radius != state.posed_radius:
+        return False
+    return likelihood - state.log_likelihood > config.passes.least_gain * abs(likelihood)
+
+
 def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:
-    """Whether another pass would bring nothing: the resolution has stopped growing, or the classes have settled.
+    """Whether another pass would bring nothing: resolution and likelihood stand still, or the classes have settled.
 
     Parameters
     ----------
@@ -26,7 +44,7 @@ def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalle
     estimates
         After it.
     stalled
-        Passes since the resolution last grew.
+        Passes since the resolution or the likelihood last grew.
     """
     most = config.passes.class_changes
     if most is None:

@@ -31,7 +31,7 @@ class State:
     resolved
         Largest radius that the half maps have agreed to.
     stalled
-        Passes since it last grew.
+        Passes since it or the likelihood last grew.
     estimates
         Poses and classes of all particles from the last pass, or None.
     posed_radius
@@ -40,6 +40,8 @@ class State:
         Contrast of each particle, or None while all are alike.
     history
         Resolved radius after each pass.
+    log_likelihood
+        Mean over the images in the last pass, nats.
     extra
         What is carried for the stochastic stage and the report.
     """
@@ -55,6 +57,7 @@ class State:
     posed_radius: float = 0.0
     scale: Float[Tensor, " n"] | None = None
     history: tuple[float, ...] = ()
+    log_likelihood: float = float("-inf")
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -1,0 +1,53 @@
+"""Whether known poses hold: how much of the posterior of an image lies where a search around its pose does not look."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.geometry.rotations import angular_distance
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.local_search import Domain, Level, batches, descend
+from cryorbit.volumes.voxel import synthesize
+
+
+def posterior_elsewhere(
+    source: ParticleSource,
+    index: Int[Tensor, " n"],
+    cells: Candidates,
+    volume: Float[Tensor, "k m m m"],
+    domain: Domain,
+    levels: list[Level],
+    known: tuple[Float[Tensor, "n k 3 3"], float],
+    symmetry: Float[Tensor, "s 3 3"] | None = None,
+) -> Float[Tensor, " n"]:
+    """Posterior mass of each image, from 0 to 1, beyond a reach around its known pose in each class.
+
+    A best pose that a search finds again says little where the posterior is flat: a map made from poses around the
+    best ones alone lacks most of what the images allow, and agrees with itself all the same.
+
+    Parameters
+    ----------
+    source, index
+        The particles.
+    cells, volume, domain, levels
+        A search over all poses, as for ``local_search.refine_poses``.
+    known
+        Rotations in each class, and the reach (degrees) around them.
+    symmetry
+        Operators of the point group: a pose is near if one of its mates is.
+    """
+    spectra = synthesize(volume, domain.grid)
+    rotations, reach = known
+    mates = rotations[..., None, :, :] if symmetry is None else rotations[..., None, :, :] @ symmetry.to(rotations)
+    found = []
+    for part, mine in batches(cells, len(index), domain.disc):
+        observations = source.observe(index[part], domain.disc, domain.noise_variance)
+        candidates, posterior, _ = descend(mine, observations, spectra, domain, levels)
+        nearby = mates[part][candidates.image, candidates.klass]
+        far = angular_distance(candidates.rotation[:, None], nearby).amin(1) > reach
+        mass = torch.where(far, posterior.gamma.sum(1), 0.0)
+        found.append(mass.new_zeros(len(observations)).index_add_(0, candidates.image, mass))
+    return torch.cat(found)

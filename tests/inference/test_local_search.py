@@ -17,7 +17,8 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
-from cryorbit.inference.local_search import Domain, Level, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.local_search import Descent, Domain, Level, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.search import PoseGrid
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
@@ -25,6 +26,7 @@ from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import PhantomSet
 
 RADIUS, COARSE_RADIUS, SHIFT_STEP, DIAMETER_PX = 10.0, 6.0, 1.5, 20.0
+SPACE = PoseSpace(4.0)
 LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32)
 
 
@@ -41,7 +43,7 @@ def find_cells(particles: PhantomSet, volumes: torch.Tensor, at_most: int = 8) -
 def refined(
     particles: PhantomSet, cells: Candidates, symmetry: torch.Tensor | None = None
 ) -> tuple[VolumeStatistics, PoseEstimates]:
-    refinement = Refinement(LEVELS, particles.everything % 2, symmetry)
+    refinement = Refinement(Descent(LEVELS, PoseSpace(4.0, symmetry), local=True), particles.everything % 2)
     return one_pass(particles, particles.everything, cells, particles.domain(RADIUS), refinement)
 
 
@@ -186,13 +188,13 @@ def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: Phan
     quiet = Domain(quiet.grid, quiet.disc, 1e-3 * quiet.noise_variance)
     half = clear_set.everything % 2
     levels = [Level(level.spacing, level.shift_step, level.radius, at_most=1) for level in LEVELS]
-    _, found = one_pass(clear_set, clear_set.everything, cells, quiet, Refinement(levels, half))
+    _, found = one_pass(clear_set, clear_set.everything, cells, quiet, Refinement(Descent(levels, SPACE), half))
     assert float((found.max_probability > 0.999).float().mean()) > 0.95
     sure = found.max_probability > 0.999
     index = torch.nonzero(sure)[:, 0]
     kept = cells[sure[cells.image]]
     kept = replace(kept, image=torch.searchsorted(index, kept.image))
-    ours, found = one_pass(clear_set, index, kept, quiet, Refinement(levels, half[index]))
+    ours, found = one_pass(clear_set, index, kept, quiet, Refinement(Descent(levels, SPACE), half[index]))
     known = KnownPoses(Poses(found.rotation, found.shift), found.klass, half[index], torch.ones(len(index)))
     theirs = reconstruct(clear_set.source, index, known, quiet, 1)
     assert (ours.weight - theirs.weight).norm() < 1e-3 * theirs.weight.norm()

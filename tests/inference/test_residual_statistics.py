@@ -12,7 +12,8 @@ from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import Domain, Level, Refinement, refine_poses
+from cryorbit.inference.local_search import Descent, Domain, Level, Refinement, refine_poses
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.phantoms import random_blob_phantom
@@ -30,7 +31,7 @@ def one_pass(
     grid, disc = working_grid(BOX, RADIUS), half_disc(BOX, RADIUS)
     statistics = empty_statistics(grid, disc, 1, len(volume), torch.zeros(0, dtype=torch.complex64))
     index = torch.arange(len(source))
-    refinement = Refinement(LEVELS, torch.zeros_like(index), residual=residual)
+    refinement = Refinement(Descent(LEVELS, PoseSpace(4.0)), torch.zeros_like(index), residual=residual)
     domain = Domain(grid, disc, torch.full((BOX // 2 + 1,), noise))
     refine_poses(source, index, cells, volume, domain, refinement, statistics)
     return statistics

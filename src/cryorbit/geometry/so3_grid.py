@@ -21,6 +21,11 @@ def spacing_deg(order: int) -> float:
     return 60.0 / 2**order
 
 
+def rotation_count(spacing: float) -> float:
+    """Rotations of an equal-volume grid of this nominal spacing (degrees), also between two orders."""
+    return 72 * (60 / spacing) ** 3
+
+
 def order_for(spacing: float) -> int:
     """The coarsest order whose spacing does not exceed ``spacing`` degrees."""
     order = 0

@@ -19,6 +19,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.geometry.point_groups import asymmetric_unit
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
@@ -132,6 +133,14 @@ def refine(candidates: Candidates, spacing: float) -> Candidates:
         children.flatten(0, 1),
         candidates.centre.repeat_interleave(count, 0),
     )
+
+
+def one_of_each_orbit(candidates: Candidates, symmetry: Float[Tensor, "s 3 3"]) -> Candidates:
+    """The candidates within the asymmetric unit, where an image has any: no pose counts twice."""
+    inside = asymmetric_unit(candidates.rotation, symmetry)
+    has_any = torch.zeros(candidates.images, dtype=torch.bool, device=inside.device)
+    has_any[candidates.image[inside]] = True
+    return candidates[inside | ~has_any[candidates.image]]
 
 
 def by_image(parts: Sequence[Candidates]) -> Candidates:

@@ -20,6 +20,7 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.candidates import Candidates, by_image, leaders, rank_within
 from cryorbit.inference.local_search import GAMMA_FLOOR, Domain
 from cryorbit.inference.marginal import Posterior, pose_posterior
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.search import PoseGrid, grid_slices
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -36,20 +37,19 @@ class GlobalSearch:
         Degrees between the rotations of the grid, at most.
     radius
         Fourier radius of the scores.
-    shift_range, shift_step
-        Largest shift and the step of the shifts, pixels.
+    space
+        The poses that are searched.
+    shift_step
+        Step of the shifts, pixels.
     cells
         Most orientations an image may keep in each class.
-    symmetry
-        Operators of the point group, the identity first: one asymmetric unit is searched. None: all orientations.
     """
 
     spacing: float
     radius: float
-    shift_range: float
+    space: PoseSpace
     shift_step: float
     cells: int
-    symmetry: Float[Tensor, "s 3 3"] | None = None
 
 
 def resolvable_radius(spacing: float, diameter_px: float, box: int) -> float:
@@ -75,10 +75,10 @@ def search_all_poses(
     volume = resample(volume, grid.size)
     turn = random_rotations(1, generator).to(volume)
     rotations = coarse_grid(search.spacing, len(volume), turn) @ turn
-    if search.symmetry is not None:
+    if search.space.symmetry is not None:
         margin = 0.5 * coarse_spacing(search.spacing)
-        rotations = rotations[:, near_asymmetric_unit(rotations[0], search.symmetry, margin)]
-    shifts = disc_grid(search.shift_range, search.shift_step).to(volume)
+        rotations = rotations[:, near_asymmetric_unit(rotations[0], search.space.symmetry, margin)]
+    shifts = disc_grid(search.space.shift_range, search.shift_step).to(volume)
     domain = Domain(grid, disc, noise_variance)
     parts = []
     for part in source.batches(len(index), BATCH):
@@ -124,18 +124,9 @@ def _most_likely(
     return image[keep], cell[keep], shift[keep]
 
 
-def moved_fraction(
-    fresh: Candidates,
-    rotation: Float[Tensor, "n 3 3"],
-    tolerance: float,
-    symmetry: Float[Tensor, "s 3 3"] | None = None,
-) -> float:
-    """Part of the images whose known rotation is not within ``tolerance`` (degrees) of any of its fresh candidates.
-
-    ``symmetry`` holds operators whose application leaves the view as it is.
-    """
-    known = rotation[:, None] if symmetry is None else rotation[:, None] @ symmetry.to(rotation)
-    distance = angular_distance(fresh.rotation[:, None], known[fresh.image]).amin(1)
+def moved_fraction(fresh: Candidates, rotation: Float[Tensor, "n 3 3"], tolerance: float) -> float:
+    """Part of the images whose known rotation is not within ``tolerance`` (degrees) of any of its fresh candidates."""
+    distance = angular_distance(fresh.rotation, rotation[fresh.image])
     nearest = distance.new_full((len(rotation),), torch.inf).scatter_reduce(0, fresh.image, distance, "amin")
     return float((nearest > tolerance).float().mean())
 

@@ -29,11 +29,13 @@ from cryorbit.inference.candidates import (
     candidate_slices,
     leaders,
     normalise,
+    one_of_each_orbit,
     prune,
     refine,
     score_candidates,
     thinned,
 )
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
 from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
 
@@ -81,26 +83,43 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True)
-class Refinement:
-    """How a pass refines poses and what it makes of them.
+class Descent:
+    """How cells of poses are refined.
 
     Attributes
     ----------
     levels
         From coarse to fine.
+    space
+        All poses.
+    local
+        Whether the cells lie around known poses. Those of a search over all poses fill the asymmetric unit and reach
+        a little beyond it, so that mates may be among them.
+    """
+
+    levels: list[Level]
+    space: PoseSpace
+    local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """How a pass refines poses and what it makes of them.
+
+    Attributes
+    ----------
+    descent
+        How it refines them; with a symmetry, ``statistics.symmetrised`` makes its sums those of all copies.
     half_set
         For each of the pass's particles the half-set of the statistics that it joins.
-    symmetry
-        Operators of the point group: ``statistics.symmetrised`` makes the sums of the pass those of all copies.
     residual
         Whether what the volume does not explain is inserted, ``D - W V``, instead of the images, ``D``.
     best_only
         Whether an image is inserted at its best pose only, instead of by its posterior.
     """
 
-    levels: list[Level]
+    descent: Descent
     half_set: Int[Tensor, " n"]
-    symmetry: Float[Tensor, "s 3 3"] | None = None
     residual: bool = False
     best_only: bool = False
 
@@ -195,7 +214,7 @@ def refine_poses(
     found = []
     for part, mine in batches(cells, len(index), domain.disc):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, lattice = descend(mine, observations, spectra, domain, refinement.levels)
+        candidates, posterior, lattice = descend(mine, observations, spectra, domain, refinement.descent)
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
         else:
@@ -208,7 +227,7 @@ def refine_poses(
         into.images.add_(len(observations))
         if refinement.residual:
             live = replace(live, data=live.data - live.weight * slices)
-        _insert_live(into, live, refinement.half_set[part], domain, refinement.symmetry)
+        _insert_live(into, live, refinement.half_set[part], domain, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
         found.append(_estimates(candidates, posterior, lattice, len(volume), fit))
@@ -231,19 +250,21 @@ def descend(
     observations: Observations,
     spectra: Complex[Tensor, "k q q h"],
     domain: Domain,
-    levels: list[Level],
+    descent: Descent,
 ) -> tuple[Candidates, CandidatePosterior, Float[Tensor, "t 2"]]:
     """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
+    levels, symmetry = descent.levels, descent.space.symmetry
     for number, level in enumerate(levels):
         candidates = refine(candidates, 2 * level.spacing)
+        if level is levels[-1] and symmetry is not None and not descent.local:
+            candidates = one_of_each_orbit(candidates, symmetry)
         count = count_within(domain.disc, level.radius)
         disc = HalfDisc(domain.disc.box, level.radius, domain.disc.frequencies[:count], domain.disc.shells[:count])
         lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
         scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice)
         if number < len(levels) - 1:
             candidates = prune(candidates, scores, level.keep_nats, level.at_most)
-    rotations_in_all = 72 * (60 / levels[-1].spacing) ** 3
-    poses_in_all = rotations_in_all * len(spectra) * len(lattice)
+    poses_in_all = len(spectra) * descent.space.count(levels[-1].spacing, levels[-1].shift_step)
     return candidates, normalise(candidates, scores, poses_in_all), lattice
 
 

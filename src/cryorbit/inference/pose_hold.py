@@ -9,7 +9,7 @@ from torch import Tensor
 from cryorbit.geometry.rotations import angular_distance
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import Domain, Level, batches, descend
+from cryorbit.inference.local_search import Descent, Domain, batches, descend
 from cryorbit.volumes.voxel import synthesize
 
 
@@ -19,9 +19,8 @@ def posterior_elsewhere(
     cells: Candidates,
     volume: Float[Tensor, "k m m m"],
     domain: Domain,
-    levels: list[Level],
+    descent: Descent,
     known: tuple[Float[Tensor, "n k 3 3"], float],
-    symmetry: Float[Tensor, "s 3 3"] | None = None,
 ) -> Float[Tensor, " n"]:
     """Posterior mass of each image, from 0 to 1, beyond a reach around its known pose in each class.
 
@@ -32,20 +31,20 @@ def posterior_elsewhere(
     ----------
     source, index
         The particles.
-    cells, volume, domain, levels
+    cells, volume, domain, descent
         A search over all poses, as for ``local_search.refine_poses``.
     known
-        Rotations in each class, and the reach (degrees) around them.
-    symmetry
-        Operators of the point group: a pose is near if one of its mates is.
+        Rotations in each class, and the reach (degrees) around them or their symmetry mates.
     """
     spectra = synthesize(volume, domain.grid)
     rotations, reach = known
-    mates = rotations[..., None, :, :] if symmetry is None else rotations[..., None, :, :] @ symmetry.to(rotations)
+    mates = rotations[..., None, :, :]
+    if descent.space.symmetry is not None:
+        mates = mates @ descent.space.symmetry.to(mates)
     found = []
     for part, mine in batches(cells, len(index), domain.disc):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, _ = descend(mine, observations, spectra, domain, levels)
+        candidates, posterior, _ = descend(mine, observations, spectra, domain, descent)
         nearby = mates[part][candidates.image, candidates.klass]
         far = angular_distance(candidates.rotation[:, None], nearby).amin(1) > reach
         mass = torch.where(far, posterior.gamma.sum(1), 0.0)

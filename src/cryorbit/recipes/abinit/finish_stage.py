@@ -72,8 +72,9 @@ def symmetrise(_: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
 def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(prepared.source))
-    cells = find_cells(config, prepared, state, everything, 1000) if state.cells is None else state.cells
-    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, prepared.operators)
+    group = prepared.operators
+    cells = find_cells(config, prepared, state, everything, 1000, group) if state.cells is None else state.cells
+    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, group)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
     over = state.iteration == 1 or (config.classes == 1 and len(prepared.order) <= config.grow.images)
     new = replace(

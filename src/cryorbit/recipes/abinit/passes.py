@@ -21,9 +21,10 @@ from cryorbit.inference.global_search import (
     resolvable_radius,
     search_all_poses,
 )
-from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.local_search import Descent, Domain, PoseEstimates, Refinement, levels_for, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
@@ -87,7 +88,12 @@ def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
 
 
 def find_cells(
-    config: AbinitConfig, prepared: Prepared, state: State, index: Int[Tensor, " n"], iteration: int | None = None
+    config: AbinitConfig,
+    prepared: Prepared,
+    state: State,
+    index: Int[Tensor, " n"],
+    iteration: int | None = None,
+    symmetry: Float[Tensor, "g 3 3"] | None = None,
 ) -> Candidates:
     """Coarse candidates of the images at ``index`` under the mean of the state's volumes, for every class alike.
 
@@ -96,10 +102,8 @@ def find_cells(
     """
     generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
     radius = coarse_radius(config, prepared, state)
-    shift_range = config.shift_range * prepared.box
-    search = GlobalSearch(
-        config.search.angular_spacing, radius, shift_range, shift_step(prepared, radius), config.grow.cells
-    )
+    space = PoseSpace(config.shift_range * prepared.box, symmetry)
+    search = GlobalSearch(config.search.angular_spacing, radius, space, shift_step(prepared, radius), config.grow.cells)
     mean = state.volume.mean(0, keepdim=True)
     cells = search_all_poses(prepared.source, index, mean, state.noise_variance, search, generator)
     return in_every_class(cells, len(state.volume))
@@ -131,7 +135,7 @@ def full_pass(
     domain = Domain(grid, disc, state.noise_variance)
     volume = resample(state.volume, grid.size)
     half = prepared.half_set[index].to(volume.device)
-    refinement = Refinement(levels, half, symmetry)
+    refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * prepared.box, symmetry)), half)
     statistics = empty_statistics(grid, disc, 2, len(volume), volume.to(torch.complex64))
     estimates = refine_poses(prepared.source, index, cells, volume, domain, refinement, statistics)
     statistics = symmetrised(statistics, symmetry, grid)

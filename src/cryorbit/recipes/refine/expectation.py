@@ -11,12 +11,12 @@ from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.inference.local_search import Domain, PoseEstimates, Refinement, refine_poses
+from cryorbit.inference.local_search import Descent, Domain, PoseEstimates, Refinement, refine_poses
 from cryorbit.inference.noise import updated_spectrum
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.pose_candidates import pose_candidates
+from cryorbit.recipes.refine.pose_candidates import pose_candidates, pose_space
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -92,7 +92,8 @@ def expectation(
     for half, images in enumerate(index):
         cells, levels, everywhere = pose_candidates(config, given, state, half, images)
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
-        refinement = Refinement(levels, alone, given.operators, residual, config.poses.assignment == "best")
+        descent = Descent(levels, pose_space(config, given), local=not everywhere)
+        refinement = Refinement(descent, alone, residual, config.poses.assignment == "best")
         volume = resample(state.references[half], grid.size)
         domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)

@@ -18,8 +18,9 @@ from cryorbit.inference.global_search import (
     resolvable_radius,
     search_all_poses,
 )
-from cryorbit.inference.local_search import Domain, Level, PoseEstimates, finest_spacing, levels_for
+from cryorbit.inference.local_search import Descent, Domain, Level, PoseEstimates, finest_spacing, levels_for
 from cryorbit.inference.pose_hold import posterior_elsewhere
+from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
@@ -50,6 +51,11 @@ def pose_candidates(
     return (*_everywhere(config, given, state, half, index), True)
 
 
+def pose_space(config: RefineConfig, given: ParticleInput) -> PoseSpace:
+    """All poses that an image may have."""
+    return PoseSpace(config.poses.shift_range * given.box, given.operators)
+
+
 def _hold(
     config: RefineConfig,
     given: ParticleInput,
@@ -67,8 +73,9 @@ def _hold(
     domain = Domain(grid, disc, state.noise_variance[half])
     reach = _local_width(given, state) / 2
     volume = resample(state.references[half], grid.size)
+    around = known.class_rotation[sample], reach
     elsewhere = posterior_elsewhere(
-        given.source, sample, cells, volume, domain, levels, (known.class_rotation[sample], reach), given.operators
+        given.source, sample, cells, volume, domain, Descent(levels, pose_space(config, given)), around
     )
     LOGGER.info("half-set %d: %.3f of the posterior beyond %.1f degrees", half + 1, float(elsewhere.mean()), reach)
     return float(elsewhere.mean()) <= config.poses.moved
@@ -81,9 +88,7 @@ def _everywhere(
     settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
     step = given.box / (4 * radius)
-    search = GlobalSearch(
-        settings.angular_spacing, radius, settings.shift_range * given.box, step, settings.cells, given.operators
-    )
+    search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, given), step, settings.cells)
     generator = generator_for(config.seed, 3, state.iteration, half)
     cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
     return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)

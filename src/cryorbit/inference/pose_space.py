@@ -1,0 +1,32 @@
+"""All the poses that an image may have, of which grids and candidates are samples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.geometry.so3_grid import rotation_count
+
+
+@dataclass(frozen=True, slots=True)
+class PoseSpace:
+    """Rotations of one asymmetric unit and shifts in a disc, all equally probable.
+
+    Attributes
+    ----------
+    shift_range
+        Largest shift, pixels.
+    symmetry
+        Operators of the point group, the identity first: poses ``R`` and ``R @ g`` are one. None: C1.
+    """
+
+    shift_range: float
+    symmetry: Float[Tensor, "s 3 3"] | None = None
+
+    def count(self, spacing: float, shift_step: float) -> float:
+        """Poses on a grid of this angular spacing (degrees) and step of shifts (pixels)."""
+        copies = 1 if self.symmetry is None else len(self.symmetry)
+        return rotation_count(spacing) / copies * math.pi * (self.shift_range / shift_step) ** 2

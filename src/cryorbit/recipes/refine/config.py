@@ -41,7 +41,7 @@ class PoseSearchSettings(Settings):
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh before a pass ...")
     moved: float = Field(
-        0.04, ge=0, le=1, description="... and the part of their posterior beyond a local search that calls for all."
+        0.1, ge=0, le=1, description="... and the part of their posterior beyond a local search that calls for all."
     )
 
 

@@ -94,7 +94,7 @@ def read_chosen(settings: ParticleSettings) -> Particles:
     if settings.subset is not None:
         particles = particles.subset(rows_where(particles, settings.subset))
     if settings.limit is not None and settings.limit < len(particles):
-        particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, 997)))
+        particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
     return particles
 
 
@@ -138,7 +138,7 @@ def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
                 mend="give the particles of both half-sets, or remove the column to have halves drawn at random",
             )
         return given
-    generator = generator_for(seed, 998)
+    generator = generator_for(seed, "half-sets")
     group = particles.group
     if group is None or int(group.max()) < 9:
         return torch.randperm(len(particles), generator=generator) % 2

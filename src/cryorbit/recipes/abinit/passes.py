@@ -94,7 +94,8 @@ def find_cells(
     Between the points of a coarse grid a strong map fits badly and a weak one (of junk, say) does no harm: the classes
     themselves would not compete fairly here. All stem from one consensus, so their mean tells the orientations.
     """
-    generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
+    place = state.iteration if iteration is None else iteration
+    generator = generator_for(config.seed + state.start, "cells of abinit", place)
     radius = coarse_radius(config, prepared, state)
     shift_range = config.shift_range * prepared.box
     search = GlobalSearch(

@@ -161,7 +161,8 @@ def mini_batches(epoch: Epoch) -> Iterator[Halves]:
     seed, count = epoch.config.seed, epoch.config.late.batches
     shuffled = []
     for half, images in enumerate(half_sets(epoch.given)):
-        order = torch.randperm(len(images), generator=generator_for(seed, 8, epoch.state.iteration, half))
+        generator = generator_for(seed, "late mini-batches", epoch.state.iteration, half)
+        order = torch.randperm(len(images), generator=generator)
         shuffled.append([part.sort().values for part in images[order].tensor_split(count)])
     yield from zip(*shuffled, strict=True)
 

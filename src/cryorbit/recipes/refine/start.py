@@ -143,7 +143,8 @@ def random_maps(
     volume: Float[Tensor, "m m m"], window: Float[Tensor, "m m m"], seed: int
 ) -> list[Float[Tensor, "m m m"]]:
     """Maps of the same spectrum, extent and centre (the phases of the first shell are kept) with random phases."""
-    return [randomise_phases(volume, 2, generator_for(seed, 11, n)) * window for n in range(RANDOM_MAPS)]
+    generators = [generator_for(seed, "random start map", n) for n in range(RANDOM_MAPS)]
+    return [randomise_phases(volume, 2, generator) * window for generator in generators]
 
 
 def what_images_say(

@@ -71,7 +71,7 @@ def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int
     size = config.sgd.batch or min(1000, max(150, len(images) // 10))
     size = min(size, len(images))
     epoch, number = divmod(iteration, len(images) // size)
-    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, 6, epoch))]
+    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, "order of an epoch", epoch))]
     return shuffled[number * size : (number + 1) * size].sort().values
 
 

@@ -146,10 +146,11 @@ def after_pass(
     count = prepared.box // 2 + 1
     # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
     residual = shell_sums(0.5 * statistics.residual, disc.shells, count)
-    counts = shell_sums(torch.ones_like(statistics.residual), disc.shells, count) * statistics.images
+    coefficients = shell_sums(torch.ones_like(statistics.residual), disc.shells, count)
     noise = state.noise_variance
     if not prepared.source.premultiplied:
-        noise = updated_spectrum(noise.double(), residual, counts, config.grow.noise_prior).to(noise)
+        images, prior = statistics.images, config.grow.noise_prior
+        noise = updated_spectrum(noise.double(), residual, coefficients, images, prior).to(noise)
     return replace(state, volume=maps.volume, velocity=torch.zeros_like(maps.volume), noise_variance=noise)
 
 

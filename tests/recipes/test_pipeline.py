@@ -25,6 +25,7 @@ from cryorbit.recipes.pipeline.outputs import write_joined
 from cryorbit.recipes.pipeline.plan import ABINIT, abinit_stage, class_particles, image_folder, refine_stage
 from cryorbit.recipes.pipeline.run import classes_to_refine
 from cryorbit.recipes.pipeline.stage import Stage, work_on
+from cryorbit.recipes.refine.start import refuse_bad_start
 from cryorbit.recipes.settings import Settings
 from phantom_sets import sharp_phantom
 
@@ -208,6 +209,17 @@ def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() 
     assert (bad.level, bad.sentence) == ("bad", "Do not trust this map. Resolution 4.10 A.")
     assert verdict_of("good", refined_class(1, level="doubtful")).level == "doubtful"
     assert verdict_of("doubtful", refined_class(1, level="bad")).level == "bad"
+
+
+def test_the_verdict_and_the_refusal_of_a_start_map_have_one_rule() -> None:
+    for lead in (2.4, 2.6, 3.5, 4.1):
+        found = {"log_likelihood": 9.0, "lead_over_noise": lead, "magnification": 1.0}
+        try:
+            refuse_bad_start(found, Path("map.mrc"))
+            refused = False
+        except InputError:
+            refused = True
+        assert (verdict_of("good", refined_class(1, lead=lead)).level == "bad") == refused == (lead < 2.5)
 
 
 def test_a_start_map_that_the_images_do_not_show_is_said_first() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.particle_input import FEWEST
 from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
-from cryorbit.recipes.refine.start import SIGNIFICANT
+from cryorbit.recipes.refine.start import is_shown
 
 LEVELS = ("good", "doubtful", "bad")
 AGREED = "Independent random starts came to the same ab initio map."
@@ -42,7 +42,7 @@ def _start_doubts(refined: RefinedClass) -> list[str]:
     """Sentences on a start map that the images do not show as it is."""
     start = _start(refined)
     doubts = []
-    if start and start["lead_over_noise"] < SIGNIFICANT:
+    if start and not is_shown(start):
         doubts.append("Do not trust this map: the images fit the ab initio map no better than a random one.")
     if start and start.get("magnification", 1.0) != 1:
         doubts.append(f"The images fit the ab initio map better when it is magnified {start['magnification']:g} times.")
@@ -58,9 +58,9 @@ def _about_refinement(refined: RefinedClass) -> list[str]:
     if only["mask_too_tight"]:
         reasons.append("its mask makes a correlation of its own at that resolution: it is too tight")
     start = _start(refined)
-    if start and start["lead_over_noise"] >= SIGNIFICANT:
+    if start and is_shown(start):
         lead = start["lead_over_noise"]
-        reasons.append(f"the images fit the ab initio map better than random ones by {lead:.0f} standard errors")
+        reasons.append(f"the images fit the ab initio map better than random ones by {lead:.1f} standard errors")
     return reasons
 
 

@@ -141,7 +141,8 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     [
         ({"method": "sgdd"}, "no method"),
         ({"settings": {"momentum": 0.5}}, "no setting"),
-        ({"resolution": 9.0}, "cannot be scored"),
+        ({"resolution": 9.0}, "hold nothing finer than 10 A"),
+        ({"resolution": 100.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),
         ({"method": "projection-matching", "settings": {"batch_size": 5}}, "no settings"),
         ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "looks at all poses"),

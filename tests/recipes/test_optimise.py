@@ -140,7 +140,8 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     ("changes", "problem"),
     [
         ({"method": "sgdd"}, "no method"),
-        ({"settings": {"momentum": 0.5}}, "no setting"),
+        ({"settings": {"momentum": 0.5}}, "unknown setting 'momentum'"),
+        ({"settings": {"step_size": "fast"}}, "'step_size' is 'fast'"),
         ({"resolution": 9.0}, "hold nothing finer than 10 A"),
         ({"resolution": 100.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),

@@ -22,7 +22,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
-from cryorbit.recipes.mra import make_method
+from cryorbit.recipes.method_settings import make_method
 from cryorbit.recipes.settings import Settings
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"

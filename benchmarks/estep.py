@@ -91,7 +91,7 @@ def measure_estep(
     """Times and rates of one E-step on the rotations of a grid order, up to a Fourier radius."""
     order, radius = grid
     disc, box = half_disc(prepared.box, radius), working_grid(prepared.box, radius)
-    turn = random_rotations(1, generator_for(1)).float()
+    turn = random_rotations(1, generator_for(1, "turn")).float()
     slices = grid_slices(resample(volume, box.size), (hopf_grid(order).float() @ turn)[None], disc, box)
     phases = shift_phases(disc_grid(SHIFT_RANGE * prepared.box, shift_step(prepared, radius)).float(), disc)
     observed = prepared.source.observe(prepared.order[:batch], disc, prepared.noise_variance)

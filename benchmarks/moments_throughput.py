@@ -59,7 +59,7 @@ def main(*, count: int = 1_000_000, box: int = 32, rings: int = 6, orders: int =
 
 
 def _batch(size: int, box: int, rings: int, seed: int) -> tuple[Tensor, Tensor]:
-    generator = generator_for(seed)
+    generator = generator_for(seed, "moments throughput")
     return torch.randn(size, box, box, generator=generator), torch.rand(size, rings, generator=generator)
 
 

@@ -57,7 +57,7 @@ def measure(shift: ShiftPrior, sizes: tuple[int, int], undersampling: float) -> 
     """Rows of one quadrature: flat and sharp posteriors."""
     batches, batch = sizes
     data = replace(DATA_SETS[1], shift=shift)
-    observations, disc = simulate(data, (batches + 1) * batch + 2, generator_for(0))
+    observations, disc = simulate(data, (batches + 1) * batch + 2, generator_for(0, "optimise epoch"))
     quadrature = pose_quadrature(data.radius, BOX, shift, undersampling)
     problem = make_problem(observations, disc, quadrature, data.prior, 2, 0)
     unknowns = {"flat": problem.start, "sharp": _truth(problem, data.truth())}

@@ -140,7 +140,7 @@ def test_wrong_names_are_told_before_anything_is_made(particles: co.ParticleSet,
         co.abinit(particles, tmp_path / "job", **{"search.iteration": 3})
     with pytest.raises(co.InputError, match="whole and in parts"):
         co.abinit(particles, tmp_path / "job", **{"search": 5, "search.iterations": 3})
-    with pytest.raises(co.InputError, match="less than or equal to 20"):
+    with pytest.raises(co.InputError, match="must be at most 20"):
         co.abinit(particles, tmp_path / "job", classes=99)
     assert not (tmp_path / "job").exists()
 

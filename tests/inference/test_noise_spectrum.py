@@ -16,8 +16,10 @@ from phantom_sets import write_source
 
 BOX, COUNT = 48, 300
 NOISE = torch.tensor([1.0, 2.0, 3.0, 4.0])
-COUNTS = torch.tensor([0.0, 400.0, 1200.0, 0.0])
-"""Coefficients times images of the shells of ``NOISE``; the first and the last have not been looked at."""
+COEFFICIENTS, IMAGES = torch.tensor([0.0, 8.0, 24.0, 0.0]), 50
+"""Coefficients of an image in the shells of ``NOISE``; the first and the last have not been looked at."""
+EXPECTED = IMAGES * COEFFICIENTS
+"""What residuals of these images sum to where the spectrum is right."""
 
 
 def noise_source(path: Path, spectrum: torch.Tensor, generator: torch.Generator) -> ParticleSource:
@@ -83,23 +85,23 @@ def test_empty_shells_take_their_neighbour() -> None:
 
 
 def test_residuals_as_expected_change_nothing() -> None:
-    torch.testing.assert_close(updated_spectrum(NOISE, COUNTS, COUNTS, 50.0), NOISE)
+    torch.testing.assert_close(updated_spectrum(NOISE, EXPECTED, COEFFICIENTS, IMAGES, 50.0), NOISE)
 
 
 def test_residuals_set_the_level_where_there_are_some() -> None:
-    found = updated_spectrum(NOISE, 1.5 * COUNTS, COUNTS, 0.0)
+    found = updated_spectrum(NOISE, 1.5 * EXPECTED, COEFFICIENTS, IMAGES, 0.0)
     torch.testing.assert_close(found, torch.tensor([1.0, 3.0, 4.5, 4.0]))
 
 
-@pytest.mark.parametrize(("prior", "expected"), [(0.0, 2.0), (1200.0, 1.5), (1e9, 1.0)])
-def test_the_prior_holds_the_old_level(prior: float, expected: float) -> None:
-    """Shells are held alike, however many coefficients they have."""
-    ratio = updated_spectrum(NOISE, 2 * COUNTS, COUNTS, prior) / NOISE
+@pytest.mark.parametrize(("prior", "expected"), [(0.0, 2.0), (50.0, 1.5), (150.0, 1.25), (1e9, 1.0)])
+def test_the_prior_counts_as_so_many_images(prior: float, expected: float) -> None:
+    """Fifty images against fifty meet half-way, in every shell, however many coefficients it has."""
+    ratio = updated_spectrum(NOISE, 2 * EXPECTED, COEFFICIENTS, IMAGES, prior) / NOISE
     torch.testing.assert_close(ratio[1:3], torch.full((2,), expected), rtol=1e-4, atol=0)
 
 
 def test_repeated_updates_come_to_rest_at_the_truth() -> None:
     truth, noise = torch.tensor([1.0, 5.0, 0.5, 4.0]), NOISE
     for _ in range(30):
-        noise = updated_spectrum(noise, COUNTS * truth / noise, COUNTS, 400.0)
+        noise = updated_spectrum(noise, EXPECTED * truth / noise, COEFFICIENTS, IMAGES, 50.0)
     torch.testing.assert_close(noise, truth, rtol=1e-4, atol=0)

@@ -111,7 +111,7 @@ def test_the_equivariant_encoder_moves_with_the_density() -> None:
 
 @pytest.mark.parametrize(("architecture", "target"), BOTH_OF_BOTH)
 def test_training_lowers_the_error_of_examples_it_has_not_seen(architecture: Architecture, target: Target) -> None:
-    schedule = Schedule(components=1, steps=40, batch=32)
+    schedule = Schedule(components=1, steps=60, batch=32)
     learner = Learner.begin(make_encoder(architecture, LENGTH, target, seed=0))
     before = mean_errors(learner.network, target, schedule, 200, LENGTH)
     for _ in range(schedule.steps):

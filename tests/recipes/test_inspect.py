@@ -9,6 +9,7 @@ import pytest
 
 from cryorbit.cli.main import main
 from cryorbit.recipes.inspect import InspectConfig, Inspection, run
+from cryorbit.recipes.real_demo import PARTICLES, copy_particles
 from cryorbit.report.inspection_page import write_inspection
 from small_sets import COUNT, STAR_HEAD, blob_images, write_stack, write_star_set
 
@@ -166,3 +167,16 @@ def test_the_command(star_set: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit) as end:
         main(["inspect", str(star_set)])
     assert end.value.code == 1
+
+
+def test_particles_of_one_defocus_leave_gaps(star_set: Path, tmp_path: Path) -> None:
+    assert inspect(star_set).record()["ctf_gaps_A"] == []
+    real = copy_particles(PARTICLES, tmp_path)
+    whole = inspect(real, sample=50)
+    assert whole.ctf_gaps == []
+    lines = real.read_text().splitlines(keepends=True)
+    micrograph = next(line.split()[1] for line in lines if "@" in line)
+    real.write_text("".join(line for line in lines if "@" not in line or micrograph in line))
+    one = inspect(real, sample=50)
+    assert one.ctf_gaps
+    assert any("have nearly one defocus: the CTF leaves gaps at" in warning for warning in one.warnings())

@@ -15,7 +15,6 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
 from cryorbit.io.mra_files import read_observations
 from cryorbit.recipes import mra_solve
-from cryorbit.recipes.mra import make_method
 
 
 @pytest.fixture
@@ -98,12 +97,6 @@ def test_the_error_of_a_signal_does_not_mind_a_shift() -> None:
     truth = torch.randn(2, 7, generator=torch.Generator().manual_seed(0))
     assert signal_error(truth.roll(3, 1), truth) == 0
     assert signal_error(2 * truth, truth) == pytest.approx(1.0)
-
-
-def test_settings_of_a_method_are_checked() -> None:
-    assert make_method("svrg", {"step_size": 0.5}).step_size == 0.5  # type: ignore[attr-defined]
-    with pytest.raises(InputError, match="no setting 'stepsize'"):
-        make_method("svrg", {"stepsize": 0.5})
 
 
 @pytest.mark.parametrize(

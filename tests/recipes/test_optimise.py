@@ -140,8 +140,10 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     ("changes", "problem"),
     [
         ({"method": "sgdd"}, "no method"),
-        ({"settings": {"momentum": 0.5}}, "no setting"),
-        ({"resolution": 9.0}, "cannot be scored"),
+        ({"settings": {"momentum": 0.5}}, "unknown setting 'momentum'"),
+        ({"settings": {"step_size": "fast"}}, "'step_size' is 'fast'"),
+        ({"resolution": 9.0}, "hold nothing finer than 10 A"),
+        ({"resolution": 100.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),
         ({"method": "projection-matching", "settings": {"batch_size": 5}}, "no settings"),
         ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "looks at all poses"),

@@ -183,12 +183,11 @@ def test_particles_of_several_classes_are_joined(particles: Path, tmp_path: Path
 
 
 def refined_class(number: int, **changes: Any) -> RefinedClass:
-    """A class of which nothing bad is known, but for ``changes``."""
-    only = {"resolution_A": 5.0, "resolution_masked_A": 4.2, "mask_too_tight": changes.get("tight", False)}
-    start = {"log_likelihood": 9.0, "lead_over_noise": changes.get("lead", 30.0), "magnification": 1.0}
-    level = changes.get("level", "good")
+    """A class of which nothing bad is known, but for the levels in ``changes``."""
+    level, refined_level = changes.get("level", "good"), changes.get("refined", "good")
     verdict = {"level": level, "sentence": f"Resolution 4.{number}0 A.", "reasons": ["the mask is harmless"]}
-    refined = {"classes": [only], "start": [start]}
+    sentence = {"good": "Half-maps agree.", "doubtful": "Views are uneven.", "bad": "Halves disagree."}[refined_level]
+    refined = {"verdict": {"level": refined_level, "sentence": sentence, "reasons": ["poses are sharp"]}}
     return RefinedClass(number, f"class {number}", ONLY_MAP, Path("r"), Path("p"), refined, {"verdict": verdict})
 
 
@@ -203,23 +202,24 @@ def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() 
     assert good.level == "good"
     assert good.sentence.startswith("Resolution 4.10 A.")
     assert "ab initio: 2 of 2 starts agree" in good.reasons
-    assert any("5.00 A, within the mask to 4.20 A" in reason for reason in good.reasons)
+    assert "refinement: poses are sharp" in good.reasons
     bad = verdict_of("bad", refined_class(1))
     assert (bad.level, bad.sentence) == ("bad", "Do not trust this map. Resolution 4.10 A.")
     assert verdict_of("good", refined_class(1, level="doubtful")).level == "doubtful"
     assert verdict_of("doubtful", refined_class(1, level="bad")).level == "bad"
 
 
-def test_a_start_map_that_the_images_do_not_show_is_said_first() -> None:
-    verdict = verdict_of("good", refined_class(1, lead=1.5))
-    assert verdict.level == "bad"
-    assert verdict.sentence.startswith("Do not trust this map: the images fit the ab initio map no better")
+def test_what_refinement_doubts_is_said_before_the_resolution() -> None:
+    verdict = verdict_of("good", refined_class(1, refined="bad"))
+    assert (verdict.level, verdict.sentence) == ("bad", "Halves disagree. Resolution 4.10 A.")
+    assert verdict_of("bad", refined_class(1, refined="doubtful")).level == "bad"
 
 
-def test_other_classes_and_tight_masks_are_among_the_reasons() -> None:
-    verdict = verdict_of("good", refined_class(1, tight=True), refined_class(2), left_out=(3,))
-    assert any("too tight" in reason for reason in verdict.reasons)
+def test_other_classes_are_among_the_reasons() -> None:
+    others = (refined_class(2), refined_class(4, refined="doubtful"))
+    verdict = verdict_of("good", refined_class(1), *others, left_out=(3,))
     assert "class 2: Resolution 4.20 A." in verdict.reasons
+    assert "class 4: Views are uneven. Resolution 4.40 A." in verdict.reasons
     assert any(reason.startswith("class 3 has fewer than 50") for reason in verdict.reasons)
 
 

@@ -1,5 +1,6 @@
 """Refinement end to end: what true poses reach, honest half-maps, every file, symmetry, masks, classes, the hand."""
 
+import io
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 import torch
 from abinit_jobs import PIXEL_SIZE, make_set
 from refine_jobs import ONE_PASS, low_passed_map, refined
+from rich.console import Console
 
+from cryorbit.cli.summary import print_summary
 from cryorbit.core.progress import SilentProgress
 from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.evaluation.comparison import compare_maps
@@ -135,6 +138,17 @@ def test_every_file_is_there_and_readable(finished: Finished) -> None:
     assert record["result"]["particles"] == {"used": COUNT, "set_aside": 0}
     assert record["result"]["classes"][0]["resolution_masked_A"] <= result.classes[0].resolution_A
     assert record["result"]["start"][0]["magnification"] == 1
+
+
+def test_the_verdict_is_in_the_record_and_on_the_screen(finished: Finished) -> None:
+    job, result = finished
+    verdict = job.read()["result"]["verdict"]
+    screen = Console(width=200, record=True, file=io.StringIO())
+    print_summary(job.read(), job.path, screen)
+    shown = " ".join(screen.export_text().split())
+    assert verdict["sentence"] in shown
+    assert f"{result.classes[0].resolution_masked_A:.2f} A (FSC 0.143, within the mask)" in verdict["sentence"]
+    assert all(" ".join(reason.split()) in shown for reason in verdict["reasons"])
 
 
 def test_metrics_follow_the_stages(finished: Finished) -> None:

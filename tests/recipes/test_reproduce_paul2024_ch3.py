@@ -45,7 +45,8 @@ def read_rows(file: Path) -> list[dict[str, str]]:
 
 @pytest.mark.slow
 def test_chapter_3_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = paul2024_ch3.Scale(3, 2, 4, 200, 3, 3, ("images", "network, own nodes"), cheap=True)
+    # of few images the noise leaves one ring in two sets without power, on which networks then have no scale
+    small = paul2024_ch3.Scale(3, 2, 4, 2000, 3, 3, ("images", "network, own nodes"), cheap=True)
     monkeypatch.setattr(paul2024_ch3, "SCALES", {"quick": small})
     monkeypatch.setattr(paul2024_ch3, "ETAS", (0.0, 2.0))
     monkeypatch.setattr(paul2024_moment_fits, "beside_truth", lambda *_: {"resolution": 40.0, "correlation": 0.5})

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 from cryorbit.core.errors import InputError
 
+UNUSED = {
+    "mps": "Apple's GPU has no double precision, in which CTFs and correlations are computed",
+    "xpu": "Intel's GPU has never been tried",
+}
+"""Devices that torch knows, and why jobs do not run there."""
+
 
 def choose_device(requested: str | None) -> str:
     """Return the name of the device to use; None and "auto" take a GPU if there is one.
 
+    Jobs run on ``cpu`` and on GPUs that torch calls ``cuda``: NVIDIA's, and AMD's with the ROCm build.
+
     Raises
     ------
     InputError
-        If the device does not exist.
+        If the device does not exist, or is of a kind that jobs do not run on.
     """
     import torch
 
-    available = torch.cuda.is_available()
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested in (None, "auto"):
-        return "cuda" if available else "cpu"
-    try:
-        device = torch.device(str(requested))
-    except RuntimeError:
-        raise InputError(f"unknown device {requested!r}", mend="use cpu, cuda, cuda:N or auto") from None
-    if device.type == "cuda" and not 0 <= (device.index or 0) < torch.cuda.device_count():
-        mend = "leave --device out to use what there is"
-        raise InputError(f"there is no device {requested!r} ({torch.cuda.device_count()} GPUs)", mend=mend)
-    return str(device)
+        return "cuda" if count else "cpu"
+    here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(count))])
+    kind, colon, number = str(requested).partition(":")
+    if kind in UNUSED:
+        raise InputError(
+            f"jobs do not run on {requested!r}: {UNUSED[kind]}",
+            mend=f"give --device cpu, or leave it out (here: {here})",
+        )
+    if str(requested) != "cpu" and (kind != "cuda" or (colon and not number.isdecimal())):
+        mend = f"use cpu, cuda (a GPU of NVIDIA, or of AMD with ROCm), cuda:N or auto (here: {here})"
+        raise InputError(f"unknown device {requested!r}", mend=mend)
+    if kind == "cuda" and int(number or 0) >= count:
+        mend = f"leave --device out to use what there is ({here}); `cryorbit doctor` says what torch can use"
+        raise InputError(f"there is no device {requested!r} here", mend=mend)
+    return str(requested)
 
 
 def limit_threads(threads: int | None) -> None:

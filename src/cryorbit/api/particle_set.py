@@ -16,6 +16,7 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
+from cryorbit.core.seeds import generator_for
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.particles import Particles
 from cryorbit.io.particles import read_particles as read_particle_file
@@ -85,7 +86,7 @@ class ParticleSet:
 
     def sample(self, count: int, seed: int = 0) -> ParticleSet:
         """As many particles drawn at random, in the order of the file."""
-        return self[random_rows(self.particles, count, torch.Generator().manual_seed(seed))]
+        return self[random_rows(self.particles, count, generator_for(seed, "sample"))]
 
     def images(self, indices: Sequence[int] | Int[Tensor, " b"]) -> Float[Tensor, "b y x"]:
         """Images read from disk, as they are there."""

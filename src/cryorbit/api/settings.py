@@ -14,6 +14,7 @@ from cryorbit.api.particle_set import ParticleSet
 from cryorbit.api.recipe_table import find_recipe
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
+from cryorbit.recipes.real_demo import FOLDER, PARTICLES, SYMMETRY, copy_particles
 
 ParticleLike: TypeAlias = ParticleSet | Path | str
 MapLike: TypeAlias = Volume | Job | Path | str
@@ -70,6 +71,17 @@ def particle_settings(particles: ParticleLike, output: Path) -> dict[str, Path]:
     file = _free(output) / "input.star"
     particles.save(file)
     return {"particles": file}
+
+
+def real_particle_settings(output: Path) -> dict[str, Any]:
+    """Settings of ``run`` for the real particles that come with the package, which are copied to ``output`` first.
+
+    Raises
+    ------
+    InputError
+        They would be written where there is a job already.
+    """
+    return {"particles": copy_particles(PARTICLES, _free(output) / FOLDER), "output": output, "symmetry": SYMMETRY}
 
 
 def map_file(given: MapLike, output: Path, number: int = 1) -> Path:

@@ -19,7 +19,14 @@ from cryorbit.api.console import watch
 from cryorbit.api.interrupts import stop_on_interrupt
 from cryorbit.api.job import Job
 from cryorbit.api.jobs import PlannedJob, plan_job, reopen_job, work
-from cryorbit.api.settings import MapLike, ParticleLike, map_file, particle_settings, unfold
+from cryorbit.api.settings import (
+    MapLike,
+    ParticleLike,
+    map_file,
+    particle_settings,
+    real_particle_settings,
+    unfold,
+)
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 
@@ -125,8 +132,13 @@ def postprocess(
     return start("postprocess", {"folder": place, "output": output, **settings}, config, progress)
 
 
-def demo(output: Path | str, *, progress: Progress | None = None, **settings: Any) -> Job:
-    """Simulate particle images of a ribosome, reconstruct it ab initio, and compare the two: no data needed."""
+def demo(output: Path | str, *, real: bool = False, progress: Progress | None = None, **settings: Any) -> Job:
+    """Simulate particle images of a ribosome, reconstruct it ab initio, and compare the two: no data needed.
+
+    ``real`` takes real particles of apoferritin instead, and goes from them to a sharpened map as `run` does.
+    """
+    if real:
+        return start("run", {**real_particle_settings(Path(output)), **settings}, None, progress)
     return start("demo", {"output": output, **settings}, None, progress)
 
 

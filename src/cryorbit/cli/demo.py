@@ -1,6 +1,10 @@
-"""The verb ``demo``: simulated images to a map in a few minutes."""
+"""The verb ``demo``: simulated or packaged real images to a map in a few minutes."""
 
 from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
 
@@ -8,6 +12,9 @@ from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
 def demo(
     *,
     output: Output,
+    real: Annotated[
+        bool, Parameter(negative="", help="Reconstruct and refine real particles of apoferritin, as `run` does.")
+    ] = False,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,
@@ -15,7 +22,8 @@ def demo(
 ) -> None:
     """Simulate particle images of a known map, reconstruct it ab initio, and compare the two.
 
-    Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/.
+    Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/. With --real
+    the images are 1,270 real ones of apoferritin, in real/, and the job is that of `cryorbit run` with symmetry O.
     """
     from cryorbit.cli.jobs import start
 
@@ -25,4 +33,9 @@ def demo(
         "device": device,
         "threads": threads,
     }
-    start("demo", given, config)
+    if not real:
+        start("demo", given, config)
+        return
+    from cryorbit.api.settings import real_particle_settings
+
+    start("run", given | real_particle_settings(output), config)

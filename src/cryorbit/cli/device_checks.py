@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from cryorbit.api.devices import UNUSED
+
 if TYPE_CHECKING:
     from cryorbit.recipes.doctor import Check
 
@@ -20,6 +22,8 @@ def check_devices() -> Iterator[Check]:
 
     if torch.cuda.is_available():
         yield from (_check_gpu(number) for number in range(torch.cuda.device_count()))
+    elif (unused := _unused()) is not None:
+        yield Check("GPU", "good", f"{UNUSED[unused]} ({unused}): jobs run on the CPU")
     elif shutil.which("nvidia-smi") is None:
         yield Check("GPU", "good", "none; jobs run on the CPU")
     elif torch.version.cuda is None:
@@ -27,6 +31,13 @@ def check_devices() -> Iterator[Check]:
     else:
         advice = f"the driver may be older than CUDA {torch.version.cuda}, or CUDA_VISIBLE_DEVICES hides the GPU"
         yield Check("GPU", "doubtful", "torch finds none, though there is a driver; jobs run on the CPU", advice)
+
+
+def _unused() -> str | None:
+    """The kind of a GPU that torch finds and jobs do not run on, if there is one."""
+    import torch
+
+    return next((kind for kind in UNUSED if hasattr(torch, kind) and getattr(torch, kind).device_count()), None)
 
 
 def _check_gpu(number: int) -> Check:

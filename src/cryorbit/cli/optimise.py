@@ -57,10 +57,13 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
-        if not equals or not key:
+        name = key.strip().replace("-", "_")
+        if not equals or not name:
             raise InputError(f"the setting {pair!r} has no value", mend="write --setting key=value")
+        if name in settings:
+            raise InputError(f"the setting {name!r} was given twice", mend="leave one out")
         try:
-            settings[key.strip().replace("-", "_")] = json.loads(value)
+            settings[name] = json.loads(value)
         except ValueError:
-            settings[key.strip().replace("-", "_")] = value
+            settings[name] = value
     return settings

@@ -41,7 +41,10 @@ ConfigFile = Annotated[
 ]
 Device = Annotated[
     str | None,
-    Parameter(help="cpu, cuda, cuda:1, ..., or auto: a GPU if there is one. Default: auto.", group=RUNNING),
+    Parameter(
+        help="cpu, cuda, cuda:1, ... (NVIDIA, or AMD with ROCm), or auto: a GPU if there is one. Default: auto.",
+        group=RUNNING,
+    ),
 ]
 Threads = Annotated[
     int | None,

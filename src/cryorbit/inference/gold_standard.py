@@ -28,7 +28,7 @@ class HalfMaps:
     volume
         Regularised maps from all images.
     fsc
-        Correlation of ``halves`` within the window, shells 0 ... radius.
+        Correlation of ``halves`` within the window, shells 0 ... radius, and one beyond.
     """
 
     references: Float[Tensor, "2 k m m m"]

@@ -98,7 +98,7 @@ class SampledOracle:
         cell = _nearest(fine, cells)
         weight = exact.model.quadrature.log_weight.exp().repeat(2)
         total = torch.zeros(len(cells)).to(weight).index_add_(0, cell, weight)
-        offset = torch.rand(exact.num_terms, generator=generator_for(seed), dtype=torch.float64)
+        offset = torch.rand(exact.num_terms, generator=generator_for(seed, "draws of poses"), dtype=torch.float64)
         small = replace(exact.model, operator=operator, quadrature=fitted)
         return cls(exact, small, cell, weight / total[cell], offset.to(cell.device), draws)
 

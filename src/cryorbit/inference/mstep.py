@@ -29,7 +29,7 @@ class Maps:
     halves
         Maps of the two half-sets, without regularisation.
     fsc
-        Correlation of the half maps within the window, shells 0 ... radius.
+        Correlation of the half maps within the window, shells 0 ... radius, and one beyond.
     """
 
     volume: Float[Tensor, "k m m m"]
@@ -130,9 +130,13 @@ def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"
 
 
 def resolved_radius(fsc: Float[Tensor, " s"], threshold: float = 0.143) -> int:
-    """Last shell before the correlation first falls below the threshold (shells 0-2 are taken for granted)."""
-    below = torch.nonzero(fsc[3:] < threshold)
-    return len(fsc) - 1 if len(below) == 0 else int(below[0, 0]) + 2
+    """Last shell before the correlation first falls below the threshold (shells 0-2 are taken for granted).
+
+    The last of the curve's shells lies beyond the radius to which images were inserted: what the window has carried
+    there correlates, and tells nothing. A curve that never falls is resolved to the shell before it.
+    """
+    below = torch.nonzero(fsc[3:-1] < threshold)
+    return len(fsc) - 2 if len(below) == 0 else int(below[0, 0]) + 2
 
 
 def grid_shells(grid: VoxelGrid, radius: float, like: Tensor) -> tuple[Int[Tensor, "q q h"], int]:

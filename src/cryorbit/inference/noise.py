@@ -49,7 +49,8 @@ def shell_means(values: Float[Tensor, " p"], disc: HalfDisc, box: int) -> Float[
 def updated_spectrum(
     noise_variance: Float[Tensor, " s"],
     residual: Float[Tensor, " s"],
-    counts: Float[Tensor, " s"],
+    coefficients: Float[Tensor, " s"],
+    images: float | Float[Tensor, ""],
     prior_weight: float,
 ) -> Float[Tensor, " s"]:
     """Noise variance from posterior-mean residuals, shrunk to the old spectrum (as in the noise model of cryoSPARC).
@@ -60,11 +61,14 @@ def updated_spectrum(
         The spectrum under which the residuals were measured.
     residual
         Per shell, the sum over coefficients and images of |residual|^2 over ``noise_variance``.
-    counts
-        How many coefficients times images that sum has; 0 beyond the current radius, where nothing changes.
+    coefficients
+        How many coefficients of one image that sum has; 0 beyond the current radius, where nothing changes.
+    images
+        How many images it has.
     prior_weight
         Weight of the old spectrum, in images.
     """
-    per_image = counts / counts.max().clamp_min(1)
-    ratio = (residual + prior_weight * per_image) / (counts + prior_weight * per_image).clamp_min(1e-12)
-    return torch.where(counts > 0, noise_variance * ratio, noise_variance)
+    # images of the prior leave what is expected of them: one for each of their coefficients
+    expected = residual + prior_weight * coefficients
+    ratio = expected / ((images + prior_weight) * coefficients).clamp_min(1e-12)
+    return torch.where(coefficients > 0, noise_variance * ratio, noise_variance)

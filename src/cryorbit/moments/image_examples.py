@@ -84,7 +84,8 @@ class ImageFamily:
         # (-i)^l is 1, -i, -1, i: even degrees make the real part of a slice, odd ones the imaginary part
         sign = torch.tensor([1.0, -1.0, -1.0, 1.0]).to(radii)[degrees % 4]
         waves = torch.einsum("qah,haw->hqw", harmonics * sign, slices.analysis[degrees % 2])
-        means = random_clusters(CLUSTERS, CONCENTRATIONS, SHARES, generator_for(MEANS_SEED)).means
+        generator = generator_for(MEANS_SEED, "view clusters of examples")
+        means = random_clusters(CLUSTERS, CONCENTRATIONS, SHARES, generator).means
         return cls(slices, radii * (2 * math.pi / box), eta_most, waves, means)
 
     def draw(self, count: int, atoms: int, generator: torch.Generator) -> ImageExamples:

@@ -18,7 +18,7 @@ from cryorbit.moments.kam_loss import polar_kam_loss
 from cryorbit.moments.learner import Learner
 from cryorbit.moments.mom_net import MomNet, Setting
 from cryorbit.moments.polar import PolarMoments
-from cryorbit.moments.training import TEST, TRAIN, Schedule
+from cryorbit.moments.training import Schedule
 
 TEST_CHUNK = 250
 STEEPEST = 1.0
@@ -41,7 +41,7 @@ def encoder_losses(encoder: ImageEncoder, setting: Setting, examples: ImageExamp
 
 def supervise(learner: Learner[ImageEncoder], setting: Setting, family: ImageFamily, schedule: Schedule) -> float:
     """Take one step on new examples; ``components`` of the schedule are atoms. Returns their mean loss before it."""
-    generator = generator_for(schedule.seed, TRAIN, schedule.components, learner.step)
+    generator = generator_for(schedule.seed, "train moment network", schedule.components, learner.step)
     examples = family.draw(schedule.batch, schedule.components, generator)
     losses = encoder_losses(learner.network, setting, examples)
     return learner.descend(losses.mean(), schedule.rate_at(learner.step))
@@ -54,7 +54,7 @@ def held_out_losses(
     """Mean Kam loss and mean error of the shifts' spread, pixels, over examples that training does not see."""
     loss = spread = 0.0
     for number, part in enumerate(chunks(count, TEST_CHUNK)):
-        generator = generator_for(schedule.seed, TEST, schedule.components, number)
+        generator = generator_for(schedule.seed, "test moment network", schedule.components, number)
         examples = family.draw(part.stop - part.start, schedule.components, generator)
         loss += float(encoder_losses(encoder, setting, examples).double().sum())
         found = setting.eta(encoder(examples.moments).spread)

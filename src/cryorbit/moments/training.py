@@ -20,8 +20,6 @@ from cryorbit.moments.losses import ANY_SHIFT, shift_error
 from cryorbit.moments.mixtures import Examples, draw_examples
 from cryorbit.moments.rates import cosine_rate
 
-TRAIN, TEST = 1, 2
-"""Streams of random numbers."""
 TEST_CHUNK = 2000
 PARTS = (1, ANY_SHIFT)
 """Parts of a sample by which shifts are tried: the thesis' whole samples, and any shift of the circle."""
@@ -57,7 +55,7 @@ class Schedule:
 
 def advance(learner: Learner[nn.Module], target: Target, length: int, schedule: Schedule) -> Float[Tensor, " 2"]:
     """Take one step on new examples that lowers both errors; returns their means before it."""
-    generator = generator_for(schedule.seed, TRAIN, schedule.components, learner.step)
+    generator = generator_for(schedule.seed, "train encoders", schedule.components, learner.step)
     examples = draw_examples(schedule.batch, schedule.components, length, generator)
     found = errors(learner.network, target, examples).mean(1)
     learner.descend(found.mean(), schedule.rate_at(learner.step))
@@ -77,7 +75,7 @@ def mean_errors(encoder: nn.Module, target: Target, schedule: Schedule, count: i
     """Mean errors over ``count`` examples that training does not see; float64."""
     total = torch.zeros(2, dtype=torch.float64)
     for number, part in enumerate(chunks(count, TEST_CHUNK)):
-        generator = generator_for(schedule.seed, TEST, schedule.components, number)
+        generator = generator_for(schedule.seed, "test encoders", schedule.components, number)
         examples = draw_examples(part.stop - part.start, schedule.components, length, generator)
         total += errors(encoder, target, examples).double().sum(1).cpu()
     return total / count

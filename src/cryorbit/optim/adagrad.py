@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.smoothness import find_smoothness
 
 TINY = 1e-8
@@ -36,8 +37,8 @@ class AdaGrad:
         Terms in a mini-batch.
     """
 
-    step_size: float = 5.0
-    batch_size: int | None = 100
+    step_size: Positive = 5.0
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> AdaGradState:
         """Measure the gradient and the smoothness of a block at the start."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.limited_memory import Memory
+from cryorbit.optim.ranges import Count
 from cryorbit.optim.safeguards import Interventions, Safeguard
 
 RIDGE = 1e-10
@@ -42,7 +43,7 @@ class Anderson:
         Whether rises are taken back.
     """
 
-    memory: int = 5
+    memory: Count = 5
     safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: None = None
 

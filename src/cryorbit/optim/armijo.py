@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Factor, Inner
 
 SHORTEST = 2.0**-60
 
@@ -35,9 +36,9 @@ class Armijo:
         Terms in a mini-batch; None for all.
     """
 
-    growth: float = 2.0
-    descent: float = 0.5
-    batch_size: int | None = None
+    growth: Factor = 2.0
+    descent: Inner = 0.5
+    batch_size: Count | None = None
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> StepLength:
         """Begin with eta = 1."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Positive
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -30,7 +31,7 @@ class GradientDescent:
         Length of a step in units of 1/L, L the smoothness at the start.
     """
 
-    step_size: float = 1.0
+    step_size: Positive = 1.0
     batch_size: None = None
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> DescentState:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Inner, NotNegative
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.smoothness import find_smoothness
 
@@ -45,12 +46,12 @@ class HessianFree:
         Terms in a mini-batch.
     """
 
-    iterations: int = 5
-    tolerance: float = 0.3
-    damping: float = 1.0
-    decay: float = 0.01
-    power: float = 0.75
-    batch_size: int | None = 100
+    iterations: Count = 5
+    tolerance: Inner = 0.3
+    damping: NotNegative = 1.0
+    decay: NotNegative = 0.01
+    power: NotNegative = 0.75
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> HessianFreeState:
         """Find the scale of the damping."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed, growing_momentum
 from cryorbit.optim.smoothness import find_smoothness
 
@@ -39,11 +40,11 @@ class Momentum:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
-    momentum: float = 0.9
-    decay: float = 0.01
-    power: float = 0.75
-    batch_size: int | None = 100
+    step_size: Positive = 1.0
+    momentum: Kept = 0.9
+    decay: NotNegative = 0.01
+    power: NotNegative = 0.75
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> MomentumState:
         """Start at rest."""

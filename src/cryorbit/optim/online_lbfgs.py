@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.limited_memory import InverseHessian, Memory
+from cryorbit.optim.ranges import Count, NotNegative, Positive
 from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.smoothness import find_smoothness
@@ -49,13 +50,13 @@ class OnlineLBFGS:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
-    memory: int = 30
-    damping: float = 0.5
-    decay: float = 0.01
-    power: float = 0.75
+    step_size: Positive = 1.0
+    memory: Count = 30
+    damping: NotNegative = 0.5
+    decay: NotNegative = 0.01
+    power: NotNegative = 0.75
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 100
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> OnlineLBFGSState:
         """No pairs."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from cryorbit.optim.armijo import Ray, backtrack
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.floors import Floor, PartOfLargest
+from cryorbit.optim.ranges import Count, Factor, Inner, Kept, Positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,12 @@ class PreconditionedSGD:
     """
 
     diagonal: Literal["oracle", "probes"] = "probes"
-    forget: float = 0.9
+    forget: Kept = 0.9
     floor: Floor = field(default_factory=PartOfLargest)
-    growth: float = 1.2
-    descent: float = 0.5
-    longest: float = 1.0
-    batch_size: int | None = 100
+    growth: Factor = 1.2
+    descent: Inner = 0.5
+    longest: Positive = 1.0
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> PreconditionedState:
         """A flat diagonal."""

@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.optim.ranges import Kept, Positive
+
 ROUNDING = 1e-13
 """Relative rise of the objective that is taken for rounding."""
 
@@ -58,8 +60,8 @@ class Safeguard:
     """
 
     active: bool = True
-    curvature: float = 1e-6
-    cap: float = 10.0
+    curvature: Kept = 1e-6
+    cap: Positive = 10.0
 
     def trusts(
         self, step: Float[Tensor, "*shape"], change: Float[Tensor, "*shape"], metric: Float[Tensor, "*#shape"]

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -44,8 +45,8 @@ class SAG:
         Terms in a block.
     """
 
-    step_size: float = 1 / 16
-    batch_size: int | None = 100
+    step_size: Positive = 1 / 16
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SAGState:
         """An empty table."""
@@ -79,8 +80,8 @@ class SAGA:
         Terms in a block.
     """
 
-    step_size: float = 1 / 3
-    batch_size: int | None = 100
+    step_size: Positive = 1 / 3
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SAGState:
         """An empty table."""

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.snapshots import Residual
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
@@ -32,10 +33,10 @@ class SEMVR:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
+    step_size: Positive = 1.0
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 100
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> Course:
         """No snapshot."""

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.limited_memory import InverseHessian, Memory
+from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
 from cryorbit.optim.snapshots import Residual, Snapshot
@@ -55,13 +56,13 @@ class SEMVRQuasiNewton:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.3
-    memory: int = 20
+    step_size: Positive = 0.3
+    memory: Count = 20
     secant: Literal["corrected", "printed"] = "corrected"
     product: Literal["curvature", "euclidean"] = "curvature"
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 300
+    batch_size: Count | None = 300
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> QuasiNewtonEMState:
         """No pairs."""

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Share
 from cryorbit.optim.safeguards import Interventions, Safeguard
 
 SHORTER = 0.25
@@ -54,9 +55,9 @@ class SEMVRStatistics:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
+    step_size: Share = 1.0
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 100
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> StatisticsState:
         """No snapshot."""

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.smoothness import find_smoothness
 
@@ -36,10 +37,10 @@ class SGD:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
-    decay: float = 0.01
-    power: float = 0.75
-    batch_size: int | None = 100
+    step_size: Positive = 1.0
+    decay: NotNegative = 0.01
+    power: NotNegative = 0.75
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SGDState:
         """Find the smoothness."""

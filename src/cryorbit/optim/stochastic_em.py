@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, NotNegative, Share
 from cryorbit.optim.schedules import annealed
 
 
@@ -34,10 +35,10 @@ class StochasticEM:
         Terms in a mini-batch.
     """
 
-    step_size: float = 1.0
-    decay: float = 0.1
-    power: float = 0.75
-    batch_size: int | None = 100
+    step_size: Share = 1.0
+    decay: NotNegative = 0.1
+    power: NotNegative = 0.75
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> StepCount:
         """No steps."""

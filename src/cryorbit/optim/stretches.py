@@ -22,8 +22,6 @@ from cryorbit.optim.checkpoint import pack_state, unpack_state
 from cryorbit.optim.method import Method
 from cryorbit.optim.protocols import Oracle
 
-_GROUPING, _ORDER, _METHOD = 1, 2, 3
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -68,7 +66,7 @@ class Stretches:
         self._method = method
         self._seed = seed
         self._parts = parts
-        self._blocks = Blocks(oracle, method.batch_size, generator_for(seed, _GROUPING))
+        self._blocks = Blocks(oracle, method.batch_size, generator_for(seed, "mini-batches"))
 
     def begin(self, x: Float[Tensor, "*shape"]) -> Position:
         """The position before the first stretch from ``x``; what the method looks at before it is counted."""
@@ -80,9 +78,9 @@ class Stretches:
         """Work through the next stretch."""
         count = self._blocks.count
         parts = 1 if keeps_snapshot(position.state) else min(self._parts, count)
-        order = torch.randperm(count, generator=generator_for(self._seed, _ORDER, position.epoch))
+        order = torch.randperm(count, generator=generator_for(self._seed, "order of mini-batches", position.epoch))
         mine = order.tensor_split(parts)[position.stretch].tolist()
-        generator = generator_for(self._seed, _METHOD, position.epoch, position.stretch)
+        generator = generator_for(self._seed, "optimiser", position.epoch, position.stretch)
         self._blocks.evaluations = position.evaluations
         x, state = self._method.step(self._blocks, position.x, position.state, mine, generator)
         over = position.stretch + 1 == parts

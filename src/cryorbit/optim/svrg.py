@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
@@ -43,11 +44,11 @@ class SVRG:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.5
+    step_size: Positive = 0.5
     base: Literal["curvature", "scalar"] = "curvature"
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 100
+    batch_size: Count | None = 100
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SVRGState:
         """Find the smoothness."""

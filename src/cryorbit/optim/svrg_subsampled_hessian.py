@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.ranges import Count, Positive, Share
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
@@ -57,15 +58,15 @@ class SVRGSubsampledHessian:
         Terms in a mini-batch.
     """
 
-    step_size: float = 0.3
-    share: float = 1.0
-    rank: int | None = None
-    refresh: int = 5
+    step_size: Positive = 0.3
+    share: Share = 1.0
+    rank: Count | None = None
+    refresh: Count = 5
     base: Literal["curvature", "scalar"] = "curvature"
-    floor: float = 1e-2
+    floor: Share = 1e-2
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
-    batch_size: int | None = 300
+    batch_size: Count | None = 300
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SubsampledHessianState:
         """Find the smoothness; no Hessian yet."""

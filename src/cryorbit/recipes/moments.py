@@ -192,7 +192,7 @@ def _fit_half(config: MomentsConfig, half: int, levels: tuple[RingProblem, RingP
     coarse, fine = levels
 
     def begin(number: int) -> Fit:
-        start = coarse.start(generator_for(config.seed, half, number))
+        start = coarse.start(generator_for(config.seed, "volume from moments", half, number))
         return coarse.fit(coarse.fit_even(start, config.coarse_steps).parameters, config.coarse_steps)
 
     coarsely = [work.once(f"half {half + 1} coarse {n + 1}", partial(begin, n)) for n in range(config.starts)]

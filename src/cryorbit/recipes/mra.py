@@ -1,19 +1,13 @@
-"""Windowed multireference alignment: simulated observations, and methods by name."""
+"""Windowed multireference alignment: simulated observations."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import Field
 
-from cryorbit.core.errors import InputError
 from cryorbit.io.mra_files import write_arrays
-from cryorbit.optim.method import Method
-from cryorbit.optim.registry import find_method
 from cryorbit.recipes.settings import Settings
 from cryorbit.simulate.mra import draw_observations, gaussian_pulse, mixture_density
 
@@ -53,13 +47,3 @@ def simulate(config: SimulateMRAConfig) -> Path:
     file = config.output / OBSERVATIONS
     write_arrays(file, {"data": drawn.data, "length": length, "sigma": config.sigma, **truth})
     return file
-
-
-def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
-    """The optimiser with these settings; ``InputError`` naming those it has if one is not among them."""
-    kind = find_method(name)
-    known: list[str] = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-    unknown = [key for key in settings if key not in known]
-    if unknown:
-        raise InputError(f"{name} has no setting {unknown[0]!r}", mend=f"its settings are {', '.join(known)}")
-    return kind(**settings)

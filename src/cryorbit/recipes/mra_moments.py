@@ -95,7 +95,7 @@ def run(config: MomentsMRAConfig, job: JobFolder, progress: Progress) -> Moments
     problem = MRAProblem(
         Target.statistical(moments, errors), WindowedShifts.of(given.length, window, moments.first), channels
     )
-    generator = generator_for(config.seed)
+    generator = generator_for(config.seed, "starts from moments")
     found = {"classical": problem.solve(config.starts, generator, SIGNIFICANT * float(errors.second.diagonal().mean()))}
     if config.encoders is not None:
         found["encoders"] = _from_encoders(config.encoders, config.refinement_steps, problem)

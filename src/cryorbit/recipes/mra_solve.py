@@ -22,13 +22,12 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
-from cryorbit.recipes.mra import make_method
+from cryorbit.recipes.method_settings import make_method
 from cryorbit.recipes.settings import Settings
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
 """Epochs take milliseconds: a checkpoint after every one would take longer than they do."""
-_START = 9
 
 
 class SolveMRAConfig(Settings):
@@ -111,7 +110,7 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
 def random_signal(given: MRAFile, seed: int) -> Float[Tensor, "c n"]:
     """The start: a random signal of norm 1."""
     shape = given.data.shape[1], given.length
-    signal = torch.randn(shape, generator=generator_for(seed, _START), dtype=torch.float64)
+    signal = torch.randn(shape, generator=generator_for(seed, "start signal"), dtype=torch.float64)
     return signal / signal.norm()
 
 

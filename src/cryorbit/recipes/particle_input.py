@@ -19,6 +19,7 @@ from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.selection import random_rows, rows_where
+from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -89,12 +90,16 @@ class ParticleInput:
 
 
 def read_chosen(settings: ParticleSettings) -> Particles:
-    """The particles that the settings choose; errors as for ``read_particles`` and ``rows_where``."""
+    """The particles that the settings choose; errors as for ``read_particles`` and ``rows_where``.
+
+    Resolutions among the settings are held against their pixels.
+    """
     particles = read_particles(settings.particles, settings.data_dir)
     if settings.subset is not None:
         particles = particles.subset(rows_where(particles, settings.subset))
     if settings.limit is not None and settings.limit < len(particles):
-        particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, 997)))
+        particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
+    require_resolvable(settings, particles.box, particles.pixel_size, particles.source)
     return particles
 
 
@@ -138,7 +143,7 @@ def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
                 mend="give the particles of both half-sets, or remove the column to have halves drawn at random",
             )
         return given
-    generator = generator_for(seed, 998)
+    generator = generator_for(seed, "half-sets")
     group = particles.group
     if group is None or int(group.max()) < 9:
         return torch.randperm(len(particles), generator=generator) % 2

@@ -82,7 +82,7 @@ def read_fitted(
             return None
         if particles.box > LARGEST_BOX:
             return None
-        chosen = torch.randperm(len(particles), generator=generator_for(0))[:SHOWN].sort().values
+        chosen = torch.randperm(len(particles), generator=generator_for(0, "fitted images"))[:SHOWN].sort().values
         volumes = [torch.as_tensor(each, dtype=torch.float32) for each in maps if each is not None]
         return _fit(particles.subset(chosen), particles.poses[chosen], volumes, low_pass)
     except InputError:

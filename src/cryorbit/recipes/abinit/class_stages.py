@@ -87,7 +87,7 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
 def rescued(config: AbinitConfig, state: State, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
     """Volumes in which every dead class is the largest one, disturbed at random by a tenth of its density."""
     volume = state.volume.clone()
-    generator = generator_for(config.seed + state.start, 5, state.iteration)
+    generator = generator_for(config.seed + state.start, "principal component", state.iteration)
     largest = int(fractions.argmax())
     for k in torch.nonzero(fractions < config.classify.smallest / config.classes)[:, 0].tolist():
         noise = torch.randn(8, 8, 8, generator=generator).to(volume)
@@ -100,7 +100,7 @@ def _split_volumes(
     config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"], number: int
 ) -> State:
     """One way to split: components, clusters, and a reconstruction of each cluster."""
-    generator = generator_for(config.seed + state.start, 4, number)
+    generator = generator_for(config.seed + state.start, "class split", number)
     poses = Poses(state.estimates["rotation"], state.estimates["shift"])
     radius = max(first_radius(config, prepared), config.classify.split_radius * state.radius)
     grid = working_grid(prepared.box, radius)

@@ -100,7 +100,8 @@ def find_cells(
     Between the points of a coarse grid a strong map fits badly and a weak one (of junk, say) does no harm: the classes
     themselves would not compete fairly here. All stem from one consensus, so their mean tells the orientations.
     """
-    generator = generator_for(config.seed + state.start, 3, state.iteration if iteration is None else iteration)
+    place = state.iteration if iteration is None else iteration
+    generator = generator_for(config.seed + state.start, "cells of abinit", place)
     radius = coarse_radius(config, prepared, state)
     space = PoseSpace(config.shift_range * prepared.box, symmetry)
     search = GlobalSearch(config.search.angular_spacing, radius, space, shift_step(prepared, radius), config.grow.cells)
@@ -150,10 +151,11 @@ def after_pass(
     count = prepared.box // 2 + 1
     # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
     residual = shell_sums(0.5 * statistics.residual, disc.shells, count)
-    counts = shell_sums(torch.ones_like(statistics.residual), disc.shells, count) * statistics.images
+    coefficients = shell_sums(torch.ones_like(statistics.residual), disc.shells, count)
     noise = state.noise_variance
     if not prepared.source.premultiplied:
-        noise = updated_spectrum(noise.double(), residual, counts, config.grow.noise_prior).to(noise)
+        images, prior = statistics.images, config.grow.noise_prior
+        noise = updated_spectrum(noise.double(), residual, coefficients, images, prior).to(noise)
     return replace(state, volume=maps.volume, velocity=torch.zeros_like(maps.volume), noise_variance=noise)
 
 

@@ -58,6 +58,6 @@ def _require_memory(config: AbinitConfig, particles: Particles) -> None:
 
 
 def _held_out(config: AbinitConfig, count: int) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:
-    shuffled = torch.randperm(count, generator=generator_for(config.seed, 999))
+    shuffled = torch.randperm(count, generator=generator_for(config.seed, "held-out particles"))
     number = min(HELD_OUT_AT_MOST, math.floor(config.held_out * count))
     return shuffled[:number].sort().values, shuffled[number:]

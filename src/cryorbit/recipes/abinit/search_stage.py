@@ -61,7 +61,7 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
     """The state before the first iteration of a random start."""
     radius = first_radius(config, prepared)
     grid = working_grid(prepared.box, radius)
-    generator = generator_for(config.seed + start, 0)
+    generator = generator_for(config.seed + start, "random start")
     window = prepared.window(grid.size)
     reach = 0.5 * prepared.diameter_px * grid.size / prepared.box
     blobs = random_blobs(grid.size, reach, generator).to(prepared.source.device)
@@ -82,7 +82,7 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
 def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One stochastic step, and what it saw."""
     settings, n = config.search, state.iteration
-    generator = generator_for(config.seed + state.start, 1, n)
+    generator = generator_for(config.seed + state.start, "search of a mini-batch", n)
     radius = _radius(config, prepared, n)
     disc = half_disc(prepared.box, radius).to(prepared.source.device)
     grid = working_grid(prepared.box, radius)
@@ -154,7 +154,7 @@ def _batch(config: AbinitConfig, prepared: Prepared, start: int, n: int) -> Int[
     epochs = torch.div(positions, count, rounding_mode="floor")
     chosen = torch.empty_like(positions)
     for epoch in epochs.unique().tolist():
-        shuffle = torch.randperm(count, generator=generator_for(config.seed + start, 2, epoch))
+        shuffle = torch.randperm(count, generator=generator_for(config.seed + start, "order of the search", epoch))
         mine = epochs == epoch
         chosen[mine] = prepared.order[shuffle[positions[mine] % count]]
     return chosen

@@ -1,6 +1,6 @@
 """The state of a running reconstruction: small, complete, and written to disk after every iteration.
 
-Random numbers are drawn from generators seeded by (seed, stage, iteration), so the state of no generator is part of
+Random numbers are drawn from generators seeded by (seed, name, iteration), so the state of no generator is part of
 it: a job continued from its state does what the undisturbed job did.
 """
 

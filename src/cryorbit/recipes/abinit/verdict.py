@@ -43,6 +43,10 @@ class CrossSeed:
     held_out_log_likelihood: list[float]
 
 
+LEVELS = ("good", "doubtful", "bad")
+"""Levels of a verdict, the worst last."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One sentence for the user, and what it rests on; ``level`` is good, doubtful or bad."""

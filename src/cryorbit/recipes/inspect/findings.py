@@ -10,6 +10,8 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.recipes.inspect.gaps import gap_warnings
+
 UNFIT_FRACTION = 0.1
 """Part of the particles that may be unusable; reconstruction sets them aside up to there by default."""
 
@@ -129,6 +131,8 @@ class Inspection:
         How many that are in all; files that cannot be used count with all their particles.
     images
         What the pixels tell; None without a readable image.
+    ctf_gaps
+        Resolutions that hardly an image shows, A.
     """
 
     source: Path
@@ -143,6 +147,7 @@ class Inspection:
     unusable: dict[str, int]
     unusable_count: int
     images: ImageFindings | None
+    ctf_gaps: list[float]
 
     def __len__(self) -> int:
         """Number of particles."""
@@ -167,6 +172,7 @@ class Inspection:
         outliers = int(self.defocus.outliers.sum())
         if outliers:
             found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
+        found += gap_warnings(self.ctf_gaps)
         images = self.images
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
@@ -189,6 +195,7 @@ class Inspection:
             "defocus_A": {"min": float(mean.min()), "median": float(mean.median()), "max": float(mean.max())},
             "astigmatism_A": {"median": float(astigmatism.median()), "max": float(astigmatism.max())},
             "defocus_outliers": int(self.defocus.outliers.sum()),
+            "ctf_gaps_A": self.ctf_gaps,
             "ctf_premultiplied": self.premultiplied,
             "poses": self.posed,
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],

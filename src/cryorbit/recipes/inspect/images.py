@@ -60,7 +60,7 @@ def look_at_images(particles: Particles, statistics: ImageStatistics, pictures: 
     power = mean_power(source, everything)
     # the noise as it stands in the images, also where the CTF was multiplied into it
     noise = background_spectrum(replace(source, premultiplied=False), everything, radius)
-    chosen = torch.randperm(len(particles), generator=generator_for(seed))[:pictures].sort().values
+    chosen = torch.randperm(len(particles), generator=generator_for(seed, "pictures"))[:pictures].sort().values
     shown = source.read(chosen)
     low_pass = min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)
     return ImageFindings(

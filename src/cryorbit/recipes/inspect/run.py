@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
+from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.io.checks import check_file, ctf_faults, duplicates
 from cryorbit.io.image_statistics import image_statistics
 from cryorbit.io.particles import Particles, read_particles
@@ -64,6 +65,7 @@ def run(config: InspectConfig) -> Inspection:
         unusable=unusable,
         unusable_count=int(bad.sum()),
         images=images,
+        ctf_gaps=_gaps(particles),
     )
 
 
@@ -104,6 +106,14 @@ def _defocus(ctf: CTFParams) -> Defocus:
     mean = 0.5 * (ctf.defocus_u + ctf.defocus_v)
     astigmatism = (ctf.defocus_u - ctf.defocus_v).abs()
     return Defocus(mean, astigmatism, _far(mean) | _far(astigmatism))
+
+
+def _gaps(particles: Particles) -> list[float]:
+    """Gaps in the CTF of the particles that have one."""
+    known = ~torch.stack(list(ctf_faults(particles).values())).any(0)
+    if not known.any():
+        return []
+    return ctf_gaps(particles.ctf[torch.nonzero(known)[:, 0]], particles.box, particles.pixel_size)
 
 
 def _far(values: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:

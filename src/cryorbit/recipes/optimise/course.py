@@ -12,7 +12,7 @@ from cryorbit.optim.em import EM
 from cryorbit.optim.method import Method
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches
-from cryorbit.recipes.mra import make_method
+from cryorbit.recipes.method_settings import make_method
 from cryorbit.recipes.optimise.problem import Problem
 
 PROJECTION_MATCHING = "projection-matching"

@@ -26,7 +26,6 @@ LEAST_EXCESS = 0.02
 """Power above the noise that images are taken to have at least, in units of the noise."""
 PROBES = 500
 """Slices by which the power of a start is measured."""
-_START = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def random_start(oracle: VolumeOracle, seed: int) -> Float[Tensor, "1 n n n"]:
     A start that is too strong makes the first posteriors collapse on whatever it resembles.
     """
     size = oracle.model.operator.grid.size
-    spheres = random_blobs(size, REACH * size, generator_for(seed, _START)).to(oracle.observations.weight)
+    spheres = random_blobs(size, REACH * size, generator_for(seed, "start volume")).to(oracle.observations.weight)
     return oracle.model.unknown(spheres * scale_to_images(oracle, spheres))
 
 

@@ -37,7 +37,6 @@ COARSER = 2.0
 """Steps of the quadrature that proposes poses, over those of the one they are drawn from."""
 BATCH = 1000
 BYTES_PER_COEFFICIENT = 16
-_SPLIT = 999
 
 
 def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseResult:
@@ -101,7 +100,7 @@ def prepare(config: OptimiseConfig, given: ParticleInput, radius: float) -> Prob
             f"{config.held_out} particles cannot be held out of {len(given.source)}", mend="hold out fewer than half"
         )
     _require_memory(config, len(given.source), disc, quadrature)
-    order = torch.randperm(len(given.source), generator=generator_for(config.seed, _SPLIT))
+    order = torch.randperm(len(given.source), generator=generator_for(config.seed, "held-out images"))
     observations = observe_all(given, order, disc)
     prior = DensityPrior(config.prior.positive, config.prior.negative)
     problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)

@@ -18,6 +18,7 @@ from cryorbit.io.star import read_star
 from cryorbit.recipes.compare import read_box, read_like, read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.postprocess.config import PostprocessConfig
+from cryorbit.recipes.resolutions import require_resolvable
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
     first, second = half_map_files(config)
     half1, stated = read_box(first)
     half2 = read_like(second, half1, stated)
+    require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if torch.equal(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"
         raise InputError("the half-maps are one and the same map", file=second, mend=mend)

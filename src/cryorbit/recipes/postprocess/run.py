@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.conical_fsc import conical_fsc
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
@@ -37,7 +38,7 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     """
     group = point_group(config.symmetry)
     maps = read_half_maps(config)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = generator_for(config.seed, "phases of post-processing")
     progress.start(STAGES, "post-processing")
     mask = find_mask(maps)
     fsc = corrected_fsc(maps.half1, maps.half2, maps.pixel_size, mask, generator)

@@ -123,6 +123,6 @@ def updated_noise(
     for noise, residual, images in zip(state.noise_variance, found.residual, found.images, strict=True):
         # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
         power = shell_sums(0.5 * residual, disc.shells, count)
-        counts = shell_sums(torch.ones_like(residual), disc.shells, count) * images
-        spectra.append(updated_spectrum(noise.double(), power, counts, prior).to(noise))
+        coefficients = shell_sums(torch.ones_like(residual), disc.shells, count)
+        spectra.append(updated_spectrum(noise.double(), power, coefficients, images, prior).to(noise))
     return torch.stack(spectra)

@@ -16,14 +16,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.gold_standard import HalfMaps
-from cryorbit.inference.mstep import shell_prior, shell_weights
+from cryorbit.inference.mstep import shell_weights
+from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
@@ -32,7 +33,7 @@ from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import VoxelGrid, quotient, resample, solve, working_grid
+from cryorbit.volumes.voxel import VoxelGrid, resample, working_grid
 
 LATE_SUMS = 5
 """Sums over images that are alive at once: of the snapshot, two of a mini-batch, their correction, and the average."""
@@ -132,19 +133,18 @@ def follow_gradients(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
     """References after the steps of SVRG."""
     whole, grid = epoch.snapshot.statistics, epoch.grid
     weights = shell_weights(whole, grid, epoch.inserted)
-    priors = [shell_prior(own[None], epoch.maps.fsc)[:, weights.shells] + weights.tiny for own in weights.mean]
-    curvatures = [join_mates(own) + prior for own, prior in zip(whole.weight, priors, strict=True)]
+    priors = [half_prior(weights, half, epoch.maps.fsc) for half in range(2)]
+    curvatures = [join_mates(own) for own in whole.weight]
     before = references = resample(epoch.state.references, grid.size)
     mask = reference_mask(epoch.config, epoch.given, epoch.state, grid.size)
-    known = _gradient(whole, before, grid)
+    known = [data_gradient(whole, half, before[half], grid) for half in range(2)]
     for images in mini_batches(epoch):
         here, there = epoch.both(references, images)
-        change = _gradient(here, references, grid) - _gradient(there, before, grid)
-        gradient = known + change * _shares(epoch, images).to(here.weight)
-        steps = [
-            solve(join_mates(own) - prior * quotient(volume, grid), curvature, grid)
-            for own, prior, volume, curvature in zip(gradient, priors, references, curvatures, strict=True)
-        ]
+        shares, steps = _shares(epoch, images).to(here.weight), []
+        for h, volume in enumerate(references):
+            change = data_gradient(here, h, volume, grid) - data_gradient(there, h, before[h], grid)
+            gradient = known[h] + change * shares[h]
+            steps.append(preconditioned_step(gradient, volume, priors[h], curvatures[h], grid))
         moved = references + epoch.config.late.rate * torch.stack(steps)
         references = windowed(joined(epoch.config, epoch.given, moved), mask)
     return references
@@ -161,7 +161,8 @@ def mini_batches(epoch: Epoch) -> Iterator[Halves]:
     seed, count = epoch.config.seed, epoch.config.late.batches
     shuffled = []
     for half, images in enumerate(half_sets(epoch.given)):
-        order = torch.randperm(len(images), generator=generator_for(seed, 8, epoch.state.iteration, half))
+        generator = generator_for(seed, "late mini-batches", epoch.state.iteration, half)
+        order = torch.randperm(len(images), generator=generator)
         shuffled.append([part.sort().values for part in images[order].tensor_split(count)])
     yield from zip(*shuffled, strict=True)
 
@@ -171,14 +172,6 @@ def corrected(epoch: Epoch, references: Float[Tensor, "2 k m m m"], images: Halv
     here, there = epoch.both(references, images)
     shares = _shares(epoch, images).to(here.weight)
     return replace(here, data=(here.data - there.data) * shares, weight=(here.weight - there.weight) * shares)
-
-
-def _gradient(
-    statistics: VolumeStatistics, references: Float[Tensor, "2 k m m m"], grid: VoxelGrid
-) -> Complex[Tensor, "2 k q q h"]:
-    """``D - W V``."""
-    spectra = torch.stack([quotient(volume, grid) for volume in references])
-    return statistics.data - statistics.weight * spectra
 
 
 def _shares(epoch: Epoch, images: Halves) -> Float[Tensor, "2 1 1 1 1"]:

@@ -98,7 +98,7 @@ def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: Jo
     name = "map" if len(config.maps) == 1 else f"class {k + 1}"
     finished = FinishedMap(volume, halves, mask, pixel, final_radius(config, box, pixel))
     write_map_files(job.path, files, finished, f"{name}: independent half maps")
-    corrected = corrected_fsc(halves[0], halves[1], pixel, mask, generator_for(config.seed, 12, k))
+    corrected = corrected_fsc(halves[0], halves[1], pixel, mask, generator_for(config.seed, "phases of halves", k))
     assert state.estimates is not None
     mine = state.estimates.klass == k
     count = int(mine.sum())

@@ -89,7 +89,7 @@ def _everywhere(
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
     step = given.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, given), step, settings.cells)
-    generator = generator_for(config.seed, 3, state.iteration, half)
+    generator = generator_for(config.seed, "pose refinement", state.iteration, half)
     cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
     return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from cryorbit.core.progress import Progress, Stopped
@@ -19,6 +20,7 @@ from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
+from cryorbit.recipes.refine.verdict import Ending, judge
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
 LOGGER = logging.getLogger(__name__)
@@ -69,7 +71,10 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         if progress.stop_requested() and state.stage != "done":
             raise Stopped
-    return write_outputs(config, given, state, job)
+    result = write_outputs(config, given, state, job)
+    verdict = judge(Ending(config, given, state, result.classes, job.read_metrics()))
+    job.record(result={"verdict": asdict(verdict)})
+    return result
 
 
 def require_memory(config: RefineConfig, particles: Particles) -> None:

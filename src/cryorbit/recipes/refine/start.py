@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +39,12 @@ SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8)
 MAGNIFICATIONS = (0.85, 0.9, 0.95, 1.05, 1.1, 1.15)
 RANDOM_MAPS = 8
 UNLIKE_RANDOM = 2.5
-"""Standard deviations of random maps by which a start map must beat their mean: one in fifty of them would, and a
-correct map of a round particle, low-passed, is only 3.5 ahead."""
-SIGNIFICANT = 4.0
-"""Standard errors by which a likelihood must be better to count as better."""
+"""Standard errors by which a map must beat random ones to count as better, wherever that is asked: with the spread of
+eight random maps one in fifty of them would (Student's t), and a correct map of a round particle, low-passed, is only
+3.5 ahead."""
+SURELY_MAGNIFIED = 4.0
+"""Standard errors by which another magnification must fit better. The images are the same, so that only they make an
+error: one in thirty thousand maps would be called magnified by chance, and six are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,8 @@ def random_maps(
     volume: Float[Tensor, "m m m"], window: Float[Tensor, "m m m"], seed: int
 ) -> list[Float[Tensor, "m m m"]]:
     """Maps of the same spectrum, extent and centre (the phases of the first shell are kept) with random phases."""
-    return [randomise_phases(volume, 2, generator_for(seed, 11, n)) * window for n in range(RANDOM_MAPS)]
+    generators = [generator_for(seed, "random start map", n) for n in range(RANDOM_MAPS)]
+    return [randomise_phases(volume, 2, generator) * window for generator in generators]
 
 
 def what_images_say(
@@ -171,16 +175,16 @@ def what_images_say(
     return {
         "log_likelihood": float(own.mean()),
         "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_spectrum(other) for other in random])),
-        "magnification": best if better[best] > SIGNIFICANT else 1.0,
+        "magnification": best if better[best] > SURELY_MAGNIFIED else 1.0,
     }
 
 
-def is_shown(found: dict[str, float]) -> bool:
+def is_shown(found: Mapping[str, float]) -> bool:
     """Whether the images show the start map rather than any map of its spectrum."""
     return found["lead_over_noise"] >= UNLIKE_RANDOM
 
 
-def refuse_bad_start(found: dict[str, float], path: Path) -> None:
+def refuse_bad_start(found: Mapping[str, float], path: Path) -> None:
     """Raise ``InputError`` if the images do not show the start map, or show it at another magnification."""
     if not is_shown(found):
         raise InputError(

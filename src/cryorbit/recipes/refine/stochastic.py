@@ -1,6 +1,6 @@
 """Stage "sgd": preconditioned stochastic gradient steps of both half-sets (Toader, Brubaker & Lederman 2025).
 
-Every step looks at a mini-batch of each half-set. The gradient ``D - W V - V / tau^2`` is divided by the running mean
+Every step looks at a mini-batch of each half-set. The gradient ``D - W q - q / tau^2`` is divided by the running mean
 of W plus ``1 / tau^2``: with a rate of one, no momentum and all images this is the M-step of the passes that follow.
 """
 
@@ -16,14 +16,15 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.mstep import FLOOR, ShellWeights, half_map_correlation, resolved_radius, shell_weights
+from cryorbit.inference.mstep import ShellWeights, half_map_correlation, resolved_radius, shell_weights
+from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import VoxelGrid, on_grid, resample, solve, synthesize, working_grid
+from cryorbit.volumes.voxel import VoxelGrid, on_grid, resample, working_grid
 
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
@@ -33,7 +34,7 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     """One step of both half-sets; the stage ends when the resolution has stopped growing."""
     inserted = inserted_radius(state.radius, given.box)
     grid = working_grid(given.box, inserted)
-    found = expectation(config, given, state, inserted, mini_batches(config, given, state.iteration), residual=True)
+    found = expectation(config, given, state, inserted, mini_batches(config, given, state.iteration))
     weights = shell_weights(found.statistics, grid, inserted)
     curvature = _running_curvature(config, state, found, grid)
     volume = resample(state.references, grid.size)
@@ -71,7 +72,7 @@ def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int
     size = config.sgd.batch or min(1000, max(150, len(images) // 10))
     size = min(size, len(images))
     epoch, number = divmod(iteration, len(images) // size)
-    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, 6, epoch))]
+    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, "order of an epoch", epoch))]
     return shuffled[number * size : (number + 1) * size].sort().values
 
 
@@ -101,13 +102,11 @@ def _preconditioned_step(
     known = state.extra.get("fsc")
     if known is not None:
         shells = torch.arange(count, device=volume.device).clamp_max(known.shape[1] - 1)
-        fsc = known[:, shells].clamp(1e-2, 0.999).to(volume)
+        fsc = known[:, shells].to(volume)
     steps = []
     for h in range(2):
-        shell_prior = weights.mean[h] * ((1 - fsc) / fsc + FLOOR)
-        prior = shell_prior[:, weights.shells] + weights.tiny
-        gradient = join_mates(found.statistics.data[h]) - prior * synthesize(volume[h], grid)
-        steps.append(solve(gradient, curvature[h] + prior, grid))
+        gradient, prior = data_gradient(found.statistics, h, volume[h], grid), half_prior(weights, h, fsc)
+        steps.append(preconditioned_step(gradient, volume[h], prior, curvature[h], grid))
     return torch.stack(steps)
 
 

@@ -50,8 +50,6 @@ PUBLISHED: Mapping[int, tuple[str, ...]] = MappingProxyType(
 ARCHITECTURES: tuple[Architecture, ...] = ("equivariant", "appendix")
 REFINED: tuple[Architecture, int] = ("equivariant", 2)
 """Which encoders are refined to data sets (figure 2.4)."""
-SPECTRAL, SETS = 11, 12
-"""Streams of random numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ def _train(
 
 def _spectral_errors(config: ReproduceConfig, count: int, components: int, progress: Progress) -> Mapping[str, Any]:
     """Mean errors by target that the spectral method makes of exact moments of ``count`` examples."""
-    examples = draw_examples(count, components, LENGTH, generator_for(config.seed, SPECTRAL, components))
+    examples = draw_examples(count, components, LENGTH, generator_for(config.seed, "paul2024 examples", components))
     progress.start(count, f"spectral method, {components} Gaussians")
     found = []
     for first, second in zip(examples.moments.first.double(), examples.moments.second.double(), strict=True):
@@ -161,7 +159,7 @@ def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
     for number in range(scale.recovery.sets):
         if progress.stop_requested():
             raise Stopped
-        work = partial(_courses, scale.recovery, trained, generator_for(config.seed, SETS, number))
+        work = partial(_courses, scale.recovery, trained, generator_for(config.seed, "paul2024 observations", number))
         found = keep(config.output, f"data set {number}", (scale, REFINED, LENGTH, config.seed), work)
         courses += [Course(**each) for each in found]
         progress.advance()

@@ -130,7 +130,7 @@ def four_gaussians(radius: float) -> Truth:
 
 def eight_clusters() -> ViewClusters:
     """The density of views."""
-    return random_clusters(CLUSTERS, CONCENTRATIONS, SHARES, generator_for(CLUSTERS_SEED))
+    return random_clusters(CLUSTERS, CONCENTRATIONS, SHARES, generator_for(CLUSTERS_SEED, "paul2024 view clusters"))
 
 
 def image_moments(truth: Truth, images: Images, setting: Setting, progress: Progress) -> PolarMoments:
@@ -152,7 +152,7 @@ def image_moments(truth: Truth, images: Images, setting: Setting, progress: Prog
         if progress.stop_requested():
             raise Stopped
         progress.advance()
-        generator = generator_for(images.seed, number)
+        generator = generator_for(images.seed, "paul2024 images for moments", number)
         count = parts[number].stop - parts[number].start
         clean = truth.basis.evaluate(
             truth.basis.rotate(coefficients, views.draw_poses(count, generator)),

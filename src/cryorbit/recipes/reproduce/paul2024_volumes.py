@@ -45,7 +45,6 @@ from cryorbit.recipes.reproduce.tables import Row, write_table
 
 PARTS = (0.5, 0.9, 0.99, 0.999)
 """Parts of the best rise of the likelihood."""
-_DATA = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
 def set_up(scale: Scale, seed: int) -> Problem:
     """The images of one seed, and the start."""
     data = replace(next(each for each in DATA_SETS if each.name == "ribosome"), radius=scale.radius, shift=scale.shift)
-    observations, disc = simulate(data, scale.images + scale.held_out, generator_for(seed, _DATA))
+    observations, disc = simulate(data, scale.images + scale.held_out, generator_for(seed, "paul2024 images"))
     quadrature = pose_quadrature(scale.radius, BOX, scale.shift, scale.undersampling)
     return make_problem(observations, disc, quadrature, data.prior, scale.held_out, seed)
 

@@ -41,7 +41,6 @@ HELD_OUT = 100
 BATCH_ITERATIONS = 5.0
 MARKS = (0.1, 1.0)
 """Epochs after which the map is kept."""
-_DATA = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
 
 def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> Problem:
     """Simulate a data set and make the start."""
-    observations, disc = simulate(data, scale.images + HELD_OUT, generator_for(seed, _DATA, number))
+    observations, disc = simulate(data, scale.images + HELD_OUT, generator_for(seed, "punjani2014 images", number))
     quadrature = pose_quadrature(data.radius, BOX, data.shift, scale.undersampling)
     return make_problem(observations, disc, quadrature, data.prior, HELD_OUT, seed)
 

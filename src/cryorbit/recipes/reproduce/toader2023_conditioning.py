@@ -31,7 +31,6 @@ LEVELS = (0.0, 0.5, 1.0)
 PROBES = (1, 3, 10, 30, 100, 300)
 """Numbers of probes; ten epochs have the last."""
 LANCZOS_STEPS = 80
-_PROBES, _SPECTRUM = 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +91,10 @@ def spectra(optimum: Optimum, seed: int) -> Spectra:
     return Spectra(
         {name: shell_quantiles(exact / each, problem.ball.shells, LEVELS) for name, each in by_name.items()},
         {
-            name: spectral_density(divided(hessian, each), LANCZOS_STEPS, generator_for(seed, _SPECTRUM))
+            name: spectral_density(divided(hessian, each), LANCZOS_STEPS, generator_for(seed, "toader2023 spectrum"))
             for name, each in by_name.items()
         },
-        probe_errors(hessian, PROBES, generator_for(seed, _PROBES)),
+        probe_errors(hessian, PROBES, generator_for(seed, "toader2023 probes")),
     )
 
 

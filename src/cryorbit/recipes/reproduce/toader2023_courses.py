@@ -23,7 +23,6 @@ from cryorbit.recipes.reproduce.toader2023_contenders import Contender
 EPOCHS = 10
 LOOKS = (1, 3, 10)
 """Epochs after which correlations are computed."""
-_ORDER, _START = 1, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,13 @@ class Course:
 
 def start_from(problem: KnownPoses, seed: int) -> Float[Tensor, " d"]:
     """Complex normal noise of variance one, as in the paper, of a real volume."""
-    noise = torch.randn(problem.ball.dimension, generator=generator_for(seed, _START))
+    noise = torch.randn(problem.ball.dimension, generator=generator_for(seed, "toader2023 start"))
     return noise.to(problem.observations.power)
 
 
 def pursue(contender: Contender, optimum: Optimum, seed: int, progress: Progress) -> dict[str, Any]:
     """Run the epochs of one method: the fields of its `Course`."""
-    generator, x = generator_for(seed, _ORDER), start_from(optimum.problem, seed)
+    generator, x = generator_for(seed, "toader2023 courses"), start_from(optimum.problem, seed)
     began = time.process_time()
     problem, method = contender.choose(optimum.problem)
     blocks = Blocks(problem, method.batch_size, generator)

@@ -71,7 +71,7 @@ def without_ctf(problem: KnownPoses) -> KnownPoses:
 
 def simulate(box: int, images: int, radius: float, seed: int) -> DataSet:
     """Draw the images; the variance of their noise is one in every coefficient."""
-    generator = generator_for(seed, box)
+    generator = generator_for(seed, "toader2023 images", box)
     poses = draw_poses(images, SHIFT_SIGMA, generator)
     params, _ = draw_ctf(images, Microscope(), generator)
     disc = half_disc(box, radius)

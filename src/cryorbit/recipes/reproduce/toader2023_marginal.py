@@ -31,7 +31,6 @@ from cryorbit.recipes.reproduce.toader2023_data import DataSet
 SPACING_DEG, SHIFT_STEP = 4.0, 1.0
 REFERENCE = "SVRG, weight volume"
 """Method that goes on for twice as many epochs; the least value it finds is what the others are held against."""
-_ERRORS, _ORDER = 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class MarginalCourse:
 
 def problem_with_errors(data: DataSet, images: int, radius: float, seed: int) -> LocalPoses:
     """The images in poses with errors, each integrated over its neighbourhood."""
-    generator = generator_for(seed, _ERRORS)
+    generator = generator_for(seed, "toader2023 pose errors")
     angles = torch.deg2rad(SPACING_DEG / 4 * torch.randn(images, 3, generator=generator, dtype=torch.float64))
     shifts = SHIFT_STEP / 2 * torch.randn(images, 2, generator=generator, dtype=torch.float64)
     rotations = rotvec_to_matrix(angles) @ data.poses.rotations[:images]
@@ -83,7 +82,7 @@ def pursue(
     name: str, problem: LocalPoses, method: Method[Any], epochs: int, seed: int, progress: Progress
 ) -> MarginalCourse:
     """Run the epochs of one method."""
-    generator, x = generator_for(seed, _ORDER), start_from(problem.known, seed)
+    generator, x = generator_for(seed, "toader2023 marginal courses"), start_from(problem.known, seed)
     blocks = Blocks(problem, method.batch_size, generator)
     state = method.init(blocks, x)
     values, passes = [float(problem.evaluate(x, None).value)], [blocks.passes]

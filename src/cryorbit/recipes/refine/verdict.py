@@ -1,0 +1,205 @@
+"""Whether refined maps can be used: what half-maps, start maps, poses, views and classes say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cryorbit.core.seeds import generator_for
+from cryorbit.evaluation.view_sampling import BIASED, view_sampling
+from cryorbit.recipes.abinit.verdict import LEVELS, Verdict
+from cryorbit.recipes.particle_input import FEWEST, ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.outputs import RefinedMap
+from cryorbit.recipes.refine.radii import final_radius
+from cryorbit.recipes.refine.start import is_shown
+from cryorbit.recipes.refine.state import State
+
+AT_LIMIT = 1.05
+"""A resolution within this factor of the finest that can be had is limited by it."""
+FEWEST_SLICES = 5.0
+"""Slices of a half-set that should meet in a frequency, on average: below, noise makes shells agree by chance."""
+EMPTY = 0.02
+"""A class with a smaller part of the particles is empty: so many stray to any map that is offered."""
+RESTLESS = 0.05
+"""Part of the particles that may change class in the last pass, where no setting says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What a refinement ended with.
+
+    Attributes
+    ----------
+    config, given, state
+        Settings, particles, and the last state.
+    classes
+        The refined maps.
+    metrics
+        Lines of ``metrics.jsonl``.
+    """
+
+    config: RefineConfig
+    given: ParticleInput
+    state: State
+    classes: Sequence[RefinedMap]
+    metrics: Sequence[Mapping[str, Any]]
+
+    @property
+    def head(self) -> RefinedMap:
+        """The map of most particles."""
+        return max(self.classes, key=lambda each: each.particles)
+
+    @property
+    def finest(self) -> float:
+        """Resolution to which images were inserted, A."""
+        source = self.given.source
+        return self.given.extent / final_radius(self.config, source.box, source.pixel_size)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing to be said: the level that it has by itself, what is wrong in a few words, and the whole with a fix."""
+
+    level: str
+    wrong: str
+    reason: str
+
+
+def judge(ending: Ending) -> Verdict:
+    """The worst of what is to be said; what is wrong comes first, each with what to do about it."""
+    topics = (_agreement, _starts, _poses, _passes, _views, _classes)
+    remarks = sorted((each for topic in topics for each in topic(ending)), key=lambda each: -LEVELS.index(each.level))
+    level = remarks[0].level
+    wrong = "; ".join(each.wrong for each in remarks if each.level == level)
+    whose = "Independent half-maps" if len(ending.classes) == 1 else f"Independent half-maps of {ending.head.name}"
+    agree = f"{whose} agree to {ending.head.resolution_masked_A:.2f} A (FSC 0.143, within the mask)"
+    limit = _limit(ending)
+    sentence = {
+        "good": f"{agree}." if limit is None else f"{agree}. {limit}",
+        "doubtful": f"{agree}, but {wrong}.",
+        "bad": f"Do not trust this map: {wrong}.",
+    }[level]
+    return Verdict(level, sentence, [each.reason for each in remarks])
+
+
+def _agreement(ending: Ending) -> Iterator[Remark]:
+    """Whether the halves agree beyond what they have in common, with enough images to say so."""
+    config, given, head = ending.config, ending.given, ending.head
+    shared = config.passes.join_resolution
+    found = f"the half-maps agree to {head.resolution_A:.2f} A, within the mask to {head.resolution_masked_A:.2f} A"
+    if ending.finest > shared:
+        wrong = f"its halves share all that the images hold, to {ending.finest:.1f} A"
+        yield Remark("doubtful", wrong, f"{wrong}; fix: a coarser passes.join_resolution in --config, or finer pixels")
+    elif head.resolution_masked_A > shared:
+        wrong = f"its halves agree no further than to {shared:g} A, which they have in common"
+        yield Remark("bad", wrong, f"{found}; fix: a better start map, more particles, or images with more contrast")
+    else:
+        limit = _limit(ending)
+        yield Remark("good", "", found if limit is None else f"{found}. {limit}")
+    if config.mask is not None and head.mask_too_tight:
+        wrong = "the mask is too tight"
+        reason = f"{wrong}: it makes a correlation of its own at this resolution"
+        yield Remark("doubtful", wrong, f"{reason}; fix: a wider or softer mask, or none")
+    # a slice meets a frequency at radius R, in units of 1 / diameter, with the probability 1 / (2 R)
+    slices = 0.25 * head.particles * len(given.symmetry) * head.resolution_masked_A / given.diameter
+    mean = f"a frequency of a half-map is the mean of {slices:.0f} slices at this resolution"
+    few = slices < FEWEST_SLICES
+    reason = f"{mean} (at least {FEWEST_SLICES:g} are needed); fix: more particles" if few else mean
+    yield Remark("doubtful" if few else "good", "there are too few particles for it" if few else "", reason)
+
+
+def _limit(ending: Ending) -> str | None:
+    """What limits the resolution, if the particles do not."""
+    nyquist, found = 2 * ending.given.source.pixel_size, ending.head.resolution_masked_A
+    if found <= AT_LIMIT * nyquist:
+        return f"The pixel size limits it: pixels hold nothing finer than {nyquist:.1f} A (Nyquist)."
+    if ending.config.max_resolution is not None and found <= AT_LIMIT * ending.finest:
+        return f"The setting max_resolution limits it: images were taken to {ending.finest:.1f} A only."
+    return None
+
+
+def _starts(ending: Ending) -> Iterator[Remark]:
+    """What the images said of the start maps; such as are bad are refused, unless that was switched off."""
+    for each, start in zip(ending.classes, ending.state.extra["start"], strict=True):
+        lead, magnification = start["lead_over_noise"], start["magnification"]
+        beginning = "the images fit the start map" + (f" of {each.name}" if len(ending.classes) > 1 else "")
+        if is_shown(start):
+            yield Remark("good", "", f"{beginning} better than random maps by {lead:.1f} standard errors")
+        else:
+            wrong = f"{beginning} no better than a random map"
+            yield Remark("bad", wrong, f"{wrong}; fix: start from a map of this particle")
+        if magnification != 1:
+            wrong = f"{beginning} better when it is magnified {magnification:g} times"
+            yield Remark("bad", wrong, f"{wrong}; fix: check the pixel sizes of map and particles")
+
+
+def _poses(ending: Ending) -> Iterator[Remark]:
+    """Whether particles show the map, and whether a search over all poses still finds them elsewhere.
+
+    That search takes poses that differ by an operator of the group for one; the posterior of the best pose may not,
+    so that it is told and nothing made of it.
+    """
+    estimates = ending.state.estimates
+    assert estimates is not None
+    gain, sharp = float(estimates.log_evidence.mean()), float(estimates.max_probability.mean())
+    fit = f"particles fit the map better than pure noise by {gain:.1f} nats on average"
+    if gain > 0:
+        yield Remark("good", "", fit)
+    else:
+        wrong = "particles fit it no better than pure noise"
+        yield Remark("bad", wrong, f"{fit}; fix: look at the particles with `cryorbit inspect`")
+    certainty = f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average"
+    if ending.metrics[-1].get("all_poses_searched"):
+        wrong, most = "poses do not hold", ending.config.poses.moved
+        reason = f"{wrong}: before the last pass, more than {most:.0%} of a sample were found elsewhere; {certainty}"
+        yield Remark("doubtful", wrong, f"{reason}; fix: more passes.iterations, or a better start map")
+    else:
+        yield Remark("good", "", certainty)
+
+
+def _passes(ending: Ending) -> Iterator[Remark]:
+    """Whether the passes ended by themselves."""
+    settings = ending.config.passes
+    number = sum(line["stage"] == "pass" for line in ending.metrics)
+    settled = settings.class_changes is not None or ending.state.stalled >= settings.patience
+    if number >= settings.iterations and not settled:
+        wrong = "the resolution was still growing when the passes ended"
+        yield Remark("doubtful", wrong, f"{wrong}, after {number} (passes.iterations); fix: allow more of them")
+
+
+def _views(ending: Ending) -> Iterator[Remark]:
+    """Whether particles were seen from all sides."""
+    estimates = ending.state.estimates
+    assert estimates is not None
+    rotations = estimates.rotation[estimates.klass == ending.classes.index(ending.head)].cpu()
+    generator = generator_for(ending.config.seed, "views that are sampled")
+    sampling = view_sampling(rotations, ending.given.symmetry.cpu(), generator)
+    spread = f"sampling compensation factor of the views {sampling.factor:.2f} (below {BIASED:g}: uneven)"
+    if sampling.biased:
+        fix = "fix: views from other sides (a tilted stage, another grid or buffer)"
+        wrong = "views are uneven, so that it is worse in some directions"
+        yield Remark("doubtful", wrong, f"{spread}, {sampling.unsampled:.0%} of the directions unsampled; {fix}")
+    else:
+        yield Remark("good", "", spread)
+
+
+def _classes(ending: Ending) -> Iterator[Remark]:
+    """Whether all maps have particles, and whether particles have stopped changing between them."""
+    if len(ending.classes) == 1:
+        return
+    for each in ending.classes:
+        if each.fraction < EMPTY or each.particles < FEWEST:
+            wrong = f"{each.name} is empty"
+            reason = f"{wrong} ({each.particles:,} particles, {each.fraction:.1%})"
+            yield Remark("doubtful", wrong, f"{reason}; fix: leave its start map out, or give another")
+    changes = [line["class_changes"] for line in ending.metrics if "class_changes" in line]
+    most = ending.config.passes.class_changes or RESTLESS
+    if changes:
+        told = f"{changes[-1]:.1%} of the particles changed class in the last pass"
+        if changes[-1] > most:
+            reason = f"{told} ({most:.1%} is taken for settled); fix: more passes.iterations"
+            yield Remark("doubtful", "classes have not settled", reason)
+        else:
+            yield Remark("good", "", told)

@@ -1,0 +1,63 @@
+"""Names of devices: those that jobs run on, and a clear answer to every other word."""
+
+import pytest
+import torch
+
+from cryorbit.api.devices import choose_device
+from cryorbit.cli import device_checks
+from cryorbit.core.errors import InputError
+
+
+def with_gpus(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+
+
+@pytest.mark.parametrize(
+    ("requested", "gpus", "chosen"),
+    [
+        (None, 0, "cpu"),
+        ("auto", 0, "cpu"),
+        (None, 1, "cuda"),
+        ("auto", 2, "cuda"),
+        ("cpu", 2, "cpu"),
+        ("cuda", 1, "cuda"),
+        ("cuda:1", 2, "cuda:1"),
+    ],
+)
+def test_what_there_is_is_taken(requested: str | None, gpus: int, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, gpus)
+    assert choose_device(requested) == chosen
+
+
+@pytest.mark.parametrize(
+    ("requested", "words"),
+    [
+        ("mps", "Apple's GPU has no double precision"),
+        ("mps:0", "Apple's GPU"),
+        ("xpu", "Intel's GPU"),
+        ("cuda:2", "there is no device 'cuda:2' here"),
+        # words that torch takes for devices, and words that nobody does
+        *((word, "unknown device") for word in ("meta", "hpu", "vulkan", "cpu:0", "cuda:", "cuda:-1", "cuda:x")),
+        *((word, "unknown device") for word in ("", "gpu", "CUDA", "GPU 0", "quantum", "0", "cuda:1:2")),
+    ],
+)
+def test_every_other_word_is_answered(requested: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, 2)
+    with pytest.raises(InputError, match=words) as told:
+        choose_device(requested)
+    assert "cpu, cuda:0, cuda:1" in str(told.value)
+
+
+def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, 0)
+    with pytest.raises(InputError, match=r"no device 'cuda' here\n.*\(cpu\)"):
+        choose_device("cuda")
+
+
+def test_the_doctor_says_that_another_gpu_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_gpus(monkeypatch, 0)
+    monkeypatch.setattr(torch.mps, "device_count", lambda: 1)
+    (check,) = device_checks.check_devices()
+    assert (check.level, "jobs run on the CPU" in check.finding) == ("good", True)
+    assert "Apple" in check.finding

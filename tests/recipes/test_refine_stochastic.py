@@ -1,0 +1,40 @@
+"""Stochastic steps: with all images at full rate they are the M-step of the passes."""
+
+from pathlib import Path
+
+import torch
+from abinit_jobs import make_set
+from refine_jobs import low_passed_map, refine_config
+
+from cryorbit.fourier.shells import shell_indices
+from cryorbit.recipes.particle_input import read_input
+from cryorbit.recipes.refine.expectation import expectation, half_sets
+from cryorbit.recipes.refine.passes import maximisation
+from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.start import begin
+from cryorbit.recipes.refine.stochastic import stochastic_iteration
+from phantom_sets import sharp_phantom
+
+COUNT = 100
+
+
+def test_one_batch_of_all_images_is_the_m_step(tmp_path: Path) -> None:
+    make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], COUNT, 0.5)
+    low_passed_map(tmp_path / "truth_1.mrc", tmp_path / "start.mrc")
+    settings = {
+        "method": "psgd",
+        "poses": {"cells": 4, "angular_spacing": 30.0},
+        "sgd": {"batch": COUNT, "rate": 1.0, "momentum": 0.0},
+        # what the half-sets share is the mean of their maps here, and of their statistics in the M-step
+        "passes": {"join_resolution": 1000.0},
+    }
+    config = refine_config(tmp_path / "particles.star", tmp_path / "start.mrc", tmp_path / "job", **settings)
+    given = read_input(config)
+    state = begin(config, given)
+    inserted = inserted_radius(state.radius, given.box)
+    maps = maximisation(config, given, state, expectation(config, given, state, inserted, half_sets(given)), inserted)
+    state.extra["fsc"] = maps.fsc
+    moved = stochastic_iteration(config, given, state)[0].references
+    beyond = (shell_indices(moved.shape[-1]) > 4).to(moved)
+    ours, theirs = (torch.fft.rfftn(volume, dim=(-3, -2, -1)).abs() * beyond for volume in (moved, maps.references))
+    assert float((ours - theirs).norm() / theirs.norm()) < 1e-4

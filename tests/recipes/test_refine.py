@@ -135,6 +135,8 @@ def test_every_file_is_there_and_readable(finished: Finished) -> None:
     assert record["result"]["particles"] == {"used": COUNT, "set_aside": 0}
     assert record["result"]["classes"][0]["resolution_masked_A"] <= result.classes[0].resolution_A
     assert record["result"]["start"][0]["magnification"] == 1
+    curve = pd.read_csv(job.path / "fsc.csv")["corrected"]
+    assert curve[curve > 0].index.max() >= BOX * PIXEL_SIZE / record["result"]["classes"][0]["resolution_masked_A"] - 1
 
 
 def test_metrics_follow_the_stages(finished: Finished) -> None:

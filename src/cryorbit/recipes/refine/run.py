@@ -69,7 +69,10 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         if progress.stop_requested() and state.stage != "done":
             raise Stopped
-    return write_outputs(config, given, state, job)
+    result = write_outputs(config, given, state, job)
+    for sentence in result.notes:
+        progress.note(sentence)
+    return result
 
 
 def require_memory(config: RefineConfig, particles: Particles) -> None:

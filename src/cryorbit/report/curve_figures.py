@@ -14,6 +14,8 @@ from cryorbit.report.results import ClassResult
 
 _THRESHOLDS = (0.5, 0.143)
 _LINES = ("-", "--", ":", "-.")
+_OF_THE_CORRECTION = {"masked", "randomised"}
+"""What the corrected curve is made of: shown of a single map only."""
 _COURSES = {
     "resolution_A": "resolution (Å)",
     "log_likelihood": "log-likelihood (nats a particle)",
@@ -29,6 +31,8 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
         if result.fsc is None:
             continue
         frequency, *curves = result.fsc.columns
+        if len(classes) > 1:
+            curves = [curve for curve in curves if curve not in _OF_THE_CORRECTION]
         for curve, line in zip(curves, _LINES, strict=False):
             label = f"{result.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.name
             colour = class_colour(result.number)

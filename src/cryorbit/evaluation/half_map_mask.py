@@ -23,6 +23,8 @@ WIDENED = (1.0, 1.7, 3.0)
 """Widths that are tried in turn, in units of that: the narrowest harmless one leaves most noise outside."""
 WIDEST_PART = 0.25
 """Part of the box that the edge may take at most."""
+WIDEST_RIM = 0.1
+"""Part of the box over which it is faded out at most where it meets the ball in the box, which a particle may fill."""
 
 
 def half_map_mask(
@@ -59,7 +61,8 @@ def half_map_mask(
     for widening in WIDENED:
         width = widening * max(NARROWEST_EDGE_A, EDGE_PER_RESOLUTION * resolution) / pixel_size
         edge = min(max(width, LEAST_FAR_PX - LEAST_NEAR_PX), WIDEST_PART * box)
-        mask = (soft_edge(particle, near, near + edge) * soft_ball(box, box / 2 - 1 - edge, edge)).to(volume)
+        rim = min(edge, WIDEST_RIM * box)
+        mask = (soft_edge(particle, near, near + edge) * soft_ball(box, box / 2 - 1 - rim, rim)).to(volume)
         fsc = corrected_fsc(halves[0], halves[1], pixel_size, mask, generator, last)
         if not fsc.mask_too_tight:
             break

@@ -49,3 +49,10 @@ def test_empty_shells_of_a_cone_and_of_a_map_differ(generator: torch.Generator) 
     # a cone that holds no frequency of a shell says nothing; one that holds frequencies without power does
     assert float(found.correlation[diagonal, 1]) == 1.0
     assert float(found.correlation[:, 5:].abs().max()) == 0.0
+
+
+def test_shells_without_data_do_not_count(generator: torch.Generator) -> None:
+    half1, half2 = noisy_halves(white_particle(BOX, generator, 18), 0.1, generator)
+    found = conical_fsc(half1, half2, soft_ball(BOX, 21, 6), last=10)
+    assert not found.correlation[:, 11:].any()
+    assert float(found.areas.max()) <= 10

@@ -6,6 +6,7 @@ import pytest
 import torch
 from synthetic_halves import fading, fall_off, noisy_halves, white_particle
 
+from cryorbit.evaluation.band_limit import without_shells_beyond
 from cryorbit.evaluation.corrected_fsc import corrected_fsc
 from cryorbit.evaluation.solvent_mask import solvent_mask
 from cryorbit.imaging.masks import soft_ball
@@ -69,3 +70,28 @@ def test_maps_that_agree_everywhere_have_nothing_randomised(generator: torch.Gen
     assert found.randomised_from == 17
     assert found.resolution() == pytest.approx(2 * PIXEL_SIZE)
     assert found.mask_bias == 0.0
+
+
+def test_nothing_is_known_beyond_the_last_shell_with_data(generator: torch.Generator) -> None:
+    half1, half2 = (
+        without_shells_beyond(half, 11) for half in noisy_halves(white_particle(BOX, generator, 12), 0.2, generator)
+    )
+    tight = (soft_ball(BOX, 10, 1) > 0.5).to(half1)
+    found = corrected_fsc(half1, half2, PIXEL_SIZE, tight, generator, last=11)
+    for curve in (found.unmasked, found.masked, found.randomised, found.corrected):
+        assert not curve[12:].any()
+        assert curve[1:12].all()
+    assert found.last == 11
+    assert found.finest_A == pytest.approx(BOX * PIXEL_SIZE / 11)
+    assert found.resolution() == pytest.approx(found.finest_A)
+
+
+@pytest.mark.parametrize(("sign", "unrelated", "inverted"), [(1, False, False), (-1, True, True), (0, True, False)])
+def test_strangers_are_told_from_negatives(
+    sign: int, unrelated: bool, inverted: bool, generator: torch.Generator
+) -> None:
+    signal = fading(white_particle(BOX, generator, 18), PIXEL_SIZE, 120.0)
+    half1, half2 = noisy_halves(signal, 0.05, generator)
+    other = {1: half2, -1: -half2, 0: half2 - signal}[sign]
+    found = corrected_fsc(half1, other, PIXEL_SIZE, soft_ball(BOX, 21, 6).to(half1), generator)
+    assert (found.unrelated, found.inverted) == (unrelated, inverted)

@@ -83,3 +83,10 @@ def test_resolution_of_a_curve_that_never_or_always_is_below() -> None:
 
 def test_mean_grey_value_does_not_count() -> None:
     assert resolution_at(curve([-1, 1, 0.9, 0.8]), 0.5) == pytest.approx(100 / 3)
+
+
+def test_shells_without_data_at_the_end_do_not_count() -> None:
+    assert resolution_at(curve([1, 1, 0.9, 0.8, 0, 0]), 0.143) == pytest.approx(100 / 3)
+    assert resolution_at(curve([1, 0, 0, 0]), 0.143) == pytest.approx(100)
+    # an empty shell between others is a disagreement
+    assert resolution_at(curve([1, 1, 0.0, 0.9]), 0.5) == pytest.approx(100 / 1.5)

@@ -71,3 +71,12 @@ def test_each_place_is_filtered_to_its_own_resolution(generator: torch.Generator
     torch.testing.assert_close(
         filtered[..., 32:], apply_gain(volume, low_pass(BOX, PIXEL_SIZE, 16.0))[..., 32:], atol=0.02, rtol=0
     )
+
+
+def test_nowhere_is_finer_than_the_half_maps_hold_data(generator: torch.Generator) -> None:
+    signal = torch.randn(BOX, BOX, BOX, generator=generator)
+    half1, half2 = (
+        apply_gain(half, (torch.arange(33) <= 14).double()) for half in noisy_halves(signal, 0.1, generator)
+    )
+    local = local_resolution(half1, half2, soft_ball(BOX, 24, 4), PIXEL_SIZE, 40.0, last=14)
+    assert BOX * PIXEL_SIZE / 14 - 1e-3 <= float(local.min()) <= float(local.max()) < BOX * PIXEL_SIZE / 12

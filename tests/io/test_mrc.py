@@ -1,5 +1,6 @@
 """Maps and headers: modes, byte orders, voxel sizes, axes."""
 
+import shutil
 from pathlib import Path
 
 import mrcfile
@@ -118,3 +119,22 @@ def test_damaged_maps_are_refused(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=file.name) as caught:
             read_map(file)
         assert caught.value.mend
+
+
+def test_how_far_a_map_holds_data_goes_with_the_file(tmp_path: Path) -> None:
+    write_map(tmp_path / "map.mrc", torch.rand(4, 4, 4), 2.0, 24.00004)
+    shutil.copyfile(tmp_path / "map.mrc", tmp_path / "elsewhere.mrc")
+    assert read_header(tmp_path / "elsewhere.mrc").holds_to_A == pytest.approx(24.0, abs=1e-4)
+    assert mrcfile.validate(tmp_path / "elsewhere.mrc")
+    with mrcfile.open(tmp_path / "elsewhere.mrc") as file:
+        assert int(file.header.nlabl) == 2
+    write_map(tmp_path / "map.mrc", torch.rand(4, 4, 4), 2.0)
+    assert read_header(tmp_path / "map.mrc").holds_to_A is None
+
+
+def test_of_several_labels_the_coarsest_counts(tmp_path: Path) -> None:
+    write_map(tmp_path / "map.mrc", torch.rand(4, 4, 4), 2.0, 8.0)
+    with mrcfile.open(tmp_path / "map.mrc", "r+") as file:
+        file.add_label("cryorbit: data to 12.5 A")
+        file.add_label("another program: data to 99 A")
+    assert read_header(tmp_path / "map.mrc").holds_to_A == 12.5

@@ -8,8 +8,10 @@ import torch
 
 from cryorbit.cli.main import main
 from cryorbit.core.errors import InputError
+from cryorbit.evaluation.band_limit import without_shells_beyond
 from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.geometry.rotations import random_rotations
+from cryorbit.imaging.masks import soft_ball
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.recipes.compare import CompareConfig, run
 from cryorbit.simulate.phantoms import random_blob_phantom
@@ -87,3 +89,12 @@ def test_mask_outside_0_to_1_is_refused(pair: CompareConfig, tmp_path: Path) -> 
 def test_slightly_rounded_pixel_sizes_are_the_same(pair: CompareConfig, tmp_path: Path) -> None:
     write_map(tmp_path / "rounded.mrc", read_map(pair.moving)[0], 1.004 * PIXEL_SIZE)
     assert run(pair.model_copy(update={"moving": tmp_path / "rounded.mrc"})).cc > 0.999
+
+
+def test_inside_a_mask_maps_agree_no_finer_than_they_hold_data(tmp_path: Path, generator: torch.Generator) -> None:
+    """The mask carries what the maps share into shells in which they hold nothing."""
+    cut = without_shells_beyond(random_blob_phantom(24, generator), 5)
+    for name, volume in (("moving", cut), ("reference", cut), ("mask", (soft_ball(24, 6, 1) > 0.5).float())):
+        write_map(tmp_path / f"{name}.mrc", volume, PIXEL_SIZE)
+    files = {name: tmp_path / f"{name}.mrc" for name in ("moving", "reference", "mask")}
+    assert run(CompareConfig(**files)).resolution(0.143) >= 24 * PIXEL_SIZE / 5 * 0.999

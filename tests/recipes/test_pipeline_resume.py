@@ -85,7 +85,7 @@ def test_every_stage_is_a_job_of_its_own_and_the_results_lie_on_top(straight: Pa
         assert (straight / stage["folder"] / "report.html").is_file()
     for k in (1, 2):
         pairs = {
-            f"class_{k}.mrc": f"3_postprocess_class_{k}/postprocess.mrc",
+            f"class_{k}.mrc": f"3_postprocess_class_{k}/postprocess_masked.mrc",
             f"mask_{k}.mrc": f"3_postprocess_class_{k}/mask.mrc",
             f"class_{k}_half1_unfil.mrc": f"2_refine_class_{k}/map_half1_unfil.mrc",
             f"fsc_class_{k}.xml": f"3_postprocess_class_{k}/postprocess.xml",

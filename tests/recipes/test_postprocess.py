@@ -12,6 +12,7 @@ import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress
+from cryorbit.evaluation.band_limit import without_shells_beyond
 from cryorbit.evaluation.fsc import fourier_shell_correlation
 from cryorbit.evaluation.radial_filter import apply_gain
 from cryorbit.evaluation.sharpening import fit_b_factor, signal_weights
@@ -111,7 +112,9 @@ def test_resolution_and_b_factor_are_those_of_the_simulation(
     assert result.resolution_A < result.resolution_unmasked_A
     noiseless = fit_b_factor(truth, torch.ones(BOX // 2 + 1), PIXEL_SIZE, result.resolution_A)
     assert noiseless is not None
-    assert result.b_factor == pytest.approx(noiseless.b_factor, rel=0.1)
+    assert result.b_factor_fitted == pytest.approx(noiseless.b_factor, rel=0.1)
+    assert result.b_factor_error is not None
+    assert result.b_factor == pytest.approx(result.b_factor_fitted + result.b_factor_error)
     assert result.mask_bias < 0.05
 
 
@@ -174,6 +177,60 @@ def test_mask_that_cuts_into_the_density_is_called_bad(folder: Path, tmp_path: P
     assert "mask is too tight" in result.verdict.sentence
 
 
+def halves_without_detail(folder: Path) -> list[torch.Tensor]:
+    """The half-maps of the folder, cut at shell 10."""
+    return [without_shells_beyond(read_map(folder / f"map_half{half}_unfil.mrc")[0], 10) for half in (1, 2)]
+
+
+@pytest.mark.parametrize("said", [9.5, None], ids=["label", "spectrum"])
+def test_half_maps_without_detail_claim_none(folder: Path, tmp_path: Path, said: float | None) -> None:
+    """What the files hold is known from their label, wherever they were copied, or else from their spectra."""
+    for number, half in enumerate(halves_without_detail(folder), start=1):
+        write_map(tmp_path / f"made_{number}.mrc", half, PIXEL_SIZE, said)
+        shutil.copyfile(tmp_path / f"made_{number}.mrc", tmp_path / f"copy_{number}.mrc")
+    job, result = process(
+        PostprocessConfig(half1=tmp_path / "copy_1.mrc", half2=tmp_path / "copy_2.mrc", output=tmp_path / "job")
+    )
+    end = BOX * PIXEL_SIZE / 10
+    assert result.resolution_A == result.resolution_unmasked_A == result.holds_to_A == pytest.approx(end)
+    assert f"hold data to {said or end:.1f} A only" in result.verdict.sentence
+    assert result.b_factor == 0.0
+    assert min(result.local_resolution.values()) >= end * 0.999
+    table = pd.read_csv(job.path / "postprocess.csv")
+    assert not table[["corrected", "unmasked", "masked", "randomised"]][11:].to_numpy().any()
+
+
+def test_a_label_is_in_the_units_of_the_file(folder: Path, tmp_path: Path) -> None:
+    for number, half in enumerate(halves_without_detail(folder), start=1):
+        write_map(tmp_path / f"{number}.mrc", half, PIXEL_SIZE, 9.6)
+    files = {"half1": tmp_path / "1.mrc", "half2": tmp_path / "2.mrc"}
+    _, result = process(PostprocessConfig(**files, pixel_size=2 * PIXEL_SIZE, output=tmp_path / "job"))
+    assert result.holds_to_A == pytest.approx(2 * 9.6)
+    assert "hold data to 19.2 A only" in result.verdict.sentence
+
+
+@pytest.mark.parametrize(("sign", "words"), [(-1.0, "opposite contrast"), (0.0, "no signal in common")])
+def test_half_maps_that_are_none_are_called_that(sign: float, words: str, folder: Path, tmp_path: Path) -> None:
+    truth, _ = read_map(folder / "truth.mrc")
+    noise = read_map(folder / "map_half2_unfil.mrc")[0] - truth
+    write_map(tmp_path / "2.mrc", sign * truth + noise, PIXEL_SIZE)
+    files = {"half1": folder / "map_half1_unfil.mrc", "half2": tmp_path / "2.mrc"}
+    _, result = process(PostprocessConfig(**files, output=tmp_path / "job"))
+    assert result.verdict.level == "bad"
+    assert words in result.verdict.sentence
+    assert not any("mask" in reason for reason in result.verdict.reasons)
+
+
+def test_the_pixels_are_named_where_they_limit(tmp_path: Path, generator: torch.Generator) -> None:
+    truth = make_truth(generator)
+    for half in (1, 2):
+        noisy = truth + 0.005 * torch.randn(BOX, BOX, BOX, generator=generator)
+        write_map(tmp_path / f"map_half{half}_unfil.mrc", noisy, PIXEL_SIZE)
+    _, result = process(PostprocessConfig(folder=tmp_path, output=tmp_path / "job"))
+    assert result.resolution_A == pytest.approx(2 * PIXEL_SIZE, rel=0.02)
+    assert "nothing finer than 3.0 A (Nyquist)" in result.verdict.sentence
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [
@@ -230,12 +287,14 @@ def test_relion_finds_the_same(finished: tuple[JobFolder, PostprocessResult], fo
         BOX * PIXEL_SIZE / d for d in (float(general["rlnFinalResolution"]), result.resolution_A)
     )
     assert theirs_shell == pytest.approx(ours_shell, abs=1.0)
-    # RELION fits the map without the mask
+    # RELION fits a straight line, and to the map without the mask
     weights = signal_weights(torch.tensor(ours["corrected"].to_list()))
     mean = sum(read_map(folder / f"map_half{half}_unfil.mrc")[0] for half in (1, 2)) / 2
     unmasked = fit_b_factor(mean, weights, PIXEL_SIZE, result.resolution_A)
     assert unmasked is not None
-    assert float(general["rlnBfactorUsedForSharpening"]) == pytest.approx(unmasked.b_factor, rel=0.1)
+    used = (unmasked.inverse_square >= 0.01) & (unmasked.inverse_square <= result.resolution_A**-2)
+    slope = np.polyfit(unmasked.inverse_square[used].numpy(), unmasked.log_amplitude[used].numpy(), 1)[0]
+    assert float(general["rlnBfactorUsedForSharpening"]) == pytest.approx(4 * slope, rel=0.1)
     sharpened, _ = read_map(tmp_path / "relion" / "map.mrc")
     curve = fourier_shell_correlation(sharpened, read_map(job.path / "postprocess.mrc")[0])
     assert float(curve[1 : round(BOX * PIXEL_SIZE / result.resolution_A) - 1].min()) > 0.999

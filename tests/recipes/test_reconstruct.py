@@ -20,7 +20,7 @@ from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
-from cryorbit.io.mrc import read_map, write_map
+from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
@@ -228,6 +228,11 @@ def test_a_coarser_map_when_asked(folder: Path, tmp_path: Path, finished: tuple[
     assert result.resolution_A == result.resolution_masked_A == pytest.approx(20.0)
     table = read_star(job.path / "fsc.star")["fsc"]
     assert not table["rlnFourierShellCorrelationMaskedMaps"][radius + 1 :].any()
+    assert float(power[shells > radius].max() / power.max()) < 1e-9
+    for name in ("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc"):
+        assert read_header(job.path / name).holds_to_A == pytest.approx(20.0)
+    assert any("hold data to 20.0 A only" in note for note in result.notes)
+    assert any("nothing finer than" in note for note in finished[1].notes)
 
 
 def test_a_mask_is_used_as_it_is(folder: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.mrc import read_map, write_map
+from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
@@ -138,6 +138,8 @@ def test_every_file_is_there_and_readable(finished: Finished) -> None:
     assert record["result"]["particles"] == {"used": COUNT, "set_aside": 0}
     assert record["result"]["classes"][0]["resolution_masked_A"] <= result.classes[0].resolution_A
     assert record["result"]["start"][0]["magnification"] == 1
+    curve = pd.read_csv(job.path / "fsc.csv")["corrected"]
+    assert curve[curve > 0].index.max() >= BOX * PIXEL_SIZE / record["result"]["classes"][0]["resolution_masked_A"] - 1
 
 
 def test_the_verdict_is_in_the_record_and_on_the_screen(finished: Finished) -> None:
@@ -256,8 +258,12 @@ def test_poses_are_never_scored_beyond_the_finest_resolution_asked_for(folder: P
     job, result = refined(folder / "particles.star", folder / "start.mrc", tmp_path / "job", **settings)
     scored = [line["resolution_A"] for line in job.read_metrics()]
     assert scored == pytest.approx([30.0, 22.0, 22.0])
-    # images are inserted further out: half-maps may show more than was scored
+    # images are inserted further out: half-maps may show more than was scored, but no more than was inserted
     assert result.classes[0].resolution_A < 20
+    extent = BOX * PIXEL_SIZE
+    held = extent / (1.4 * extent / 22.0 + 4)
+    assert read_header(job.path / "map_half1_unfil.mrc").holds_to_A == pytest.approx(held, abs=1e-3)
+    assert min(result.classes[0].resolution_A, result.classes[0].resolution_masked_A) >= held
 
 
 def test_symmetry_is_imposed_on_map_and_poses(tmp_path: Path) -> None:

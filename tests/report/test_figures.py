@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from scipy.spatial.transform import Rotation
 
-from cryorbit.report.curve_figures import draw_course
+from cryorbit.report.curve_figures import draw_course, draw_fsc
 from cryorbit.report.look import save_figure
 from cryorbit.report.particle_figures import density_picture, draw_view_directions
+from cryorbit.report.results import ClassResult
 from cryorbit.report.seed_figures import draw_cross_seed
 
 
@@ -72,3 +73,18 @@ def test_course_has_a_line_a_seed_and_finer_resolution_upwards() -> None:
     assert [len(axes.lines) for axes in figure.axes] == [3, 3]
     bottom, top = figure.axes[0].get_ylim()
     assert bottom > top
+
+
+def test_the_resolution_at_which_starts_are_judged_is_no_step_of_the_course() -> None:
+    rows = [{"stage": "grow", "resolution_A": 20.0 - i, "ess": 3.0} for i in range(5)]
+    figure = draw_course(pd.DataFrame([*rows, {"stage": "judge", "resolution_A": 19.5, "ess": None}]))
+    assert figure.axes[0].lines[0].get_ydata().tolist() == [20.0, 19.0, 18.0, 17.0, 16.0]
+
+
+def test_of_several_maps_no_curve_is_drawn_that_the_mask_alone_may_make() -> None:
+    frequency = np.linspace(0, 0.1, 5)
+    table = pd.DataFrame({"f": frequency, **dict.fromkeys(("unmasked", "corrected", "masked"), 1 - frequency)})
+    classes = [ClassResult(number, {}, None, None, table) for number in (1, 2)]
+    labels = [line.get_label() for line in draw_fsc(classes).axes[0].lines if not line.get_label().startswith("_")]
+    assert labels == [f"class {number}, {name}" for number in (1, 2) for name in ("unmasked", "corrected")]
+    assert len(draw_fsc(classes[:1]).axes[0].lines) == 3 + 2

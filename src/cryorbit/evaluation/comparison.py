@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.align import Alignment, align_maps, correlation
+from cryorbit.evaluation.band_limit import last_shell
 from cryorbit.evaluation.fsc import FSCCurve, fsc_curve, resolution_at
 
 
@@ -66,5 +67,9 @@ def compare_maps(
     """
     alignment = align_maps(moving, reference, pixel_size)
     fsc = fsc_curve(alignment.aligned, reference, pixel_size, mask)
+    if mask is not None:
+        # beyond the end of either map the mask correlates what it carries there
+        beyond = torch.arange(len(fsc.correlation)) > last_shell(moving, reference)
+        fsc = FSCCurve(fsc.frequency_per_A, fsc.correlation.masked_fill(beyond, 0.0))
     cc = alignment.correlation if mask is None else correlation(alignment.aligned, reference, mask)
     return MapComparison(alignment, fsc, cc)

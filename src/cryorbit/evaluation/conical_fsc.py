@@ -53,9 +53,15 @@ class ConicalFSC:
 
 
 def conical_fsc(
-    half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"], mask: Float[Tensor, "n n n"] | None = None
+    half1: Float[Tensor, "n n n"],
+    half2: Float[Tensor, "n n n"],
+    mask: Float[Tensor, "n n n"] | None = None,
+    last: int | None = None,
 ) -> ConicalFSC:
-    """Correlations of two half-maps, multiplied by a mask first, within cones of 20 degrees about 96 axes."""
+    """Correlations of two half-maps, multiplied by a mask first, within cones of 20 degrees about 96 axes.
+
+    They are 0 beyond shell ``last``, the last one in which the half-maps hold data.
+    """
     if mask is not None:
         half1, half2 = half1 * mask, half2 * mask
     box = half1.shape[-1]
@@ -74,6 +80,7 @@ def conical_fsc(
     power = torch.sqrt(power_a * power_b)
     correlation = torch.where(power > 0, cross / power.clamp_min(torch.finfo(power.dtype).tiny), 0.0)
     correlation = torch.where(coefficients > 0, correlation, 1.0)
+    correlation[:, count if last is None else last + 1 :] = 0.0
     return ConicalFSC(axes.cpu(), correlation.cpu(), _areas(correlation[:, 1:]).cpu())
 
 

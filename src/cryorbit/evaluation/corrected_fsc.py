@@ -15,10 +15,16 @@ from torch import Tensor
 from cryorbit.evaluation.fsc import FSCCurve, fourier_shell_correlation, resolution_at
 from cryorbit.evaluation.phase_randomisation import randomise_phases
 
+THRESHOLD = 0.143
+"""Correlation of half-maps at which their mean correlates by 0.5 with the truth (Rosenthal & Henderson 2003)."""
+COARSEST = 3
+"""Shells after shell 0 in which half-maps of one particle agree, whatever their resolution."""
 RANDOMISED_BELOW = 0.8
 """Phases are randomised from the shell in which the unmasked correlation first falls below this."""
 LEAK = 2
 """Shells beyond that one in which a mask still carries over what was not randomised."""
+DRAWS = 3
+"""Randomisations that are averaged."""
 LARGEST_BIAS = 0.05
 """Correlation of randomised half-maps at the resolution above which a mask is too tight."""
 NEIGHBOURS = 2
@@ -41,6 +47,8 @@ class HalfMapFSC:
         ``masked`` freed of the mask's contribution.
     randomised_from
         First shell with random phases; n / 2 + 1 if the maps agree everywhere.
+    last
+        Last shell in which the half-maps hold data; n / 2 if they do everywhere.
     """
 
     frequency_per_A: Float[Tensor, " s"]  # noqa: N815 (units belong to the name)
@@ -49,8 +57,24 @@ class HalfMapFSC:
     randomised: Float[Tensor, " s"]
     corrected: Float[Tensor, " s"]
     randomised_from: int
+    last: int
 
-    def resolution(self, threshold: float = 0.143) -> float:
+    @property
+    def finest_A(self) -> float:  # noqa: N802 (units belong to the name)
+        """Resolution in A of the last shell: none can be finer."""
+        return 1 / float(self.frequency_per_A[self.last])
+
+    @property
+    def unrelated(self) -> bool:
+        """Whether the half-maps have nothing in common: they disagree in the coarsest shells already."""
+        return max(_first_below(curve, THRESHOLD) for curve in (self.unmasked, self.corrected)) <= COARSEST
+
+    @property
+    def inverted(self) -> bool:
+        """Whether one half-map is the negative of the other: they disagree by their sign."""
+        return self.unrelated and _first_below(-self.unmasked, THRESHOLD) > COARSEST
+
+    def resolution(self, threshold: float = THRESHOLD) -> float:
         """Resolution in A at which the corrected correlation first falls below ``threshold``."""
         return resolution_at(FSCCurve(self.frequency_per_A, self.corrected), threshold)
 
@@ -74,7 +98,7 @@ def corrected_fsc(
     pixel_size: float,
     mask: Float[Tensor, "n n n"],
     generator: torch.Generator,
-    draws: int = 3,
+    last: int | None = None,
 ) -> HalfMapFSC:
     """Correlations of two half-maps without and with a mask, and corrected for the mask.
 
@@ -88,23 +112,25 @@ def corrected_fsc(
         Soft mask in [0, 1].
     generator
         Source of the random phases.
-    draws
-        Randomisations that are averaged.
+    last
+        Last shell in which the half-maps hold data; all correlations beyond it are 0. Default: that of the box.
     """
-    unmasked = fourier_shell_correlation(half1, half2)
-    masked = fourier_shell_correlation(half1, half2, mask)
+    last = half1.shape[-1] // 2 if last is None else min(last, half1.shape[-1] // 2)
+    beyond = torch.arange(half1.shape[-1] // 2 + 1, device=half1.device) > last
+    unmasked = fourier_shell_correlation(half1, half2).masked_fill(beyond, 0.0)
+    masked = fourier_shell_correlation(half1, half2, mask).masked_fill(beyond, 0.0)
     first = _first_below(unmasked, RANDOMISED_BELOW)
     randomised = masked
-    if first < len(masked):
+    if first <= last:
         curves = []
-        for _ in range(draws):
+        for _ in range(DRAWS):
             random1, random2 = (randomise_phases(half, first, generator) for half in (half1, half2))
             curves.append(fourier_shell_correlation(random1, random2, mask))
-        randomised = torch.stack(curves).mean(0)
+        randomised = torch.stack(curves).mean(0).masked_fill(beyond, 0.0)
         randomised[:first] = masked[:first]
     frequency = torch.arange(len(masked)).double() / (half1.shape[-1] * pixel_size)
     corrected = _without_bias(masked, randomised, first + LEAK)
-    return HalfMapFSC(frequency, unmasked.cpu(), masked.cpu(), randomised.cpu(), corrected.cpu(), first)
+    return HalfMapFSC(frequency, unmasked.cpu(), masked.cpu(), randomised.cpu(), corrected.cpu(), first, last)
 
 
 def _first_below(correlation: Float[Tensor, " s"], threshold: float) -> int:

@@ -71,9 +71,11 @@ def resolution_at(curve: FSCCurve, threshold: float) -> float:
 
     A curve that never falls below has the resolution of its last shell; one that is below the threshold in the
     first shell already has the resolution of that shell, the length of the box. Shell 0 is only the mean grey
-    value and does not count.
+    value and does not count; nor do shells at the end that are exactly 0, as they are where there are no data.
     """
-    frequency, correlation = curve.frequency_per_A[1:], curve.correlation[1:]
+    filled = curve.correlation.nonzero().flatten()
+    end = max(2, int(filled[-1]) + 1) if len(filled) else 2
+    frequency, correlation = curve.frequency_per_A[1:end], curve.correlation[1:end]
     below = (correlation < threshold).nonzero().flatten()
     if len(below) == 0:
         return 1.0 / float(frequency[-1])

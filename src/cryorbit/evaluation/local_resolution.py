@@ -34,6 +34,7 @@ def local_resolution(
     pixel_size: float,
     window_A: float,
     threshold: float = 0.5,
+    last: int | None = None,
 ) -> Float[Tensor, "n n n"]:
     """Local resolution in A at every voxel; outside the mask the lowest one found inside.
 
@@ -49,6 +50,8 @@ def local_resolution(
         Diameter of the window, A; about six times the resolution of the whole map.
     threshold
         Correlation at which the resolution is read, where it is first reached.
+    last
+        Last shell in which the half-maps hold data, at which the bands end. Default: that of the box.
     """
     box = half1.shape[-1]
     lattice = _lattice(box, sigma=0.5 * window_A / pixel_size / math.sqrt(5))
@@ -59,7 +62,8 @@ def local_resolution(
     inside = undecided
     centers: list[float] = []
     curves: list[Tensor] = []
-    while undecided.any() and (len(centers) + BANDS_PER_WIDTH) * width / BANDS_PER_WIDTH <= box / 2:
+    finest = box / 2 if last is None else max(last, width)
+    while undecided.any() and (len(centers) + BANDS_PER_WIDTH) * width / BANDS_PER_WIDTH <= finest:
         centers.append((len(centers) + BANDS_PER_WIDTH) * width / BANDS_PER_WIDTH)
         gain = 0.5 * (1 + torch.cos(torch.pi * ((shells - centers[-1]) / width).clamp(-1, 1)))
         a, b = torch.fft.irfftn(halves * gain.to(half1), s=half1.shape, dim=_AXES)

@@ -1,31 +1,34 @@
 """Sharpening of a map: weights for its noise, a B-factor for its fall-off, and a low-pass filter.
 
-Amplitudes fall as ``exp(-B / (4 d^2))``; the slope of their logarithm against ``1 / d^2`` (Guinier plot) gives B
-(Rosenthal & Henderson 2003). B-factors are written as RELION writes them: negative ones sharpen.
+Amplitudes fall as ``exp(-B / (4 d^2))`` times those of the particle itself; the slope of the logarithm of their ratio
+against ``1 / d^2`` (Guinier plot) gives B (Rosenthal & Henderson 2003). B-factors are written as RELION writes them:
+negative ones sharpen.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.evaluation.protein_spectrum import DEPARTURE, protein_log_amplitude
 from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 
-FIT_FROM_A = (10.0, 15.0)
-"""Resolutions at which a fit may begin, A: the first one, or the second if the first leaves too few shells."""
+FIT_FROM_A = 10.0
+"""Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading."""
 FEWEST_SHELLS = 4
+"""A line and the scatter about it need so many."""
 NO_SIGNAL = 1e-4
 """Correlation below which a map has no weight, nor in any later shell."""
 
 
 @dataclass(frozen=True, slots=True)
 class GuinierFit:
-    """A straight line through the logarithm of amplitudes against ``1 / d^2``.
+    """A B-factor fitted to the logarithm of amplitudes against ``1 / d^2``.
 
     Attributes
     ----------
@@ -33,23 +36,29 @@ class GuinierFit:
         ``1 / d^2`` of each shell, 1/A^2.
     log_amplitude
         Logarithm of the mean amplitude of each shell after weighting; -inf where the weight is 0.
-    slope, intercept
-        Of the line.
+    fitted
+        The same of a protein that fades with this B-factor.
+    b_factor
+        B-factor that undoes the fall-off, A^2; negative if amplitudes fall.
+    error
+        Its standard error, A^2: of the scatter of the shells, and of what proteins' own amplitudes depart from each
+        other over the range of the fit, which is the larger one by far when the range is short.
     from_A, to_A
         Resolutions between which it was fitted.
     """
 
     inverse_square: Float[Tensor, " s"]
     log_amplitude: Float[Tensor, " s"]
-    slope: float
-    intercept: float
+    fitted: Float[Tensor, " s"]
+    b_factor: float
+    error: float
     from_A: float  # noqa: N815 (units belong to the name)
     to_A: float  # noqa: N815
 
     @property
-    def b_factor(self) -> float:
-        """B-factor that undoes the fall-off, A^2; negative if amplitudes fall."""
-        return 4.0 * self.slope
+    def sure(self) -> float:
+        """The part of the B-factor that is beyond its error, A^2, at most 0: sharpening by it overdoes nothing."""
+        return min(self.b_factor + self.error, 0.0)
 
 
 def signal_weights(correlation: Float[Tensor, " s"]) -> Float[Tensor, " s"]:
@@ -67,7 +76,9 @@ def signal_weights(correlation: Float[Tensor, " s"]) -> Float[Tensor, " s"]:
 def fit_b_factor(
     volume: Float[Tensor, "n n n"], weights: Float[Tensor, " s"], pixel_size: float, resolution_A: float
 ) -> GuinierFit | None:
-    """Fit the fall-off of a map from 10 A (15 A if need be) to its resolution; None with fewer than 4 shells.
+    """Fit the fall-off of a map from 10 A to its resolution; None with fewer than 4 shells.
+
+    Each shell counts by its weight squared, the share of its power that is signal.
 
     Parameters
     ----------
@@ -82,14 +93,17 @@ def fit_b_factor(
     """
     box = volume.shape[-1]
     frequency = torch.arange(box // 2 + 1).double() / (box * pixel_size)
-    amplitude = _mean_amplitudes(volume).cpu() * weights.double().cpu()
-    for start in FIT_FROM_A:
-        used = (frequency >= 1 / start) & (frequency <= 1 / resolution_A) & (amplitude > 0)
-        if int(used.sum()) >= FEWEST_SHELLS:
-            square, logarithm = frequency**2, torch.log(amplitude)
-            slope, intercept = np.polyfit(square[used].numpy(), logarithm[used].numpy(), 1)
-            return GuinierFit(square, logarithm, float(slope), float(intercept), start, resolution_A)
-    return None
+    gains = weights.double().cpu()
+    logarithm, square = torch.log(_mean_amplitudes(volume).cpu() * gains), frequency**2
+    used = (frequency >= 1 / FIT_FROM_A) & (frequency <= 1 / resolution_A) & (gains > 0)
+    if int(used.sum()) < FEWEST_SHELLS:
+        return None
+    own = protein_log_amplitude(frequency)
+    slope, intercept, scatter = _weighted_line(square[used], (logarithm - own)[used], gains[used].square())
+    span = float(square[used][-1] - square[used][0])
+    error = 4 * math.hypot(scatter, DEPARTURE / span)
+    fitted = intercept + slope * square + own
+    return GuinierFit(square, logarithm, fitted, 4 * slope, error, FIT_FROM_A, resolution_A)
 
 
 def sharpen(
@@ -115,3 +129,15 @@ def _mean_amplitudes(volume: Float[Tensor, "n n n"]) -> Float[Tensor, " s"]:
         torch.stack([counts * torch.fft.rfftn(volume).abs(), counts]).flatten(1).double(), shells, box // 2 + 1
     )
     return sums[0] / sums[1]
+
+
+def _weighted_line(
+    x: Float[Tensor, " u"], y: Float[Tensor, " u"], weight: Float[Tensor, " u"]
+) -> tuple[float, float, float]:
+    """Slope and intercept of a weighted least-squares line, and the standard error of the slope by its scatter."""
+    total = weight.sum()
+    centre, level = (weight * x).sum() / total, (weight * y).sum() / total
+    spread = (weight * (x - centre).square()).sum()
+    slope = (weight * (x - centre) * (y - level)).sum() / spread
+    residual = (weight * (y - level - slope * (x - centre)).square()).sum() / (len(x) - 2)
+    return float(slope), float(level - slope * centre), float((residual / spread).sqrt())

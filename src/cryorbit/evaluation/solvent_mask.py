@@ -54,13 +54,24 @@ def solvent_mask(
     """
     box = volume.shape[-1]
     region = soft_ball(box, box / 2 - 3, 2).to(volume) if window is None else window.to(volume)
-    smooth = apply_gain(volume, low_pass(box, pixel_size, resolution_A))
-    threshold = THRESHOLD * _quantile(smooth[region > 0.5], ROBUST_QUANTILE)
-    particle = _large_parts(((smooth > threshold) & (region > 0.5)).cpu().numpy())
+    particle = outlined(volume, pixel_size, resolution_A, region)
     near, far = max(near_A / pixel_size, LEAST_NEAR_PX), max(far_A / pixel_size, LEAST_FAR_PX)
-    distance = torch.from_numpy(ndimage.distance_transform_edt(~particle)).to(volume)
-    edge = 0.5 * (1 + torch.cos(torch.pi * ((distance - near) / (far - near)).clamp(0, 1)))
-    return edge * region
+    return soft_edge(particle, near, far).to(volume) * region
+
+
+def outlined(
+    volume: Float[Tensor, "n n n"], pixel_size: float, resolution_A: float, region: Float[Tensor, "n n n"]
+) -> Bool[Tensor, "n n n"]:
+    """Where the particle is within a region, at ``resolution_A``: the large parts above a fifth of the maximum."""
+    smooth = apply_gain(volume, low_pass(volume.shape[-1], pixel_size, resolution_A))
+    threshold = THRESHOLD * _quantile(smooth[region > 0.5], ROBUST_QUANTILE)
+    return torch.from_numpy(_large_parts(((smooth > threshold) & (region > 0.5)).cpu().numpy()))
+
+
+def soft_edge(inside: Bool[Tensor, "n n n"], near: float, far: float) -> Float[Tensor, "n n n"]:
+    """1 to ``near`` voxels from what is inside, a cosine down to 0 at ``far`` voxels."""
+    distance = torch.from_numpy(ndimage.distance_transform_edt(~inside.numpy()))
+    return 0.5 * (1 + torch.cos(torch.pi * ((distance - near) / (far - near)).clamp(0, 1)))
 
 
 def _quantile(values: Float[Tensor, " v"], part: float) -> float:

@@ -2,10 +2,14 @@
 
 Voxel sizes are cell / grid (``cella / mx``), never cell / box. Modes 0 (int8), 1 (int16), 2 (float32), 6 (uint16) and
 12 (float16) are read, in either byte order.
+
+A map that ends before its pixels do says so in a label of its header (``cryorbit: data to 24.0000 A``): the label goes
+wherever the file is copied.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +30,8 @@ BIG_ENDIAN_STAMP = 0x11
 MODES = (0, 1, 2, 6, 12)
 COMPRESSED = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "zstd": b"\x28\xb5\x2f\xfd"}
 """How files of these programs begin."""
+PROGRAM = "cryorbit"
+_HOLDS_TO = re.compile(rf"{PROGRAM}: data to (\d+(?:\.\d+)?) A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +50,8 @@ class MrcHeader:
         Voxel size along the three axes ``(x, y, z)``, A; 0 where the header does not say.
     axes
         Which of x, y, z (1, 2, 3) columns, rows and sections run along.
+    holds_to_A
+        Resolution in A to which the map holds data; None where no label says so.
     """
 
     shape: tuple[int, int, int]
@@ -51,6 +59,7 @@ class MrcHeader:
     offset: int
     pixel_size: tuple[float, float, float]
     axes: tuple[int, int, int]
+    holds_to_A: float | None = None  # noqa: N815 (units belong to the name)
 
     @property
     def section_bytes(self) -> int:
@@ -105,6 +114,7 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
         offset=HEADER_BYTES + int(header.nsymbt),
         pixel_size=(float(sizes[0]), float(sizes[1]), float(sizes[2])),
         axes=axes if sorted(axes) == [1, 2, 3] else (1, 2, 3),
+        holds_to_A=_holds_to(header),
     )
 
 
@@ -130,15 +140,22 @@ def read_map(path: Path | str) -> tuple[Float[Tensor, "z y x"], float]:
     return torch.from_numpy(np.ascontiguousarray(volume)), size
 
 
-def write_map(path: Path | str, volume: Float[Tensor, "z y x"], pixel_size: float) -> None:
-    """Write a map as float32 with its voxel size (A), origin and grid start 0; whole or not at all."""
+def write_map(
+    path: Path | str, volume: Float[Tensor, "z y x"], pixel_size: float, holds_to_A: float | None = None
+) -> None:
+    """Write a map as float32 with its voxel size (A), origin and grid start 0; whole or not at all.
+
+    A label says to which resolution it holds data, ``holds_to_A``, if that is given.
+    """
     with atomic_path(path) as temporary, mrcfile.new(temporary, overwrite=True) as file:
         file.set_data(volume.detach().to("cpu", torch.float32).numpy())
         file.set_volume()
         file.voxel_size = pixel_size
         # the library's own label holds the time: the same map would not give the same file
-        file.header.label[0] = b"cryorbit"
-        file.header.nlabl = 1
+        labels = [PROGRAM] if holds_to_A is None else [PROGRAM, f"{PROGRAM}: data to {holds_to_A:.4f} A"]
+        for number, label in enumerate(labels):
+            file.header.label[number] = label.encode()
+        file.header.nlabl = len(labels)
 
 
 def _fields(raw: bytes) -> np.recarray:
@@ -153,6 +170,12 @@ def _fields(raw: bytes) -> np.recarray:
     orders = (">", "<") if big_endian else ("<", ">")
     views = [header.view(HEADER_DTYPE.newbyteorder(order)) for order in orders]
     return next((view for view in views if int(view.mode) in MODES), views[0])
+
+
+def _holds_to(header: np.recarray) -> float | None:
+    """The resolution that a label states; the coarsest, if programs have copied several."""
+    found = [_HOLDS_TO.search(bytes(label).decode("latin-1")) for label in header.label]
+    return max((float(match[1]) for match in found if match), default=None)
 
 
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:

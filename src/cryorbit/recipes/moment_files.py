@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.align import Alignment, align_maps, correlation
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.rigid_motion import move_map
-from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.moments.ring_fit import RingProblem, RingSolution
-from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, write_map_files
+from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.volumes.bessel_voxels import to_voxels
 from cryorbit.volumes.voxel import resample
@@ -105,10 +105,13 @@ def write_moment_job(
         None if other is None else _compared(volume, other, pixel_size),
     )
     _write_density(job, problem, density)
-    mask = solvent_mask(
-        volume, pixel_size, outline_resolution(result.resolution_A), window=given.window(given.box).cpu()
+    finished = finish_map(
+        (volume, torch.stack([first, second])),
+        pixel_size,
+        last * given.box,
+        generator_for(0, PHASES),
+        given.window(given.box),
     )
-    finished = FinishedMap(volume, torch.stack([first, second]), mask, pixel_size, last * given.box)
     write_map_files(job.path, ONLY_MAP, finished, "maps of both halves from moments")
     write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)

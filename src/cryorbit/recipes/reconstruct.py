@@ -19,8 +19,7 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
-from cryorbit.evaluation.fsc import fsc_curve, resolution_at
-from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.local_search import Domain
@@ -33,7 +32,7 @@ from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.relion import ANGLES
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.compare import read_mask
-from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, on_full_box, write_map_files
+from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
@@ -60,11 +59,11 @@ class ReconstructResult:
     particles
         Number of particles in the map.
     resolution_A, resolution_masked_A
-        Where the half maps correlate by 0.143, as they are and within the mask, A.
+        Where the half maps correlate by 0.143, as they are, and within the mask, corrected for the mask, A.
     diameter_A
         Particle diameter, A.
     notes
-        Sentences on what was decided about the particles.
+        Sentences on what was decided about the particles, and on what limits the resolution if they do not.
     """
 
     particles: int
@@ -99,7 +98,10 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     domain = Domain(grid, disc, given.noise_variance)
     statistics = add_images(given, domain, job, progress)
     maps = solve_maps(given, domain, statistics)
-    return _write(config, given, maps, mask, notes, job)
+    result = _write(config, given, maps, mask, notes, job)
+    for sentence in result.notes[len(notes) :]:
+        progress.note(sentence)
+    return result
 
 
 def read_posed(config: ReconstructConfig) -> Particles:
@@ -216,18 +218,18 @@ def _write(
     job: JobFolder,
 ) -> ReconstructResult:
     """Write every file of the job."""
-    pixel_size, radius = given.source.pixel_size, largest_radius(config, given.particles)
-    finest = given.extent / radius
-    volume, halves = maps.volume[0].cpu(), maps.halves[:, 0].cpu()
-    if mask is None:
-        window = given.window(given.box).cpu()
-        resolution = max(finest, resolution_at(fsc_curve(halves[0], halves[1], pixel_size), 0.143))
-        mask = solvent_mask(volume, pixel_size, outline_resolution(resolution), window=window)
-    finished = FinishedMap(volume, halves, mask, pixel_size, radius)
-    curves = write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
+    finished = finish_map(
+        (maps.volume[0], maps.halves[:, 0]),
+        given.source.pixel_size,
+        largest_radius(config, given.particles),
+        generator_for(config.seed, PHASES),
+        given.window(given.box),
+        mask,
+    )
+    write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
     write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
-    unmasked, masked = (max(finest, resolution_at(c, 0.143)) for c in (curves.unmasked, curves.masked))
+    unmasked, masked, notes = finished.resolution_A, finished.fsc.resolution(), [*notes, *finished.limits]
     result = ReconstructResult(len(given.particles), unmasked, masked, given.diameter, notes)
     entry = {
         "name": "map",

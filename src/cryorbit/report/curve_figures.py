@@ -14,6 +14,8 @@ from cryorbit.report.results import ClassResult
 
 _THRESHOLDS = (0.5, 0.143)
 _LINES = ("-", "--", ":", "-.")
+_OF_THE_CORRECTION = {"masked", "randomised"}
+"""What the corrected curve is made of: shown of a single map only."""
 _COURSES = {
     "resolution_A": "resolution (Å)",
     "log_likelihood": "log-likelihood (nats a particle)",
@@ -29,6 +31,8 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
         if result.fsc is None:
             continue
         frequency, *curves = result.fsc.columns
+        if len(classes) > 1:
+            curves = [curve for curve in curves if curve not in _OF_THE_CORRECTION]
         for curve, line in zip(curves, _LINES, strict=False):
             label = f"{result.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.name
             colour = class_colour(result.number)
@@ -57,6 +61,9 @@ def draw_course(metrics: pd.DataFrame) -> Figure:
     """
     if "held_out" in metrics:
         return _draw_held_out(metrics)
+    if "stage" in metrics:
+        # held-out particles are scored at one resolution for all starts: that is no step of the course
+        metrics = metrics[metrics["stage"] != "judge"]
     panels = [name for name in _COURSES if name in metrics and metrics[name].notna().any()]
     shares = "class_fractions" in metrics and metrics["class_fractions"].dropna().map(len).max() > 1
     count = len(panels) + bool(shares)

@@ -20,6 +20,7 @@ from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults
 from cryorbit.report.seed_figures import draw_cross_seed
 from cryorbit.report.surface import shaded_views
+from cryorbit.report.viewpoints import viewpoints
 
 _FITTED_LOW_PASS_A = 20.0
 """Finest low-pass of the images beside their projections: finer than that an image shows its noise alone."""
@@ -60,11 +61,13 @@ def plan_figures(results: JobResults) -> Iterator[FigurePlan]:
 
 
 def _plan_maps(results: JobResults) -> Iterator[FigurePlan]:
-    """List the figures of the maps."""
+    """List the figures of the maps, symmetric ones along their axes."""
+    sides = viewpoints((results.record.get("config") or {}).get("symmetry") or "C1")
     for each in results.classes:
         if each.volume is not None and each.pixel_size is not None:
-            views = shaded_views(each.volume, class_colour(each.number))
-            yield FigurePlan(f"map_{each.number}", partial(draw_map, each.volume, each.pixel_size, views), vector=False)
+            views = shaded_views(each.volume, class_colour(each.number), sides)
+            draw = partial(draw_map, each.volume, each.pixel_size, views, sides)
+            yield FigurePlan(f"map_{each.number}", draw, vector=False)
             yield FigurePlan(f"surface_{each.number}", partial(draw_surfaces, views), vector=False)
     if results.truth is not None:
         found, truth = results.truth.superposed, results.truth.truth

@@ -10,24 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cryorbit.report.look import INK
-
-_AXES = "zyx"
-
+from cryorbit.report.viewpoints import ALONG_AXES, Viewpoint, seen_from
 
 Views = Sequence[Float[np.ndarray, "h w 4"]]
-"""Shaded pictures of a surface along z, y and x."""
+"""Shaded pictures of a surface from three viewpoints."""
 
 
-def draw_map(volume: Float[np.ndarray, "z y x"], pixel_size: float, views: Views) -> Figure:
-    """Surface, central slices and projections of a map, a column each along z, y and x."""
+def draw_map(
+    volume: Float[np.ndarray, "z y x"], pixel_size: float, views: Views, viewpoints: Sequence[Viewpoint] = ALONG_AXES
+) -> Figure:
+    """Surface, central slices and projections of a map, a column for each viewpoint."""
     figure = Figure(figsize=(6.4, 6.6))
     grid = figure.subplots(3, 3)
-    centre = volume.shape[0] // 2
-    for axis, name in enumerate(_AXES):
-        _show(grid[0, axis], views[axis])
-        _show(grid[1, axis], np.take(volume, centre, axis))
-        _show(grid[2, axis], volume.sum(axis))
-        grid[0, axis].set_title(f"along {name}", loc="center")
+    for column, viewpoint in enumerate(viewpoints):
+        turned = seen_from(volume, viewpoint)
+        _show(grid[0, column], views[column])
+        _show(grid[1, column], turned[turned.shape[0] // 2])
+        _show(grid[2, column], turned.sum(0))
+        grid[0, column].set_title(viewpoint.name, loc="center")
     for row, label in enumerate(("surface", "central slice", "projection")):
         grid[row, 0].set_ylabel(label)
     _scale_bar(grid[2, 0], volume.shape[0], pixel_size)
@@ -35,7 +35,7 @@ def draw_map(volume: Float[np.ndarray, "z y x"], pixel_size: float, views: Views
 
 
 def draw_surfaces(views: Views) -> Figure:
-    """The surface of a map alone, along z, y and x: the picture for a page or a slide."""
+    """The surface of a map alone, from three sides: the picture for a page or a slide."""
     figure = Figure(figsize=(9, 3.1))
     for axes, view in zip(figure.subplots(1, 3), views, strict=True):
         _show(axes, view)

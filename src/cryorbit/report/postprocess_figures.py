@@ -28,13 +28,19 @@ def plan_postprocess(results: PostprocessResults) -> Iterator[tuple[str, Callabl
 
 
 def draw_guinier(table: pd.DataFrame) -> Figure:
-    """Logarithm of the amplitudes against the square of the frequency, and the line that gives the B-factor."""
+    """Logarithm of the amplitudes against the square of the frequency, and that of a protein that fades as fitted."""
     figure = Figure(figsize=(6.4, 2.8))
     axes = figure.subplots()
     square = table["inverse_square_per_A2"]
     fitted = table[table["fitted"]]
     axes.plot(square, table["log_amplitude"], color=CLASS_COLOURS[0], label="map, weighted")
-    axes.plot(fitted["inverse_square_per_A2"], fitted["fit"], "--", color=CLASS_COLOURS[1], label="fit")
+    axes.plot(
+        fitted["inverse_square_per_A2"],
+        fitted["fit"],
+        "--",
+        color=CLASS_COLOURS[1],
+        label="a protein with the B-factor fitted",
+    )
     axes.set(xlabel="1 / resolution² (1/Å²)", ylabel="ln amplitude")
     axes.set_xlim(left=0)
     axes.legend(fontsize=8)

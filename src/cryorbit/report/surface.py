@@ -1,18 +1,19 @@
-"""Shaded pictures of a map's surface, seen along the three axes."""
+"""Shaded pictures of a map's surface, seen from three sides."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import to_rgb
 from scipy import ndimage
 
+from cryorbit.report.viewpoints import ALONG_AXES, Viewpoint, seen_from
+
 _SIDE = 160
 _LIGHT = np.array([-0.76, 0.53, -0.38])
 _BINS = 512
-_VIEWS = ((0, -1), (1, 1), (2, -1))
-"""Axis and sense along which each view looks, so that the other two, x or y to the right and the later one upwards,
-show the map and not its mirror image: from +z, -y and +x."""
 
 
 def contour_level(volume: Float[np.ndarray, "z y x"]) -> float:
@@ -26,14 +27,15 @@ def contour_level(volume: Float[np.ndarray, "z y x"]) -> float:
     return float(centres[between >= (1 - 1e-9) * between.max()].mean())
 
 
-def shaded_views(volume: Float[np.ndarray, "z y x"], colour: str) -> list[Float[np.ndarray, "h w 4"]]:
-    """Pictures (RGBA in [0, 1], first row at the bottom) of the surface, seen along z, y and x: from +z, -y, +x."""
+def shaded_views(
+    volume: Float[np.ndarray, "z y x"], colour: str, viewpoints: Sequence[Viewpoint] = ALONG_AXES
+) -> list[Float[np.ndarray, "h w 4"]]:
+    """Pictures (RGBA in [0, 1], first row at the bottom) of the surface, seen from each viewpoint."""
     level = contour_level(volume)
     fine = ndimage.zoom(
         np.asarray(volume, dtype=np.float32), _SIDE / volume.shape[0], order=3, mode="nearest", grid_mode=True
     )
-    rays = [np.moveaxis(fine, axis, 0)[::sense] for axis, sense in _VIEWS]
-    return [_shaded_view(along, level, np.array(to_rgb(colour))) for along in rays]
+    return [_shaded_view(seen_from(fine, each), level, np.array(to_rgb(colour))) for each in viewpoints]
 
 
 def _shaded_view(

@@ -11,8 +11,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.evaluation.fsc import fsc_curve, resolution_at
-from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
+from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.local_search import Domain, PoseEstimates
 from cryorbit.inference.mstep import Maps, maximise
@@ -24,7 +23,7 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
 from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
-from cryorbit.recipes.map_files import FinishedMap, class_files, on_full_box, write_map_files
+from cryorbit.recipes.map_files import PHASES, class_files, finish_map, on_full_box, write_map_files
 from cryorbit.volumes.voxel import working_grid
 
 
@@ -55,7 +54,7 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     order = _by_evidence(estimates, config.classes)
     klass = torch.argsort(order)[estimates.klass]
     maps = _final_maps(config, prepared, state, estimates, klass)
-    classes = [_write_class(prepared, job, maps, klass.cpu(), k) for k in range(config.classes)]
+    classes = [_write_class(config, prepared, state, job, maps, klass.cpu(), k) for k in range(config.classes)]
     _write_particles(prepared, job, estimates, klass)
     write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
     cross = compare_starts(prepared, state.outcomes) if len(state.outcomes) > 1 else None
@@ -77,7 +76,7 @@ def _final_maps(
     config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
-    radius = min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
+    radius = _final_radius(prepared, state)
     grid = working_grid(prepared.box, radius)
     disc = half_disc(prepared.box, radius).to(klass.device)
     half = prepared.half_set.to(klass.device)
@@ -89,15 +88,21 @@ def _final_maps(
     return on_full_box(maximise(statistics, grid, radius, prepared.window(grid.size)), prepared.box)
 
 
-def _write_class(prepared: Prepared, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int) -> ClassResult:
-    volume, halves, files = maps.volume[k].cpu(), maps.halves[:, k].cpu(), class_files(k + 1)
-    pixel, window = prepared.source.pixel_size, prepared.window(prepared.box).cpu()
-    resolution = resolution_at(fsc_curve(halves[0], halves[1], pixel), 0.143)
-    mask = solvent_mask(volume, pixel, outline_resolution(resolution), window=window)
-    finished = FinishedMap(volume, halves, mask, pixel)
-    curves = write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")
+def _final_radius(prepared: Prepared, state: State) -> float:
+    """Fourier radius to which images are inserted into the final maps."""
+    return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
+
+
+def _write_class(
+    config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int
+) -> ClassResult:
+    files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
+    radius, window = _final_radius(prepared, state), prepared.window(prepared.box)
+    found = (maps.volume[k], maps.halves[:, k])
+    finished = finish_map(found, prepared.source.pixel_size, radius, generator, window)
+    write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")
     count = int((klass == k).sum())
-    return ClassResult(files.map, count, count / len(klass), resolution_at(curves.unmasked, 0.143))
+    return ClassResult(files.map, count, count / len(klass), finished.resolution_A)
 
 
 def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]) -> None:

@@ -94,7 +94,7 @@ def _numbers(found: Findings) -> list[int]:
 def _copy_maps(job: JobFolder, each: RefinedClass) -> None:
     files, refined, sharpened = each.files, each.refined_in, each.sharpened_in
     sources = {
-        files.map: sharpened / "postprocess.mrc",
+        files.map: sharpened / "postprocess_masked.mrc",
         files.mask: sharpened / "mask.mrc",
         files.half1: refined / ONLY_MAP.half1,
         files.half2: refined / ONLY_MAP.half2,

@@ -26,7 +26,7 @@ class Sharpened:
     given
         Whether the user gave it.
     fit
-        The Guinier fit; None where there were too few shells for one.
+        The Guinier fit; None where the resolution leaves too few shells for one.
     """
 
     volume: Float[Tensor, "n n n"]
@@ -57,6 +57,10 @@ class Findings:
         Correlations by direction.
     sampling
         Evenness of the views, if there are poses.
+    mask_given
+        Whether the mask is the user's.
+    holds_to_A
+        Resolution to which the half-maps say they hold data, A, if they do.
     """
 
     pixel_size: float
@@ -67,3 +71,5 @@ class Findings:
     filtered: Float[Tensor, "n n n"] | None
     cones: ConicalFSC
     sampling: ViewSampling | None
+    mask_given: bool
+    holds_to_A: float | None  # noqa: N815 (units belong to the name)

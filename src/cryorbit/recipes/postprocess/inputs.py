@@ -11,8 +11,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.evaluation.band_limit import EDGE_SHELLS, last_shell, shell_within
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import read_header
 from cryorbit.io.relion import ANGLES, relion_tables
 from cryorbit.io.star import read_star
 from cryorbit.recipes.compare import read_box, read_like, read_mask
@@ -35,6 +37,10 @@ class HalfMaps:
         The mask given, or None.
     rotations
         Poses of the particles, or None.
+    last
+        Last shell in which both half-maps hold data.
+    holds_to_A
+        Resolution to which their files say they do, A; None where they do not say, or say too much.
     """
 
     half1: Float[Tensor, "n n n"]
@@ -42,6 +48,8 @@ class HalfMaps:
     pixel_size: float
     mask: Float[Tensor, "n n n"] | None
     rotations: Float[Tensor, "p 3 3"] | None
+    last: int
+    holds_to_A: float | None  # noqa: N815 (units belong to the name)
 
 
 def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
@@ -87,14 +95,32 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         mend = "give half-maps that were reconstructed from different particles"
         raise InputError("the half-maps are one and the same map", file=second, mend=mend)
     mask = None if config.mask is None else _read_mask(config.mask, half1, stated)
-    device = torch.device(config.device)
+    device, pixel_size = torch.device(config.device), config.pixel_size or stated
+    last, said = _end_of_data((first, second), half1, half2, stated)
     return HalfMaps(
         half1.to(device),
         half2.to(device),
-        config.pixel_size or stated,
+        pixel_size,
         None if mask is None else mask.to(device),
         _read_rotations(config),
+        last,
+        None if said is None else said * pixel_size / stated,
     )
+
+
+def _end_of_data(
+    files: tuple[Path, Path], half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"], pixel_size: float
+) -> tuple[int, float | None]:
+    """Last shell with data, and the resolution in A that the files state, if that is why.
+
+    Spectra tell the end of filtered maps to within the filter's edge; a label that agrees with them knows better.
+    """
+    last = last_shell(half1, half2)
+    labels = [label for file in files if (label := read_header(file).holds_to_A) is not None]
+    if not labels:
+        return last, None
+    said = max(1, shell_within(half1.shape[-1] * pixel_size, max(labels)))
+    return (said, max(labels)) if said <= last + EDGE_SHELLS else (last, None)
 
 
 def _half_map_names(number: int) -> list[tuple[str, str]]:

@@ -30,9 +30,13 @@ class PostprocessResult:
     resolution_A, resolution_unmasked_A
         Where the corrected and the unmasked correlation fall below 0.143.
     b_factor
-        Applied, A^2; negative sharpens, 0 where none could be fitted.
+        Applied, A^2; negative sharpens, 0 where no fall-off is beyond doubt.
+    b_factor_fitted, b_factor_error
+        As fitted, and its standard error, A^2; None where the resolution leaves too few shells.
     mask_bias
-        Correlation that the mask makes at the resolution; above 0.05 the mask is too tight.
+        Correlation that the mask makes at the resolution; above 0.05 a given mask is too tight.
+    holds_to_A
+        Resolution of the last shell in which the half-maps hold data, A: none can be finer.
     local_resolution
         5 %, 50 % and 95 % quantiles inside the mask, A.
     conical_area_ratio
@@ -46,7 +50,10 @@ class PostprocessResult:
     resolution_A: float  # noqa: N815 (units belong to the name)
     resolution_unmasked_A: float  # noqa: N815
     b_factor: float
+    b_factor_fitted: float | None
+    b_factor_error: float | None
     mask_bias: float
+    holds_to_A: float  # noqa: N815
     local_resolution: dict[str, float]
     conical_area_ratio: float
     sampling_factor: float | None
@@ -81,12 +88,15 @@ def write_outputs(job: JobFolder, found: Findings, shared_poses: bool) -> Postpr
 
 def _summarise(found: Findings, shared_poses: bool) -> PostprocessResult:
     inside = found.local[found.mask > 0.5].double().cpu().numpy()
-    sampling = found.sampling
+    sampling, fit = found.sampling, found.sharpened.fit
     return PostprocessResult(
         resolution_A=found.fsc.resolution(),
         resolution_unmasked_A=resolution_at(FSCCurve(found.fsc.frequency_per_A, found.fsc.unmasked), 0.143),
         b_factor=found.sharpened.b_factor,
+        b_factor_fitted=None if fit is None else fit.b_factor,
+        b_factor_error=None if fit is None else fit.error,
         mask_bias=found.fsc.mask_bias,
+        holds_to_A=found.fsc.finest_A,
         local_resolution={name: float(np.quantile(inside, part)) for name, part in LOCAL_QUANTILES.items()},
         conical_area_ratio=found.cones.area_ratio,
         sampling_factor=None if sampling is None else sampling.factor,
@@ -116,9 +126,8 @@ def _conical_table(cones: ConicalFSC, frequency: np.ndarray) -> pd.DataFrame:
 
 
 def _guinier_table(fit: GuinierFit) -> pd.DataFrame:
-    """Logarithm of the amplitudes and the fitted line, a row a shell that has a weight."""
-    line = fit.intercept + fit.slope * fit.inverse_square
-    table = {"inverse_square_per_A2": fit.inverse_square, "log_amplitude": fit.log_amplitude, "fit": line}
+    """Logarithm of the amplitudes and what was fitted to it, a row a shell that has a weight."""
+    table = {"inverse_square_per_A2": fit.inverse_square, "log_amplitude": fit.log_amplitude, "fit": fit.fitted}
     within = (fit.inverse_square >= fit.from_A**-2) & (fit.inverse_square <= fit.to_A**-2)
     frame = pd.DataFrame({name: values.numpy() for name, values in table.items()}).assign(fitted=within.numpy())
     return frame[np.isfinite(frame["log_amplitude"])]

@@ -10,11 +10,10 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.conical_fsc import conical_fsc
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
-from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.evaluation.local_filter import filter_locally
 from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
 from cryorbit.evaluation.sharpening import fit_b_factor, sharpen, signal_weights
-from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.io.job_folder import JobFolder
@@ -40,43 +39,42 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     maps = read_half_maps(config)
     generator = generator_for(config.seed, "phases of post-processing")
     progress.start(STAGES, "post-processing")
-    mask = find_mask(maps)
-    fsc = corrected_fsc(maps.half1, maps.half2, maps.pixel_size, mask, generator)
+    mask, fsc = compare_halves(maps, generator)
     _count(progress, resolution_A=fsc.resolution())
     sharpened = sharpen_map(config, maps, mask, fsc)
     _count(progress)
-    local = local_resolution(
-        maps.half1, maps.half2, mask, maps.pixel_size, _window(config, maps, fsc), config.local_threshold
-    )
+    window = _window(config, maps, fsc)
+    local = local_resolution(maps.half1, maps.half2, mask, maps.pixel_size, window, config.local_threshold, maps.last)
     filtered = _locally_filtered(maps, sharpened.b_factor, local) if config.local_filter else None
     _count(progress)
-    cones = conical_fsc(maps.half1, maps.half2, mask)
+    cones = conical_fsc(maps.half1, maps.half2, mask, maps.last)
     sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
     _count(progress)
-    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling)
+    given, holds_to = maps.mask is not None, maps.holds_to_A
+    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling, given, holds_to)
     return write_outputs(job, found, from_one_map(config))
 
 
-def find_mask(maps: HalfMaps) -> Float[Tensor, "n n n"]:
-    """The mask given, or one around the density of the mean of the half-maps."""
+def compare_halves(maps: HalfMaps, generator: torch.Generator) -> tuple[Float[Tensor, "n n n"], HalfMapFSC]:
+    """The mask given, or one around the density of the mean of the half-maps, and their correlations within."""
     if maps.mask is not None:
-        return maps.mask
-    resolution = resolution_at(fsc_curve(maps.half1, maps.half2, maps.pixel_size), 0.143)
-    mean = 0.5 * (maps.half1 + maps.half2)
-    return solvent_mask(mean, maps.pixel_size, outline_resolution(resolution))
+        return maps.mask, corrected_fsc(maps.half1, maps.half2, maps.pixel_size, maps.mask, generator, maps.last)
+    halves = torch.stack([maps.half1, maps.half2])
+    return half_map_mask(halves.mean(0), halves, maps.pixel_size, generator, last=maps.last)
 
 
 def sharpen_map(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n n n"], fsc: HalfMapFSC) -> Sharpened:
     """The mean of the half-maps, weighted, sharpened by the given or the fitted B-factor, and low-passed.
 
     The fit is made inside the mask, where the weights hold; noise in the solvent would make the fall-off look slower.
+    Of what was fitted the part beyond its error is applied.
     """
     mean = 0.5 * (maps.half1 + maps.half2)
     weights, resolution = signal_weights(fsc.corrected), config.low_pass or fsc.resolution()
     fit = fit_b_factor(mean * mask, weights, maps.pixel_size, fsc.resolution())
     b_factor = config.b_factor
     if b_factor is None:
-        b_factor = 0.0 if fit is None else fit.b_factor
+        b_factor = 0.0 if fit is None else fit.sure
     volume = sharpen(mean, weights, b_factor, maps.pixel_size, resolution)
     return Sharpened(volume, b_factor, config.b_factor is not None, fit)
 

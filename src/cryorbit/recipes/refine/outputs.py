@@ -11,15 +11,12 @@ from jaxtyping import Float
 
 from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
-from cryorbit.evaluation.corrected_fsc import corrected_fsc
-from cryorbit.evaluation.fsc import fsc_curve, resolution_at
-from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.io.view_directions import write_view_directions
 from cryorbit.recipes.compare import read_mask
-from cryorbit.recipes.map_files import ONLY_MAP, FinishedMap, MapFiles, class_files, write_map_files
+from cryorbit.recipes.map_files import ONLY_MAP, PHASES, MapFiles, class_files, finish_map, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
@@ -40,7 +37,9 @@ class RefinedMap:
     resolution_A, resolution_masked_A
         As the half maps are, and within the mask, corrected for the mask.
     mask_too_tight
-        Whether the mask makes correlation of its own at that resolution.
+        Whether the user's mask makes correlation of its own at that resolution.
+    limits
+        A sentence on what limits the resolution, if the particles do not.
     """
 
     name: str
@@ -51,6 +50,7 @@ class RefinedMap:
     resolution_A: float  # noqa: N815 (units belong to the name)
     resolution_masked_A: float  # noqa: N815
     mask_too_tight: bool
+    limits: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,7 @@ class RefineResult:
     passes: int
     history_A: list[float]  # noqa: N815
     start: list[dict[str, float]]
+    notes: list[str]
 
 
 def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job: JobFolder) -> RefineResult:
@@ -72,7 +73,8 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     _write_noise(given, state, job)
     _write_scales(given, state, job)
     history = [given.extent / radius for radius in state.history]
-    result = RefineResult(classes, given.diameter, len(history), history, state.extra["start"])
+    notes = [_note(each) for each in classes if each.limits]
+    result = RefineResult(classes, given.diameter, len(history), history, state.extra["start"], notes)
     entry = asdict(result)
     entry["particles"] = {"used": len(given.particles), "set_aside": len(given.report.set_aside)}
     entry["contrast"], entry["normalisation"] = given.report.contrast, given.report.normalisation
@@ -87,18 +89,13 @@ def files_of(config: RefineConfig, k: int) -> MapFiles:
 
 def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: JobFolder, k: int) -> RefinedMap:
     pixel, box, files = given.source.pixel_size, given.box, files_of(config, k)
-    volume = resample(state.extra["volume"][k], box).cpu()
-    halves = torch.stack([resample(half, box).cpu() for half in state.extra["halves"][:, k]])
-    unmasked = fsc_curve(halves[0], halves[1], pixel)
-    if config.mask is not None:
-        mask = read_mask(config.mask, volume, pixel)
-    else:
-        resolution = outline_resolution(resolution_at(unmasked, 0.143))
-        mask = solvent_mask(volume, pixel, resolution, window=given.window(box).cpu())
+    volume = resample(state.extra["volume"][k], box)
+    halves = torch.stack([resample(half, box) for half in state.extra["halves"][:, k]])
+    mask = None if config.mask is None else read_mask(config.mask, volume, pixel)
+    radius, generator = final_radius(config, box, pixel), generator_for(config.seed, PHASES, k)
+    finished = finish_map((volume, halves), pixel, radius, generator, given.window(box), mask)
     name = "map" if len(config.maps) == 1 else f"class {k + 1}"
-    finished = FinishedMap(volume, halves, mask, pixel, final_radius(config, box, pixel))
     write_map_files(job.path, files, finished, f"{name}: independent half maps")
-    corrected = corrected_fsc(halves[0], halves[1], pixel, mask, generator_for(config.seed, "phases of halves", k))
     assert state.estimates is not None
     mine = state.estimates.klass == k
     count = int(mine.sum())
@@ -109,10 +106,15 @@ def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: Jo
         fsc=f"{files.fsc}.csv",
         particles=count,
         fraction=count / len(given.particles),
-        resolution_A=resolution_at(unmasked, 0.143),
-        resolution_masked_A=corrected.resolution(),
-        mask_too_tight=corrected.mask_too_tight,
+        resolution_A=finished.resolution_A,
+        resolution_masked_A=finished.fsc.resolution(),
+        mask_too_tight=mask is not None and finished.fsc.mask_too_tight,
+        limits=finished.limits,
     )
+
+
+def _note(found: RefinedMap) -> str:
+    return " ".join([*([] if found.name == "map" else [f"{found.name.capitalize()}:"]), *found.limits])
 
 
 def _write_particles(given: ParticleInput, state: State, job: JobFolder) -> None:

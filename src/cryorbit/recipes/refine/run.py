@@ -74,6 +74,8 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     result = write_outputs(config, given, state, job)
     verdict = judge(Ending(config, given, state, result.classes, job.read_metrics()))
     job.record(result={"verdict": asdict(verdict)})
+    for sentence in result.notes:
+        progress.note(sentence)
     return result
 
 

@@ -74,17 +74,18 @@ def test_good_images_keep_every_bit(small_set: SmallSet) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(place=PLACES, pixel=PIXELS, value=st.sampled_from([np.nan, np.inf, -np.inf, "constant"]))
+@given(place=PLACES, pixel=PIXELS, value=st.sampled_from([np.nan, np.inf, -np.inf, "constant", "rounding", "tiny"]))
 def test_an_image_without_remedy_is_set_aside(small_set: SmallSet, place: int, pixel: int, value: float | str) -> None:
     images = small_set.images.copy()
-    if value == "constant":
-        images[place] = 7.25
+    if isinstance(value, str):
+        images[place] *= {"constant": 0, "rounding": 1e-7, "tiny": 1e-40}[value]
+        images[place] += 0 if value == "tiny" else 7.25
     else:
         images[place].flat[pixel] = value
     with small_set.changed(images) as particles:
         report = check_particles(particles)
         read = read_all(particles, report)
-    reason = "a constant image" if value == "constant" else "pixels that are not finite"
+    reason = "a constant image" if isinstance(value, str) else "pixels that are not finite"
     assert report.set_aside.values.tolist() == [[place + 1, name_of(place), reason]]
     assert f"row {place + 1} ({name_of(place)}), {reason}" in report.notes[-1]
     assert read.tobytes() == np.delete(small_set.images, place, 0).tobytes()

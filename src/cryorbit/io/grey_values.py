@@ -15,6 +15,8 @@ from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.normalisation import background_levels, judge_normalisation
 
 NOT_FINITE, CONSTANT = "pixels that are not finite", "a constant image"
+ROUNDING = 4 * torch.finfo(torch.float32).eps
+"""Part of the grey value below which differences between pixels are rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class GreyValues:
 
 def broken_images(statistics: ImageStatistics) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the images that nothing can be done for, by reason."""
-    return {NOT_FINITE: ~statistics.finite, CONSTANT: statistics.finite & ~(statistics.spread > 0)}
+    rounding = (ROUNDING * statistics.middle.abs()).clamp_min(torch.finfo(torch.float32).tiny)
+    return {NOT_FINITE: ~statistics.finite, CONSTANT: statistics.finite & ~(statistics.spread > rounding)}
 
 
 def judge_grey_values(

@@ -119,7 +119,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
     diameter = _diameter(settings, source, sample)
-    noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
+    noise = _noise(settings, source, sample, diameter)
     for sentence in (*report.notes, f"Particle diameter: {diameter:.0f} A."):
         LOGGER.info(sentence)
     half_set = half_sets(particles, settings.seed)
@@ -155,6 +155,20 @@ def _source(settings: ParticleSettings, particles: Particles, report: CheckRepor
         levels=report.levels,
         device=torch.device(settings.device),
     )
+
+
+def _noise(
+    settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"], diameter: float
+) -> Float[Tensor, " s"]:
+    """The spectrum of the background; images are divided by it, so it must not vanish."""
+    noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
+    if not bool((noise > 0).all()):
+        raise InputError(
+            f"the images hold no noise outside a particle of {diameter:.0f} A: they were masked",
+            file=settings.particles,
+            mend="extract the particles again without a mask, or give a smaller --diameter",
+        )
+    return noise
 
 
 def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"]) -> float:

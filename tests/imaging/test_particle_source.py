@@ -45,7 +45,8 @@ def test_grey_levels_are_taken_out(
     gain = torch.linspace(0.01, 50, COUNT)
     spoiled = gain[:, None, None] * (images + 3)
     spoiled[5, 2, 3] = 1e7
-    levels = GreyLevels(3 * gain, torch.full_like(gain, torch.inf), 3 * gain, 1 / gain)
+    no_limit = torch.full((2, COUNT), torch.inf)
+    levels = GreyLevels(3 * gain, *no_limit, 3 * gain, 1 / gain)
     levels.reach[5] = 10 * gain[5]
     written = write_source(tmp_path / "spoiled.mrcs", spoiled, source.ctf, PIXEL_SIZE)
     index = torch.tensor([7, 5, 0, 11])

@@ -98,7 +98,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
         A file is missing, cut short or does not fit the table, or too many particles would be set aside.
     """
     check_files(particles)
-    statistics, reach = survey(particles.images)
+    statistics, outliers = survey(particles.images)
     twice = {"a duplicate of an earlier row": duplicates(particles)}
     reasons = ctf_faults(particles) | broken_images(statistics) | twice
     bad = torch.stack(list(reasons.values())).any(dim=0)
@@ -106,7 +106,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
     set_aside = _listed(particles, aside)
     _refuse_too_many(particles, set_aside, max_bad_fraction)
     keep = torch.nonzero(~bad)[:, 0]
-    grey = judge_grey_values(statistics[keep], reach[keep], premultiplied=particles.premultiplied)
+    grey = judge_grey_values(statistics[keep], outliers[keep], premultiplied=particles.premultiplied)
     return CheckReport(
         keep=keep,
         set_aside=set_aside,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from cryorbit.io.contrast import judge_contrast
@@ -53,36 +53,29 @@ def broken_images(statistics: ImageStatistics) -> dict[str, Bool[Tensor, " n"]]:
     return {NOT_FINITE: ~statistics.finite, CONSTANT: statistics.finite & ~(statistics.spread > rounding)}
 
 
-def judge_grey_values(
-    statistics: ImageStatistics, reach: Float[Tensor, " n"], *, premultiplied: bool = False
-) -> GreyValues:
+def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, premultiplied: bool = False) -> GreyValues:
     """The verdict on images that are finite and not constant.
 
     Parameters
     ----------
-    statistics, reach
+    statistics, outliers
         As ``image_statistics.survey`` finds them.
     premultiplied
         Whether the images were multiplied with their CTF.
     """
     inverted, contrast = judge_contrast(statistics)
     found = judge_normalisation(statistics, premultiplied=premultiplied)
-    levels = _levels(statistics, reach, found.offset, found.gain)
-    changed = bool((levels.outlying | levels.moved).any())
-    repairs = _repairs(statistics, levels.outlying, found.odd)
+    levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
+    changed = bool((levels.has_outliers | levels.moved).any())
+    repairs = _repairs(statistics, levels.has_outliers, found.odd)
     return GreyValues(inverted, contrast, found.whole, found.sentence, levels if changed else None, repairs)
 
 
 def normalised_levels(stack: ImageStack) -> GreyLevels:
     """Levels at which every image of a stack has a background of mean 0 and standard deviation 1, and no outliers."""
-    statistics, reach = survey(stack)
-    return _levels(statistics, reach, *background_levels(statistics))
-
-
-def _levels(
-    statistics: ImageStatistics, reach: Float[Tensor, " n"], offset: Float[Tensor, " n"], gain: Float[Tensor, " n"]
-) -> GreyLevels:
-    return GreyLevels(statistics.middle.float(), reach.float(), offset.float(), gain.float())
+    statistics, outliers = survey(stack)
+    offset, gain = background_levels(statistics)
+    return replace(outliers, offset=offset.float(), gain=gain.float())
 
 
 def _repairs(statistics: ImageStatistics, outlying: Bool[Tensor, " n"], odd: Bool[Tensor, " n"]) -> dict[int, str]:

@@ -6,6 +6,7 @@ images that have some are measured again without them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
-from cryorbit.io.grey_levels import GreyLevels
+from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
 
 BACKGROUND_DIAMETER = 0.9
@@ -29,10 +30,8 @@ TAIL = 0.02
 """Part of the pixels at either end that the robust standard deviation does not see."""
 TAIL_SIGMA = 2.0537
 """Where the tail of a normal distribution begins, standard deviations."""
-FAR = 3.0
-"""A pixel is an outlier this many times as far out as the farthest pixel of an ordinary image."""
 ORDINARY = 0.25
-"""The ordinary image is that with this part of the set below it, so that three in four may have outliers."""
+"""Ordinary is a farthest pixel that this part of the images falls short of: three in four may have outliers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,8 @@ class ImageStatistics:
         Robust standard deviation of the pixels, from the distance between the tails.
     peak
         How far the farthest pixel is from the median, in units of ``scale``.
+    local_scale, local_peak
+        The same of the differences between pixels and the mean of their neighbours.
     spread
         Standard deviation of all pixels.
     background_mean, background_std
@@ -61,6 +62,8 @@ class ImageStatistics:
     middle: Float[Tensor, " n"]
     scale: Float[Tensor, " n"]
     peak: Float[Tensor, " n"]
+    local_scale: Float[Tensor, " n"]
+    local_peak: Float[Tensor, " n"]
     spread: Float[Tensor, " n"]
     background_mean: Float[Tensor, " n"]
     background_std: Float[Tensor, " n"]
@@ -74,57 +77,55 @@ class ImageStatistics:
 def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> ImageStatistics:
     """Statistics of all images of a stack, read in chunks of bounded memory, at their ``levels`` if given."""
     pixels_bytes = 4 * stack.box**2
-    # the images, their float64 copy, and temporaries of the reductions
+    # the images, their float64 copy, and temporaries of the reductions and differences
     size = chunk_size(5 * pixels_bytes, BUDGET_BYTES, len(stack))
     regions = _regions(stack.box)
     parts = []
     for part in chunks(len(stack), size):
         images = stack.read(torch.arange(part.start, part.stop))
         at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
-        parts.append(_of_images(at_levels.flatten(1), regions))
+        parts.append(_of_images(at_levels, regions))
     return ImageStatistics(
         *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
     )
 
 
-def survey(stack: ImageStack) -> tuple[ImageStatistics, Float[Tensor, " n"]]:
-    """Statistics of all images, those with outlying pixels without them, and the reach of each image.
+def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
+    """Statistics of all images, and levels that replace the outlying pixels and do nothing else.
 
-    Returns
-    -------
-    statistics
-        ``peak`` is that of the image as it is stored, everything else is free of outliers.
-    reach
-        Distance from the median beyond which a pixel is an outlier; infinite where the image has none.
+    Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them.
     """
     statistics = image_statistics(stack)
-    reach = outlier_reach(statistics)
-    where = torch.nonzero(reach < torch.inf)[:, 0]
+    levels = outlier_levels(statistics)
+    where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
-        return statistics, reach
-    known = statistics[where]
-    plain = torch.zeros(len(where))
-    levels = GreyLevels(known.middle.float(), reach[where].float(), plain, plain + 1)
-    clean = image_statistics(stack.subset(where.numpy()), levels)
-    merged = {}
-    for field in fields(ImageStatistics):
-        values = getattr(statistics, field.name)
-        taken = known if field.name in {"peak", "middle", "scale"} else clean
-        merged[field.name] = values.index_copy(0, where, getattr(taken, field.name))
-    return ImageStatistics(**merged), reach
+        return statistics, levels
+    clean = image_statistics(stack.subset(where.numpy()), levels[where])
+    merged = {
+        field.name: getattr(statistics, field.name).index_copy(0, where, getattr(clean, field.name))
+        for field in fields(ImageStatistics)
+    }
+    return ImageStatistics(**(merged | {"peak": statistics.peak})), levels
 
 
-def outlier_reach(statistics: ImageStatistics) -> Float[Tensor, " n"]:
-    """Distance from its median beyond which a pixel of an image is an outlier; infinite where the image has none.
+def outlier_levels(statistics: ImageStatistics) -> GreyLevels:
+    """Levels that replace the outlying pixels of images.
 
     What is ordinary, the set says itself: the farthest of many noisy pixels lies three to five standard deviations out,
     that of an image with little noise wherever the particle is brightest.
     """
     varied = statistics.finite & (statistics.scale > 0)
-    if not bool(varied.any()):
-        return torch.full_like(statistics.peak, torch.inf)
-    farthest = FAR * torch.quantile(statistics.peak[varied], ORDINARY, interpolation="lower")
-    return torch.where(varied & (statistics.peak > farthest), farthest * statistics.scale, torch.inf)
+    ordinary, ordinary_local = (_ordinary(peak[varied]) for peak in (statistics.peak, statistics.local_peak))
+    far = statistics.peak > FAR * ordinary
+    alone = (statistics.local_peak > FAR * ordinary_local) & (statistics.peak > ordinary)
+    reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
+    local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
+    kept = torch.zeros_like(reach)
+    return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1)
+
+
+def _ordinary(peak: Float[Tensor, " m"]) -> float:
+    return float(torch.quantile(peak, ORDINARY, interpolation="lower")) if len(peak) else math.inf
 
 
 def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
@@ -137,35 +138,49 @@ def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
 
 
 def _of_images(
-    images: Float[Tensor, "b p"], regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]]
+    images: Float[Tensor, "b y x"], regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]]
 ) -> ImageStatistics:
-    lowest, highest = images.amin(1), images.amax(1)
     background, centre = regions
-    pixels = images.double()
-    background_mean, centre_mean = pixels.mv(background), pixels.mv(centre)
-    middle, scale = _robust(images)
+    flat = images.flatten(1)
+    lowest, highest = flat.amin(1), flat.amax(1)
     # sums of float64 need not give exactly zero for pixels that are all the same
     varied = highest > lowest
+    pixels = flat.double()
+    background_mean, centre_mean = pixels.mv(background), pixels.mv(centre)
     # about the mean of the background, so that no digits are lost to an offset
     pixels -= background_mean[:, None]
     total, squares = pixels.sum(1), pixels.square_()
-    count, outside = images.shape[1], int(torch.count_nonzero(background))
+    count, outside = flat.shape[1], int(torch.count_nonzero(background))
     variance = (squares.sum(1) - total**2 / count) / (count - 1)
     spread = torch.where(varied, variance.clamp_min(0).sqrt(), 0.0)
     background_variance = squares.mv(background) * outside / (outside - 1)
-    # where nearly all pixels are alike, what lies between the tails tells nothing
-    scale = torch.where(scale > 0, scale, spread)
-    farthest = torch.maximum(highest - middle, middle - lowest)
+    middle, scale, peak = _peak(flat, spread)
+    _, local_scale, local_peak = _peak(from_neighbours(images).flatten(1), spread)
     return ImageStatistics(
         finite=torch.isfinite(lowest) & torch.isfinite(highest),
         middle=middle,
         scale=scale,
-        peak=torch.where(scale > 0, farthest / scale, 0.0),
+        peak=peak,
+        local_scale=local_scale,
+        local_peak=local_peak,
         spread=spread,
         background_mean=background_mean,
         background_std=torch.where(varied, background_variance.sqrt(), 0.0),
         centre_mean=centre_mean,
     )
+
+
+def _peak(
+    pixels: Float[Tensor, "b p"], spread: Float[Tensor, " b"]
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"], Float[Tensor, " b"]]:
+    """Median, robust standard deviation, and in units of that how far the farthest pixel is from the median.
+
+    Where nearly all pixels are alike, what lies between the tails tells nothing; ``spread`` takes its place.
+    """
+    middle, scale = _robust(pixels)
+    scale = torch.where(scale > 0, scale, spread)
+    farthest = torch.maximum(pixels.amax(1) - middle, middle - pixels.amin(1))
+    return middle, scale, torch.where(scale > 0, farthest / scale, 0.0)
 
 
 def _robust(images: Float[Tensor, "b p"]) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:

@@ -89,7 +89,7 @@ def _look(
     if count == 0:
         return None, {}
     sample = readable[torch.linspace(0, len(readable) - 1, count).round().long()]
-    statistics, reach = survey(particles.images.subset(sample.numpy()))
+    statistics, outliers = survey(particles.images.subset(sample.numpy()))
     broken = broken_images(statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
@@ -97,7 +97,7 @@ def _look(
     good = torch.nonzero(~torch.stack(list(broken.values())).any(0))[:, 0]
     if len(good) == 0:
         return None, masks
-    grey = judge_grey_values(statistics[good], reach[good], premultiplied=particles.premultiplied)
+    grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
     chosen = particles.subset(sample[good])
     return look_at_images(chosen, statistics[good], grey, config.pictures, config.seed), masks
 

@@ -1,5 +1,7 @@
 """Particles as inference sees them: normalised, with white protein, weighted by CTF and noise."""
 
+import os
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from cryorbit.core.errors import InputError
 from cryorbit.fourier.half_disc import half_disc, image_transform
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from phantom_sets import write_source
 
@@ -35,21 +39,35 @@ def test_images_come_as_asked_for(source: ParticleSource, images: torch.Tensor) 
 
 
 @pytest.mark.parametrize("inverted", [False, True])
-def test_backgrounds_get_mean_zero_and_deviation_one(
+def test_grey_levels_are_taken_out(
     inverted: bool, tmp_path: Path, images: torch.Tensor, source: ParticleSource
 ) -> None:
-    radius = 13.0
-    axis = torch.arange(BOX).double() - BOX // 2
-    outside = torch.hypot(axis[:, None], axis) > radius + 0.01
-    gain = torch.linspace(0.01, 50, COUNT)[:, None, None]
-    spoiled = write_source(tmp_path / "spoiled.mrcs", gain * (images + 3), source.ctf, PIXEL_SIZE)
-    read = replace(spoiled, background_radius=radius, inverted=inverted).read(torch.arange(COUNT))
-    background = read[:, outside]
-    torch.testing.assert_close(background.mean(1), torch.zeros(COUNT), rtol=0, atol=1e-5)
-    torch.testing.assert_close(background.std(1), torch.ones(COUNT), rtol=1e-5, atol=0)
-    # the whole image is scaled as its background is, so that gains and offsets leave no trace
-    plain = replace(source, background_radius=radius, inverted=inverted).read(torch.arange(COUNT))
-    torch.testing.assert_close(read, plain, rtol=0, atol=1e-4)
+    gain = torch.linspace(0.01, 50, COUNT)
+    spoiled = gain[:, None, None] * (images + 3)
+    spoiled[5, 2, 3] = 1e7
+    no_limit = torch.full((2, COUNT), torch.inf)
+    levels = GreyLevels(3 * gain, *no_limit, 3 * gain, 1 / gain)
+    levels.reach[5] = 10 * gain[5]
+    written = write_source(tmp_path / "spoiled.mrcs", spoiled, source.ctf, PIXEL_SIZE)
+    index = torch.tensor([7, 5, 0, 11])
+    read = replace(written, levels=levels, inverted=inverted).read(index)
+    # gains and offsets leave no trace, the outlier becomes the median, which is the offset here
+    expected = images.clone()
+    expected[5, 2, 3] = 0
+    torch.testing.assert_close(read, -expected[index] if inverted else expected[index], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_pixels_that_are_not_finite_do_not_get_in(
+    value: float, tmp_path: Path, images: torch.Tensor, source: ParticleSource
+) -> None:
+    spoiled = write_source(tmp_path / "spoiled.mrcs", images, source.ctf, PIXEL_SIZE)
+    with (tmp_path / "spoiled.mrcs").open("r+b") as stack:
+        stack.seek(-4 * (3 * BOX**2 + 1), os.SEEK_END)
+        stack.write(struct.pack("<f", value))
+    assert torch.equal(spoiled.read(torch.tensor([7, 9])), images[[7, 9]])
+    with pytest.raises(InputError, match=r"spoiled\.mrcs: image 9 has pixels that are not finite"):
+        spoiled.read(torch.tensor([7, 8, 9]))
 
 
 def test_observations_are_transforms_times_ctf_over_noise(source: ParticleSource, images: torch.Tensor) -> None:

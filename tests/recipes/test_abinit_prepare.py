@@ -132,6 +132,19 @@ def test_too_few_particles_are_refused(tmp_path: Path) -> None:
         prepared(tmp_path)
 
 
+def test_images_without_noise_outside_the_particle_are_refused(tmp_path: Path) -> None:
+    """Images are divided by the spectrum of their background."""
+    make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], 60, 0.3)
+    stack = tmp_path / "particles.mrcs"
+    content = bytearray(stack.read_bytes())
+    images = np.frombuffer(content, "<f4", offset=1024).reshape(60, 32, 32)
+    images[:, np.hypot(*(np.mgrid[:32, :32] - 16)) > 10] = 0
+    stack.write_bytes(content)
+    assert bool((prepared(tmp_path, diameter=60.0).noise_variance > 0).all())
+    with pytest.raises(InputError, match=r"no noise outside a particle of 150 A(.|\n)*without a mask"):
+        prepared(tmp_path, diameter=150.0)
+
+
 def test_too_little_memory_is_told_before_any_image_is_read(folder: Path, tmp_path: Path) -> None:
     """The images are not even there."""
     (tmp_path / "particles.star").write_bytes((folder / "particles.star").read_bytes())

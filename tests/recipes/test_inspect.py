@@ -11,14 +11,16 @@ from cryorbit.cli.main import main
 from cryorbit.recipes.inspect import InspectConfig, Inspection, run
 from cryorbit.recipes.real_demo import PARTICLES, copy_particles
 from cryorbit.report.inspection_page import write_inspection
-from small_sets import COUNT, STAR_HEAD, blob_images, write_stack, write_star_set
+from small_sets import STAR_HEAD, blob_images, write_stack, write_star_set
 
 BOX, PIXEL_SIZE, MANY = 48, 2.0, 300
+COUNT = 60
 RADIUS = 10
 
 
 @pytest.fixture
 def star_set(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """As many particles as a reconstruction asks for, and ten more."""
     return write_star_set(tmp_path, blob_images(COUNT, rng))
 
 
@@ -74,10 +76,10 @@ def test_a_sound_set(star_set: Path) -> None:
     found = inspect(star_set)
     assert found.fit
     assert found.posed
-    assert found.optics["particles"].tolist() == [20, 20]
+    assert found.optics["particles"].tolist() == [30, 30]
     assert found.optics["voltage_kV"].tolist() == [300, 200]
     record = found.record()
-    assert record["defocus_A"] == pytest.approx({"min": 9950, "median": 10140, "max": 10340}, abs=11)
+    assert record["defocus_A"] == pytest.approx({"min": 9950, "median": 10240, "max": 10540}, abs=11)
     assert record["unusable"] == {}
 
 
@@ -104,8 +106,8 @@ def with_pixels(value: float) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words", "unusable", "fit"),
     [
-        (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "b.mrcs: the file cannot be read", 20, False),
-        (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 20, False),
+        (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "b.mrcs: the file cannot be read", 30, False),
+        (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 30, False),
         (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
         (
             changed("10000.00 9900.00", "0.00 0.00"),
@@ -156,7 +158,7 @@ def test_the_page_needs_nothing_else(star_set: Path, tmp_path: Path) -> None:
 def test_the_command(star_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["inspect", str(star_set), "-o", str(tmp_path / "out"), "--sample", "30"])
     text = capsys.readouterr().out
-    assert "40 in 2 image files" in text
+    assert "60 in 2 image files" in text
     assert "Protein is white" in text
     assert (tmp_path / "out" / "inspection.json").exists()
     with pytest.raises(SystemExit) as end:
@@ -180,3 +182,31 @@ def test_particles_of_one_defocus_leave_gaps(star_set: Path, tmp_path: Path) -> 
     one = inspect(real, sample=50)
     assert one.ctf_gaps
     assert any("have nearly one defocus: the CTF leaves gaps at" in warning for warning in one.warnings())
+
+
+def test_images_that_a_job_repairs_are_named(star_set: Path) -> None:
+    with (star_set.parent / "Extract" / "a.mrcs").open("r+b") as stack:
+        stack.seek(1024 + 8 * 4 * 16**2)
+        stack.write(np.full(1, 1e7, "<f4").tobytes())
+    found = inspect(star_set)
+    assert found.fit
+    assert any("To be repaired: row 9, a pixel " in warning for warning in found.warnings())
+    assert list(found.record()["images"]["repairs"]) == [9]
+
+
+def test_what_was_not_looked_at_is_said(star_set: Path) -> None:
+    assert not any("looked at" in warning for warning in inspect(star_set).warnings())
+    assert inspect(star_set, sample=7).warnings()[-1].startswith("7 of 60 images were looked at; a job checks every")
+
+
+def test_fewer_particles_than_a_reconstruction_needs(tmp_path: Path, rng: np.random.Generator) -> None:
+    """An inspection says what a job says."""
+    star = write_star_set(tmp_path, blob_images(50, rng))
+    assert inspect(star).fit
+    changed("10000.00 9900.00", "0.00 0.00")(star)
+    found = inspect(star)
+    assert not found.fit
+    assert "Only 49 particles can be used; a reconstruction needs at least 50." in found.warnings()
+    with pytest.raises(SystemExit) as end:
+        main(["reconstruct", str(star), "-o", str(tmp_path / "job")])
+    assert end.value.code == 2

@@ -1,7 +1,8 @@
 """Particles as inference sees them: observations of any subset, at any radius, computed when asked for.
 
-Nothing is kept: images are read, normalised, transformed and weighted per batch, so memory does not grow with the
-number of particles.
+Nothing is kept: images are read, brought to comparable grey values, transformed and weighted per batch, so memory does
+not grow with the number of particles. What reaches inference is finite: the checks at the start set everything else
+aside, and a file that has changed since is an error.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import CTFParams
+from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
 from cryorbit.imaging.ctf import ctf_values
-from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.observations import Observations, observe
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
 
 BYTES_PER_PIXEL = 50
@@ -42,9 +44,8 @@ class ParticleSource:
         Whether the images were multiplied with their CTF.
     inverted
         Whether protein is dark in the files; images are then multiplied by -1.
-    background_radius
-        Pixels beyond this distance (px) from the centre are background: they get mean 0 and standard deviation 1
-        in every image. None leaves the grey values as they are.
+    levels
+        What is done to the pixels of each image. None leaves all grey values as they are.
     scale
         Contrast of each image relative to the others', or None where all are alike.
     device
@@ -56,7 +57,7 @@ class ParticleSource:
     pixel_size: float
     premultiplied: bool
     inverted: bool
-    background_radius: float | None
+    levels: GreyLevels | None
     device: torch.device
     scale: Float[Tensor, " n"] | None = None
 
@@ -74,11 +75,32 @@ class ParticleSource:
         yield from chunks(count, chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most))
 
     def read(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b n n"]:
-        """Images with white protein, normalised if asked."""
-        images = self.images.read(index).to(self.device)
-        if self.background_radius is not None:
-            images = _normalised(images, self.background_radius)
+        """Images with white protein, on comparable grey values.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read, or an image has pixels that are not finite.
+        """
+        stored = self.images.read(index)
+        if len(stored):
+            self._require_finite(stored, index)
+        images = stored.to(self.device)
+        if self.levels is not None:
+            images = self.levels[index].apply(images)
         return -images if self.inverted else images
+
+    def _require_finite(self, stored: Float[Tensor, "b n n"], index: Int[Tensor, " b"]) -> None:
+        lowest, highest = stored.amin((-2, -1)), stored.amax((-2, -1))
+        broken = torch.nonzero(~(torch.isfinite(lowest) & torch.isfinite(highest)))[:, 0]
+        if not len(broken):
+            return
+        first = int(index[broken[0]])
+        raise InputError(
+            f"image {int(self.images.section[first]) + 1} has pixels that are not finite, and was sound before",
+            file=self.images.files[self.images.file_index[first]],
+            mend="leave the stack alone while a job uses it, and start the job again",
+        )
 
     def transform(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Complex[Tensor, "b p"]:
         """Unitary transforms of the images."""
@@ -100,10 +122,3 @@ class ParticleSource:
             noise_variance[disc.shells],
             premultiplied=self.premultiplied,
         )
-
-
-def _normalised(images: Float[Tensor, "b n n"], radius: float) -> Float[Tensor, "b n n"]:
-    outside = soft_ball(images.shape[-1], radius, 1e-3, dimensions=2).to(images.device) == 0
-    background = images[:, outside]
-    mean, std = background.mean(1), background.std(1)
-    return (images - mean[:, None, None]) / std[:, None, None]

@@ -2,9 +2,10 @@
 
 What concerns the whole set is an error: files that are missing, of another size or cut short. What concerns single
 particles sets them aside with the reason: unusable CTF parameters, images that are not finite or constant, duplicates.
-Contrast and normalisation are judged and reported; whoever reconstructs acts on them.
+Images with outlying pixels or grey values of another kind are repaired where they are read, and listed.
 
-Pixels of all images are looked at up to `SAMPLE` particles, and of that many, evenly spaced, beyond.
+Every image is looked at, wherever it stands: a bad one among a million spoils a map. That costs one reading of the
+stacks, less than any of the work that follows.
 """
 
 from __future__ import annotations
@@ -20,20 +21,21 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.grey_levels import GreyLevels
+from cryorbit.io.grey_values import broken_images, judge_grey_values
 from cryorbit.io.image_paths import is_file
-from cryorbit.io.image_statistics import ImageStatistics, image_statistics, median_contrast
+from cryorbit.io.image_statistics import survey
 from cryorbit.io.mrc import MrcHeader, read_header
 from cryorbit.io.particles import Particles
 
-SAMPLE = 20_000
 DEFOCUS_A = (50.0, 100_000.0)
 """Limits of defocus; the lower one tells micrometres given for A."""
 MAX_ASTIGMATISM_A = 20_000.0
 VOLTAGE_KV = (20.0, 2000.0)
-SIGNIFICANCE = 5.0
-"""Standard errors the contrast must be away from 0 to be believed."""
-BADLY_NORMALISED = 0.01
-"""Fraction of images outside RELION's limits (|mean / std| <= 0.5, 0.5 <= std <= 2) above which all are."""
+FEWEST = 50
+"""Particles that a reconstruction needs at least."""
+NAMED = 3
+"""Particles that a sentence names; the files have them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class CheckReport:
         Indices of the particles to use.
     set_aside
         The others: ``row`` in the file (from 1), ``image`` and ``reason``.
+    repaired
+        Particles that are used, but not as they are stored: the same columns.
     inverted
         Whether the protein is dark, so that the images must be multiplied by -1.
     contrast
@@ -54,18 +58,32 @@ class CheckReport:
         Whether backgrounds are far from mean 0 and standard deviation 1.
     normalisation
         One sentence on the normalisation.
+    levels
+        What is done to the pixels of the particles to use; None where nothing is done to any.
     """
 
     keep: Int[Tensor, " k"]
     set_aside: pd.DataFrame
+    repaired: pd.DataFrame
     inverted: bool
     contrast: str
     needs_normalisation: bool
     normalisation: str
+    levels: GreyLevels | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user is told about the images, a sentence each."""
+        notes = [self.contrast, self.normalisation]
+        if len(self.repaired):
+            notes.append(_named("repaired (all in repaired.star)", self.repaired))
+        if len(self.set_aside):
+            notes.append(_named("set aside (all in set_aside.star)", self.set_aside))
+        return notes
 
 
-def check_particles(particles: Particles, max_bad_fraction: float = 0.1, sample: int = SAMPLE) -> CheckReport:
-    """Check files, CTF parameters and pixels of a particle set.
+def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> CheckReport:
+    """Check files, CTF parameters and the pixels of all images of a particle set.
 
     Parameters
     ----------
@@ -73,8 +91,6 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1, sample:
         The set.
     max_bad_fraction
         Fraction of particles that may be set aside.
-    sample
-        How many images are read at most.
 
     Raises
     ------
@@ -82,24 +98,25 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1, sample:
         A file is missing, cut short or does not fit the table, or too many particles would be set aside.
     """
     check_files(particles)
-    looked_at = torch.unique(torch.linspace(0, len(particles) - 1, min(sample, len(particles))).round().long())
-    statistics = image_statistics(particles.images.subset(looked_at.numpy()))
-    broken = torch.ones(2, len(particles), dtype=torch.bool)
-    broken[:, looked_at] = torch.stack([statistics.finite, ~statistics.finite | (statistics.spread > 0)])
-    reasons = {
-        **ctf_faults(particles),
-        "pixels that are not finite": ~broken[0],
-        "a constant image": ~broken[1],
-        "a duplicate of an earlier row": duplicates(particles),
-    }
-    set_aside = _set_aside(particles, reasons)
-    _refuse_too_many(particles, set_aside, max_bad_fraction)
+    statistics, outliers = survey(particles.images)
+    twice = {"a duplicate of an earlier row": duplicates(particles)}
+    reasons = ctf_faults(particles) | broken_images(statistics) | twice
     bad = torch.stack(list(reasons.values())).any(dim=0)
-    good = statistics[~bad[looked_at]]
-    inverted, contrast = judge_contrast(good)
-    needs_normalisation, normalisation = judge_normalisation(good, premultiplied=particles.premultiplied)
+    aside = {int(index): "; ".join(_reasons_of(int(index), reasons)) for index in torch.nonzero(bad)[:, 0]}
+    set_aside = _listed(particles, aside)
+    _refuse_too_many(particles, set_aside, max_bad_fraction)
     keep = torch.nonzero(~bad)[:, 0]
-    return CheckReport(keep, set_aside, inverted, contrast, needs_normalisation, normalisation)
+    grey = judge_grey_values(statistics[keep], outliers[keep], premultiplied=particles.premultiplied)
+    return CheckReport(
+        keep=keep,
+        set_aside=set_aside,
+        repaired=_listed(particles, {int(keep[index]): repair for index, repair in grey.repairs.items()}),
+        inverted=grey.inverted,
+        contrast=grey.contrast,
+        needs_normalisation=grey.needs_normalisation,
+        normalisation=grey.normalisation,
+        levels=grey.levels,
+    )
 
 
 def check_files(particles: Particles) -> None:
@@ -127,34 +144,6 @@ def check_file(particles: Particles, number: int) -> None:
     stack.check_header(path, header, stack.section[stack.file_index == number])
     _check_length(path, header)
     _check_pixel_size(path, header, particles.pixel_size)
-
-
-def judge_contrast(statistics: ImageStatistics) -> tuple[bool, str]:
-    """Whether protein is dark, and a sentence, from the centre of the images against their background."""
-    middle, error = median_contrast(statistics)
-    measure = f"centre minus background is {middle:+.3f} +- {error:.3f} standard deviations of the image"
-    if abs(middle) < SIGNIFICANCE * error or middle == 0:
-        return False, f"The sign of the contrast is ambiguous ({measure}); white protein is assumed."
-    if middle < 0:
-        return True, f"Protein is dark ({measure}): the images must be inverted."
-    return False, f"Protein is white ({measure})."
-
-
-def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = False) -> tuple[bool, str]:
-    """Whether the images must be normalised, and a sentence, by RELION's limits on the background.
-
-    The noise of images that were multiplied with their CTF differs with the CTF, as it should: dividing it out would
-    change the weight of the particles.
-    """
-    mean, std = statistics.background_mean, statistics.background_std
-    outside = ((mean / std).abs() > 0.5) | (std < 0.5) | (std > 2.0)
-    fraction = float(outside.double().mean())
-    measure = f"background mean {float(mean.median()):.3g}, standard deviation {float(std.median()):.3g} (medians)"
-    if premultiplied:
-        return False, f"Grey values are taken as they are: the images were multiplied with their CTF ({measure})."
-    if fraction > BADLY_NORMALISED:
-        return True, f"{100 * fraction:.0f} % of the images are not normalised: {measure}; expected 0 and 1."
-    return False, f"The images are normalised: {measure}."
 
 
 def _check_length(path: Path, header: MrcHeader) -> None:
@@ -202,16 +191,24 @@ def duplicates(particles: Particles) -> Bool[Tensor, " n"]:
     return torch.from_numpy(places.duplicated().to_numpy(copy=True))
 
 
-def _set_aside(particles: Particles, reasons: dict[str, Bool[Tensor, " n"]]) -> pd.DataFrame:
-    """The particles any of the masks holds for, with all their reasons."""
-    bad = torch.nonzero(torch.stack(list(reasons.values())).any(dim=0))[:, 0].numpy()
+def _listed(particles: Particles, reasons: dict[int, str]) -> pd.DataFrame:
+    """The particles at the indices, with the reasons."""
+    where = np.array(list(reasons), dtype=np.int64)
     return pd.DataFrame(
         {
-            "row": particles.rows[bad],
-            "image": particles.table["rlnImageName"].iloc[bad].to_numpy(),
-            "reason": ["; ".join(_reasons_of(int(index), reasons)) for index in bad],
+            "row": particles.rows[where],
+            "image": particles.table["rlnImageName"].iloc[where].to_numpy(),
+            "reason": list(reasons.values()),
         }
     )
+
+
+def _named(what: str, listed: pd.DataFrame) -> str:
+    """A sentence that counts the listed particles and names the first."""
+    count = "1 image is" if len(listed) == 1 else f"{len(listed):,} images are"
+    first = "; ".join(f"row {each.row} ({each.image}), {each.reason}" for each in listed[:NAMED].itertuples())
+    more = f"; and {len(listed) - NAMED:,} more" if len(listed) > NAMED else ""
+    return f"{count} {what}: {first}{more}."
 
 
 def _reasons_of(index: int, reasons: dict[str, Bool[Tensor, " n"]]) -> Iterator[str]:

@@ -35,7 +35,7 @@ class MapFiles:
 ONLY_MAP = MapFiles("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "mask.mrc", "fsc", "angdist.bild")
 """The files of a job that makes one map."""
 PHASES = "phases of halves"
-"""Number of the stream of random numbers that randomised phases are drawn from (see ``generator_for``)."""
+"""Stream of random numbers that randomised phases are drawn from (see ``generator_for``)."""
 
 
 @dataclass(frozen=True, slots=True)

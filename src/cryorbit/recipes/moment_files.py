@@ -194,12 +194,11 @@ def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
         "fraction": 1.0,
         "resolution_A": result.resolution_A,
     }
-    notes = [given.report.contrast, given.report.normalisation]
     return {
         **asdict(result),
         "classes": [entry],
         "verdict": verdict(result),
         "diameter_A": given.diameter,
-        "notes": notes,
+        "notes": given.report.notes,
         "particles": {"used": result.particles, "set_aside": len(given.report.set_aside)},
     }

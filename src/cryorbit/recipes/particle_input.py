@@ -16,7 +16,7 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.diameter import estimate_diameter
 from cryorbit.inference.noise import background_spectrum
-from cryorbit.io.checks import CheckReport, check_particles
+from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.resolutions import require_resolvable
@@ -26,7 +26,6 @@ LOGGER = logging.getLogger(__name__)
 SAMPLE = 2000
 """Images looked at for the diameter and the noise."""
 WINDOW_MARGIN = 1.1
-FEWEST = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +124,8 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
     diameter = _diameter(settings, source, sample)
-    noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
-    for sentence in (report.contrast, report.normalisation, f"Particle diameter: {diameter:.0f} A."):
+    noise = _noise(settings, source, sample, diameter)
+    for sentence in (*report.notes, f"Particle diameter: {diameter:.0f} A."):
         LOGGER.info(sentence)
     half_set = half_sets(particles, settings.seed)
     return ParticleInput(everything, particles, report, source, noise, diameter, symmetry, half_set)
@@ -158,9 +157,23 @@ def _source(settings: ParticleSettings, particles: Particles, report: CheckRepor
         pixel_size=particles.pixel_size,
         premultiplied=particles.premultiplied,
         inverted=inverted,
-        background_radius=0.45 * particles.box if report.needs_normalisation else None,
+        levels=report.levels,
         device=torch.device(settings.device),
     )
+
+
+def _noise(
+    settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"], diameter: float
+) -> Float[Tensor, " s"]:
+    """The spectrum of the background; images are divided by it, so it must not vanish."""
+    noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
+    if not bool((noise > 0).all()):
+        raise InputError(
+            f"the images hold no noise outside a particle of {diameter:.0f} A: they were masked",
+            file=settings.particles,
+            mend="extract the particles again without a mask, or give a smaller --diameter",
+        )
+    return noise
 
 
 def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"]) -> float:

@@ -18,13 +18,13 @@ from cryorbit.fourier.half_disc import half_disc, image_from_transform
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
+from cryorbit.io.grey_values import normalised_levels
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.volumes.voxel import resample, working_grid
 
 SHOWN = 12
 LARGEST_BOX = 384
 """Pixels above which the projections would take more memory than a figure is worth."""
-_BACKGROUND = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _fit(
         pixel_size=particles.pixel_size,
         premultiplied=particles.premultiplied,
         inverted=False,
-        background_radius=_BACKGROUND * box,
+        levels=normalised_levels(particles.images),
         device=torch.device("cpu"),
     )
     everything = torch.arange(count)

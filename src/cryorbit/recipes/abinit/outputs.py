@@ -127,6 +127,7 @@ def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
         "contrast": prepared.report.contrast,
         "inverted": prepared.source.inverted,
         "normalisation": prepared.report.normalisation,
+        "notes": prepared.report.notes,
     }
     if result.cross_seed is not None:
         entry["cross_seed"] = asdict(result.cross_seed)

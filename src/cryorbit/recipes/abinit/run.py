@@ -44,7 +44,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     prepared = prepare(config)
-    for sentence in (prepared.report.contrast, prepared.report.normalisation):
+    for sentence in prepared.report.notes:
         progress.note(sentence)
     state = _restore(config, prepared, job)
     announced = None

@@ -10,13 +10,14 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.inspect.gaps import gap_warnings
 
 UNFIT_FRACTION = 0.1
 """Part of the particles that may be unusable; reconstruction sets them aside up to there by default."""
 
 LISTED = 3
-"""Faulty files that are named one by one."""
+"""Faulty files, and images to repair, that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class ImageFindings:
         The evidence.
     normalised
         Whether backgrounds have mean 0 and standard deviation 1.
+    repairs
+        What single images have that others have not, and what a job does about it, by their rows.
     diameter
         Of the particle, A; None when it does not stand out of the noise.
     power, noise
@@ -93,6 +96,7 @@ class ImageFindings:
     contrast_sentence: str
     normalised: bool
     normalisation_sentence: str
+    repairs: dict[int, str]
     diameter: float | None
     power: Float[Tensor, " s"]
     noise: Float[Tensor, " s"]
@@ -160,8 +164,13 @@ class Inspection:
 
     @property
     def fit(self) -> bool:
-        """Whether a reconstruction would begin: all files are there, and few particles are unusable."""
-        return not self.faults and self.unusable_count <= UNFIT_FRACTION * len(self)
+        """Whether a reconstruction would begin: all files are there, few particles are unusable, enough are not."""
+        return not self.faults and self.unusable_count <= UNFIT_FRACTION * len(self) and not self.too_few
+
+    @property
+    def too_few(self) -> bool:
+        """Whether there are fewer usable particles than a reconstruction needs."""
+        return len(self) - self.unusable_count < FEWEST
 
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
@@ -169,17 +178,25 @@ class Inspection:
         if len(self.faults) > LISTED:
             found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
         found += [f"To be set aside for {reason}: {_counted(count)}." for reason, count in self.unusable.items()]
+        if self.too_few:
+            usable = len(self) - self.unusable_count
+            found.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")
         outliers = int(self.defocus.outliers.sum())
         if outliers:
             found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
         found += gap_warnings(self.ctf_gaps)
         images = self.images
+        if images is not None:
+            found += _on_repairs(images.repairs)
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
         if images is not None and not images.normalised and not self.premultiplied:
             found.append(f"{images.normalisation_sentence} Reconstruction normalises them by itself.")
         if images is not None and images.diameter is None:
             found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
+        if images is not None and len(images.rows) + self.unusable_count < len(self):
+            looked_at = f"{len(images.rows):,} of {len(self):,} images were looked at"
+            found.append(f"{looked_at}; a job checks every image before it begins.")
         return found
 
     def record(self) -> dict[str, Any]:
@@ -211,12 +228,21 @@ class Inspection:
                 "contrast": images.contrast_sentence,
                 "normalised": images.normalised,
                 "normalisation": images.normalisation_sentence,
+                "repairs": images.repairs,
                 "diameter_A": images.diameter,
                 "snr": images.snr,
                 "power": images.power.tolist(),
                 "noise": images.noise.tolist(),
             },
         }
+
+
+def _on_repairs(repairs: dict[int, str]) -> list[str]:
+    """Sentences on the images that a job will repair."""
+    found = [f"To be repaired: row {row}, {repair}." for row, repair in list(repairs.items())[:LISTED]]
+    if len(repairs) > LISTED:
+        found.append(f"{len(repairs) - LISTED:,} more images are to be repaired.")
+    return found
 
 
 def _counted(particles: int) -> str:

@@ -15,7 +15,7 @@ from cryorbit.fourier.shells import half_spectrum_weights, ring_indices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.diameter import estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
-from cryorbit.io.checks import judge_contrast, judge_normalisation
+from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.inspect.findings import ImageFindings
@@ -28,29 +28,29 @@ ASSUMED_DIAMETER = 0.7
 """Part of the box that a particle of unknown diameter is taken to fill."""
 
 
-def look_at_images(particles: Particles, statistics: ImageStatistics, pictures: int, seed: int) -> ImageFindings:
+def look_at_images(
+    particles: Particles, statistics: ImageStatistics, grey: GreyValues, pictures: int, seed: int
+) -> ImageFindings:
     """Findings of images that are finite and not constant.
 
     Parameters
     ----------
     particles
         The particles to look at, all of them.
-    statistics
-        Of their images.
+    statistics, grey
+        Of their images, and what they say.
     pictures
         How many to show.
     seed
         Of the choice of those.
     """
-    dark, contrast = judge_contrast(statistics)
-    unnormalised, normalisation = judge_normalisation(statistics, premultiplied=particles.premultiplied)
     source = ParticleSource(
         images=particles.images,
         ctf=particles.ctf,
         pixel_size=particles.pixel_size,
         premultiplied=particles.premultiplied,
-        inverted=dark,
-        background_radius=0.45 * particles.box if unnormalised else None,
+        inverted=grey.inverted,
+        levels=grey.levels,
         device=torch.device("cpu"),
     )
     everything = torch.arange(len(particles))
@@ -66,10 +66,11 @@ def look_at_images(particles: Particles, statistics: ImageStatistics, pictures: 
     return ImageFindings(
         rows=torch.from_numpy(particles.rows),
         contrast=(statistics.centre_mean - statistics.background_mean) / statistics.spread,
-        dark=dark,
-        contrast_sentence=contrast,
-        normalised=not unnormalised,
-        normalisation_sentence=normalisation,
+        dark=grey.inverted,
+        contrast_sentence=grey.contrast,
+        normalised=not grey.needs_normalisation,
+        normalisation_sentence=grey.normalisation,
+        repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
         power=power,
         noise=noise,

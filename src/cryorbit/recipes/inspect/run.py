@@ -15,7 +15,8 @@ from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.io.checks import check_file, ctf_faults, duplicates
-from cryorbit.io.image_statistics import image_statistics
+from cryorbit.io.grey_values import broken_images, judge_grey_values
+from cryorbit.io.image_statistics import survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
@@ -23,7 +24,6 @@ from cryorbit.recipes.settings import Settings
 
 FAR = 6.0
 """Robust standard deviations beyond which a defocus or an astigmatism is far from the others'."""
-NOT_FINITE, CONSTANT = "pixels that are not finite", "a constant image"
 
 
 class InspectConfig(Settings):
@@ -91,15 +91,17 @@ def _look(
     if count == 0:
         return None, {}
     sample = readable[torch.linspace(0, len(readable) - 1, count).round().long()]
-    statistics = image_statistics(particles.images.subset(sample.numpy()))
-    broken = {NOT_FINITE: ~statistics.finite, CONSTANT: statistics.finite & ~(statistics.spread > 0)}
+    statistics, outliers = survey(particles.images.subset(sample.numpy()))
+    broken = broken_images(statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
         masks[reason][sample[mask]] = True
     good = torch.nonzero(~torch.stack(list(broken.values())).any(0))[:, 0]
     if len(good) == 0:
         return None, masks
-    return look_at_images(particles.subset(sample[good]), statistics[good], config.pictures, config.seed), masks
+    grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
+    chosen = particles.subset(sample[good])
+    return look_at_images(chosen, statistics[good], grey, config.pictures, config.seed), masks
 
 
 def _defocus(ctf: CTFParams) -> Defocus:

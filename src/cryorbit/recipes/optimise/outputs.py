@@ -73,7 +73,8 @@ def write_outputs(
     )
     # nothing here measures a resolution: there are no half maps
     entry = {"name": "map", "map": MAP, "particles": terms, "fraction": terms / len(given.source), "resolution_A": None}
-    job.record(result={**asdict(result), "classes": [entry], "contrast": given.report.contrast})
+    notes = {"contrast": given.report.contrast, "notes": given.report.notes}
+    job.record(result={**asdict(result), "classes": [entry], **notes})
     return result
 
 

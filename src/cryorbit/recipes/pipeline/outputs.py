@@ -14,6 +14,7 @@ import pandas as pd
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.cryosparc import read_cs, with_fields, write_cs
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.set_aside import REPAIRED
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.abinit.verdict import Verdict
@@ -62,7 +63,9 @@ def write_outputs(job: JobFolder, found: Findings) -> PipelineResult:
     for each in found.classes:
         _copy_maps(job, each)
     write_joined(job.path / "particles.star", [each.refined_in for each in found.classes], _numbers(found))
-    _copy(job, "set_aside.star", found.first_in / "set_aside.star")
+    for listed in ("set_aside.star", REPAIRED):
+        if (found.first_in / listed).exists():
+            _copy(job, listed, found.first_in / listed)
     used = found.first["particles"]["used"]
     classes = [_final_map(each, used) for each in found.classes]
     result = PipelineResult(classes, judge(found), found.first["diameter_A"])

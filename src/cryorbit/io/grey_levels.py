@@ -1,0 +1,86 @@
+"""How stored grey values become comparable ones: outlying pixels replaced, offset and gain of each image taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+FAR = 3.0
+"""A pixel is an outlier this many times as far out as the farthest pixel of an ordinary image."""
+
+
+@dataclass(frozen=True, slots=True)
+class GreyLevels:
+    """What is done to the pixels of N images; float32.
+
+    A pixel x of an image becomes ``(x - offset) * gain``, an outlier ``(middle - offset) * gain``.
+
+    Attributes
+    ----------
+    middle
+        Median of the pixels.
+    reach
+        Distance from the median beyond which a pixel is an outlier; infinite where the image has none.
+    local_reach
+        Distance from the mean of its four neighbours beyond which a pixel is an outlier that is further from the median
+        than those of ordinary images, ``reach / FAR``: one that stands out alone, not with the particle.
+    offset, gain
+        0 and 1 where the grey values are kept.
+    """
+
+    middle: Float[Tensor, " n"]
+    reach: Float[Tensor, " n"]
+    local_reach: Float[Tensor, " n"]
+    offset: Float[Tensor, " n"]
+    gain: Float[Tensor, " n"]
+
+    def __getitem__(self, index: Int[Tensor, " m"] | Bool[Tensor, " n"]) -> GreyLevels:
+        """Levels of the images at ``index``."""
+        return GreyLevels(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    @property
+    def has_outliers(self) -> Bool[Tensor, " n"]:
+        """Mask of the images in which pixels are replaced."""
+        return self.reach < torch.inf
+
+    @property
+    def moved(self) -> Bool[Tensor, " n"]:
+        """Mask of the images whose offset or gain is taken out."""
+        return (self.offset != 0) | (self.gain != 1)
+
+    def outliers(self, images: Float[Tensor, "n y x"]) -> Bool[Tensor, "n y x"]:
+        """Mask of the outlying pixels of the N images."""
+        middle, reach, local_reach = (_beside(each, images) for each in (self.middle, self.reach, self.local_reach))
+        distance = (images - middle).abs()
+        alone = from_neighbours(images).abs() > local_reach
+        return (distance > reach) | (alone & (distance > reach / FAR))
+
+    def apply(self, images: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
+        """The N images on comparable levels; one that needs nothing keeps every bit."""
+        some = torch.nonzero(self.has_outliers)[:, 0]
+        if len(some):
+            theirs, chosen = self[some], images[some]
+            repaired = torch.where(theirs.outliers(chosen), _beside(theirs.middle, images), chosen)
+            images = images.index_copy(0, some.to(images.device), repaired)
+        if bool(self.moved.any()):
+            images = (images - _beside(self.offset, images)) * _beside(self.gain, images)
+        return images
+
+
+def from_neighbours(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
+    """Pixels minus the mean of their four neighbours, those of the other side where an image ends."""
+    box = images.shape[-1]
+    flat = images.flatten(1)
+    around = torch.cat([flat[:, -box:], flat, flat[:, :box]], dim=1)
+    inner = slice(box, box + flat.shape[1])
+    total = torch.zeros_like(flat)
+    for step in (-box, -1, 1, box):
+        total += around[:, inner.start + step : inner.stop + step]
+    return torch.sub(flat, total, alpha=0.25).unflatten(1, images.shape[1:])
+
+
+def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "n y x"]) -> Float[Tensor, "n 1 1"]:
+    return values.to(images.device)[:, None, None]

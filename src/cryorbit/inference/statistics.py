@@ -13,7 +13,9 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
-from cryorbit.fourier.interpolation import insert_slices
+from cryorbit.fourier.interpolation import insert_slices, join_mates
+from cryorbit.fourier.turned_grid import average_turned
+from cryorbit.geometry.grid_operators import grid_factors
 from cryorbit.volumes.voxel import PAD, VoxelGrid
 
 
@@ -98,3 +100,28 @@ def symmetric_copies(
     else:
         for operator in symmetry:
             yield rotations @ operator.to(rotations)
+
+
+def symmetrised(
+    statistics: VolumeStatistics, operators: Float[Tensor, "s 3 3"] | None, grid: VoxelGrid
+) -> VolumeStatistics:
+    """The statistics with D and W averaged over a point group: what the copies ``R s`` of every pose R would add.
+
+    A copy's slices meet the grid where the operator takes those of the pose, so one insertion serves all operators.
+    Those that move grid points onto each other are exact; what the others bring between grid points is interpolated,
+    D and W alike and with positive weights, so that their quotient stays a mean of what was seen there. The arrays of D
+    and W are used again: there may be no room for others.
+    """
+    if operators is None:
+        return statistics
+    factors = [rotations for rotations in grid_factors(operators) if len(rotations) > 1]
+    half_volumes = (-1, grid.padded, grid.padded, grid.padded // 2 + 1)
+    for volume, density in zip(statistics.data.view(half_volumes), statistics.weight.view(half_volumes), strict=True):
+        for sums in (volume, density):
+            sums[..., :1] = join_mates(sums[..., :1])
+        for rotations in factors:
+            average_turned(volume, density, rotations)
+        for sums in (volume, density):
+            # the plane x = 0 is complete, and will be joined with its mates
+            sums[..., 0] *= 0.5
+    return statistics

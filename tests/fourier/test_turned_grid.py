@@ -1,0 +1,62 @@
+"""Means of a Fourier volume over rotations: the kernel, the reference, and volumes whose means are known."""
+
+import pytest
+import torch
+
+from cryorbit.fourier.interpolation import join_mates
+from cryorbit.fourier.turned_grid import average_turned, reference_average
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.geometry.rotations import random_rotations
+
+SIZE = 20
+
+
+def spectrum(generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """A complete half transform and an even density."""
+    shape = (SIZE, SIZE, SIZE // 2 + 1)
+    volume = torch.randn(shape, dtype=torch.complex64, generator=generator)
+    return join_mates(volume), join_mates(torch.rand(shape, generator=generator))
+
+
+def average(volume: torch.Tensor, density: torch.Tensor, rotations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The means, beside what they were made of."""
+    means = volume.clone(), density.clone()
+    average_turned(*means, rotations)
+    return means
+
+
+@pytest.mark.parametrize("symbol", ["O", "I", "random"])
+def test_the_kernel_is_the_reference(symbol: str, generator: torch.Generator) -> None:
+    volume, density = spectrum(generator)
+    rotations = random_rotations(3, generator) if symbol == "random" else point_group(symbol)
+    found = average(volume, density, rotations)
+    exact = volume.to(torch.complex128), density.double()
+    expected = torch.ones_like(exact[0]), torch.ones_like(exact[1])
+    reference_average(*exact, rotations, *expected)
+    torch.testing.assert_close(found[0].to(torch.complex128), expected[0], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[1].double(), expected[1], rtol=0, atol=1e-4)
+
+
+def test_a_quarter_turn_moves_grid_points(generator: torch.Generator) -> None:
+    volume, density = spectrum(generator)
+    turn = torch.tensor([[[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]], dtype=torch.float64)
+    turned, turned_density = average(volume, density, turn)
+    # (x, y, z) = (3, 4, -2) reads (-4, 3, -2), which is stored as the conjugate of (4, -3, 2)
+    assert turned[-2, 4, 3] == volume[2, -3, 4].conj()
+    assert turned_density[-2, 4, 3] == density[2, -3, 4]
+    assert turned[1, 0, 0] == volume[1, 0, 0]
+    assert turned[SIZE // 2, 0, 0] == turned_density[SIZE // 2, SIZE // 2, 1] == 0
+
+
+def test_what_depends_linearly_on_frequency_is_exact(generator: torch.Generator) -> None:
+    """Between grid points a linear function is interpolated without error; i k is that of a half transform."""
+    axis = torch.fft.fftfreq(SIZE, 1 / SIZE)
+    z, y, x = torch.meshgrid(axis, axis, torch.arange(SIZE // 2 + 1.0), indexing="ij")
+    slope = torch.tensor([0.3, -1.2, 0.7], dtype=torch.float64)
+    linear = torch.complex(torch.zeros_like(x), (torch.stack([x, y, z], -1).double() @ slope).float())
+    rotations = random_rotations(2, generator)
+    found, _ = average(linear, torch.ones_like(x), rotations)
+    expected = torch.stack([x, y, z], -1).double() @ (rotations.mean(0).mT @ slope)
+    inside = x**2 + y**2 + z**2 < (SIZE // 2 - 1) ** 2
+    torch.testing.assert_close(found.imag[inside].double(), expected[inside], rtol=0, atol=1e-4)
+    assert not found.real.any()

@@ -7,8 +7,10 @@ torch implementation, which runs on any device and is the reference, and the CPU
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Shaped
 from torch import Tensor
 
 from cryorbit.fourier import interpolation_cpu, interpolation_torch
@@ -72,6 +74,18 @@ def join_mates(half: Tensor) -> Tensor:
     joined = half.clone()
     joined[..., 0] = plane + mates
     return joined
+
+
+def joined_planes(halves: Shaped[Tensor, "s m m h"]) -> Callable[[slice], Shaped[Tensor, "z m h"]]:
+    """The sum of inserted half volumes as ``join_mates`` completes it, some planes (constant z) at a time."""
+    edge = join_mates(halves[..., :1]).sum(0)
+
+    def planes(part: slice) -> Shaped[Tensor, "z m h"]:
+        total = halves[:, part].sum(0)
+        total[..., :1] = edge[part]
+        return total
+
+    return planes
 
 
 def _cpu_single(tensor: Tensor) -> bool:

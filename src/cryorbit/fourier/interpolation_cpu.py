@@ -1,12 +1,14 @@
 """Trilinear gather and insert as compiled CPU kernels, single precision.
 
-Slices are shared among threads. Insertion gives every thread its own volume and adds them in a fixed order, so the
-result depends on the number of threads but never on their timing. That suits small volumes; to large ones slices are
-added in place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its
-terms in the order of the slices, however many threads there are.
+Slices are shared among threads. Insertion into a small new volume gives every thread its own and adds them in a fixed
+order, so the result depends on the number of threads but never on their timing. To large volumes slices are added in
+place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its terms in the
+order of the slices. Neither the result nor the memory then depends on how many threads there are.
 """
 
 from __future__ import annotations
+
+import math
 
 import numba
 import numpy as np
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cryorbit.fourier.trilinear_cpu import BLOCK, block_scratch, sample_block
+
+LANES_BYTES = 2**26
+"""Of the volumes of all threads together, where each has its own."""
 
 
 def gather_slices(
@@ -42,7 +47,12 @@ def insert_slices(
 ) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
     """Scatter of values and weights; see ``interpolation.insert_slices``."""
     lanes = max(1, min(numba.get_num_threads(), len(rotations)))
-    grids = np.zeros((lanes, size, size, size // 2 + 1, 3), dtype=np.float32)
+    shape = (size, size, size // 2 + 1)
+    if 12 * lanes * math.prod(shape) > LANES_BYTES:
+        volume, density = torch.zeros(shape, dtype=torch.complex64), torch.zeros(shape)
+        add_slices(volume, density, values, weights, rotations, frequencies, pad)
+        return volume, density
+    grids = np.zeros((lanes, *shape, 3), dtype=np.float32)
     _insert(
         values.contiguous().numpy(),
         weights.contiguous().numpy(),

@@ -13,12 +13,12 @@ from torch import Tensor
 
 def ring_indices(box: int) -> Int[Tensor, "n h"]:
     """Shell of every coefficient of ``rfft2`` of a ``box`` x ``box`` image."""
-    return _radii(box, 2).round().long()
+    return _radii(box, 2).round_().long()
 
 
-def shell_indices(box: int) -> Int[Tensor, "n n h"]:
-    """Shell of every coefficient of ``rfftn`` of a map of ``box`` voxels along a side."""
-    return _radii(box, 3).round().long()
+def shell_indices(box: int, planes: slice = slice(None)) -> Int[Tensor, "z n h"]:
+    """Shell of every coefficient, or of those of some planes, of ``rfftn`` of a map of ``box`` voxels along a side."""
+    return _radii(box, 3, planes).round_().long()
 
 
 def half_spectrum_weights(box: int) -> Float[Tensor, " h"]:
@@ -36,9 +36,10 @@ def shell_sums(values: Float[Tensor, "*b p"], shells: Int[Tensor, " p"], count: 
     return sums.index_add(-1, shells.clamp(max=count), values)[..., :count]
 
 
-def _radii(box: int, dimensions: int) -> Float[Tensor, "..."]:
-    """Length of every frequency of the half spectrum, Fourier pixels."""
-    whole = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64)
-    half = torch.fft.rfftfreq(box, 1.0 / box, dtype=torch.float64)
-    axes = torch.meshgrid(*[whole] * (dimensions - 1), half, indexing="ij")
-    return torch.stack(axes).square().sum(0).sqrt()
+def _radii(box: int, dimensions: int, first: slice = slice(None)) -> Float[Tensor, "..."]:
+    """Length of every frequency of the half spectrum, Fourier pixels; ``first`` chooses along the first axis."""
+    whole = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64) ** 2
+    squares = torch.fft.rfftfreq(box, 1.0 / box, dtype=torch.float64) ** 2
+    for chosen in (slice(None),) * (dimensions - 2) + (first,):
+        squares = whole[chosen].reshape(-1, *[1] * squares.dim()) + squares
+    return squares.sqrt_()

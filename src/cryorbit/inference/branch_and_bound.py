@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import torch
@@ -98,7 +98,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class BranchResult:
+class BestPoses:
     """Best poses of N images and what they cost.
 
     Attributes
@@ -107,8 +107,6 @@ class BranchResult:
         The pose and class of the best score (shift in px).
     score
         Its log-likelihood relative to pure noise, nats.
-    survivors, survivor_score
-        All finest poses that the last bound could not exclude (shifts as centres), and their scores.
     evaluated
         Poses (pairs of a rotation and a shift) scored at each stage.
     capped
@@ -119,10 +117,22 @@ class BranchResult:
     shift: Float[Tensor, "n 2"]
     klass: Int[Tensor, " n"]
     score: Float[Tensor, " n"]
-    survivors: Candidates
-    survivor_score: Float[Tensor, " s"]
     evaluated: Int[Tensor, "n g"]
     capped: Bool[Tensor, "n g 2"]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchResult(BestPoses):
+    """Best poses of a batch, and all that might be as good: hundreds an image, too many to keep for a whole set.
+
+    Attributes
+    ----------
+    survivors, survivor_score
+        All finest poses that the last bound could not exclude (shifts as centres), and their scores.
+    """
+
+    survivors: Candidates
+    survivor_score: Float[Tensor, " s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,22 +158,26 @@ class Searcher:
 
     @property
     def bytes_per_image(self) -> int:
-        """Memory of one image, about: the largest stage (the first, or one as full as the caps allow), shifted data."""
+        """Memory of one image, about: the largest stage (the first, or one as full as the caps allow), shifted data.
+
+        Slices do not count: where they are written out, that is done some candidates at a time (``pose_scores``).
+        """
         orientations, shifts = self.most
         scores = max(len(self.slices) * (1 + len(self.shifts)), 8 * orientations * shifts * 5)
-        return 64 * scores + 24 * len(self.disc) * shifts
+        return 64 * scores + 40 * len(self.disc) * shifts
 
 
 def branch_and_bound(
     source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], domain: Domain, plan: BranchPlan
-) -> BranchResult:
+) -> BestPoses:
     """The best poses of the particles at ``index`` on the half disc of ``domain``."""
     searcher = make_searcher(synthesize(volume, domain.grid), domain.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
-    found = []
+    names, found = [each.name for each in fields(BestPoses)], []
     for part in chunks(len(index), size):
-        found.append(search_poses(source.observe(index[part], domain.disc, domain.noise_variance), searcher))
-    return _joined(found)
+        batch = search_poses(source.observe(index[part], domain.disc, domain.noise_variance), searcher)
+        found.append([getattr(batch, name) for name in names])
+    return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 def make_searcher(volumes: Complex[Tensor, "k q q h"], disc: HalfDisc, plan: BranchPlan) -> Searcher:
@@ -240,16 +254,3 @@ def _exact_scores(leaders: Candidates, observations: Observations, searcher: Sea
 def _disc_within(disc: HalfDisc, radius: float) -> HalfDisc:
     count = count_within(disc, radius)
     return HalfDisc(disc.box, radius, disc.frequencies[:count], disc.shells[:count])
-
-
-def _joined(parts: list[BranchResult]) -> BranchResult:
-    """Results of consecutive batches as one, images renumbered."""
-    starts = itertools.accumulate((len(part.score) for part in parts), initial=0)
-    moved = [replace(p.survivors, image=p.survivors.image + start) for p, start in zip(parts, starts, strict=False)]
-    fields = {
-        name: torch.cat([getattr(part, name) for part in parts])
-        for name in BranchResult.__slots__
-        if name != "survivors"
-    }
-    every = Candidates(*(torch.cat([getattr(c, name) for c in moved]) for name in Candidates.__slots__))
-    return BranchResult(survivors=every, **fields)

@@ -62,8 +62,7 @@ def gold_standard_maps(
     window, mask = regions
     weights = shell_weights(statistics, grid, radius)
     halves = half_volumes(statistics, weights, grid)
-    first, second = (windowed(half, window) for half in halves)
-    fsc = half_map_correlation(first, second, weights.mean.shape[-1])
+    fsc = half_map_correlation(windowed(halves[0], window), windowed(halves[1], window), weights.mean.shape[-1])
     volume = regularised(statistics, fsc, weights, grid)
     references = []
     for h in range(2):
@@ -78,6 +77,7 @@ def with_low_shells(
     volume: Float[Tensor, "k m m m"], other: Float[Tensor, "k m m m"], radius: float
 ) -> Float[Tensor, "k m m m"]:
     """The volume with its shells up to ``radius`` replaced by those of the other."""
-    low = (shell_indices(volume.shape[-1]) <= radius).to(volume.device)
-    spectrum, others = (torch.fft.rfftn(v, dim=(-3, -2, -1)) for v in (volume, other))
-    return torch.fft.irfftn(torch.where(low, others, spectrum), s=volume.shape[-3:], dim=(-3, -2, -1))
+    dims = (-3, -2, -1)
+    change = torch.fft.rfftn(other - volume, dim=dims)
+    change *= (shell_indices(volume.shape[-1]) <= radius).to(volume.device)
+    return volume + torch.fft.irfftn(change, s=volume.shape[-3:], dim=dims)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from cryorbit.fourier.interpolation import join_mates
+from cryorbit.core.chunks import chunks
+from cryorbit.fourier.interpolation import joined_planes
+from cryorbit.fourier.padded import planes_at_once
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.statistics import VolumeStatistics
-from cryorbit.volumes.voxel import VoxelGrid, grid_radius, solve
+from cryorbit.volumes.voxel import VoxelGrid, grid_radius, solve_by_planes
 
 FLOOR = 1e-3
 """Least weight of a Fourier voxel, as a part of its shell's mean: voxels no slice has met stay near zero."""
@@ -43,17 +45,22 @@ class ShellWeights:
 
     Attributes
     ----------
-    shells
-        Shell of every point of the padded grid, those beyond the radius in a last one.
+    grid
+        The padded grid.
     mean
-        Mean weight of each half-set (two, or one alone), class and shell.
+        Mean weight of each half-set (two, or one alone), class and shell; the last shell is all beyond the radius.
     tiny
         Least weight of all.
     """
 
-    shells: Int[Tensor, "q q h"]
+    grid: VoxelGrid
     mean: Float[Tensor, "h k s"]
     tiny: Float[Tensor, ""]
+
+    @property
+    def shells(self) -> Int[Tensor, "q q h"]:
+        """Shell of every point of the grid."""
+        return _shells(self.grid, self.mean.shape[-1], self.mean, slice(None))
 
 
 def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
@@ -65,19 +72,11 @@ def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, windo
 
 
 def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: VoxelGrid) -> Float[Tensor, "2 k m m m"]:
-    """Maps ``D / W`` of the half-sets, without regularisation but for a tiny floor of W.
-
-    One volume at a time, here and in ``regularised``: the temporaries of one are as large as its statistics.
-    """
+    """Maps ``D / W`` of the half-sets, without regularisation but for a tiny floor of W."""
     halves = []
-    for data_of_half, weight_of_half, mean_of_half in zip(
-        statistics.data, statistics.weight, weights.mean, strict=True
-    ):
-        volumes = []
-        for data, weight, mean in zip(data_of_half, weight_of_half, mean_of_half, strict=True):
-            damped = join_mates(weight) + FLOOR * mean[weights.shells] + weights.tiny
-            volumes.append(solve(join_mates(data), damped, grid))
-        halves.append(torch.stack(volumes))
+    for data, weight, mean in zip(statistics.data, statistics.weight, weights.mean, strict=True):
+        floor = FLOOR * mean + weights.tiny
+        halves.append(torch.stack([_damped(data[k, None], weight[k, None], floor[k], grid) for k in range(len(mean))]))
     return torch.stack(halves)
 
 
@@ -90,12 +89,10 @@ def regularised(
     2F / (1 - F); 1/tau^2 is the shell's mean weight divided by it. Statistics of one half-set alone give its own map.
     Where the half-sets share their reference, F is optimistic: it regularises, it does not validate.
     """
-    prior = shell_prior(weights.mean, fsc)
-    volumes = []
-    for k in range(len(fsc)):
-        damped = _joined_sum(statistics.weight[:, k]) + prior[k, weights.shells] + weights.tiny
-        volumes.append(solve(_joined_sum(statistics.data[:, k]), damped, grid))
-    return torch.stack(volumes)
+    prior = shell_prior(weights.mean, fsc) + weights.tiny
+    return torch.stack(
+        [_damped(statistics.data[:, k], statistics.weight[:, k], prior[k], grid) for k in range(len(fsc))]
+    )
 
 
 def shell_prior(mean: Float[Tensor, "h k s"], fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
@@ -108,24 +105,37 @@ def shell_prior(mean: Float[Tensor, "h k s"], fsc: Float[Tensor, "k s"]) -> Floa
 
 def shell_weights(statistics: VolumeStatistics, grid: VoxelGrid, radius: float) -> ShellWeights:
     """Mean weights of the shells of a grid that slices of ``radius`` were inserted into."""
-    shells, count = grid_shells(grid, radius, statistics.weight)
-    means, largest = [], []
-    for half in statistics.weight:
-        joined = [join_mates(weight) for weight in half]
-        means.append(torch.cat([shell_mean(weight[None], shells, count) for weight in joined]))
-        largest += [weight.amax() for weight in joined]
-    tiny = torch.finfo(statistics.weight.dtype).eps * torch.stack(largest).amax().clamp_min(1e-30)
-    return ShellWeights(shells, torch.stack(means), tiny)
+    count = int(radius) + 2
+    weight = statistics.weight
+    planes = [joined_planes(each[None]) for each in weight.flatten(0, 1)]
+    sums = weight.new_zeros(len(planes), count, dtype=torch.float64)
+    points, largest = torch.zeros_like(sums[0]), weight.new_tensor(1e-30)
+    for part in chunks(grid.padded, planes_at_once(grid.padded)):
+        shells = _shells(grid, count, weight, part).flatten()
+        points += torch.bincount(shells, minlength=count)
+        for own, of_planes in zip(sums, planes, strict=True):
+            joined = of_planes(part)
+            own += torch.bincount(shells, joined.flatten().double(), minlength=count)
+            largest = torch.maximum(largest, joined.amax())
+    mean = (sums / points).to(weight).unflatten(0, weight.shape[:2])
+    return ShellWeights(grid, mean, torch.finfo(weight.dtype).eps * largest)
 
 
 def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"], count: int) -> Float[Tensor, "k s"]:
     """Fourier shell correlation of pairs of working volumes in shells 0 ... count - 1 of the box."""
     size = a.shape[-1]
     weights = half_spectrum_weights(size).to(a.device)
-    shells = shell_indices(size).to(a.device).flatten()
-    fa, fb = (torch.fft.rfftn(v.double(), dim=(-3, -2, -1)) for v in (a, b))
-    products = torch.stack([(fa * fb.conj()).real, fa.abs() ** 2, fb.abs() ** 2])
-    cross, power_a, power_b = shell_sums((products * weights).flatten(2), shells, count)
+    sums = a.new_zeros(len(a), 3, count, dtype=torch.float64)
+    for k, pair in enumerate(zip(a, b, strict=True)):
+        # one axis after the others, in double precision: of whole transforms there would be many copies
+        first, second = (_slabs_transformed(volume) for volume in pair)
+        for part in chunks(size, planes_at_once(size)):
+            fa, fb = torch.fft.fft(first[part], dim=1), torch.fft.fft(second[part], dim=1)
+            products = torch.stack([(fa * fb.conj()).real, fa.abs() ** 2, fb.abs() ** 2]) * weights
+            # with y for z the shells are the same
+            shells = shell_indices(size, part).to(a.device)
+            sums[k] += shell_sums(products.flatten(1), shells.flatten(), count)
+    cross, power_a, power_b = sums.unbind(1)
     return cross / torch.sqrt(power_a * power_b).clamp_min(torch.finfo(torch.float64).tiny)
 
 
@@ -139,21 +149,28 @@ def resolved_radius(fsc: Float[Tensor, " s"], threshold: float = 0.143) -> int:
     return len(fsc) - 2 if len(below) == 0 else int(below[0, 0]) + 2
 
 
-def grid_shells(grid: VoxelGrid, radius: float, like: Tensor) -> tuple[Int[Tensor, "q q h"], int]:
-    """Shell of every point of the padded grid, those beyond ``radius`` in a last one, and the number of shells."""
-    count = int(radius) + 2
-    return grid_radius(grid, like).round().long().clamp_max(count - 1), count
+def _damped(
+    data: Complex[Tensor, "s q q h"], weight: Float[Tensor, "s q q h"], damping: Float[Tensor, " c"], grid: VoxelGrid
+) -> Float[Tensor, "m m m"]:
+    """The volume ``D / (W + damping)``, D and W summed over half-sets, the damping that of each shell."""
+    data_planes, weight_planes = joined_planes(data), joined_planes(weight)
+
+    def planes(part: slice) -> tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]:
+        shells = _shells(grid, len(damping), weight, part)
+        return data_planes(part), weight_planes(part) + damping[shells]
+
+    return solve_by_planes(planes, grid, data)
 
 
-def shell_mean(weight: Float[Tensor, "k q q h"], shells: Int[Tensor, "q q h"], count: int) -> Float[Tensor, "k s"]:
-    """Mean weight of each shell."""
-    flat = shells.flatten()
-    sums = torch.stack([torch.bincount(flat, w.flatten().double(), minlength=count) for w in weight])
-    return (sums / torch.bincount(flat, minlength=count)).to(weight)
+def _slabs_transformed(volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "m m h"]:
+    """Half transform along y and x alone, in double precision, with y as the first axis."""
+    size = len(volume)
+    rows = torch.empty(size, size, size // 2 + 1, dtype=torch.complex128, device=volume.device)
+    for part in chunks(size, planes_at_once(size)):
+        rows[:, part] = torch.fft.rfft2(volume[part].double()).transpose(0, 1)
+    return rows
 
 
-def _joined_sum(halves: Shaped[Tensor, "s q q h"]) -> Shaped[Tensor, "q q h"]:
-    total = join_mates(halves[0])
-    for half in halves[1:]:
-        total += join_mates(half)
-    return total
+def _shells(grid: VoxelGrid, count: int, like: Tensor, planes: slice) -> Int[Tensor, "z q h"]:
+    """Shell of every point of some planes of the padded grid, those beyond all others in the last one."""
+    return grid_radius(grid, like, planes).round_().long().clamp_max_(count - 1)

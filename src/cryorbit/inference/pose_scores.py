@@ -14,10 +14,15 @@ import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
+from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference import pose_scores_cpu
 from cryorbit.volumes.voxel import PAD
+
+BYTES_A_POINT = 160
+"""Of a slice's coefficient while it is gathered in plain torch and scored: its place and corners, and its products."""
 
 
 def pose_scores(
@@ -54,14 +59,18 @@ def reference_scores(
     frequencies: Float[Tensor, "p 2"],
     phases: Complex[Tensor, "t p"],
 ) -> Float[Tensor, "e t"]:
-    """The same in plain torch, for any device and precision."""
+    """The same in plain torch, for any device and precision; slices are written out, some candidates at a time."""
     image, klass, rotation = candidates
-    slices = slices_by_class(klass, rotation, volumes, frequencies)
-    norm = 0.5 * torch.linalg.vecdot(observations.weight[image], slices.abs() ** 2)
-    product = slices.conj() * observations.data[image]
     # Re(z w) = z_re w_re - z_im w_im: the conjugate phases make it a real product of interleaved columns
     columns = torch.view_as_real(phases.conj().resolve_conj()).flatten(1)
-    return torch.view_as_real(product.resolve_conj()).flatten(1) @ columns.mT - norm[:, None]
+    scores = observations.power.new_empty(len(image), len(phases))
+    for part in chunks(len(image), chunk_size(BYTES_A_POINT * len(frequencies), BATCH_BYTES, max(1, len(image)))):
+        slices = slices_by_class(klass[part], rotation[part], volumes, frequencies)
+        seen = observations[image[part]]
+        norm = 0.5 * torch.linalg.vecdot(seen.weight, slices.abs() ** 2)
+        product = slices.conj() * seen.data
+        scores[part] = torch.view_as_real(product.resolve_conj()).flatten(1) @ columns.mT - norm[:, None]
+    return scores
 
 
 def slices_by_class(

@@ -7,6 +7,8 @@ the trilinear kernel (gridding correction) and zero-padded, gives the grid that 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +17,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from cryorbit.fourier.interpolation import join_mates
+from cryorbit.fourier.padded import middle_of_inverse, padded_transform
 
 PAD = 2
 
@@ -70,23 +73,37 @@ def resample(volume: Float[Tensor, "*k n n n"], size: int) -> Float[Tensor, "*k 
 
 def synthesize(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
     """Half transform on the padded grid, scaled so that its slices are unitary transforms of projections."""
-    return _padded_transform(volume / _gridding_kernel(volume, grid), grid)
+    kernel = _gridding_kernel(volume, grid)
+    return _each(lambda one: padded_transform(one / kernel, grid.padded).mul_(grid.scale), volume)
 
 
 def adjoint(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
     """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert_slices``."""
-    count = grid.padded**3
-    real = _real_part(join_mates(half), grid) * (0.5 * grid.scale * count)
-    return real / _gridding_kernel(real, grid)
+    factor, joined = 0.5 * grid.scale * grid.padded**3, join_mates(half)
+    real = _each(lambda one: middle_of_inverse(lambda part: one[part], grid.padded, grid.size, one), joined)
+    return real.mul_(factor).div_(_gridding_kernel(real, grid))
 
 
 def solve(
     data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*k q q h"], grid: VoxelGrid
 ) -> Float[Tensor, "*k m m m"]:
     """Working volume whose grid is ``data / weight`` (both completed by ``join_mates``; zero where weight is)."""
-    quotient = (data / weight.clamp_min(torch.finfo(weight.dtype).tiny)).masked_fill_(weight <= 0, 0.0)
-    real = _real_part(quotient, grid) / grid.scale
-    return real / _gridding_kernel(real, grid)
+    return _each(lambda d, w: solve_by_planes(lambda part: (d[part], w[part]), grid, d), data, weight)
+
+
+def solve_by_planes(
+    planes: Callable[[slice], tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]],
+    grid: VoxelGrid,
+    like: Complex[Tensor, "*any"],
+) -> Float[Tensor, "m m m"]:
+    """The same from data and weight that are made some planes (constant z) at a time, and never stand in memory."""
+
+    def quotient_of(part: slice) -> Complex[Tensor, "z q h"]:
+        data, weight = planes(part)
+        return (data / weight.clamp_min(torch.finfo(weight.dtype).tiny)).masked_fill_(weight <= 0, 0.0)
+
+    real = middle_of_inverse(quotient_of, grid.padded, grid.size, like)
+    return real.div_(grid.scale).div_(_gridding_kernel(real, grid))
 
 
 def quotient(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
@@ -94,7 +111,8 @@ def quotient(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tens
 
     Unlike that of ``synthesize`` it stands for data spread to their neighbours, not for values to interpolate between.
     """
-    return _padded_transform(volume * _gridding_kernel(volume, grid), grid)
+    kernel = _gridding_kernel(volume, grid)
+    return _each(lambda one: padded_transform(one * kernel, grid.padded).mul_(grid.scale), volume)
 
 
 def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k p p g"]:
@@ -112,21 +130,11 @@ def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tenso
     return fitted
 
 
-def grid_radius(grid: VoxelGrid, like: Tensor) -> Float[Tensor, "q q h"]:
-    """Distance of every point of the padded half grid from the origin, Fourier pixels of the box."""
+def grid_radius(grid: VoxelGrid, like: Tensor, planes: slice = slice(None)) -> Float[Tensor, "z q h"]:
+    """Distance of the points of the padded half grid, or of some planes, from the origin, Fourier pixels of the box."""
     full = torch.fft.fftfreq(grid.padded, 1 / grid.padded, device=like.device) / PAD
     half = torch.arange(grid.padded // 2 + 1, device=like.device) / PAD
-    return torch.sqrt(full[:, None, None] ** 2 + full[:, None] ** 2 + half**2)
-
-
-def _real_part(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
-    dims = (-3, -2, -1)
-    real = torch.fft.irfftn(half, s=(grid.padded,) * 3, dim=dims)
-    # the middle of the shifted volume, without making the shifted volume
-    middle = (torch.arange(grid.size, device=half.device) - grid.size // 2) % grid.padded
-    for dim in dims:
-        real = real.index_select(dim, middle)
-    return real
+    return (full[planes, None, None] ** 2 + (full[:, None] ** 2 + half**2)).sqrt_()
 
 
 def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
@@ -136,9 +144,18 @@ def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
     return (line[:, None, None] * line[:, None] * line).to(like.dtype)
 
 
-def _padded_transform(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
-    dims = (-3, -2, -1)
-    return torch.fft.rfftn(torch.fft.ifftshift(_center_fit(volume, grid.padded), dim=dims), dim=dims) * grid.scale
+def _each(function: Callable[..., Tensor], *volumes: Tensor) -> Tensor:
+    """What a function makes of each volume, or of one of each kind, in the order of the first's leading axes."""
+    leading = volumes[0].shape[:-3]
+    flat = [each.expand(*leading, *each.shape[-3:]).reshape(-1, *each.shape[-3:]) for each in volumes]
+    first = function(*(each[0] for each in flat))
+    if len(flat[0]) == 1:
+        return first.reshape(*leading, *first.shape)
+    results = first.new_empty(math.prod(leading), *first.shape)
+    results[0] = first
+    for number in range(1, len(results)):
+        results[number] = function(*(each[number] for each in flat))
+    return results.reshape(*leading, *first.shape)
 
 
 def _center_fit(volume: Tensor, size: int) -> Tensor:

@@ -26,8 +26,9 @@ from cryorbit.volumes.voxel import working_grid
 def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over all particles, the new references, and the radius that they allow."""
     inserted = inserted_radius(state.radius, given.box)
+    regions = comparison_regions(config, given, state, inserted)
     found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, state, found, inserted)
+    maps = maximisation(config, given, found, inserted, regions)
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
@@ -59,8 +60,9 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """A last pass, which inserts every image as far out as the final maps go."""
     inserted = final_radius(config, given.box, given.source.pixel_size)
+    regions = comparison_regions(config, given, state, inserted)
     found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, state, found, inserted)
+    maps = maximisation(config, given, found, inserted, regions)
     resolved = resolved_by(config, maps)
     new = replace(
         state,
@@ -69,19 +71,35 @@ def final_iteration(config: RefineConfig, given: ParticleInput, state: State) ->
         noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
         estimates=found.by_particle(),
         history=(*state.history, resolved),
-        extra={**state.extra, "halves": torch.stack([without_corners(h) for h in maps.halves]), "volume": maps.volume},
     )
-    return new, {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    # the sums are the largest arrays there are, and have told all they know
+    del found
+    halves = torch.stack([without_corners(half) for half in maps.halves])
+    return replace(new, extra={**state.extra, "halves": halves, "volume": maps.volume}), metrics
+
+
+def comparison_regions(
+    config: RefineConfig, given: ParticleInput, state: State, inserted: float
+) -> tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]]:
+    """Where the half maps of a pass are compared, and outside of which its references are zero.
+
+    They follow from the maps of the pass before. An outline takes memory to find, which is there before the sums are.
+    """
+    size = working_grid(given.box, inserted).size
+    return given.window(size), reference_mask(config, given, state, size)
 
 
 def maximisation(
-    config: RefineConfig, given: ParticleInput, state: State, found: Expectation, inserted: float
+    config: RefineConfig,
+    given: ParticleInput,
+    found: Expectation,
+    inserted: float,
+    regions: tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]],
 ) -> HalfMaps:
-    """The maps of the half-sets from their statistics, within the mask."""
-    grid = working_grid(given.box, inserted)
+    """The maps of the half-sets from their statistics, within the regions of ``comparison_regions``."""
     join = given.extent / config.passes.join_resolution
-    mask = reference_mask(config, given, state, grid.size)
-    return gold_standard_maps(found.statistics, grid, inserted, join, (given.window(grid.size), mask))
+    return gold_standard_maps(found.statistics, working_grid(given.box, inserted), inserted, join, regions)
 
 
 def joined(

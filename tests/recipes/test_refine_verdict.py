@@ -81,7 +81,7 @@ def test_nothing_wrong_is_good() -> None:
         ({"start": {"lead_over_noise": 1.0}}, "bad", "no better than a random map"),
         ({"start": {"magnification": 1.05}}, "bad", "magnified 1.05 times"),
         ({"gain": -0.1}, "bad", "no better than pure noise"),
-        ({"last": {"all_poses_searched": True}}, "doubtful", "poses do not hold"),
+        ({"last": {"all_poses_searched": True}}, "good", ""),
         ({"stalled": 0, "passes": 25}, "doubtful", "still growing"),
         ({"stalled": 0, "passes": 24}, "good", ""),
         ({"rotations": side_views()}, "doubtful", "views are uneven"),

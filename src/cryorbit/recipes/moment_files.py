@@ -191,7 +191,7 @@ def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
         "fraction": 1.0,
         "resolution_A": result.resolution_A,
     }
-    notes = [given.report.contrast, given.report.normalisation]
+    notes = list(given.sentences)
     return {
         **asdict(result),
         "classes": [entry],

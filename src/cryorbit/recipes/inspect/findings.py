@@ -73,6 +73,8 @@ class ImageFindings:
         Whether backgrounds have mean 0 and standard deviation 1.
     diameter
         Of the particle, A; None when it does not stand out of the noise.
+    diameter_evidence
+        How it was found: the end of a sentence.
     power, noise
         Mean power of shells 0 ... box / 2 of the images, and of their background alone.
     snr
@@ -92,6 +94,7 @@ class ImageFindings:
     normalised: bool
     normalisation_sentence: str
     diameter: float | None
+    diameter_evidence: str
     power: Float[Tensor, " s"]
     noise: Float[Tensor, " s"]
     snr: float
@@ -205,6 +208,7 @@ class Inspection:
                 "normalised": images.normalised,
                 "normalisation": images.normalisation_sentence,
                 "diameter_A": images.diameter,
+                "diameter_evidence": images.diameter_evidence,
                 "snr": images.snr,
                 "power": images.power.tolist(),
                 "noise": images.noise.tolist(),

@@ -25,7 +25,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 def state(sharp: float = 0.3, gain: float = 80.0, chosen: int = 0) -> State:
     volume = torch.zeros(1, 8, 8, 8)
-    estimates = {"max_probability": torch.full((10,), sharp), "log_evidence": torch.full((10,), gain)}
+    estimates = {
+        "max_probability": torch.full((10,), sharp),
+        "log_evidence": torch.full((10,), gain),
+        "rotation": random_rotations(2000, torch.Generator().manual_seed(0)),
+    }
     return State(chosen, "done", 0, volume, volume, torch.ones(17), 5.0, estimates=estimates)
 
 

@@ -83,6 +83,8 @@ def _facts(found: Inspection) -> Table:
     if images is not None:
         table.add_row("contrast", images.contrast_sentence)
         table.add_row("normalisation", images.normalisation_sentence)
-        table.add_row("diameter", "unknown" if images.diameter is None else f"{images.diameter:.0f} A, estimated")
+        table.add_row(
+            "diameter", "unknown" if images.diameter is None else f"{images.diameter:.0f} A, {images.diameter_evidence}"
+        )
         table.add_row("signal to noise", f"{images.snr:.2g} (variances, whole box), from {len(images.rows):,} images")
     return table

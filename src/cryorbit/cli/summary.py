@@ -70,7 +70,10 @@ def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]],
         chosen = " --class-number 1" if len(classes) > 1 else ""
         steps.append(f"sharpen   cryorbit postprocess {shlex.quote(str(folder))}{chosen}")
     if verb in _REFINED_NEXT and classes and (folder / "particles.star").exists():
-        steps += _refinements(record.get("config", {}), folder / "particles.star", folder / str(classes[0].get("map")))
+        # a symmetry that the images refused is not offered again
+        imposed = (record.get("result") or {}).get("symmetry")
+        config = {**record.get("config", {}), **({"symmetry": imposed} if imposed else {})}
+        steps += _refinements(config, folder / "particles.star", folder / str(classes[0].get("map")))
     return steps
 
 

@@ -1,24 +1,156 @@
-"""The particle's diameter, from where the images vary more than their background."""
+"""The particle's diameter, from where the images vary more than their background and from their mean.
+
+Two measurements, for neither is right for all particles. The *variance* over images in rings exceeds that of the
+corners as far as the particle reaches, whatever its shape; but the CTF carries signal beyond the edge, and neighbours
+in the corners raise the reference. The *mean image*, the CTF divided out, shows the edge where it is and does not mind
+noise; but of an irregular particle it shows a mean edge, and a part that sticks out is lost in it. So the mean image
+decides where it says that the particle is a hollow ball, whose edge is everywhere the same, or that neighbours stand
+around it, and the variance decides otherwise.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.fourier.half_disc import half_disc, image_from_transform
+from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 
 ENCLOSED = 0.95
 """Fraction of the excess variance within the estimated radius."""
+ASSUMED_DIAMETER = 0.7
+"""Part of the box that a particle of unknown diameter is taken to fill."""
 READ_BATCH = 250
 CERTAINTY = 5.0
+PROFILE_RADIUS = 32
+"""Fourier radius (pixels) of the mean image: an edge is known to a fraction of 1/64 of the box."""
+DAMPING = 0.01
+"""Part of the largest mean squared CTF that is added to all: frequencies hardly transferred stay bounded."""
+FALLEN = 0.1
+"""Part of its peak below which the mean image has left the particle."""
+CROWDED = 0.15
+"""Depth of the trough around the particle, as a part of its peak, from which on neighbours are behind it."""
+HOLLOW = 0.75
+"""Part of its peak that the mean image of a hollow particle has at most in the centre."""
 
 
-def estimate_diameter(source: ParticleSource, index: Int[Tensor, " m"]) -> float | None:
-    """Diameter in A that holds nearly all signal, or None when the signal does not stand out of the noise.
+@dataclass(frozen=True, slots=True)
+class DiameterEstimate:
+    """A diameter and what it rests on.
+
+    Attributes
+    ----------
+    diameter
+        A; None when the particle does not stand out of the noise.
+    evidence
+        How it was found, or why not: the end of a sentence.
+    """
+
+    diameter: float | None
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class MeanProfile:
+    """The mean image in rings around the centre, the CTF divided out, above its corners.
+
+    Attributes
+    ----------
+    values
+        In units of its peak.
+    significance
+        The peak in standard errors of the mean over images.
+    peak
+        Ring of the peak.
+    edge
+        Ring, interpolated, midway between where the profile crosses its surroundings and its first minimum beyond.
+    depth
+        Depth of that minimum, in units of the peak.
+    """
+
+    values: Float[Tensor, " r"]
+    significance: float
+    peak: int
+    edge: float
+    depth: float
+
+    @property
+    def is_hollow(self) -> bool:
+        """Whether the particle is brighter around its centre than in it."""
+        return float(self.values[: max(1, self.peak // 3)].mean()) < HOLLOW
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether neighbours stand around the particle: between it and them the density is below the field's mean."""
+        return self.depth > CROWDED
+
+
+def estimate_diameter(source: ParticleSource, index: Int[Tensor, " m"]) -> DiameterEstimate:
+    """Diameter that holds nearly all signal; delocalisation and shifts blur the edge, which errs on the safe side."""
+    profile, size = mean_profile(source, index)
+    radius = _varying_radius(source, index)
+    if profile.significance > CERTAINTY and (radius is None or profile.is_crowded or profile.is_hollow):
+        where = "from the edge of the mean image"
+        why = ", as neighbours stand close" if profile.is_crowded else ", as it is hollow" if profile.is_hollow else ""
+        return DiameterEstimate(2 * profile.edge * source.box * source.pixel_size / size, where + why)
+    if radius is None:
+        return DiameterEstimate(None, "the particle does not stand out of the noise")
+    return DiameterEstimate(2 * radius * source.pixel_size, "from where the images vary more than their background")
+
+
+def mean_profile(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[MeanProfile, int]:
+    """Radial profile of the mean of ``c x / (mean of c^2)`` and the pixels along the box that it was taken on."""
+    disc = half_disc(source.box, min(PROFILE_RADIUS, source.box // 2 - 1)).to(source.device)
+    small = half_disc(min(source.box, 2 * int(disc.radius) + 2), disc.radius).to(source.device)
+    transfer = torch.zeros(len(disc), device=source.device)
+    for part in source.batches(len(index), READ_BATCH):
+        transfer += (source.transfer(index[part], disc) ** 2).sum(0)
+    transfer /= len(index)
+    restored = 1 / (transfer + DAMPING * transfer.max())
+    rings = []
+    for part in source.batches(len(index), READ_BATCH):
+        transform = source.transform(index[part], disc)
+        if not source.premultiplied:
+            transform = transform * source.transfer(index[part], disc)
+        rings.append(_ring_means(image_from_transform(transform * restored, small)).cpu().double())
+    profiles = torch.cat(rings)
+    profiles = profiles - profiles[:, small.box // 2 - 2 :].median(1, keepdim=True).values
+    error = profiles.std(0) / len(profiles) ** 0.5
+    return _described(profiles.mean(0), error, small.box), small.box
+
+
+def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int) -> MeanProfile:
+    """The peak, the edge and the trough of a profile."""
+    inner = mean[: size // 2 - 1]
+    peak = int(inner.argmax())
+    values = inner / inner[peak].clamp_min(torch.finfo(inner.dtype).tiny)
+    beyond = torch.arange(len(values)) > peak
+    crossed = _first(beyond & (values <= 0))
+    fallen = beyond & (values < FALLEN)
+    trough = _first(fallen[:-1] & (values[1:] > values[:-1]))
+    before = max(crossed - 1, 0)
+    crossing = before + float(values[before] / (values[before] - values[crossed]).clamp_min(1e-9))
+    crossing = min(crossing, float(trough))
+    return MeanProfile(
+        values, float(mean[peak] / error[peak]), peak, 0.5 * (crossing + trough), max(0.0, -float(values[trough]))
+    )
+
+
+def _first(holds: Tensor) -> int:
+    """The first ring of which something holds, or the last ring."""
+    found = torch.nonzero(holds)
+    return int(found[0, 0]) if len(found) else len(holds) - 1
+
+
+def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | None:
+    """Radius in pixels that holds nearly all variance in excess of the corners', or None where none stands out.
 
     Noise is alike everywhere in an image, so the variance over particles exceeds that of the corners where the
-    particle is; delocalisation and shifts blur its edge, which errs on the safe side.
+    particle is.
     """
     variance = _radial_variance(source, index)
     rings = torch.arange(len(variance), dtype=torch.float64)
@@ -30,16 +162,19 @@ def estimate_diameter(source: ParticleSource, index: Int[Tensor, " m"]) -> float
         return None
     significant = torch.where(excess > 2 * scatter, excess, 0.0) * pixels
     enclosed = significant.cumsum(0) / significant.sum()
-    radius = int((enclosed < ENCLOSED).sum())
-    return 2 * max(radius, 3) * source.pixel_size
+    return max(int((enclosed < ENCLOSED).sum()), 3)
 
 
 def _radial_variance(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, " r"]:
     """Mean square of the pixels of all images in rings one pixel wide, out to the corners."""
-    axis = torch.arange(source.box) - source.box // 2
-    ring = torch.hypot(axis[:, None].double(), axis.double()).round().long().flatten()
-    total = torch.zeros(source.box**2, dtype=torch.float64)
+    total = torch.zeros(source.box, source.box, dtype=torch.float64)
     for part in source.batches(len(index), READ_BATCH):
-        total += (source.read(index[part]).cpu().double() ** 2).sum(0).flatten()
-    count = torch.bincount(ring)
-    return torch.zeros(len(count), dtype=torch.float64).index_add_(0, ring, total) / (count * len(index))
+        total += (source.read(index[part]).cpu().double() ** 2).sum(0)
+    return _ring_means(total / len(index))
+
+
+def _ring_means(images: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b r"]:
+    """Means of the pixels in rings one pixel wide around the centre, out to the corners."""
+    axis = torch.arange(images.shape[-1], device=images.device) - images.shape[-1] // 2
+    ring = torch.hypot(axis[:, None].double(), axis.double()).round().long().flatten()
+    return shell_sums(images.flatten(-2), ring, int(ring.max()) + 1) / torch.bincount(ring)

@@ -1,95 +1,212 @@
-"""Finding the axes of a symmetric map that was reconstructed without symmetry."""
+"""Finding the axes and the centre of a symmetric map that was reconstructed without symmetry.
+
+The map need not be centred, and pieces of neighbours may stand at its edge. The amplitudes of its transform do not
+change when it is moved, so they tell likely axes before the centre is known. Under the right axes a map and its turned
+copy are displaced by ``(1 - g) c``, which tells the centre ``c``. Around that, within the particle's radius, axes are
+searched once more in real space, and the best are refined together with the centre.
+
+Frames are compared by what differs in direction: the average over each sphere about the centre is taken out. It agrees
+with its copies in any frame, and in a hollow shell it is nearly all there is.
+"""
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.optimize import minimize
 from torch import Tensor
 
 from cryorbit.core.chunks import chunks
-from cryorbit.geometry.so3_grid import hopf_grid, neighbourhood
+from cryorbit.geometry.hemisphere import hemisphere
+from cryorbit.geometry.point_groups import asymmetric_unit
+from cryorbit.geometry.rotations import rotvec_to_matrix
+from cryorbit.geometry.so3_grid import hopf_grid
+from cryorbit.inference.constraints import centre_offset
+from cryorbit.inference.turned_map import rotated, sample_map
 from cryorbit.volumes.voxel import resample
 
 SEARCH_SIZE = 32
-POINTS = 3000
-OPERATORS = 4
-"""Operators that a candidate frame is scored by; a few generate the group."""
-LEVELS = (7.5, 3.0, 1.2, 0.5)
-BATCH = 64
+"""Box on which axes are looked for: they are known from low resolution."""
+RADII, DIRECTION_ORDER = 12, 2
+SPECTRUM_PART = 0.6
+"""Part of the radius of the transform whose amplitudes are compared: further out there is mostly noise."""
+FEW_OPERATORS = 8
+"""Group order up to which a grid of 15 degrees is searched; larger groups leave room for one of 7.5 degrees."""
+CENTRE_OPERATORS = 4
+STARTS = 5
+ANGLE_DEG, STEP = 6.0, 1.0
+"""First steps of the refinement, degrees and voxels of the small box."""
+EVALUATIONS = 300
+BATCH = 32
 
 
-def align_to_axes(
-    volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"]
-) -> tuple[Float[Tensor, "m m m"], float]:
-    """The map turned onto the axes of a point group and averaged over it, and how symmetric it was.
+@dataclass(frozen=True, slots=True)
+class SymmetryAxes:
+    """Where a map has the axes of a point group.
 
-    The score is the mean correlation of the map with its copies under the group in the best frame: 1 for perfect
-    symmetry; a map without the symmetry scores what any smooth map of its shape does.
+    Attributes
+    ----------
+    frame
+        Q: ``V(Q^T y + centre)`` as a function of y has its axes where the group has them.
+    centre
+        ``(x, y, z)`` in voxels from the middle of the box; along the only axis of a Cn the centre of mass.
+    score
+        Mean correlation of the map with its copies within the particle's radius: 1 for perfect symmetry; a map without
+        the symmetry scores what any smooth map of its shape does.
+    structure_score
+        The same with the average over each sphere about the centre taken out: 0 where there is no symmetry.
     """
-    frames = hopf_grid(2).to(volume)
-    scores = symmetry_scores(volume, frames, group)
-    best = frames[scores.topk(8).indices]
-    for spacing in LEVELS:
-        near = neighbourhood(best, spacing, 2).flatten(0, 1)
-        scores = symmetry_scores(volume, near, group)
-        best = near[scores.topk(3).indices]
-    average = torch.stack([rotated(volume, operator @ best[0]) for operator in group]).mean(0)
-    return average, float(scores.max())
+
+    frame: Float[Tensor, "3 3"]
+    centre: Float[Tensor, " 3"]
+    score: float
+    structure_score: float
 
 
-def symmetry_scores(
-    volume: Float[Tensor, "m m m"], frames: Float[Tensor, "f 3 3"], group: Float[Tensor, "g 3 3"]
-) -> Float[Tensor, " f"]:
-    """Correlation of the map with its copies, for each frame Q: V(Q^T g Q y) against V(y) over points y.
-
-    Points fill the ball that holds the particle evenly (a Fibonacci lattice), and the map is looked at on a small
-    box: an axis is known from low resolution.
-    """
+def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], radius: float) -> SymmetryAxes:
+    """The axes and the centre under which the map agrees best with its copies within ``radius`` voxels."""
     small = resample(volume, min(SEARCH_SIZE, volume.shape[-1]))
-    points = _ball_points(0.45 * small.shape[-1]).to(volume)
-    reference = sample_map(small, points)
-    operators = group[1:][:: max(1, (len(group) - 1) // OPERATORS)][:OPERATORS].to(volume)
+    scale = small.shape[-1] / volume.shape[-1]
+    ball = _ball(radius * scale).to(small)
+    operators, frames = _without_inverses(group).to(small), _distinct_frames(group).to(small)
+    likely = frames[_spectrum_scores(small, frames, operators).topk(min(STARTS, len(frames))).indices]
+    centres = torch.stack([_centre_of(small, frame, group.to(small)) for frame in likely])
+    centre = centres[_scores(small, likely, centres, operators, ball, structure=False).argmax()]
+    fits = _scores(small, frames, centre.expand(len(frames), 3), operators, ball, structure=True)
+    nearby = frames[fits.topk(len(likely)).indices]
+    starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
+    refined = [_refined(small, start, group.to(small), operators, ball) for start in starts]
+    best = max(refined, key=lambda found: found.structure_score)
+    score = _scores(small, best.frame[None], best.centre[None], operators, ball, structure=False)
+    return replace(best, centre=best.centre / scale, score=float(score))
+
+
+def turned_to_axes(volume: Float[Tensor, "m m m"], axes: SymmetryAxes) -> Float[Tensor, "m m m"]:
+    """The map centred and turned so that its axes lie where the group has them."""
+    return rotated(volume, axes.frame, axes.centre)
+
+
+def symmetrised(
+    volume: Float[Tensor, "m m m"], axes: SymmetryAxes, group: Float[Tensor, "g 3 3"]
+) -> Float[Tensor, "m m m"]:
+    """The map centred, turned to its axes and averaged over the group."""
+    return torch.stack([rotated(volume, operator @ axes.frame, axes.centre) for operator in group.to(volume)]).mean(0)
+
+
+def _without_inverses(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "o 3 3"]:
+    """The operators but the identity, one of each pair of inverses: both give the same correlation."""
+    kept: list[Tensor] = []
+    for operator in group[1:]:
+        if not any(torch.linalg.matrix_norm(operator.mT - other) < 1e-6 for other in kept):
+            kept.append(operator)
+    return torch.stack(kept)
+
+
+def _distinct_frames(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "f 3 3"]:
+    """A grid of frames without those that differ by an operator of the group."""
+    frames = hopf_grid(2 if len(group) < FEW_OPERATORS else 3)
+    return frames[asymmetric_unit(frames.mT, group.double())]
+
+
+def _ball(radius: float) -> Float[Tensor, "r d 3"]:
+    """Spheres of evenly spread points, denser outwards, where most of a particle is."""
+    radii = radius * ((torch.arange(RADII, dtype=torch.float64) + 0.5) / RADII).sqrt()
+    half = hemisphere(DIRECTION_ORDER)
+    return radii[:, None, None] * torch.cat([half, -half])
+
+
+def _scores(
+    volume: Float[Tensor, "m m m"],
+    frames: Float[Tensor, "f 3 3"],
+    centres: Float[Tensor, "f 3"],
+    operators: Float[Tensor, "o 3 3"],
+    spheres: Float[Tensor, "r d 3"],
+    *,
+    structure: bool,
+) -> Float[Tensor, " f"]:
+    """Mean correlation of the map with its copies about each centre, for each frame Q: ``V(c + Q^T g Q y)``.
+
+    With ``structure``, of what is left when the mean over each sphere is taken out; else the mean over all of them.
+    """
+    dims = (-1,) if structure else (-2, -1)
     scores = []
     for part in chunks(len(frames), BATCH):
-        frame = frames[part, None]
-        moved = (frame.mT @ operators @ frame).flatten(0, 1)
-        values = sample_map(small, points @ moved.mT)
-        scores.append(_correlation(values, reference).unflatten(0, (-1, len(operators))).mean(1))
+        frame, centre = frames[part, None], centres[part, None, None, None]
+        copies = (frame.mT @ operators @ frame)[:, :, None]
+        values = sample_map(volume, spheres @ copies.mT + centre)
+        reference = sample_map(volume, spheres + centre)
+        values, reference = (v - v.mean(dims, keepdim=True) for v in (values, reference))
+        scale = values.norm(dim=(-2, -1)) * reference.norm(dim=(-2, -1))
+        products = (values * reference).sum((-2, -1))
+        scores.append((products / scale.clamp_min(torch.finfo(values.dtype).tiny)).mean(1))
     return torch.cat(scores)
 
 
-def rotated(volume: Float[Tensor, "m m m"], rotation: Float[Tensor, "3 3"]) -> Float[Tensor, "m m m"]:
-    """The map turned about its centre: ``W(x) = V(rotation^T x)``, from a map of half the voxel size."""
+def _spectrum_scores(
+    volume: Float[Tensor, "m m m"], frames: Float[Tensor, "f 3 3"], operators: Float[Tensor, "o 3 3"]
+) -> Float[Tensor, " f"]:
+    """Scores of the amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
     size = volume.shape[-1]
-    axis = torch.arange(size, device=volume.device, dtype=volume.dtype) - size // 2
-    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
-    points = torch.stack([x, y, z], -1).flatten(0, -2)
-    fine = resample(volume, 2 * size)
-    return sample_map(fine, 2 * points @ rotation).reshape(size, size, size)
+    padded = torch.nn.functional.pad(volume, (0, size) * 3)
+    amplitude = torch.fft.fftshift(torch.fft.fftn(padded)).abs()
+    axis = torch.arange(2 * size, device=volume.device, dtype=volume.dtype) - size
+    shell = torch.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).round().long().flatten()
+    power = torch.bincount(shell, amplitude.flatten() ** 2) / torch.bincount(shell)
+    whitened = amplitude / power[shell].reshape(amplitude.shape).sqrt().clamp_min(torch.finfo(power.dtype).tiny)
+    middle = frames.new_zeros(len(frames), 3)
+    spheres = _ball(SPECTRUM_PART * size).to(volume)
+    return _scores(whitened.to(volume), frames, middle, operators, spheres, structure=True)
 
 
-def sample_map(volume: Float[Tensor, "m m m"], points: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
-    """Trilinear values of the map at ``(x, y, z)`` in voxels from its centre; 0 outside."""
+def _centre_of(
+    volume: Float[Tensor, "m m m"], frame: Float[Tensor, "3 3"], group: Float[Tensor, "g 3 3"]
+) -> Float[Tensor, " 3"]:
+    """The centre from the displacements ``(1 - g) c`` at which turned copies fit best, by least squares.
+
+    What the group leaves undetermined, along the axis of a Cn, is that of the centre of mass.
+    """
     size = volume.shape[-1]
-    grid = (points + size // 2) * (2 / (size - 1)) - 1
-    values = torch.nn.functional.grid_sample(
-        volume[None, None], grid.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True
-    )
-    return values.reshape(points.shape[:-1])
+    spectrum = torch.fft.rfftn(torch.nn.functional.pad(volume, (0, size) * 3))
+    others = group[1:]
+    matrices, displacements = [], []
+    for operator in others[:: max(1, len(others) // CENTRE_OPERATORS)][:CENTRE_OPERATORS]:
+        turn = frame.mT @ operator @ frame
+        copy = torch.fft.rfftn(torch.nn.functional.pad(rotated(volume, turn), (0, size) * 3))
+        product = torch.fft.irfftn(spectrum * copy.conj(), s=(2 * size,) * 3)
+        peak = np.unravel_index(int(product.argmax()), product.shape)[::-1]
+        moved = [index - 2 * size if index >= size else index for index in peak]
+        matrices.append(torch.eye(3).to(volume) - turn)
+        displacements.append(volume.new_tensor(moved))
+    solution = torch.linalg.pinv(torch.cat(matrices), rtol=0.05) @ torch.cat(displacements)
+    along = frame.mT @ group.mean(0) @ frame
+    return solution + along @ (centre_offset(volume[None])[0] - solution)
 
 
-def _ball_points(radius: float) -> Float[Tensor, "p 3"]:
-    step = torch.arange(POINTS, dtype=torch.float64) + 0.5
-    z = 1 - 2 * step / POINTS
-    azimuth = step * torch.pi * (3 - 5**0.5)
-    ring = (1 - z**2).sqrt()
-    # radii in the order of the golden ratio, so that directions and radii are not correlated
-    distance = radius * ((step * 0.6180339887498949) % 1) ** (1 / 3)
-    return torch.stack([ring * azimuth.cos(), ring * azimuth.sin(), z], -1) * distance[:, None]
+def _refined(
+    volume: Float[Tensor, "m m m"],
+    start: tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"]],
+    group: Float[Tensor, "g 3 3"],
+    operators: Float[Tensor, "o 3 3"],
+    spheres: Float[Tensor, "r d 3"],
+) -> SymmetryAxes:
+    """Frame and centre nearby that fit best (Nelder and Mead); the centre does not move along the axis of a Cn."""
+    frame, centre = start
+    across = torch.eye(3).to(volume) - group.mean(0)
 
+    def moved(parameters: np.ndarray) -> tuple[Tensor, Tensor]:
+        turn, step = torch.from_numpy(parameters).to(volume).split(3)
+        new = rotvec_to_matrix(math.radians(ANGLE_DEG) * turn) @ frame
+        return new, centre + STEP * (new.mT @ across @ step)
 
-def _correlation(values: Float[Tensor, "f p"], reference: Float[Tensor, " p"]) -> Float[Tensor, " f"]:
-    values = values - values.mean(-1, keepdim=True)
-    reference = reference - reference.mean()
-    scale = values.norm(dim=-1) * reference.norm()
-    return (values @ reference) / scale.clamp_min(torch.finfo(values.dtype).tiny)
+    def misfit(parameters: np.ndarray) -> float:
+        new, place = moved(parameters)
+        return -float(_scores(volume, new[None], place[None], operators, spheres, structure=True))
+
+    simplex = np.vstack([np.zeros(6), np.eye(6)])
+    options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxfev": EVALUATIONS}
+    found = minimize(misfit, np.zeros(6), method="Nelder-Mead", options=options)
+    return SymmetryAxes(*moved(found.x), math.nan, -float(found.fun))

@@ -84,6 +84,11 @@ def class_files(number: int) -> MapFiles:
     return MapFiles(f"{stem}.mrc", first, second, f"mask_{number}.mrc", f"fsc_{stem}", f"angdist_{stem}.bild")
 
 
+def c1_file(number: int) -> str:
+    """The map of class ``number``, from 1, before its symmetry was imposed."""
+    return f"class_{number}_c1.mrc"
+
+
 def on_full_box(maps: Maps, box: int) -> Maps:
     """Maps of K classes brought from their working box to the full one."""
     return Maps(resample(maps.volume, box), torch.stack([resample(half, box) for half in maps.halves]), maps.fsc)

@@ -199,6 +199,6 @@ def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
         "classes": [entry],
         "verdict": verdict(result),
         "diameter_A": given.diameter,
-        "notes": given.report.notes,
+        "notes": list(given.sentences),
         "particles": {"used": result.particles, "set_aside": len(given.report.set_aside)},
     }

@@ -14,7 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.diameter import estimate_diameter
+from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
@@ -46,6 +46,8 @@ class ParticleInput:
         Variance of shells 0 ... box / 2 from the background.
     diameter
         A.
+    diameter_evidence
+        How it was found: the end of a sentence.
     symmetry
         Operators of the point group.
     half_set
@@ -58,6 +60,7 @@ class ParticleInput:
     source: ParticleSource
     noise_variance: Float[Tensor, " s"]
     diameter: float
+    diameter_evidence: str
     symmetry: Float[Tensor, "g 3 3"]
     half_set: Int[Tensor, " n"]
 
@@ -75,6 +78,12 @@ class ParticleInput:
     def diameter_px(self) -> float:
         """Particle diameter, pixels."""
         return self.diameter / self.source.pixel_size
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the images said of themselves, for people."""
+        size = f"Particle diameter: {self.diameter:.0f} A, {self.diameter_evidence}."
+        return *self.report.notes, size
 
     @property
     def operators(self) -> Float[Tensor, "g 3 3"] | None:
@@ -123,12 +132,13 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
-    diameter = _diameter(settings, source, sample)
+    diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
-    for sentence in (*report.notes, f"Particle diameter: {diameter:.0f} A."):
-        LOGGER.info(sentence)
     half_set = half_sets(particles, settings.seed)
-    return ParticleInput(everything, particles, report, source, noise, diameter, symmetry, half_set)
+    read = ParticleInput(everything, particles, report, source, noise, diameter, evidence, symmetry, half_set)
+    for sentence in read.sentences:
+        LOGGER.info(sentence)
+    return read
 
 
 def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
@@ -176,7 +186,8 @@ def _noise(
     return noise
 
 
-def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"]) -> float:
+def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Tensor, " m"]) -> tuple[float, str]:
+    """Diameter in A and how it was found."""
     extent = source.box * source.pixel_size
     if settings.diameter is not None:
         if settings.diameter > extent:
@@ -184,9 +195,11 @@ def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Te
                 f"the diameter, {settings.diameter:g} A, exceeds the box, {extent:g} A",
                 mend="give a smaller --diameter",
             )
-        return settings.diameter
+        return settings.diameter, "as set"
     estimate = estimate_diameter(source, sample)
-    if estimate is None:
-        LOGGER.info("The particle does not stand out of the noise; a diameter of 0.7 boxes is assumed.")
-        return 0.7 * extent
-    return min(estimate, 0.95 * extent)
+    if estimate.diameter is None:
+        return (
+            ASSUMED_DIAMETER * extent,
+            f"{ASSUMED_DIAMETER:g} boxes by default: {estimate.evidence} (--diameter sets it)",
+        )
+    return min(estimate.diameter, 0.95 * extent), estimate.evidence

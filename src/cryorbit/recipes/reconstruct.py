@@ -88,7 +88,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
     given = read_input(config, posed)
-    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), *given.report.notes]
+    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), *given.sentences]
     for sentence in notes:
         LOGGER.info(sentence)
         progress.note(sentence)

@@ -1,4 +1,4 @@
-"""Stages "judge", "symmetrise" and "finish": compare the starts, impose the symmetry, assign every particle."""
+"""Stages "judge" and "finish": compare the starts, assign every particle."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import PoseEstimates
-from cryorbit.inference.symmetry import align_to_axes
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.passes import final_radius, find_cells, full_pass, pass_metrics
 from cryorbit.recipes.abinit.prepare import Prepared
@@ -26,11 +27,16 @@ def judging_radius(config: AbinitConfig, prepared: Prepared) -> float:
 
 def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) -> float:
     """Mean log-likelihood, nats relative to pure noise, of particles no start has seen; NaN if there are none."""
-    if not len(prepared.held_out):
-        return float("nan")
-    cells = find_cells(config, prepared, state, prepared.held_out, JUDGE_ITERATION)
-    _, estimates, _ = full_pass(config, prepared, state, prepared.held_out, cells)
-    return float(estimates.log_evidence.mean())
+    return float(held_out_evidence(config, prepared, state).mean()) if len(prepared.held_out) else float("nan")
+
+
+def held_out_evidence(
+    config: AbinitConfig, prepared: Prepared, state: State, symmetry: Float[Tensor, "g 3 3"] | None = None
+) -> Float[Tensor, " v"]:
+    """Log-likelihood of each held-out particle, nats relative to pure noise, from a search over all poses."""
+    cells = find_cells(config, prepared, state, prepared.held_out, JUDGE_ITERATION, symmetry)
+    _, estimates, _ = full_pass(config, prepared, state, prepared.held_out, cells, symmetry)
+    return estimates.log_evidence
 
 
 def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
@@ -58,21 +64,10 @@ def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
     ), metrics
 
 
-def symmetrise(_: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
-    """Turn each map so that its symmetry axes lie where the point group has them; C1 passes through."""
-    if len(prepared.symmetry) == 1:
-        return replace(state, stage="finish"), {}
-    aligned = [align_to_axes(volume, prepared.symmetry.to(volume)) for volume in state.volume]
-    scores = [score for _, score in aligned]
-    volume = torch.stack([volume for volume, _ in aligned])
-    extra = {**state.extra, "symmetry_scores": scores}
-    return replace(state, stage="finish", volume=volume, extra=extra), {"symmetry_score": max(scores)}
-
-
 def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(prepared.source))
-    group = prepared.operators
+    group = imposed_operators(prepared, state)
     cells = find_cells(config, prepared, state, everything, 1000, group) if state.cells is None else state.cells
     statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, group)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
@@ -88,6 +83,11 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         estimates={name: getattr(estimates, name) for name in PoseEstimates.__slots__},
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
+
+
+def imposed_operators(prepared: Prepared, state: State) -> Float[Tensor, "g 3 3"] | None:
+    """Operators of the point group, or None where there is only the identity or the images refused the symmetry."""
+    return prepared.operators if state.extra.get("symmetry", {}).get("imposed", True) else None
 
 
 def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:

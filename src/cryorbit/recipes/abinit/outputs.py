@@ -17,14 +17,17 @@ from cryorbit.inference.local_search import Domain, PoseEstimates
 from cryorbit.inference.mstep import Maps, maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import write_map
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
 from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.symmetry_stage import SymmetryTrial, trial_of
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
-from cryorbit.recipes.map_files import PHASES, class_files, finish_map, on_full_box, write_map_files
-from cryorbit.volumes.voxel import working_grid
+from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
+from cryorbit.volumes.voxel import resample, working_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,9 @@ class AbinitResult:
     verdict: Verdict
     cross_seed: CrossSeed | None
     diameter_A: float  # noqa: N815 (units belong to the name)
+    symmetry: str
     symmetry_scores: list[float]
+    symmetry_trial: SymmetryTrial | None
 
 
 def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
@@ -59,8 +64,11 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
     cross = compare_starts(prepared, state.outcomes) if len(state.outcomes) > 1 else None
     verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
-    scores = state.extra.get("symmetry_scores", [])
-    result = AbinitResult(classes, verdict, cross, prepared.diameter, scores)
+    _write_c1_maps(prepared, job, state, order)
+    trial = trial_of(state)
+    scores = [] if trial is None else trial.scores
+    symmetry = config.symmetry if trial is None or trial.imposed else "C1"
+    result = AbinitResult(classes, verdict, cross, prepared.diameter, symmetry, scores, trial)
     _record(prepared, job, result)
     return result
 
@@ -84,7 +92,9 @@ def _final_maps(
     known = KnownPoses(poses, klass, half, torch.ones(len(klass), device=klass.device))
     everything = torch.arange(len(klass))
     domain = Domain(grid, disc, state.noise_variance)
-    statistics = reconstruct(prepared.source, everything, known, domain, config.classes, prepared.operators)
+    statistics = reconstruct(
+        prepared.source, everything, known, domain, config.classes, imposed_operators(prepared, state)
+    )
     return on_full_box(maximise(statistics, grid, radius, prepared.window(grid.size)), prepared.box)
 
 
@@ -105,6 +115,15 @@ def _write_class(
     return ClassResult(files.map, count, count / len(klass), finished.resolution_A)
 
 
+def _write_c1_maps(prepared: Prepared, job: JobFolder, state: State, order: Int[Tensor, " k"]) -> None:
+    """The maps that a symmetry was imposed on as they were before it, centred and turned to their axes."""
+    if "c1_maps" not in state.extra:
+        return
+    maps = resample(state.extra["c1_maps"][order].cpu(), prepared.box)
+    for number, volume in enumerate(maps, start=1):
+        write_map(job.path / c1_file(number), volume, prepared.source.pixel_size)
+
+
 def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]) -> None:
     assignments = Assignments(
         poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
@@ -122,12 +141,14 @@ def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
         "classes": [asdict(item) for item in result.classes],
         "verdict": asdict(result.verdict),
         "diameter_A": result.diameter_A,
+        "symmetry": result.symmetry,
         "symmetry_scores": result.symmetry_scores,
+        "symmetry_trial": None if result.symmetry_trial is None else asdict(result.symmetry_trial),
         "particles": {"used": len(prepared.particles), "set_aside": len(prepared.report.set_aside)},
         "contrast": prepared.report.contrast,
         "inverted": prepared.source.inverted,
         "normalisation": prepared.report.normalisation,
-        "notes": prepared.report.notes,
+        "notes": list(prepared.sentences),
     }
     if result.cross_seed is not None:
         entry["cross_seed"] = asdict(result.cross_seed)

@@ -11,12 +11,13 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge, symmetrise
+from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import State, from_checkpoint, to_checkpoint
+from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
 
 LOGGER = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     prepared = prepare(config)
-    for sentence in prepared.report.notes:
+    for sentence in prepared.sentences:
         progress.note(sentence)
     state = _restore(config, prepared, job)
     announced = None
@@ -55,6 +56,9 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         began = time.monotonic()
         stage, iteration, start = state.stage, state.iteration, state.start
         state, metrics = ITERATIONS[stage](config, prepared, state)
+        trial = trial_of(state) if stage == "symmetrise" else None
+        for sentence in trial.sentences() if trial else []:
+            progress.note(sentence)
         entry = {"iteration": iteration, "stage": stage, "seed": config.seed + start, **metrics}
         job.write_metrics({**entry, "seconds": time.monotonic() - began})
         job.save_checkpoint({"state": to_checkpoint(state), "metrics": job.metrics_count()})

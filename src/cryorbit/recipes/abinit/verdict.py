@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.align import align_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
+from cryorbit.evaluation.view_sampling import view_sampling
+from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.symmetry_stage import trial_of
 from cryorbit.volumes.voxel import resample
 
 AGREEMENT_A_OVER_DIAMETER = 1 / 6
 """Starts agree when their maps correlate (0.5) to at least this part of the particle's diameter."""
 SHARPEST_GUESS = 0.02
 """Mean posterior of the best pose below which poses are guesses."""
+ONE_SIDED = 0.5
+"""Sampling compensation factor below which most views are of one direction (half of them there: 0.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
         f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average",
         f"particles fit the map better than pure noise by {gain:.1f} nats on average",
     ]
+    doubts = [*_about_symmetry(state), *_about_views(prepared, state)]
+    reasons += [*doubts, *_confirmed_symmetry(state)]
     weak = gain <= 0 or sharp < SHARPEST_GUESS or half_map_resolution > needed
     if cross is None:
         sentence = (
@@ -90,7 +98,37 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
             else "Not verified: one random start cannot tell whether its map is right; run with --seeds 3 or more."
         )
         return Verdict("bad" if weak else "doubtful", sentence, reasons)
-    return _weigh_starts(state, cross, needed, weak, reasons)
+    weighed = _weigh_starts(state, cross, needed, weak, reasons)
+    if doubts and weighed.level == "good":
+        sentence = "Independent random starts agree, but there is a doubt: read the reasons before using the map."
+        return replace(weighed, level="doubtful", sentence=sentence)
+    return weighed
+
+
+def _about_symmetry(state: State) -> list[str]:
+    """The doubt that the images refused the symmetry asked for, and what to try."""
+    trial = trial_of(state)
+    return [] if trial is None or trial.imposed else trial.sentences()
+
+
+def _confirmed_symmetry(state: State) -> list[str]:
+    trial = trial_of(state)
+    return trial.sentences() if trial is not None and trial.imposed else []
+
+
+def _about_views(prepared: Prepared, state: State) -> list[str]:
+    """The doubt that most particles show the same view: along it the map is then hardly determined."""
+    operators = imposed_operators(prepared, state)
+    group = torch.eye(3, dtype=torch.float64)[None] if operators is None else operators
+    sampling = view_sampling(
+        state.estimates["rotation"].double().cpu(), group, generator_for(0, "views that are sampled")
+    )
+    if sampling.factor >= ONE_SIDED:
+        return []
+    return [
+        f"most particles show one view (sampling compensation factor {sampling.factor:.2f}, 1 for even views; "
+        f"{100 * sampling.unsampled:.0f} % of the directions are not sampled): the map is uncertain along it"
+    ]
 
 
 def _weigh_starts(state: State, cross: CrossSeed, needed: float, weak: bool, reasons: list[str]) -> Verdict:

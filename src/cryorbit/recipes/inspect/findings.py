@@ -78,6 +78,8 @@ class ImageFindings:
         What single images have that others have not, and what a job does about it, by their rows.
     diameter
         Of the particle, A; None when it does not stand out of the noise.
+    diameter_evidence
+        How it was found: the end of a sentence.
     power, noise
         Mean power of shells 0 ... box / 2 of the images, and of their background alone.
     snr
@@ -98,6 +100,7 @@ class ImageFindings:
     normalisation_sentence: str
     repairs: dict[int, str]
     diameter: float | None
+    diameter_evidence: str
     power: Float[Tensor, " s"]
     noise: Float[Tensor, " s"]
     snr: float
@@ -230,6 +233,7 @@ class Inspection:
                 "normalisation": images.normalisation_sentence,
                 "repairs": images.repairs,
                 "diameter_A": images.diameter,
+                "diameter_evidence": images.diameter_evidence,
                 "snr": images.snr,
                 "power": images.power.tolist(),
                 "noise": images.noise.tolist(),

@@ -13,7 +13,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc, image_from_transform, image_transform
 from cryorbit.fourier.shells import half_spectrum_weights, ring_indices
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.diameter import estimate_diameter
+from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.image_statistics import ImageStatistics
@@ -24,8 +24,6 @@ BATCH = 250
 LOW_PASS_A = 30.0
 LOW_PASS_PX = 4.0
 """Low-pass of the pictures: the coarser of `LOW_PASS_A` and this many pixels."""
-ASSUMED_DIAMETER = 0.7
-"""Part of the box that a particle of unknown diameter is taken to fill."""
 
 
 def look_at_images(
@@ -54,7 +52,8 @@ def look_at_images(
         device=torch.device("cpu"),
     )
     everything = torch.arange(len(particles))
-    diameter = estimate_diameter(source, everything)
+    found = estimate_diameter(source, everything)
+    diameter = found.diameter
     extent = particles.box * particles.pixel_size
     radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
     power = mean_power(source, everything)
@@ -72,6 +71,7 @@ def look_at_images(
         normalisation_sentence=grey.normalisation,
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
+        diameter_evidence=found.evidence,
         power=power,
         noise=noise,
         snr=signal_to_noise(power, noise, particles.box),

@@ -56,7 +56,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     if config.quadrature.draws is not None:
         oracle = sampled(config, problem, oracle)
     stretches = Stretches(oracle, method, config.seed, config.points)
-    for sentence in given.report.notes:
+    for sentence in given.sentences:
         progress.note(sentence)
     progress.note(f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
     checkpoint = job.load_checkpoint()

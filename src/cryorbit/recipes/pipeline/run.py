@@ -39,6 +39,8 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineR
     beginning = abinit_stage(config, job.path)
     first = work(beginning)
     progress.note(first["verdict"]["sentence"])
+    # a symmetry that the images refused is not imposed further on
+    config = config.model_copy(update={"symmetry": first["symmetry"]})
     chosen, left_out = classes_to_refine(config, first)
     classes = []
     for number in chosen:

@@ -78,7 +78,7 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     entry = asdict(result)
     entry["particles"] = {"used": len(given.particles), "set_aside": len(given.report.set_aside)}
     entry["contrast"], entry["normalisation"] = given.report.contrast, given.report.normalisation
-    entry["notes"] = given.report.notes
+    entry["notes"] = list(given.sentences)
     job.record(result=entry)
     return result
 

@@ -54,7 +54,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     particles = read_chosen(config)
     require_memory(config, particles)
     given = read_input(config, particles)
-    for sentence in given.report.notes:
+    for sentence in given.sentences:
         progress.note(sentence)
     state = _restore(config, given, job, progress)
     announced = None

@@ -1,0 +1,149 @@
+"""Stage "symmetrise": the symmetry that was asked for is found in the map, tried on held-out particles, and imposed."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.constraints import windowed
+from cryorbit.inference.symmetry import find_axes, symmetrised, turned_to_axes
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radius
+from cryorbit.recipes.abinit.passes import find_cells, full_pass, growth_batch
+from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.state import State
+from cryorbit.volumes.voxel import resample
+
+STANDARD_ERRORS = 2.0
+"""By how many standard errors of the difference held-out particles must fit worse for the symmetry to be refused."""
+PASS_IMAGES = 600
+TRIAL_ITERATION = 901
+EDGE = 2.0
+"""Voxels over which maps are faded out around the particle where they are compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymmetryTrial:
+    """What came of a symmetry that was asked for, as it stands in ``job.json``.
+
+    Attributes
+    ----------
+    group
+        As asked for.
+    imposed
+        Whether the job goes on with the symmetric map.
+    scores
+        Of each class, mean correlation of the C1 map with its copies within the particle.
+    structure_scores
+        The same without the average over each sphere about the centre.
+    offsets_A
+        Of each class, how far the centre was from the middle of the box.
+    held_out, held_out_c1
+        Mean log-likelihood of held-out particles under the symmetric map and under the C1 map, nats; None without any.
+    """
+
+    group: str
+    imposed: bool
+    scores: list[float]
+    structure_scores: list[float]
+    offsets_A: list[float]  # noqa: N815 (units belong to the name)
+    held_out: float | None
+    held_out_c1: float | None
+
+    def sentences(self) -> list[str]:
+        """What to tell people, the outcome first."""
+        measured = (
+            f"the C1 map agrees with its copies under {self.group} by {self.scores[0]:.2f} "
+            f"({self.structure_scores[0]:.2f} without its spherical average), "
+            f"its centre was {self.offsets_A[0]:.1f} A off"
+        )
+        if self.held_out is None:
+            return [f"{self.group} symmetry imposed: {measured}; no particles were held out to test it."]
+        fits = (
+            f"held-out particles fit the symmetric map by {self.held_out:.1f} nats, "
+            f"the C1 map by {self.held_out_c1:.1f}"
+        )
+        if self.imposed:
+            return [f"{self.group} symmetry imposed: {measured}; {fits}."]
+        return [
+            f"{self.group} symmetry not imposed: {fits}; {measured}. The map is the C1 map.",
+            "fix: try another point group (--symmetry), or refine the C1 map without symmetry and look at its axes",
+        ]
+
+
+def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+    """Centre each map, turn it to its axes and average it over the group; C1 passes through.
+
+    The symmetric maps are taken unless particles that no start has seen fit them worse than the C1 maps.
+    """
+    if len(prepared.symmetry) == 1:
+        return replace(state, stage="finish"), {}
+    size = state.volume.shape[-1]
+    radius, window = min(0.5 * prepared.diameter_px * size / prepared.box, size / 2 - 1), prepared.window(size)
+    group = prepared.symmetry.to(state.volume)
+    axes = [find_axes(volume, group, radius) for volume in state.volume]
+    pairs = list(zip(state.volume, axes, strict=True))
+    symmetric = windowed(torch.stack([symmetrised(volume, found, group) for volume, found in pairs]), window)
+    c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
+    improved = _after_a_pass(config, prepared, replace(state, volume=symmetric))
+    fits = _held_out_fits(config, prepared, state, (improved, c1_maps))
+    trial = SymmetryTrial(
+        group=config.symmetry,
+        imposed=fits is None or not _is_worse(fits[0] - fits[1]),
+        scores=[found.score for found in axes],
+        structure_scores=[found.structure_score for found in axes],
+        offsets_A=[float(found.centre.norm()) * prepared.extent / size for found in axes],
+        held_out=None if fits is None else float(fits[0].mean()),
+        held_out_c1=None if fits is None else float(fits[1].mean()),
+    )
+    extra = {**state.extra, "symmetry": asdict(trial)}
+    metrics = {"symmetry_score": max(trial.scores)}
+    if not trial.imposed:
+        return replace(state, stage="finish", extra=extra), metrics
+    return replace(state, stage="finish", volume=improved, extra={**extra, "c1_maps": c1_maps}), metrics
+
+
+def trial_of(state: State) -> SymmetryTrial | None:
+    """What came of the symmetry, or None where none was asked for or the stage is still to come."""
+    return SymmetryTrial(**state.extra["symmetry"]) if "symmetry" in state.extra else None
+
+
+def _after_a_pass(config: AbinitConfig, prepared: Prepared, state: State) -> Float[Tensor, "k m m m"]:
+    """The symmetric maps made anew from some of the images: the C1 maps, too, stem from poses of their own."""
+    batch = growth_batch(config, prepared)[:PASS_IMAGES]
+    new = replace(state, radius=judging_radius(config, prepared))
+    cells = find_cells(config, prepared, new, batch, TRIAL_ITERATION, prepared.operators)
+    _, _, maps = full_pass(config, prepared, new, batch, cells, prepared.operators)
+    return resample(maps.volume, state.volume.shape[-1])
+
+
+def _held_out_fits(
+    config: AbinitConfig, prepared: Prepared, state: State, volumes: tuple[Float[Tensor, "k m m m"], ...]
+) -> tuple[Float[Tensor, " v"], Float[Tensor, " v"]] | None:
+    """Log-likelihood of each held-out particle under the symmetric and the C1 maps, nats; None without any.
+
+    Both are seen within the particle only: a C1 map may hold pieces of neighbours, which explain those in the images.
+    Copies of a pose crowd each other out of the candidates that a search of the C1 map keeps, unless it may keep as
+    many more.
+    """
+    if not len(prepared.held_out):
+        return None
+    size = state.volume.shape[-1]
+    inside = soft_ball(size, 0.5 * prepared.diameter_px * size / prepared.box, EDGE).to(state.volume)
+    symmetric, c1 = (
+        replace(state, radius=judging_radius(config, prepared), volume=windowed(volume, inside)) for volume in volumes
+    )
+    cells = config.grow.cells * len(prepared.symmetry)
+    roomy = config.model_copy(update={"grow": config.grow.model_copy(update={"cells": cells})})
+    fit = held_out_evidence(config, prepared, symmetric, prepared.operators)
+    return fit.double(), held_out_evidence(roomy, prepared, c1).double()
+
+
+def _is_worse(difference: Float[Tensor, " v"]) -> bool:
+    """Whether the mean difference is below zero by more than chance."""
+    return float(difference.mean()) < -STANDARD_ERRORS * float(difference.std(correction=0)) / len(difference) ** 0.5

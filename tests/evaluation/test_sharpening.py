@@ -8,7 +8,7 @@ from synthetic_halves import fading, noisy_halves
 
 from cryorbit.evaluation.fsc import fourier_shell_correlation
 from cryorbit.evaluation.protein_spectrum import protein_log_amplitude
-from cryorbit.evaluation.radial_filter import apply_gain
+from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.evaluation.sharpening import _weighted_line, fit_b_factor, sharpen, signal_weights
 from cryorbit.fourier.shells import shell_indices
 
@@ -70,6 +70,19 @@ def test_the_farther_a_fit_reaches_the_more_of_it_is_sure(shell: int, sure: floa
     assert -130.0 * 1.02 < fit.sure <= -sure
     # 0.3 is how far the logarithm of one protein's amplitudes may be off at the end of the fit
     assert fit.error == pytest.approx(1.2 / (resolution**-2 - 0.01), rel=0.2)
+
+
+def test_what_the_sampling_takes_near_nyquist_is_no_b_factor(generator: torch.Generator) -> None:
+    volume = fading(protein(generator), PIXEL_SIZE, 60.0)
+    tapered = apply_gain(volume, low_pass(BOX, PIXEL_SIZE, 2 * PIXEL_SIZE / 0.925, edge=0.15 * BOX / 2))
+    plain, fit = (
+        fit_b_factor(each, torch.ones(BOX // 2 + 1), PIXEL_SIZE, 2 * PIXEL_SIZE) for each in (volume, tapered)
+    )
+    assert plain is not None
+    assert fit is not None
+    assert fit.to_A == pytest.approx(2 * PIXEL_SIZE / 0.85)
+    assert fit.b_factor == pytest.approx(plain.b_factor, abs=1.0)
+    assert fit.b_factor == pytest.approx(-60.0, abs=3.0)
 
 
 def test_the_slope_has_the_error_of_its_scatter(generator: torch.Generator) -> None:

@@ -6,9 +6,11 @@ the box, the resolution and the number of maps is added up before the work begin
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -94,6 +96,18 @@ def resident_bytes() -> int:
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def give_back_free() -> None:
+    """Return to the system what the allocator of C keeps of freed memory, hundreds of MB after batches of images.
+
+    It stays with the process otherwise, beside the volumes that come next. Nothing happens where the C library has
+    no ``malloc_trim`` (it is that of Linux).
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def _system_free() -> int:

@@ -20,6 +20,9 @@ from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_
 
 FIT_FROM_A = 10.0
 """Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading."""
+FIT_TO_NYQUIST = 0.85
+"""Part of the Nyquist frequency at which a fit ends at the latest: beyond it, interpolation and filters of whoever
+sampled the images make amplitudes fall, and no B-factor undoes that."""
 FEWEST_SHELLS = 4
 """A line and the scatter about it need so many."""
 NO_SIGNAL = 1e-4
@@ -76,7 +79,7 @@ def signal_weights(correlation: Float[Tensor, " s"]) -> Float[Tensor, " s"]:
 def fit_b_factor(
     volume: Float[Tensor, "n n n"], weights: Float[Tensor, " s"], pixel_size: float, resolution_A: float
 ) -> GuinierFit | None:
-    """Fit the fall-off of a map from 10 A to its resolution; None with fewer than 4 shells.
+    """Fit the fall-off of a map from 10 A to its resolution, or 0.85 of Nyquist; None with fewer than 4 shells.
 
     Each shell counts by its weight squared, the share of its power that is signal.
 
@@ -89,13 +92,13 @@ def fit_b_factor(
     pixel_size
         A.
     resolution_A
-        Where the fit ends.
+        Where the fit ends, unless that is nearer to Nyquist.
     """
-    box = volume.shape[-1]
+    box, finest = volume.shape[-1], max(resolution_A, 2 * pixel_size / FIT_TO_NYQUIST)
     frequency = torch.arange(box // 2 + 1).double() / (box * pixel_size)
     gains = weights.double().cpu()
     logarithm, square = torch.log(_mean_amplitudes(volume).cpu() * gains), frequency**2
-    used = (frequency >= 1 / FIT_FROM_A) & (frequency <= 1 / resolution_A) & (gains > 0)
+    used = (frequency >= 1 / FIT_FROM_A) & (frequency <= 1 / finest) & (gains > 0)
     if int(used.sum()) < FEWEST_SHELLS:
         return None
     own = protein_log_amplitude(frequency)
@@ -103,7 +106,7 @@ def fit_b_factor(
     span = float(square[used][-1] - square[used][0])
     error = 4 * math.hypot(scatter, DEPARTURE / span)
     fitted = intercept + slope * square + own
-    return GuinierFit(square, logarithm, fitted, 4 * slope, error, FIT_FROM_A, resolution_A)
+    return GuinierFit(square, logarithm, fitted, 4 * slope, error, FIT_FROM_A, finest)
 
 
 def sharpen(

@@ -19,7 +19,7 @@ def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -
     """
     outside = (window < 0.02).to(volume)
     level = (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
-    return (volume - level) * window
+    return (volume - level).mul_(window)
 
 
 def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:

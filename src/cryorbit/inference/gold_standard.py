@@ -80,4 +80,4 @@ def with_low_shells(
     dims = (-3, -2, -1)
     change = torch.fft.rfftn(other - volume, dim=dims)
     change *= (shell_indices(volume.shape[-1]) <= radius).to(volume.device)
-    return volume + torch.fft.irfftn(change, s=volume.shape[-3:], dim=dims)
+    return torch.fft.irfftn(change, s=volume.shape[-3:], dim=dims).add_(volume)

@@ -127,11 +127,11 @@ def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"
     weights = half_spectrum_weights(size).to(a.device)
     sums = a.new_zeros(len(a), 3, count, dtype=torch.float64)
     for k, pair in enumerate(zip(a, b, strict=True)):
-        # one axis after the others, in double precision: of whole transforms there would be many copies
+        # one axis after the others: of whole transforms there would be many copies
         first, second = (_slabs_transformed(volume) for volume in pair)
         for part in chunks(size, planes_at_once(size)):
             fa, fb = torch.fft.fft(first[part], dim=1), torch.fft.fft(second[part], dim=1)
-            products = torch.stack([(fa * fb.conj()).real, fa.abs() ** 2, fb.abs() ** 2]) * weights
+            products = torch.stack([(fa * fb.conj()).real, fa.abs() ** 2, fb.abs() ** 2]).double() * weights
             # with y for z the shells are the same
             shells = shell_indices(size, part).to(a.device)
             sums[k] += shell_sums(products.flatten(1), shells.flatten(), count)
@@ -163,11 +163,11 @@ def _damped(
 
 
 def _slabs_transformed(volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "m m h"]:
-    """Half transform along y and x alone, in double precision, with y as the first axis."""
+    """Half transform along y and x alone, with y as the first axis."""
     size = len(volume)
-    rows = torch.empty(size, size, size // 2 + 1, dtype=torch.complex128, device=volume.device)
+    rows = torch.view_as_complex(volume.new_empty(size, size, size // 2 + 1, 2))
     for part in chunks(size, planes_at_once(size)):
-        rows[:, part] = torch.fft.rfft2(volume[part].double()).transpose(0, 1)
+        rows[:, part] = torch.fft.rfft2(volume[part]).transpose(0, 1)
     return rows
 
 

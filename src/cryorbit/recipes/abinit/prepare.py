@@ -53,7 +53,11 @@ def _require_memory(config: AbinitConfig, particles: Particles) -> None:
     finest = config.max_resolution or min(12.0, (config.diameter or SMALLEST_PARTICLE * extent) / 10)
     scored = min(nyquist, extent / finest)
     written = min(nyquist, max(LARGEST_RADIUS, 1.25 * scored))
-    require_volumes(config, VolumeLoad(particles.box, scored, config.classes, searched=True), particles.pixel_size)
+    symmetric = config.symmetry.upper() != "C1"
+    # the last pass over all particles keeps the coarse poses of each of them
+    cells = config.grow.cells * config.classes * len(particles)
+    load = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, cells=cells)
+    require_volumes(config, load, particles.pixel_size)
     require_volumes(config, VolumeLoad(particles.box, written, config.classes))
 
 

@@ -29,7 +29,8 @@ from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets
-from cryorbit.recipes.refine.passes import comparison_regions, joined, maximisation, resolved_by
+from cryorbit.recipes.refine.masking import reference_mask
+from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import VoxelGrid, resample, working_grid
@@ -58,8 +59,8 @@ class Epoch:
         Fourier radius to which images are inserted, and its working box.
     snapshot
         E-step of all images.
-    regions
-        Where half maps are compared, and outside of which references are zero.
+    mask
+        Outside of which references are zero.
     maps
         Its M-step.
     """
@@ -70,17 +71,19 @@ class Epoch:
     inserted: float
     grid: VoxelGrid
     snapshot: Expectation
-    regions: tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]]
+    mask: Float[Tensor, "m m m"]
     maps: HalfMaps
 
     @classmethod
     def of(cls, config: RefineConfig, given: ParticleInput, state: State) -> Epoch:
         """Take the snapshot: one pass over all images."""
         inserted = inserted_radius(state.radius, given.box)
-        regions = comparison_regions(config, given, state, inserted)
+        grid = working_grid(given.box, inserted)
+        mask = reference_mask(config, given, state, grid.size)
         found = expectation(config, given, state, inserted, half_sets(given))
-        maps = maximisation(config, given, found, inserted, regions)
-        return cls(config, given, state, inserted, working_grid(given.box, inserted), found, regions, maps)
+        return cls(
+            config, given, state, inserted, grid, found, mask, maximisation(config, given, found, inserted, mask)
+        )
 
     def statistics(self, references: Float[Tensor, "2 k m m m"], images: Halves) -> VolumeStatistics:
         """Statistics of some images under some references."""
@@ -128,7 +131,7 @@ def average_statistics(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
         total.weight.lerp_(whole.weight + fresh.weight, epoch.config.late.rate)
         admissible = replace(total, weight=torch.maximum(total.weight, KEPT_WEIGHT * whole.weight))
         found = replace(epoch.snapshot, statistics=admissible)
-        references = maximisation(epoch.config, epoch.given, found, epoch.inserted, epoch.regions).references
+        references = maximisation(epoch.config, epoch.given, found, epoch.inserted, epoch.mask).references
     return references
 
 
@@ -148,7 +151,7 @@ def follow_gradients(epoch: Epoch) -> Float[Tensor, "2 k m m m"]:
             gradient = known[h] + change * shares[h]
             steps.append(preconditioned_step(gradient, volume, priors[h], curvatures[h], grid))
         moved = references + epoch.config.late.rate * torch.stack(steps)
-        references = windowed(joined(epoch.config, epoch.given, moved), epoch.regions[1])
+        references = windowed(joined(epoch.config, epoch.given, moved), epoch.mask)
     return references
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.memory import give_back_free
 from cryorbit.inference.constraints import without_corners
 from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_low_shells
 from cryorbit.inference.mstep import resolved_radius
@@ -26,9 +27,10 @@ from cryorbit.volumes.voxel import working_grid
 def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over all particles, the new references, and the radius that they allow."""
     inserted = inserted_radius(state.radius, given.box)
-    regions = comparison_regions(config, given, state, inserted)
+    mask = reference_mask(config, given, state, working_grid(given.box, inserted).size)
+    give_back_free()
     found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, found, inserted, regions)
+    maps = maximisation(config, given, found, inserted, mask)
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
@@ -60,9 +62,10 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """A last pass, which inserts every image as far out as the final maps go."""
     inserted = final_radius(config, given.box, given.source.pixel_size)
-    regions = comparison_regions(config, given, state, inserted)
+    mask = reference_mask(config, given, state, working_grid(given.box, inserted).size)
+    give_back_free()
     found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, found, inserted, regions)
+    maps = maximisation(config, given, found, inserted, mask)
     resolved = resolved_by(config, maps)
     new = replace(
         state,
@@ -79,27 +82,17 @@ def final_iteration(config: RefineConfig, given: ParticleInput, state: State) ->
     return replace(new, extra={**state.extra, "halves": halves, "volume": maps.volume}), metrics
 
 
-def comparison_regions(
-    config: RefineConfig, given: ParticleInput, state: State, inserted: float
-) -> tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]]:
-    """Where the half maps of a pass are compared, and outside of which its references are zero.
-
-    They follow from the maps of the pass before. An outline takes memory to find, which is there before the sums are.
-    """
-    size = working_grid(given.box, inserted).size
-    return given.window(size), reference_mask(config, given, state, size)
-
-
 def maximisation(
-    config: RefineConfig,
-    given: ParticleInput,
-    found: Expectation,
-    inserted: float,
-    regions: tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]],
+    config: RefineConfig, given: ParticleInput, found: Expectation, inserted: float, mask: Float[Tensor, "m m m"]
 ) -> HalfMaps:
-    """The maps of the half-sets from their statistics, within the regions of ``comparison_regions``."""
+    """The maps of the half-sets from their statistics; references are zero outside the mask.
+
+    The mask follows from the maps of the pass before, and an outline takes memory to find: it is made before the sums.
+    """
+    give_back_free()
+    grid = working_grid(given.box, inserted)
     join = given.extent / config.passes.join_resolution
-    return gold_standard_maps(found.statistics, working_grid(given.box, inserted), inserted, join, regions)
+    return gold_standard_maps(found.statistics, grid, inserted, join, (given.window(grid.size), mask))
 
 
 def joined(

@@ -83,7 +83,16 @@ def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
     radius = final_radius(config, particles.box, particles.pixel_size)
     sums = 1 if config.late.method == "none" else LATE_SUMS
-    load = VolumeLoad(particles.box, radius, len(config.maps), searched=True, sums=sums)
+    load = VolumeLoad(
+        box=particles.box,
+        radius=radius,
+        maps=len(config.maps),
+        searched=True,
+        symmetric=config.symmetry.upper() != "C1",
+        sums=sums,
+        # of one half-set at a time
+        cells=config.poses.cells * len(config.maps) * len(particles) // 2,
+    )
     require_volumes(config, load, particles.pixel_size)
 
 

@@ -18,10 +18,55 @@ def test_a_ball_of_known_size(radius: float, tmp_path: Path, generator: torch.Ge
     """Not smaller than it is, and larger by no more than what the CTF and the shifts spread, some 18 A to a side."""
     ball = soft_ball(BOX, radius, 1.0) * (1 + 0.5 * torch.randn(BOX, BOX, BOX, generator=generator))
     particles = phantom_set(tmp_path, [ball], 150, 0.3, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
-    diameter = estimate_diameter(particles.source, particles.everything)
+    diameter = estimate_diameter(particles.source, particles.everything).diameter
     assert diameter is not None
     truth = 2 * radius * PIXEL_SIZE
     assert 0.8 * truth <= diameter <= truth + 36
+
+
+def textured_shell(radius: float, generator: torch.Generator) -> torch.Tensor:
+    """A hollow ball, its wall three tenths of the radius thick."""
+    wall = soft_ball(BOX, radius, 1.0) - soft_ball(BOX, 0.7 * radius, 1.0)
+    return wall * (1 + 0.5 * torch.randn(BOX, BOX, BOX, generator=generator))
+
+
+def test_a_hollow_particle(tmp_path: Path, generator: torch.Generator) -> None:
+    """A shell has little in the middle; its edge is found to a tenth, without what the CTF carries beyond it."""
+    shell = textured_shell(15.5, generator)
+    particles = phantom_set(tmp_path, [shell], 150, 0.1, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
+    found = estimate_diameter(particles.source, particles.everything)
+    assert found.diameter == pytest.approx(2 * 16 * PIXEL_SIZE, rel=0.1)
+    assert "hollow" in found.evidence
+
+
+def test_a_hollow_particle_among_neighbours(tmp_path: Path, generator: torch.Generator) -> None:
+    """Six neighbours that nearly touch it raise the corners above the middle: variance alone finds nothing there."""
+    radius = 11.5
+    shell = textured_shell(radius, generator)
+    alone = phantom_set(tmp_path, [shell], 150, 0.1, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
+    images = alone.source.read(alone.everything)
+    angles = torch.arange(6) * torch.pi / 3
+    for angle in angles:
+        distance = 2.2 * radius
+        offset = (round(distance * float(angle.sin())), round(distance * float(angle.cos())))
+        images = images + shifted(alone.source.read(alone.everything.roll(7)), offset)
+    crowded = write_source(tmp_path / "crowded.mrcs", images, alone.source.ctf, PIXEL_SIZE)
+    found = estimate_diameter(crowded, alone.everything)
+    assert found.diameter == pytest.approx(2 * (radius + 0.5) * PIXEL_SIZE, rel=0.1)
+    assert "neighbours" in found.evidence
+
+
+def shifted(images: torch.Tensor, offset: tuple[int, int]) -> torch.Tensor:
+    """The images moved by whole pixels, with zeros where nothing comes in."""
+    moved = torch.zeros_like(images)
+    (ty, fy), (tx, fx) = (_overlap(step) for step in offset)
+    moved[:, ty, tx] = images[:, fy, fx]
+    return moved
+
+
+def _overlap(step: int) -> tuple[slice, slice]:
+    """Where a move along one axis puts pixels, and where it takes them from."""
+    return slice(max(step, 0), BOX + min(step, 0)), slice(max(-step, 0), BOX + min(-step, 0))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -29,4 +74,6 @@ def test_noise_has_no_diameter(seed: int, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(seed)
     ctf, _ = draw_ctf(200, Microscope(), generator)
     source = write_source(tmp_path / "noise.mrcs", torch.randn(200, BOX, BOX, generator=generator), ctf, PIXEL_SIZE)
-    assert estimate_diameter(source, torch.arange(200)) is None
+    found = estimate_diameter(source, torch.arange(200))
+    assert found.diameter is None
+    assert "noise" in found.evidence

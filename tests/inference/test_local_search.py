@@ -27,7 +27,7 @@ from phantom_sets import PhantomSet
 
 RADIUS, COARSE_RADIUS, SHIFT_STEP, DIAMETER_PX = 10.0, 6.0, 1.5, 20.0
 SPACE = PoseSpace(4.0)
-LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32)
+LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32, 12)
 
 
 def find_cells(particles: PhantomSet, volumes: torch.Tensor, at_most: int = 8) -> Candidates:
@@ -74,7 +74,7 @@ def cells(clear_set: PhantomSet) -> Candidates:
 @settings(deadline=None, max_examples=60)
 @given(radius=st.floats(4, 60), spacing=st.sampled_from([60.0, 30.0, 15.0, 7.5]), diameter=st.floats(20, 100))
 def test_levels_halve_down_to_what_the_radius_tells_apart(radius: float, spacing: float, diameter: float) -> None:
-    levels = levels_for(radius, spacing, 2.0, diameter, 128)
+    levels = levels_for(radius, spacing, 2.0, diameter, 128, 12)
     finest = math.degrees(0.7 * 128 / (diameter * radius))
     assert [level.spacing for level in levels] == [spacing / 2 ** (n + 1) for n in range(len(levels))]
     assert [level.shift_step for level in levels] == [2.0 / 2 ** (n + 1) for n in range(len(levels))]

@@ -21,7 +21,7 @@ from cryorbit.volumes.voxel import PAD, adjoint, resample, synthesize, working_g
 from phantom_sets import PhantomSet, write_source
 
 BOX, RADIUS, PIXEL_SIZE, SPACING = 32, 8.0, 4.0, 15.0
-LEVELS = [Level(SPACING / 2, 0.5, RADIUS)]
+LEVELS = [Level(SPACING / 2, 0.5, RADIUS, 12)]
 
 
 def one_pass(

@@ -1,6 +1,5 @@
 """Searches of a symmetric particle: one asymmetric unit holds what all orientations hold."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 from phantom_sets import PhantomSet, phantom_set
 
 RADIUS, COARSE_RADIUS, SHIFT_STEP, DIAMETER_PX, SHIFT_RANGE = 10.0, 6.0, 1.5, 20.0, 4.0
-LEVELS = [replace(level, at_most=5000) for level in levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32)]
+LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32, at_most=5000)
 GROUP = point_group("D2")
 
 

@@ -1,4 +1,4 @@
-"""The axes of a symmetric map in any frame: found, scored, and turned to where the point group has them."""
+"""The axes and the centre of a symmetric map in any frame: found, scored, and brought to where the group has them."""
 
 from dataclasses import replace
 
@@ -6,18 +6,13 @@ import pytest
 import torch
 
 from cryorbit.geometry.point_groups import point_group
-from cryorbit.geometry.rotations import random_rotations
-from cryorbit.inference import symmetry
-from cryorbit.inference.symmetry import align_to_axes, rotated, sample_map
+from cryorbit.geometry.rotations import angular_distance, random_rotations
+from cryorbit.inference.symmetry import SymmetryAxes, find_axes, symmetrised, turned_to_axes
+from cryorbit.inference.turned_map import rotated, sample_map
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 
 BOX = 24
-
-
-@pytest.fixture(autouse=True)
-def _fewer_points(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of the points suffices for maps so small."""
-    monkeypatch.setattr(symmetry, "POINTS", 750)
+LARGE = 32
 
 
 def turned(blobs: Blobs, rotation: torch.Tensor) -> Blobs:
@@ -60,33 +55,81 @@ def test_values_between_voxels() -> None:
     assert float(sample_map(volume, torch.tensor([40.0, 0, 0]))) == 0
 
 
-@pytest.mark.parametrize("symbol", ["C4", "D2"])
-def test_axes_are_found_in_any_frame(symbol: str, generator: torch.Generator) -> None:
-    blobs = symmetric_blobs(symbol, generator)
+def off_centre(symbol: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A symmetric map turned at random and a quarter of its box off centre, the turn and the displacement."""
+    blobs = compact(symmetric_blobs(symbol, generator))
     turn = random_rotations(1, generator)[0]
-    group = point_group(symbol).float()
-    aligned, score = align_to_axes(blob_volume(turned(blobs, turn), BOX), group)
-    assert score > 0.95
+    way = torch.randn(3, generator=generator, dtype=torch.float64)
+    offset = 0.25 * LARGE * way / way.norm()
+    moved = replace(blobs, centers=blobs.centers @ turn.T + offset)
+    return blob_volume(moved, LARGE), turn, offset
+
+
+def compact(blobs: Blobs) -> Blobs:
+    """The same blobs within a fifth of the large box."""
+    return replace(blobs, centers=blobs.centers * (0.2 * LARGE / float(blobs.centers.norm(dim=-1).max())))
+
+
+def axis_error(found: SymmetryAxes, turn: torch.Tensor, group: torch.Tensor) -> float:
+    """Largest angle between an operator about the axes found and the nearest one about the true axes, degrees."""
+    frame = found.frame.double()
+    ours, true = frame.T @ group @ frame, turn @ group @ turn.T
+    return float(angular_distance(ours[:, None], true[None]).min(1).values.max())
+
+
+@pytest.mark.parametrize(
+    "symbol", ["C5", "D2", pytest.param("T", marks=pytest.mark.slow), "O", pytest.param("I", marks=pytest.mark.slow)]
+)
+def test_axes_and_centre_are_found_a_quarter_box_off(symbol: str, generator: torch.Generator) -> None:
+    volume, turn, offset = off_centre(symbol, generator)
+    group = point_group(symbol)
+    found = find_axes(volume, group.float(), 0.25 * LARGE)
+    assert axis_error(found, turn, group) < 1.0
+    miss = found.centre.double() - offset
+    if symbol == "C5":
+        # along its only axis the data cannot tell the centre
+        axis = found.frame[2].double()
+        miss = miss - axis * (axis @ miss)
+    assert float(miss.norm()) < 0.5
+    assert found.score > 0.98
+    assert found.structure_score > 0.9
+
+
+def test_a_piece_of_a_neighbour_does_not_pull_the_centre_of_a_shell(generator: torch.Generator) -> None:
+    """A shell with little structure on it, off centre, a bright neighbour at its side: what a crowded field gives."""
+    blobs = compact(symmetric_blobs("O", generator))
+    offset = torch.tensor([2.0, -1.5, 1.0], dtype=torch.float64)
+    turn = random_rotations(1, generator)[0]
+    axis = torch.arange(LARGE, dtype=torch.float64) - LARGE // 2
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    distance = (torch.stack([x, y, z], -1) - offset).norm(dim=-1)
+    shell = (-0.5 * ((distance - 0.18 * LARGE) / 1.5) ** 2).exp().float()
+    structure = blob_volume(replace(blobs, centers=blobs.centers @ turn.T + offset), LARGE)
+    beside = Blobs(torch.tensor([[-12.0, 2.0, 0.0]], dtype=torch.float64), torch.tensor([2.5]), torch.tensor([1.0]))
+    neighbour = blob_volume(beside, LARGE)
+    volume = 3 * shell + 0.5 * structure / structure.max() + 3 * neighbour / neighbour.max()
+    group = point_group("O")
+    found = find_axes(volume, group.float(), 0.28 * LARGE)
+    assert float((found.centre.double() - offset).norm()) < 0.5
+    assert axis_error(found, turn, group) < 2.0
+
+
+def test_the_map_comes_to_the_middle_and_onto_its_axes(generator: torch.Generator) -> None:
+    volume, _, _ = off_centre("D2", generator)
+    group = point_group("D2").float()
+    found = find_axes(volume, group, 0.25 * LARGE)
+    centred, average = turned_to_axes(volume, found), symmetrised(volume, found, group)
     for operator in group[1:]:
-        assert correlation(aligned, rotated(aligned, operator)) > 0.98
-    # in which of the frames that leave the group as it is, the data cannot tell
-    volume = blob_volume(blobs, BOX)
-    assert max(correlation(rotated(aligned, frame), volume) for frame in normaliser(symbol)) > 0.97
-
-
-def normaliser(symbol: str) -> torch.Tensor:
-    """Rotations that take the group into itself: for C4 turns about z and half a turn across it, for D2 those of O."""
-    if symbol == "D2":
-        return point_group("O").float()
-    angle = torch.arange(0, 90, 5.0).deg2rad()
-    c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
-    about_z = torch.stack([c, -s, zero, s, c, zero, zero, zero, one], -1).unflatten(-1, (3, 3))
-    return torch.cat([about_z, about_z @ torch.diag(torch.tensor([1.0, -1.0, -1.0]))])
+        assert correlation(centred, rotated(centred, operator)) > 0.98
+        assert correlation(average, rotated(average, operator)) > 0.98
+    assert correlation(centred, average) > 0.98
 
 
 def test_a_map_without_symmetry_scores_lower_and_is_averaged(generator: torch.Generator) -> None:
     group = point_group("C4").float()
-    aligned, score = align_to_axes(blob_volume(small_blobs(12, generator), BOX), group)
-    assert score < 0.8
+    volume = blob_volume(small_blobs(12, generator), BOX)
+    found = find_axes(volume, group, 0.45 * BOX)
+    assert found.score < 0.8
+    average = symmetrised(volume, found, group)
     for operator in group[1:]:
-        assert correlation(aligned, rotated(aligned, operator)) > 0.95
+        assert correlation(average, rotated(average, operator)) > 0.95

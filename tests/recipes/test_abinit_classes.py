@@ -12,7 +12,7 @@ from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.poses import pose_errors
 from cryorbit.geometry.point_groups import point_group
-from cryorbit.inference.symmetry import rotated
+from cryorbit.inference.turned_map import rotated
 from cryorbit.io.mrc import read_map
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
@@ -70,6 +70,8 @@ def test_symmetry_is_found_and_imposed(symbol: str, tmp_path: Path) -> None:
     particles = make_set(tmp_path, [blob_volume(blobs, 32)], 400, 0.5)
     job, result = run_job(particles, tmp_path / "job", symmetry=symbol)
     assert result.symmetry_scores[0] > SYMMETRIC
+    assert result.symmetry == symbol
+    assert (job.path / "class_1_c1.mrc").exists()
     found, _ = read_map(job.path / "class_1.mrc")
     for operator in group[1:]:
         assert correlation(found, rotated(found, operator.float())) > 0.97
@@ -83,5 +85,15 @@ def test_symmetry_is_found_and_imposed(symbol: str, tmp_path: Path) -> None:
 
 def test_symmetry_that_is_not_there_scores_low(tmp_path: Path) -> None:
     particles = make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], 400, 0.5)
-    _, result = run_job(particles, tmp_path / "job", symmetry="C4", grow={"iterations": 2})
+    job, result = run_job(particles, tmp_path / "job", symmetry="C4", grow={"iterations": 2})
+    assert not (job.path / "class_1_c1.mrc").exists()
     assert result.symmetry_scores[0] < SYMMETRIC
+    # particles that no start saw fit the symmetric map worse: the job ends with the C1 map and says so
+    trial = result.symmetry_trial
+    assert trial is not None
+    assert not trial.imposed
+    assert trial.held_out is not None
+    assert trial.held_out_c1 is not None
+    assert trial.held_out < trial.held_out_c1
+    assert result.symmetry == "C1"
+    assert any("C4 symmetry not imposed" in reason for reason in result.verdict.reasons)

@@ -23,14 +23,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(AbinitConfig(particles=particles, output=folder / "job", diameter=DIAMETER))
 
 
-def state(sharp: float = 0.3, gain: float = 80.0, chosen: int = 0) -> State:
+def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> State:
     volume = torch.zeros(1, 8, 8, 8)
+    outcomes = tuple(Outcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
     estimates = {
-        "max_probability": torch.full((10,), sharp),
+        "max_probability": torch.full((10,), 0.001),
         "log_evidence": torch.full((10,), gain),
         "rotation": random_rotations(2000, torch.Generator().manual_seed(0)),
     }
-    return State(chosen, "done", 0, volume, volume, torch.ones(17), 5.0, estimates=estimates)
+    return State(chosen, "done", 0, volume, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
 
 
 def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
@@ -61,13 +62,13 @@ def test_the_level_follows_the_agreement(found: CrossSeed | None, level: str, pr
 
 
 @pytest.mark.parametrize(
-    ("sharp", "gain", "resolution"), [(0.001, 80.0, 12.0), (0.3, -1.0, 12.0), (0.3, 80.0, DIAMETER / 5)]
+    ("gain", "held_out", "resolution"), [(-1.0, 80.0, 12.0), (80.0, -1.0, 12.0), (80.0, 80.0, DIAMETER / 5)]
 )
 @pytest.mark.parametrize("found", [cross((0, 1), (0, 2), (1, 2)), None])
 def test_a_weak_map_is_bad_whatever_the_starts_say(
-    sharp: float, gain: float, resolution: float, found: CrossSeed | None, prepared: Prepared
+    gain: float, held_out: float, resolution: float, found: CrossSeed | None, prepared: Prepared
 ) -> None:
-    assert judge_maps(prepared, state(sharp, gain), resolution, found).level == "bad"
+    assert judge_maps(prepared, state(gain, held_out), resolution, found).level == "bad"
 
 
 def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:

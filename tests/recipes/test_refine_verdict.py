@@ -25,7 +25,7 @@ LAST = {"stage": "final", "all_poses_searched": False}
 
 def refined(share: float = 1.0, name: str = "map", **changes: Any) -> RefinedMap:
     """A map of a part of the particles, at 6 A."""
-    usual = RefinedMap(name, "map.mrc", "fsc.csv", round(share * COUNT), share, 8.0, 6.0, False)
+    usual = RefinedMap(name, "map.mrc", "fsc.csv", round(share * COUNT), share, 8.0, 6.0, False, [])
     return replace(usual, **changes)
 
 
@@ -100,8 +100,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], level: str, words: str)
     ("changes", "settings", "level", "words"),
     [
         ({"resolution_masked_A": 20.5}, {}, "bad", "no further than to 20 A"),
-        ({"resolution_masked_A": 4.1}, {}, "good", "The pixel size limits it: pixels hold nothing finer than 4.0 A"),
-        ({"resolution_masked_A": 6.3}, {"max_resolution": 10.0}, "good", "The setting max_resolution limits it"),
+        ({"resolution_masked_A": 4.1, "limits": ["The pixels limit it."]}, {}, "good", "The pixels limit it."),
         ({"mask_too_tight": True}, {"mask": Path("mask.mrc")}, "doubtful", "the mask is too tight"),
         ({"mask_too_tight": True}, {}, "good", ""),
         ({"particles": 400}, {}, "good", ""),

@@ -62,15 +62,15 @@ class Level:
         Spacing (px) of its lattice of local shifts.
     radius
         Fourier radius of its scores.
-    keep_nats, at_most
-        Which candidates go on to the next level.
+    at_most, keep_nats
+        Which candidates go on to the next level: so many, none farther behind the best.
     """
 
     spacing: float
     shift_step: float
     radius: float
+    at_most: int
     keep_nats: float = 10.0
-    at_most: int = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,10 @@ def finest_spacing(radius: float, diameter_px: float, box: int) -> float:
     return math.degrees(0.7 * box / (diameter_px * radius))
 
 
-def levels_for(radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int) -> list[Level]:
-    """Levels from a coarse grid down to what ``radius`` can tell apart.
+def levels_for(
+    radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int, at_most: int
+) -> list[Level]:
+    """Levels from a coarse grid down to what ``radius`` can tell apart, ``at_most`` candidates going on from each.
 
     A rotation by an angle a moves coefficients at radius r by ``a r``; a particle of diameter D in a box N tells
     apart displacements of ``N / D`` Fourier pixels. So a level of spacing a is scored up to ``r = 1.2 N / (D a)``
@@ -179,7 +181,7 @@ def levels_for(radius: float, first_spacing: float, first_step: float, diameter_
         spacing, step = spacing / 2, step / 2
         level_radius = 1.2 * box / (diameter_px * spacing * torch.pi / 180)
         last = spacing <= finest
-        levels.append(Level(spacing, step, radius if last else min(radius, max(level_radius, 0.5 * radius))))
+        levels.append(Level(spacing, step, radius if last else min(radius, max(level_radius, 0.5 * radius)), at_most))
         if last:
             return levels
 

@@ -40,6 +40,7 @@ class GrowSettings(Settings):
     least_gain: float = Field(0.01, ge=0, description="Relative gain in log-likelihood below which passes end.")
     images: int = Field(3000, ge=100, description="Images of a pass; all of them when there are no more.")
     cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
+    candidates: int = Field(12, ge=1, description="Finer orientations of an image that go on from level to level.")
     check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh every pass ...")
     moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")

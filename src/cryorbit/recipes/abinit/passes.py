@@ -132,6 +132,7 @@ def full_pass(
         shift_step(prepared, coarse_radius(config, prepared, state)),
         prepared.diameter_px,
         prepared.box,
+        config.grow.candidates,
     )
     domain = Domain(grid, disc, state.noise_variance)
     volume = resample(state.volume, grid.size)

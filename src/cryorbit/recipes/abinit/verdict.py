@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,8 +22,6 @@ from cryorbit.volumes.voxel import resample
 
 AGREEMENT_A_OVER_DIAMETER = 1 / 6
 """Starts agree when their maps correlate (0.5) to at least this part of the particle's diameter."""
-SHARPEST_GUESS = 0.02
-"""Mean posterior of the best pose below which poses are guesses."""
 ONE_SIDED = 0.5
 """Sampling compensation factor below which most views are of one direction (half of them there: 0.5)."""
 
@@ -79,7 +78,7 @@ def compare_starts(prepared: Prepared, outcomes: tuple[Outcome, ...]) -> CrossSe
 
 
 def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
-    """Weigh agreement between starts, the sharpness of poses and the half maps."""
+    """Weigh agreement between starts, what particles say of the map, and the half maps."""
     needed = prepared.diameter * AGREEMENT_A_OVER_DIAMETER
     sharp = float(state.estimates["max_probability"].mean())
     gain = float(state.estimates["log_evidence"].mean())
@@ -90,10 +89,14 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
     ]
     doubts = [*_about_symmetry(state), *_about_views(prepared, state)]
     reasons += [*doubts, *_confirmed_symmetry(state)]
-    weak = gain <= 0 or sharp < SHARPEST_GUESS or half_map_resolution > needed
+    held_out = state.outcomes[state.start].held_out if state.outcomes else math.nan
+    if not math.isnan(held_out):
+        reasons.append(f"particles that no start has seen fit its map better than pure noise by {held_out:.1f} nats")
+    # how sure a best pose is depends on how finely poses are sampled; what particles say of a map does not
+    weak = gain <= 0 or held_out <= 0 or half_map_resolution > needed
     if cross is None:
         sentence = (
-            "Do not trust this map: poses are undetermined or its halves disagree."
+            "Do not trust this map: particles do not fit it or its halves disagree."
             if weak
             else "Not verified: one random start cannot tell whether its map is right; run with --seeds 3 or more."
         )
@@ -142,7 +145,9 @@ def _weigh_starts(state: State, cross: CrossSeed, needed: float, weak: bool, rea
         *reasons,
     ]
     if weak or not agree:
-        return Verdict("bad", "Do not trust this map: independent starts disagree or poses are undetermined.", reasons)
+        return Verdict(
+            "bad", "Do not trust this map: independent starts disagree, or particles do not fit it.", reasons
+        )
     if not outside:
         sentence = f"Independent random starts agree to {max(agree):.1f} A: the map can be trusted at low resolution."
         return Verdict("good", sentence, reasons)

@@ -38,6 +38,7 @@ class PoseSearchSettings(Settings):
     )
     angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations where all poses are searched.")
     cells: int = Field(64, ge=1, description="Coarse orientations an image may keep.")
+    candidates: int = Field(32, ge=1, description="Finer orientations of an image that go on from level to level.")
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh before a pass ...")
     moved: float = Field(

@@ -45,9 +45,13 @@ def pose_candidates(
     """
     known = state.estimates
     if known is not None and (state.stage == "late" or _hold(config, given, state, half, index, known)):
-        return _around(known.class_rotation[index], known.class_shift[index]), _local_levels(given, state), False
+        return (
+            _around(known.class_rotation[index], known.class_shift[index]),
+            _local_levels(config, given, state),
+            False,
+        )
     if config.poses.search == "branch-and-bound":
-        return _bounded(config, given, state, half, index), _local_levels(given, state)[-1:], True
+        return _bounded(config, given, state, half, index), _local_levels(config, given, state)[-1:], True
     return (*_everywhere(config, given, state, half, index), True)
 
 
@@ -91,7 +95,7 @@ def _everywhere(
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, given), step, settings.cells)
     generator = generator_for(config.seed, "pose refinement", state.iteration, half)
     cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
-    return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box)
+    return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box, settings.candidates)
 
 
 def _bounded(
@@ -123,10 +127,12 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
     return Candidates(numbers, klass, rotation.flatten(0, 1), shift.flatten(0, 1))
 
 
-def _local_levels(given: ParticleInput, state: State) -> list[Level]:
+def _local_levels(config: RefineConfig, given: ParticleInput, state: State) -> list[Level]:
     """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
     step = _local_factor(state) * FINEST_SHIFT * given.box / state.radius
-    return levels_for(state.radius, _local_width(given, state), step, given.diameter_px, given.box)
+    return levels_for(
+        state.radius, _local_width(given, state), step, given.diameter_px, given.box, config.poses.candidates
+    )
 
 
 def _local_width(given: ParticleInput, state: State) -> float:

@@ -16,8 +16,6 @@ from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import is_shown
 from cryorbit.recipes.refine.state import State
 
-AT_LIMIT = 1.05
-"""A resolution within this factor of the finest that can be had is limited by it."""
 FEWEST_SLICES = 5.0
 """Slices of a half-set that should meet in a frequency, on average: below, noise makes shells agree by chance."""
 EMPTY = 0.02
@@ -112,12 +110,7 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
 
 def _limit(ending: Ending) -> str | None:
     """What limits the resolution, if the particles do not."""
-    nyquist, found = 2 * ending.given.source.pixel_size, ending.head.resolution_masked_A
-    if found <= AT_LIMIT * nyquist:
-        return f"The pixel size limits it: pixels hold nothing finer than {nyquist:.1f} A (Nyquist)."
-    if ending.config.max_resolution is not None and found <= AT_LIMIT * ending.finest:
-        return f"The setting max_resolution limits it: images were taken to {ending.finest:.1f} A only."
-    return None
+    return " ".join(ending.head.limits) or None
 
 
 def _starts(ending: Ending) -> Iterator[Remark]:

@@ -281,7 +281,7 @@ def test_two_pixel_sizes_are_refused(folder: Path, tmp_path: Path) -> None:
 def test_too_little_memory_is_told_before_any_image_is_read(folder: Path, tmp_path: Path) -> None:
     """The images are not even there."""
     shutil.copy(folder / "truth.star", tmp_path / "particles.star")
-    with pytest.raises(InputError, match=r"needs .* of memory(.|\n)*give more --memory"):
+    with pytest.raises(InputError, match=r"needs .* of memory(.|\n)*allow more memory \(--memory\)"):
         reconstructed(tmp_path / "particles.star", tmp_path / "job", memory=0.01)
     with pytest.raises(InputError, match=r"is not there"):
         reconstructed(tmp_path / "particles.star", tmp_path / "other", memory=1000.0)
@@ -323,7 +323,7 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         assert (words in page) == (words != "--class picks")
     with pytest.raises(SystemExit):
         main(["reconstruct", str(folder / "truth.star"), "-o", str(tmp_path / "small"), "--memory", "0.01"])
-    assert "give more --memory" in capsys.readouterr().err
+    assert "allow more memory (--memory)" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")

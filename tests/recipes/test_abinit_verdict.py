@@ -1,10 +1,12 @@
 """The verdict: starts that agree, starts that do not, and maps that are weak whatever the starts say."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from abinit_jobs import PIXEL_SIZE, make_set
 
-from cryorbit.geometry.rotations import random_rotations
+from cryorbit.geometry.rotations import euler_to_matrix, random_rotations
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.state import Outcome, State
@@ -119,3 +121,18 @@ def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None
         Outcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
     )
     assert float(compare_starts(prepared, outcomes).correlation[0, 1]) > 0.99
+
+
+def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) -> None:
+    """Nine of ten particles lie on one face: starts that agree do not make the map certain."""
+    even = state()
+    angles = torch.zeros(2000, 3, dtype=torch.float64)
+    angles[:, 2] = torch.rand(2000, generator=torch.Generator().manual_seed(1)) * 360
+    rotation = euler_to_matrix(angles)
+    rotation[:200] = even.estimates["rotation"][:200]
+    one_sided = replace(even, estimates={**even.estimates, "rotation": rotation})
+    agreed = cross((0, 1), (0, 2), (1, 2))
+    verdict = judge_maps(prepared, one_sided, 12.0, agreed)
+    assert verdict.level == "doubtful"
+    assert any("most particles show one view" in reason for reason in verdict.reasons)
+    assert not any("one view" in reason for reason in judge_maps(prepared, even, 12.0, agreed).reasons)

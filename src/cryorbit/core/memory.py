@@ -19,7 +19,7 @@ import torch
 from cryorbit.core.errors import InputError
 
 GIB = 2**30
-BATCH_BYTES = 2**28
+BATCH_BYTES = 2**27
 """Temporaries of a batch of images."""
 SHARE_OF_FREE = 0.7
 """Part of the free memory that a job takes when it is not told how much it may."""

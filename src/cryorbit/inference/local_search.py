@@ -112,15 +112,12 @@ class Refinement:
         How it refines them; with a symmetry, ``statistics.symmetrised`` makes its sums those of all copies.
     half_set
         For each of the pass's particles the half-set of the statistics that it joins.
-    residual
-        Whether what the volume does not explain is inserted, ``D - W V``, instead of the images, ``D``.
     best_only
         Whether an image is inserted at its best pose only, instead of by its posterior.
     """
 
     descent: Descent
     half_set: Int[Tensor, " n"]
-    residual: bool = False
     best_only: bool = False
 
 
@@ -213,6 +210,8 @@ def refine_poses(
         Statistics on the same half disc and grid.
     """
     spectra = synthesize(volume, domain.grid)
+    # as large as a tenth of all that a refinement holds
+    del volume
     found = []
     for part, mine in batches(cells, len(index), domain.disc):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
@@ -227,12 +226,10 @@ def refine_poses(
         into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
         into.images.add_(len(observations))
-        if refinement.residual:
-            live = replace(live, data=live.data - live.weight * slices)
         _insert_live(into, live, refinement.half_set[part], domain, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        found.append(_estimates(candidates, posterior, lattice, len(volume), fit))
+        found.append(_estimates(candidates, posterior, lattice, len(spectra), fit))
     return _joined(found)
 
 

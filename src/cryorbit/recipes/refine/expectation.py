@@ -77,13 +77,8 @@ def expectation(
     state: State,
     inserted: float,
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
-    *,
-    residual: bool = False,
 ) -> Expectation:
-    """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``.
-
-    With ``residual`` the statistics hold what the references do not explain, the gradient's side of the M-step.
-    """
+    """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``."""
     given = replace(given, source=replace(given.source, scale=state.scale))
     grid = working_grid(given.box, inserted)
     disc = half_disc(given.box, inserted).to(state.references.device)
@@ -93,11 +88,15 @@ def expectation(
         cells, levels, everywhere = pose_candidates(config, given, state, half, images)
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
         descent = Descent(levels, pose_space(config, given), local=not everywhere)
-        refinement = Refinement(descent, alone, residual, config.poses.assignment == "best")
-        volume = resample(state.references[half], grid.size)
+        refinement = Refinement(descent, alone, config.poses.assignment == "best")
         domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)
-        estimates.append(refine_poses(given.source, images, cells, volume, domain, refinement, own))
+        # no name here for the volume, which is large: the pass forgets it once it has its transform
+        estimates.append(
+            refine_poses(
+                given.source, images, cells, resample(state.references[half], grid.size), domain, refinement, own
+            )
+        )
         searched.append(everywhere)
         halves.append(own)
         whole.add_sums_(own)

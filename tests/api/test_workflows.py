@@ -79,7 +79,7 @@ def test_a_finished_job_has_maps_curves_a_verdict_and_a_page(first: co.Job) -> N
     assert first.map.box == 32
     assert first.map.pixel_size == pytest.approx(PIXEL_SIZE)
     assert torch.equal(first.map.values, co.read_map(first.folder / "class_1.mrc").values)
-    assert first.fsc.curves == ["unmasked", "masked"]
+    assert first.fsc.curves == ["unmasked", "corrected", "masked", "randomised"]
     assert first.fsc.resolution() == pytest.approx(first.result["classes"][0]["resolution_A"], rel=1e-4)
     assert first.verdict is not None
     assert first.verdict.sentence == first.result["verdict"]["sentence"]

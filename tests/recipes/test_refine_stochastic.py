@@ -13,6 +13,7 @@ from cryorbit.recipes.refine.passes import maximisation
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
+from cryorbit.volumes.voxel import working_grid
 from phantom_sets import sharp_phantom
 
 COUNT = 100
@@ -32,7 +33,8 @@ def test_one_batch_of_all_images_is_the_m_step(tmp_path: Path) -> None:
     given = read_input(config)
     state = begin(config, given)
     inserted = inserted_radius(state.radius, given.box)
-    maps = maximisation(config, given, state, expectation(config, given, state, inserted, half_sets(given)), inserted)
+    found = expectation(config, given, state, inserted, half_sets(given))
+    maps = maximisation(config, given, found, inserted, given.window(working_grid(given.box, inserted).size))
     state.extra["fsc"] = maps.fsc
     moved = stochastic_iteration(config, given, state)[0].references
     beyond = (shell_indices(moved.shape[-1]) > 4).to(moved)

@@ -124,9 +124,9 @@ def test_pixels_too_coarse_for_independent_halves_are_a_doubt() -> None:
 
 
 def test_the_worst_is_said_and_the_rest_are_reasons() -> None:
-    verdict = judge(ending(gain=-1.0, last={"all_poses_searched": True}))
+    verdict = judge(ending(gain=-1.0, stalled=0, passes=25))
     assert verdict.sentence == "Do not trust this map: particles fit it no better than pure noise."
-    assert "poses do not hold" in verdict.reasons[1]
+    assert "still growing" in verdict.reasons[1]
 
 
 def test_classes_that_are_empty_or_restless_are_a_doubt() -> None:

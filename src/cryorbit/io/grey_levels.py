@@ -25,8 +25,8 @@ class GreyLevels:
     reach
         Distance from the median beyond which a pixel is an outlier; infinite where the image has none.
     local_reach
-        Distance from the mean of its four neighbours beyond which a pixel is an outlier that is further from the median
-        than those of ordinary images, ``reach / FAR``: one that stands out alone, not with the particle.
+        Distance from the median of its four neighbours beyond which a pixel is an outlier that is further from the
+        image's median than those of ordinary images, ``reach / FAR``: one that stands out alone, not with the particle.
     offset, gain
         0 and 1 where the grey values are kept.
     """
@@ -71,15 +71,22 @@ class GreyLevels:
 
 
 def from_neighbours(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
-    """Pixels minus the mean of their four neighbours, those of the other side where an image ends."""
+    """Pixels minus the median of their four neighbours, those of the other side where an image ends.
+
+    The median of four is the mean of the middle two: the pixel beside an outlier is none for that.
+    """
     box = images.shape[-1]
     flat = images.flatten(1)
     around = torch.cat([flat[:, -box:], flat, flat[:, :box]], dim=1)
-    inner = slice(box, box + flat.shape[1])
-    total = torch.zeros_like(flat)
-    for step in (-box, -1, 1, box):
-        total += around[:, inner.start + step : inner.stop + step]
-    return torch.sub(flat, total, alpha=0.25).unflatten(1, images.shape[1:])
+    first, *others = (around[:, box + step : box + step + flat.shape[1]] for step in (-box, -1, 1, box))
+    total, highest, lowest = first.clone(), first.clone(), first.clone()
+    for each in others:
+        total += each
+        torch.maximum(highest, each, out=highest)
+        torch.minimum(lowest, each, out=lowest)
+    total -= highest
+    total -= lowest
+    return torch.sub(flat, total, alpha=0.5).unflatten(1, images.shape[1:])
 
 
 def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "n y x"]) -> Float[Tensor, "n 1 1"]:

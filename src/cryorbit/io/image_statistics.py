@@ -49,7 +49,7 @@ class ImageStatistics:
     peak
         How far the farthest pixel is from the median, in units of ``scale``.
     local_scale, local_peak
-        The same of the differences between pixels and the mean of their neighbours.
+        The same of the differences between pixels and the median of their neighbours.
     spread
         Standard deviation of all pixels.
     background_mean, background_std

@@ -83,7 +83,7 @@ class ParticleInput:
     def sentences(self) -> tuple[str, ...]:
         """What the images said of themselves, for people."""
         size = f"Particle diameter: {self.diameter:.0f} A, {self.diameter_evidence}."
-        return *self.report.notes, size
+        return size, *self.report.notes
 
     @property
     def operators(self) -> Float[Tensor, "g 3 3"] | None:

@@ -124,7 +124,7 @@ def _about_views(prepared: Prepared, state: State) -> list[str]:
     operators = imposed_operators(prepared, state)
     group = torch.eye(3, dtype=torch.float64)[None] if operators is None else operators
     sampling = view_sampling(
-        state.estimates["rotation"].double().cpu(), group, generator_for(0, "views that are sampled")
+        state.estimates["rotation"].double().cpu(), group, generator_for(0, "views of a first map")
     )
     if sampling.factor >= ONE_SIDED:
         return []

@@ -62,7 +62,11 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     classes = [_write_class(config, prepared, state, job, maps, klass.cpu(), k) for k in range(config.classes)]
     _write_particles(prepared, job, estimates, klass)
     write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
-    cross = compare_starts(prepared, state.outcomes) if len(state.outcomes) > 1 else None
+    cross = (
+        compare_starts(prepared, state.outcomes, imposed_operators(prepared, state))
+        if len(state.outcomes) > 1
+        else None
+    )
     verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
     _write_c1_maps(prepared, job, state, order)
     trial = trial_of(state)

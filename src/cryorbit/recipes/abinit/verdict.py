@@ -14,6 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.align import align_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.view_sampling import view_sampling
+from cryorbit.inference.symmetry import find_axes, symmetrised
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
@@ -61,10 +62,20 @@ class Verdict:
     reasons: list[str]
 
 
-def compare_starts(prepared: Prepared, outcomes: tuple[Outcome, ...]) -> CrossSeed:
-    """Superpose the maps of all pairs of starts; with several classes, the largest class of each."""
+def compare_starts(
+    prepared: Prepared, outcomes: tuple[Outcome, ...], group: Float[Tensor, "g 3 3"] | None = None
+) -> CrossSeed:
+    """Superpose the maps of all pairs of starts; with several classes, the largest class of each.
+
+    With the operators of a ``group`` that was imposed, each map is averaged over it about axes of its own: these are
+    the maps that the starts would have led to, and the noise of their C1 maps is not what is asked about.
+    """
     size = max(outcome.volume.shape[-1] for outcome in outcomes)
     maps = [resample(o.volume[int(o.class_fractions.argmax())].cpu(), size) for o in outcomes]
+    if group is not None:
+        radius = min(0.5 * prepared.diameter_px * size / prepared.box, size / 2 - 1)
+        operators = group.to(maps[0])
+        maps = [symmetrised(volume, find_axes(volume, operators, radius), operators) for volume in maps]
     pixel = prepared.extent / size
     count = len(maps)
     resolution = torch.full((count, count), 2 * pixel, dtype=torch.float64)

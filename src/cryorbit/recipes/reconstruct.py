@@ -21,6 +21,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
+from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.local_search import Domain
 from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
@@ -123,7 +124,9 @@ def read_posed(config: ReconstructConfig) -> Particles:
                 mend=f"the classes here are {there}",
             )
         particles = particles.subset(chosen)
-    require_volumes(config, VolumeLoad(particles.box, largest_radius(config, particles)), particles.pixel_size)
+    symmetric = len(point_group(config.symmetry)) > 1
+    load = VolumeLoad(particles.box, largest_radius(config, particles), symmetric=symmetric)
+    require_volumes(config, load, particles.pixel_size)
     return particles
 
 

@@ -58,7 +58,7 @@ def _require_memory(config: AbinitConfig, particles: Particles) -> None:
     cells = config.grow.cells * config.classes * len(particles)
     load = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, cells=cells)
     require_volumes(config, load, particles.pixel_size)
-    require_volumes(config, VolumeLoad(particles.box, written, config.classes))
+    require_volumes(config, VolumeLoad(particles.box, written, config.classes, symmetric=symmetric))
 
 
 def _held_out(config: AbinitConfig, count: int) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:

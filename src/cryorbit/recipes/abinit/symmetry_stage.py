@@ -21,7 +21,8 @@ from cryorbit.volumes.voxel import resample
 
 STANDARD_ERRORS = 2.0
 """By how many standard errors of the difference held-out particles must fit worse for the symmetry to be refused."""
-PASS_IMAGES = 600
+PASSES = 3
+"""Passes that the symmetric maps get before they are judged, as the C1 maps had theirs."""
 TRIAL_ITERATION = 901
 EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
@@ -90,7 +91,7 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[
     pairs = list(zip(state.volume, axes, strict=True))
     symmetric = windowed(torch.stack([symmetrised(volume, found, group) for volume, found in pairs]), window)
     c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
-    improved = _after_a_pass(config, prepared, replace(state, volume=symmetric))
+    improved = _after_passes(config, prepared, replace(state, volume=symmetric))
     fits = _held_out_fits(config, prepared, state, (improved, c1_maps))
     trial = SymmetryTrial(
         group=config.symmetry,
@@ -113,13 +114,15 @@ def trial_of(state: State) -> SymmetryTrial | None:
     return SymmetryTrial(**state.extra["symmetry"]) if "symmetry" in state.extra else None
 
 
-def _after_a_pass(config: AbinitConfig, prepared: Prepared, state: State) -> Float[Tensor, "k m m m"]:
-    """The symmetric maps made anew from some of the images: the C1 maps, too, stem from poses of their own."""
-    batch = growth_batch(config, prepared)[:PASS_IMAGES]
+def _after_passes(config: AbinitConfig, prepared: Prepared, state: State) -> Float[Tensor, "k m m m"]:
+    """The symmetric maps made anew from the images of the growth: the C1 maps, too, stem from poses of their own."""
+    batch, group = growth_batch(config, prepared), prepared.operators
     new = replace(state, radius=judging_radius(config, prepared))
-    cells = find_cells(config, prepared, new, batch, TRIAL_ITERATION, prepared.operators)
-    _, _, maps = full_pass(config, prepared, new, batch, cells, prepared.operators)
-    return resample(maps.volume, state.volume.shape[-1])
+    for number in range(PASSES):
+        cells = find_cells(config, prepared, new, batch, TRIAL_ITERATION + number, group)
+        _, _, maps = full_pass(config, prepared, new, batch, cells, group)
+        new = replace(new, volume=maps.volume)
+    return resample(new.volume, state.volume.shape[-1])
 
 
 def _held_out_fits(

@@ -60,16 +60,16 @@ def name_of(place: int) -> str:
 def read_all(particles: Particles, report: CheckReport) -> np.ndarray:
     """Images of the particles to use, as inference gets them."""
     used = particles.subset(report.keep)
-    source = ParticleSource(used.images, used.ctf, 2.0, False, False, report.levels, torch.device("cpu"))
+    source = ParticleSource(used.images, used.ctf, 2.0, False, False, report.grey.levels, torch.device("cpu"))
     return source.read(torch.arange(len(used))).numpy()
 
 
 def test_good_images_keep_every_bit(small_set: SmallSet) -> None:
     particles = read_particles(small_set.star)
     report = check_particles(particles)
-    assert report.levels is None
+    assert report.grey.levels is None
     assert report.repaired.empty
-    assert report.notes == [report.contrast, report.normalisation]
+    assert report.notes == [report.grey.contrast, report.grey.normalisation]
     assert read_all(particles, report).tobytes() == small_set.images.tobytes()
 
 
@@ -107,7 +107,7 @@ def test_an_outlying_pixel_is_replaced(small_set: SmallSet, place: int, pixel: i
     assert report.repaired["row"].tolist() == [place + 1]
     assert report.repaired["image"].tolist() == [name_of(place)]
     assert "standard deviations from the others" in report.repaired["reason"][0]
-    assert not report.needs_normalisation
+    assert not report.grey.needs_normalisation
     differs = read != small_set.images
     assert np.flatnonzero(differs).tolist() == [place * BOX**2 + pixel]
     assert read[differs][0] == pytest.approx(np.median(images[place]), abs=0.05)
@@ -163,8 +163,8 @@ def test_a_mixture_of_raw_and_normalised_micrographs(small_set: SmallSet) -> Non
     with small_set.changed(images) as particles:
         report = check_particles(particles)
         read = read_all(particles, report)
-    assert report.needs_normalisation
-    assert "15 % of the images are not normalised" in report.normalisation
+    assert report.grey.needs_normalisation
+    assert "15 % of the images are not normalised" in report.grey.normalisation
     assert report.repaired["row"].tolist() == (raw + 1).tolist()
     assert "and 27 more" in report.notes[-1]
     np.testing.assert_allclose(read[:, OUTSIDE].mean(1), 0, atol=1e-5)
@@ -179,7 +179,7 @@ def test_a_set_that_nobody_normalised_names_no_image(small_set: SmallSet) -> Non
     with small_set.changed(images) as particles:
         report = check_particles(particles)
         read = read_all(particles, report)
-    assert report.needs_normalisation
+    assert report.grey.needs_normalisation
     assert report.repaired.empty
     assert report.set_aside["row"].tolist() == [34]
     np.testing.assert_allclose(read[:, OUTSIDE].std(1, ddof=1), 1, rtol=1e-4)

@@ -30,10 +30,10 @@ def test_a_good_set_passes_whole(star_set: Path) -> None:
     assert report.keep.tolist() == list(range(40))
     assert report.set_aside.empty
     assert list(report.set_aside.columns) == ["row", "image", "reason"]
-    assert not report.inverted
-    assert report.contrast.startswith("Protein is white")
-    assert not report.needs_normalisation
-    assert report.normalisation.startswith("The images are normalised")
+    assert not report.grey.inverted
+    assert report.grey.contrast.startswith("Protein is white")
+    assert not report.grey.needs_normalisation
+    assert report.grey.normalisation.startswith("The images are normalised")
 
 
 @pytest.mark.parametrize(
@@ -44,15 +44,15 @@ def test_the_sign_of_the_contrast(
 ) -> None:
     images = blob_images(200, rng, sign=0.5 * sign)
     report = check_particles(read_particles(write_star_set(tmp_path, images)))
-    assert report.inverted is inverted
-    assert verdict in report.contrast
+    assert report.grey.inverted is inverted
+    assert verdict in report.grey.contrast
 
 
 def test_a_quarter_of_junk_does_not_decide_the_contrast(tmp_path: Path, rng: np.random.Generator) -> None:
     images = blob_images(200, rng, sign=0.5)
     images[::4] = blob_images(50, rng, sign=-20.0)
     report = check_particles(read_particles(write_star_set(tmp_path, images)))
-    assert report.contrast.startswith("Protein is white")
+    assert report.grey.contrast.startswith("Protein is white")
 
 
 def test_noise_alone_is_ambiguous_for_every_seed(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_noise_alone_is_ambiguous_for_every_seed(tmp_path: Path) -> None:
         folder = tmp_path / str(seed)
         folder.mkdir()
         star = write_star_set(folder, blob_images(60, np.random.default_rng(seed), sign=0.0))
-        assert "ambiguous" in check_particles(read_particles(star)).contrast
+        assert "ambiguous" in check_particles(read_particles(star)).grey.contrast
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1.0, 0.8), (3.0, 0.0), (0.1, 0.0), (1e-3, 5.0)])
@@ -69,9 +69,9 @@ def test_images_far_from_normal_need_normalisation(
 ) -> None:
     images = (scale * blob_images(40, rng) + offset).astype(np.float32)
     report = check_particles(read_particles(write_star_set(tmp_path, images)))
-    assert report.needs_normalisation
-    assert "100 % of the images are not normalised" in report.normalisation
-    assert report.contrast.startswith("Protein is white")
+    assert report.grey.needs_normalisation
+    assert "100 % of the images are not normalised" in report.grey.normalisation
+    assert report.grey.contrast.startswith("Protein is white")
 
 
 def test_images_multiplied_with_their_ctf_keep_their_grey_values(
@@ -84,18 +84,18 @@ def test_images_multiplied_with_their_ctf_keep_their_grey_values(
     marked = f"{head}_rlnImageDimensionality #8\n_rlnCtfDataAreCtfPremultiplied #9\n{optics}\n\n{rest}"
     (tmp_path / "weak").mkdir()
     weak = write_star_set(tmp_path / "weak", (0.4 * images).astype(np.float32))
-    assert check_particles(read_particles(weak)).needs_normalisation
+    assert check_particles(read_particles(weak)).grey.needs_normalisation
     weak.write_text(marked)
     report = check_particles(read_particles(weak))
-    assert not report.needs_normalisation
-    assert report.normalisation.startswith("Grey values are taken as they are")
+    assert not report.grey.needs_normalisation
+    assert report.grey.normalisation.startswith("Grey values are taken as they are")
 
 
 def test_masked_images_need_normalisation(tmp_path: Path, images: np.ndarray) -> None:
     y, x = np.mgrid[:16, :16] - 8
     masked = np.where(np.hypot(x, y) < 7, images, 0).astype(np.float32)
     report = check_particles(read_particles(write_star_set(tmp_path, masked)))
-    assert report.needs_normalisation
+    assert report.grey.needs_normalisation
     assert len(report.keep) == 40
 
 

@@ -81,7 +81,7 @@ def test_dark_particles_are_turned_white(folder: Path, tmp_path: Path) -> None:
     make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], COUNT, 0.3, invert_contrast=True)
     white, dark = prepared(folder), prepared(tmp_path)
     assert (white.source.inverted, dark.source.inverted) == (False, True)
-    assert "dark" in dark.report.contrast
+    assert "dark" in dark.report.grey.contrast
     middle = slice(12, 20)
     for found in (white, dark):
         assert float(found.source.read(torch.arange(COUNT))[:, middle, middle].mean()) > 0.1

@@ -21,8 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.grey_levels import GreyLevels
-from cryorbit.io.grey_values import broken_images, judge_grey_values
+from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_statistics import survey
 from cryorbit.io.mrc import MrcHeader, read_header
@@ -50,31 +49,19 @@ class CheckReport:
         The others: ``row`` in the file (from 1), ``image`` and ``reason``.
     repaired
         Particles that are used, but not as they are stored: the same columns.
-    inverted
-        Whether the protein is dark, so that the images must be multiplied by -1.
-    contrast
-        One sentence on the sign of the contrast.
-    needs_normalisation
-        Whether backgrounds are far from mean 0 and standard deviation 1.
-    normalisation
-        One sentence on the normalisation.
-    levels
-        What is done to the pixels of the particles to use; None where nothing is done to any.
+    grey
+        The grey values of the particles to use.
     """
 
     keep: Int[Tensor, " k"]
     set_aside: pd.DataFrame
     repaired: pd.DataFrame
-    inverted: bool
-    contrast: str
-    needs_normalisation: bool
-    normalisation: str
-    levels: GreyLevels | None
+    grey: GreyValues
 
     @property
     def notes(self) -> list[str]:
         """What the user is told about the images, a sentence each."""
-        notes = [self.contrast, self.normalisation]
+        notes = [self.grey.contrast, self.grey.normalisation]
         if len(self.repaired):
             notes.append(_named("repaired (all in repaired.star)", self.repaired))
         if len(self.set_aside):
@@ -111,11 +98,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
         keep=keep,
         set_aside=set_aside,
         repaired=_listed(particles, {int(keep[index]): repair for index, repair in grey.repairs.items()}),
-        inverted=grey.inverted,
-        contrast=grey.contrast,
-        needs_normalisation=grey.needs_normalisation,
-        normalisation=grey.normalisation,
-        levels=grey.levels,
+        grey=grey,
     )
 
 

@@ -160,14 +160,14 @@ def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
 
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:
-    inverted = report.inverted if settings.invert_contrast is None else settings.invert_contrast
+    inverted = report.grey.inverted if settings.invert_contrast is None else settings.invert_contrast
     return ParticleSource(
         images=particles.images,
         ctf=particles.ctf,
         pixel_size=particles.pixel_size,
         premultiplied=particles.premultiplied,
         inverted=inverted,
-        levels=report.levels,
+        levels=report.grey.levels,
         device=torch.device(settings.device),
     )
 

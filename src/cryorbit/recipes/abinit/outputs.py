@@ -149,9 +149,9 @@ def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
         "symmetry_scores": result.symmetry_scores,
         "symmetry_trial": None if result.symmetry_trial is None else asdict(result.symmetry_trial),
         "particles": {"used": len(prepared.particles), "set_aside": len(prepared.report.set_aside)},
-        "contrast": prepared.report.contrast,
+        "contrast": prepared.report.grey.contrast,
         "inverted": prepared.source.inverted,
-        "normalisation": prepared.report.normalisation,
+        "normalisation": prepared.report.grey.normalisation,
         "notes": list(prepared.sentences),
     }
     if result.cross_seed is not None:

@@ -73,7 +73,7 @@ def write_outputs(
     )
     # nothing here measures a resolution: there are no half maps
     entry = {"name": "map", "map": MAP, "particles": terms, "fraction": terms / len(given.source), "resolution_A": None}
-    notes = {"contrast": given.report.contrast, "notes": list(given.sentences)}
+    notes = {"contrast": given.report.grey.contrast, "notes": list(given.sentences)}
     job.record(result={**asdict(result), "classes": [entry], **notes})
     return result
 

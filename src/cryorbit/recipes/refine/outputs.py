@@ -77,7 +77,7 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     result = RefineResult(classes, given.diameter, len(history), history, state.extra["start"], notes)
     entry = asdict(result)
     entry["particles"] = {"used": len(given.particles), "set_aside": len(given.report.set_aside)}
-    entry["contrast"], entry["normalisation"] = given.report.contrast, given.report.normalisation
+    entry["contrast"], entry["normalisation"] = given.report.grey.contrast, given.report.grey.normalisation
     entry["notes"] = list(given.sentences)
     job.record(result=entry)
     return result

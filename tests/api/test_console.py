@@ -57,6 +57,20 @@ def test_lines_tell_the_time_left() -> None:
     assert text.getvalue().splitlines()[-1] == "annealing 1/2    0:00:00 left"
 
 
+def test_a_stage_that_ends_by_itself_foretells_no_end() -> None:
+    console, text = make_console(terminal=False)
+    with stop_on_interrupt(console) as stop:
+        progress = LineProgress(console, stop, interval=0.0)
+        progress.start(None, "passes")
+        progress.advance(resolution_A=20.0)
+        progress.advance(resolution_A=15.0)
+    assert text.getvalue().splitlines() == [
+        "passes",
+        "passes 1  20.0 A  0:00:00 a step",
+        "passes 2  15.0 A  0:00:00 a step",
+    ]
+
+
 def test_a_terminal_gets_a_bar() -> None:
     console, text = make_console(terminal=True)
     with stop_on_interrupt(console) as stop, watch(console, stop) as progress:

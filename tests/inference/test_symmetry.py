@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import angular_distance, random_rotations
-from cryorbit.inference.symmetry import SymmetryAxes, find_axes, symmetrised, turned_to_axes
+from cryorbit.inference.symmetry import SymmetryAxes, average_over_group, find_axes, turned_to_axes
 from cryorbit.inference.turned_map import rotated, sample_map
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 
@@ -121,7 +121,7 @@ def test_the_map_comes_to_the_middle_and_onto_its_axes(generator: torch.Generato
     volume, _, _ = off_centre("D2", generator)
     group = point_group("D2").float()
     found = find_axes(volume, group, 0.25 * LARGE)
-    centred, average = turned_to_axes(volume, found), symmetrised(volume, found, group)
+    centred, average = turned_to_axes(volume, found), average_over_group(volume, found, group)
     for operator in group[1:]:
         assert correlation(centred, rotated(centred, operator)) > 0.98
         assert correlation(average, rotated(average, operator)) > 0.98
@@ -133,6 +133,6 @@ def test_a_map_without_symmetry_scores_lower_and_is_averaged(generator: torch.Ge
     volume = blob_volume(small_blobs(12, generator), BOX)
     found = find_axes(volume, group, 0.45 * BOX)
     assert found.score < 0.8
-    average = symmetrised(volume, found, group)
+    average = average_over_group(volume, found, group)
     for operator in group[1:]:
         assert correlation(average, rotated(average, operator)) > 0.95

@@ -12,7 +12,7 @@ from cryorbit.core.progress import SilentProgress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
 from cryorbit.report import live
-from cryorbit.report.live import LiveReport
+from cryorbit.report.live import LiveReport, Standing
 from cryorbit.report.page import write_report
 
 
@@ -33,7 +33,7 @@ class Listener(SilentProgress):
     def __init__(self) -> None:
         self.heard: list[object] = []
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Hear of a stage."""
         self.heard.append((total, description))
 
@@ -232,3 +232,10 @@ def test_a_job_that_was_killed_says_so(job: JobFolder) -> None:
     with running(job):
         pass
     assert "The job was killed once" in write_report(job.path).read_text()
+
+
+def test_a_stage_that_ends_by_itself_shows_its_step_and_no_time_left() -> None:
+    page = Standing("passes", 3, None, None).render("cryorbit resume job")
+    assert "passes, step 4" in page
+    assert "left" not in page
+    assert "<progress" not in page

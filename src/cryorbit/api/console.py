@@ -46,9 +46,9 @@ class BarProgress:
         self._stop = stop
         self._task = bar.add_task("starting", total=None, shown="")
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
-        _LOGGER.info("%s: %d steps", description, total)
+        _LOGGER.info("%s: %s steps", description, "some" if total is None else total)
         self._bar.reset(self._task, total=total, description=description, shown="")
 
     def advance(self, **fields: float) -> None:
@@ -86,25 +86,29 @@ class LineProgress:
         self._console = console
         self._stop = stop
         self._interval = interval
-        self.start(0, "")
+        self.start(1, "")
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
         self._description = description
         self._total = total
         self._done = 0
         self._began = self._told = time.monotonic()
         if description:
-            self.note(description if total == 1 else f"{description}: {total} steps")
+            self.note(description if total in (None, 1) else f"{description}: {total} steps")
 
     def advance(self, **fields: float) -> None:
-        """Count one step; tell its numbers if the last line is old or the stage is over."""
+        """Count one step; tell its numbers if the last line is old, or if it is known to be the last one."""
         self._done += 1
         now = time.monotonic()
-        if self._done < self._total and now - self._told < self._interval:
+        if self._done != self._total and now - self._told < self._interval:
             return
         self._told = now
         shown = describe_fields(fields)
+        if self._total is None:
+            pace = timedelta(seconds=round((now - self._began) / self._done))
+            self._write(f"{self._description} {self._done}  {shown}  {pace} a step")
+            return
         counted = f"{self._description} {self._done}/{self._total}  {shown}"
         if self._done < self._total:
             left = (now - self._began) / self._done * (self._total - self._done)

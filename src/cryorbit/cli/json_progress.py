@@ -29,9 +29,10 @@ class JsonProgress:
     def __init__(self, stream: TextIO, stop: StopFlag) -> None:
         self._stream = stream
         self._stop = stop
-        self._stage, self._total, self._done = "", 0, 0
+        self._stage, self._done = "", 0
+        self._total: int | None = None
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
         self._stage, self._total, self._done = description, total, 0
         self._write("stage", name=description, total=total)

@@ -14,8 +14,8 @@ class Stopped(Exception):  # noqa: N818 (an end, not an error)
 class Progress(Protocol):
     """What a recipe needs of whoever watches it."""
 
-    def start(self, total: int, description: str) -> None:
-        """Open a stage of ``total`` steps; the stage before it, if any, is over."""
+    def start(self, total: int | None, description: str) -> None:
+        """Open a stage of ``total`` steps, None if it ends by itself; the stage before it, if any, is over."""
         ...
 
     def advance(self, **fields: float) -> None:
@@ -38,7 +38,7 @@ class Progress(Protocol):
 class SilentProgress:
     """Progress nobody watches and nobody interrupts."""
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Do nothing."""
 
     def advance(self, **fields: float) -> None:

@@ -90,7 +90,7 @@ def turned_to_axes(volume: Float[Tensor, "m m m"], axes: SymmetryAxes) -> Float[
     return rotated(volume, axes.frame, axes.centre)
 
 
-def symmetrised(
+def average_over_group(
     volume: Float[Tensor, "m m m"], axes: SymmetryAxes, group: Float[Tensor, "g 3 3"]
 ) -> Float[Tensor, "m m m"]:
     """The map centred, turned to its axes and averaged over the group."""

@@ -30,14 +30,14 @@ class Standing:
     description
         Its stage.
     done, total
-        Steps of the stage; a total of 0 or 1 says nothing.
+        Steps of the stage; a total of 0 or 1 says nothing, None that the stage ends by itself.
     left_s
         Time that the rest of the stage will take at the pace so far, seconds; None while that is unknown.
     """
 
     description: str
     done: int
-    total: int
+    total: int | None
     left_s: float | None
 
     def render(self, command: str) -> str:
@@ -97,7 +97,7 @@ class LiveReport:
             with self._forgiving():
                 write_report(self._folder)
 
-    def start(self, total: int, description: str) -> None:
+    def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
         self._watcher.start(total, description)
         self._started = True
@@ -123,12 +123,14 @@ class LiveReport:
         """Tell whether somebody asked to stop."""
         return self._watcher.stop_requested()
 
-    def _open(self, description: str, total: int) -> None:
+    def _open(self, description: str, total: int | None) -> None:
         self._description, self._total, self._done, self._began = description, total, 0, self._clock()
 
     def _standing(self) -> Standing:
         spent = self._clock() - self._began
-        left = spent / self._done * max(self._total - self._done, 0) if self._done else None
+        left = None
+        if self._total is not None and self._done:
+            left = spent / self._done * max(self._total - self._done, 0)
         return Standing(self._description, self._done, self._total, left)
 
     def _update(self) -> None:

@@ -80,11 +80,11 @@ def _restore(config: AbinitConfig, prepared: Prepared, job: JobFolder) -> State:
     return state
 
 
-def _planned(config: AbinitConfig, stage: str) -> int:
-    """Most iterations a stage may take."""
+def _planned(config: AbinitConfig, stage: str) -> int | None:
+    """Most iterations of a stage; None where they end when they bring nothing more."""
     planned = {
         "search": round(config.search.longest * config.search.iterations),
-        "grow": config.grow.iterations,
+        "grow": None,
         "sort": config.classify.iterations,
     }
     return planned.get(stage, 1)

@@ -1,4 +1,9 @@
-"""Stage "symmetrise": the symmetry that was asked for is found in the map, tried on held-out particles, and imposed."""
+"""Stage "symmetrise": the symmetry that was asked for is found in the map, tried on held-out particles, and imposed.
+
+Two witnesses. Held-out particles fit the symmetric map better, or worse, than the C1 map; where that is no more than
+chance, the structure of the C1 map decides: whether it agrees with its copies once the average over each sphere is
+taken out, as it does only where the symmetry is there. Averages of noise over a large group explain a shell well.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from torch import Tensor
 
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.symmetry import find_axes, symmetrised, turned_to_axes
+from cryorbit.inference.symmetry import average_over_group, find_axes, turned_to_axes
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radius
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, growth_batch
@@ -20,7 +25,10 @@ from cryorbit.recipes.abinit.state import State
 from cryorbit.volumes.voxel import resample
 
 STANDARD_ERRORS = 2.0
-"""By how many standard errors of the difference held-out particles must fit worse for the symmetry to be refused."""
+"""By how many standard errors of the difference held-out particles must fit better, or worse, to decide alone."""
+LEAST_STRUCTURE = 0.1
+"""Agreement of the C1 map's structure with its copies, from which on it has the symmetry. Noisy maps of symmetric
+particles show 0.2 and more, maps under the axes of another group 0.02."""
 PASSES = 3
 """Passes that the symmetric maps get before they are judged, as the C1 maps had theirs."""
 TRIAL_ITERATION = 901
@@ -80,7 +88,8 @@ class SymmetryTrial:
 def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """Centre each map, turn it to its axes and average it over the group; C1 passes through.
 
-    The symmetric maps are taken unless particles that no start has seen fit them worse than the C1 maps.
+    The symmetric maps are taken unless particles that no start has seen fit them worse than the C1 maps, or fit both
+    alike while the C1 maps do not show the symmetry.
     """
     if len(prepared.symmetry) == 1:
         return replace(state, stage="finish"), {}
@@ -89,13 +98,13 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[
     group = prepared.symmetry.to(state.volume)
     axes = [find_axes(volume, group, radius) for volume in state.volume]
     pairs = list(zip(state.volume, axes, strict=True))
-    symmetric = windowed(torch.stack([symmetrised(volume, found, group) for volume, found in pairs]), window)
+    symmetric = windowed(torch.stack([average_over_group(volume, found, group) for volume, found in pairs]), window)
     c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
     improved = _after_passes(config, prepared, replace(state, volume=symmetric))
     fits = _held_out_fits(config, prepared, state, (improved, c1_maps))
     trial = SymmetryTrial(
         group=config.symmetry,
-        imposed=fits is None or not _is_worse(fits[0] - fits[1]),
+        imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(found.structure_score for found in axes)),
         scores=[found.score for found in axes],
         structure_scores=[found.structure_score for found in axes],
         offsets_A=[float(found.centre.norm()) * prepared.extent / size for found in axes],
@@ -147,6 +156,17 @@ def _held_out_fits(
     return fit.double(), held_out_evidence(roomy, prepared, c1).double()
 
 
-def _is_worse(difference: Float[Tensor, " v"]) -> bool:
-    """Whether the mean difference is below zero by more than chance."""
-    return float(difference.mean()) < -STANDARD_ERRORS * float(difference.std(correction=0)) / len(difference) ** 0.5
+def symmetry_is_shown(gain: Float[Tensor, " v"], structure_score: float) -> bool:
+    """Whether held-out particles ask for the symmetry or, where they do not decide, the structure of the map shows it.
+
+    Parameters
+    ----------
+    gain
+        By how much each held-out particle fits the symmetric map better than the C1 map, nats.
+    structure_score
+        Of the class that agrees best with its copies.
+    """
+    error = float(gain.std(correction=0)) / len(gain) ** 0.5
+    if abs(float(gain.mean())) > STANDARD_ERRORS * error:
+        return float(gain.mean()) > 0
+    return structure_score >= LEAST_STRUCTURE

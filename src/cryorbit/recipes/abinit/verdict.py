@@ -14,7 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.align import align_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.view_sampling import view_sampling
-from cryorbit.inference.symmetry import find_axes, symmetrised
+from cryorbit.inference.symmetry import average_over_group, find_axes
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
@@ -75,7 +75,7 @@ def compare_starts(
     if group is not None:
         radius = min(0.5 * prepared.diameter_px * size / prepared.box, size / 2 - 1)
         operators = group.to(maps[0])
-        maps = [symmetrised(volume, find_axes(volume, operators, radius), operators) for volume in maps]
+        maps = [average_over_group(volume, find_axes(volume, operators, radius), operators) for volume in maps]
     pixel = prepared.extent / size
     count = len(maps)
     resolution = torch.full((count, count), 2 * pixel, dtype=torch.float64)

@@ -109,7 +109,7 @@ def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progres
     return state
 
 
-def _planned(config: RefineConfig, stage: str) -> int:
-    """Most iterations a stage may take."""
-    planned = {"sgd": config.sgd.iterations, "pass": config.passes.iterations, "late": config.late.epochs}
+def _planned(config: RefineConfig, stage: str) -> int | None:
+    """Iterations of a stage; None where they end when they bring nothing more."""
+    planned = {"sgd": None, "pass": None, "late": config.late.epochs}
     return planned.get(stage, 1)

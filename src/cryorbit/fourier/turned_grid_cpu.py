@@ -23,7 +23,7 @@ def average_turned(
     _average(
         torch.view_as_real(volume).numpy(),
         density.numpy(),
-        rotations.float().contiguous().numpy(),
+        rotations.round().long().contiguous().numpy(),
         torch.view_as_real(mean).numpy(),
         mean_density.numpy(),
     )
@@ -52,36 +52,14 @@ def _add_turned(volume, density, rotation, share, start, mean, mean_density):  #
         for line in range(start[1], min(start[1] + BLOCK, size)):
             ky = line - size if line >= half else line
             for kx in range(start[2], min(start[2] + BLOCK, half + 1)):
-                if kx * kx + ky * ky + kz * kz < half * half:
-                    re, im, w = _read(volume, density, rotation, (np.float32(kx), np.float32(ky), np.float32(kz)))
-                    mean[plane, line, kx, 0] += share * re
-                    mean[plane, line, kx, 1] += share * im
-                    mean_density[plane, line, kx] += share * w
-
-
-@njit(fastmath=True, cache=True)
-def _read(volume, density, rotation, point):  # type: ignore[no-untyped-def]
-    """Volume (real and imaginary part) and density at a turned point, trilinearly."""
-    size, one = volume.shape[0], np.float32(1)
-    kx, ky, kz = point
-    x = rotation[0, 0] * kx + rotation[0, 1] * ky + rotation[0, 2] * kz
-    y = rotation[1, 0] * kx + rotation[1, 1] * ky + rotation[1, 2] * kz
-    z = rotation[2, 0] * kx + rotation[2, 1] * ky + rotation[2, 2] * kz
-    sign = -one if x < 0 else one
-    x, y, z = sign * x, sign * y, sign * z
-    x0, y0, z0 = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
-    fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-    near, far = z0 + (size if z0 < 0 else 0), z0 + 1 + (size if z0 < -1 else 0)
-    below, above = y0 + (size if y0 < 0 else 0), y0 + 1 + (size if y0 < -1 else 0)
-    if fx == 0 and fy == 0 and fz == 0:
-        cell = volume[near, below, x0]
-        return cell[0], sign * cell[1], density[near, below, x0]
-    re, im, w = np.float32(0), np.float32(0), np.float32(0)
-    for iz, wz in ((near, one - fz), (far, fz)):
-        for iy, wy in ((below, one - fy), (above, fy)):
-            a, b = wz * wy * (one - fx), wz * wy * fx
-            first, second = volume[iz, iy, x0], volume[iz, iy, x0 + 1]
-            re += a * first[0] + b * second[0]
-            im += a * first[1] + b * second[1]
-            w += a * density[iz, iy, x0] + b * density[iz, iy, x0 + 1]
-    return re, sign * im, w
+                if kx * kx + ky * ky + kz * kz >= half * half:
+                    continue
+                x = rotation[0, 0] * kx + rotation[0, 1] * ky + rotation[0, 2] * kz
+                y = rotation[1, 0] * kx + rotation[1, 1] * ky + rotation[1, 2] * kz
+                z = rotation[2, 0] * kx + rotation[2, 1] * ky + rotation[2, 2] * kz
+                sign = -1 if x < 0 else 1
+                x, y, z = sign * x, sign * y, sign * z
+                y, z = y + (size if y < 0 else 0), z + (size if z < 0 else 0)
+                mean[plane, line, kx, 0] += share * volume[z, y, x, 0]
+                mean[plane, line, kx, 1] += share * sign * volume[z, y, x, 1]
+                mean_density[plane, line, kx] += share * density[z, y, x]

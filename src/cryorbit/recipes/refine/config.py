@@ -15,7 +15,7 @@ class PassSettings(Settings):
 
     iterations: int = Field(25, ge=1, description="Passes at most.")
     patience: int = Field(2, ge=1, description="Passes without a gain after which they end: in resolution ...")
-    least_gain: float = Field(0.01, ge=0, description="... or in log-likelihood, by this part of it.")
+    least_gain: float = Field(0.005, ge=0, description="... or in log-likelihood, by this part of it.")
     class_changes: float | None = Field(
         None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
     )
@@ -23,6 +23,7 @@ class PassSettings(Settings):
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
     margin: float = Field(3.0, ge=0, description="Shells beyond it ...")
     relative_margin: float = Field(0.1, ge=0, description="... or this part of the radius, if that is more.")
+    growth: float = Field(1.4, gt=1, description="Most by which the radius of the scores grows from pass to pass.")
     noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
     mask_from: float = Field(12.0, gt=0, description="A map finer than this, A, is masked along its own outline.")
 

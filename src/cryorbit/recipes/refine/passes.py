@@ -19,7 +19,7 @@ from cryorbit.recipes.refine.expectation import Expectation, expectation, half_s
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
-from cryorbit.recipes.refine.settling import class_changes, gains, settled
+from cryorbit.recipes.refine.settling import class_changes, settled, stands_still
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
@@ -34,7 +34,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
-    stalled = 0 if resolved > state.resolved or gains(config, state, likelihood) else state.stalled + 1
+    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood) else 0
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled)
     stage = "pass"
@@ -109,7 +109,11 @@ def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:
 
 
 def next_radius(config: RefineConfig, given: ParticleInput, state: State, resolved: float) -> float:
-    """Radius of the next scores: a margin beyond what is resolved; it never shrinks."""
+    """Radius of the next scores: a margin beyond what is resolved; it never shrinks, nor grows by leaps.
+
+    Half-maps of a shell agree far beyond what poses could yet be told by, and at a radius that is new to them they
+    settle slowly.
+    """
     margin = max(config.passes.margin, config.passes.relative_margin * resolved)
     largest = largest_radius(config, given.box, given.source.pixel_size)
-    return min(largest, max(state.radius, resolved + margin))
+    return min(largest, config.passes.growth * state.radius, max(state.radius, resolved + margin))

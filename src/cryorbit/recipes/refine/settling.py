@@ -14,8 +14,8 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     return {"class_changes": float((before.klass != after.klass).double().mean())}
 
 
-def gains(config: RefineConfig, state: State, likelihood: float) -> bool:
-    """Whether a pass has explained the images better than the one before it, at the same radius.
+def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float) -> bool:
+    """Whether a pass has brought nothing: no larger radius, no finer half-maps, images explained no better.
 
     Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
     every one of them sharpens the posteriors: these passes are not wasted.
@@ -24,12 +24,14 @@ def gains(config: RefineConfig, state: State, likelihood: float) -> bool:
     ----------
     config, state
         Settings, and the state before the pass.
+    resolved
+        Radius to which the half-maps of the pass agree.
     likelihood
         Mean log-likelihood of the pass, nats; those at two radii do not compare.
     """
-    if state.radius != state.posed_radius:
+    if state.radius > state.posed_radius or resolved > state.resolved:
         return False
-    return likelihood - state.log_likelihood > config.passes.least_gain * abs(likelihood)
+    return likelihood - state.log_likelihood <= config.passes.least_gain * abs(likelihood)
 
 
 def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:
@@ -44,7 +46,7 @@ def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalle
     estimates
         After it.
     stalled
-        Passes since the resolution or the likelihood last grew.
+        Passes since radius, resolution or likelihood last grew.
     """
     most = config.passes.class_changes
     if most is None:

@@ -31,7 +31,7 @@ class State:
     resolved
         Largest radius that the half maps have agreed to.
     stalled
-        Passes since it or the likelihood last grew.
+        Passes since it, the radius or the likelihood last grew.
     estimates
         Poses and classes of all particles from the last pass, or None.
     posed_radius

@@ -1,0 +1,46 @@
+"""When passes end, and how fast the radius of their scores grows."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.passes import next_radius
+from cryorbit.recipes.refine.settling import stands_still
+from cryorbit.recipes.refine.state import State
+
+CONFIG = RefineConfig(particles=Path("p.star"), output=Path("o"), maps=(Path("m.mrc"),))
+GIVEN: Any = SimpleNamespace(box=100, source=SimpleNamespace(pixel_size=2.0))
+
+
+def state(radius: float = 20.0) -> State:
+    """A state whose last pass was scored to 20 shells, resolved 25 and explained the images by 30 nats."""
+    maps, noise = torch.zeros(2, 1, 4, 4, 4), torch.ones(2, 51)
+    return State("pass", 3, maps, noise, radius, resolved=25.0, posed_radius=20.0, log_likelihood=30.0)
+
+
+@pytest.mark.parametrize(
+    ("radius", "resolved", "likelihood", "still"),
+    [
+        pytest.param(20.0, 25.0, 30.1, True, id="a gain of a third of a percent"),
+        pytest.param(20.0, 24.0, 29.0, True, id="a loss"),
+        pytest.param(20.0, 25.0, 30.3, False, id="a gain of one percent"),
+        pytest.param(20.0, 26.0, 30.0, False, id="finer half-maps"),
+        pytest.param(21.0, 24.0, 28.0, False, id="scores reach further out, their sums do not compare"),
+    ],
+)
+def test_a_pass_without_any_gain_stands_still(radius: float, resolved: float, likelihood: float, still: bool) -> None:
+    assert stands_still(CONFIG, state(radius), resolved, likelihood) is still
+
+
+def test_radius_grows_by_steps_whatever_half_maps_say() -> None:
+    assert next_radius(CONFIG, GIVEN, state(), 48.0) == pytest.approx(1.4 * 20)
+
+
+def test_radius_is_a_margin_beyond_what_is_resolved_and_never_shrinks() -> None:
+    assert next_radius(CONFIG, GIVEN, state(), 21.0) == pytest.approx(24)
+    assert next_radius(CONFIG, GIVEN, state(), 5.0) == 20
+    assert next_radius(CONFIG, GIVEN, state(40.0), 60.0) == 49

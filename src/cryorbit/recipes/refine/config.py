@@ -15,7 +15,7 @@ class PassSettings(Settings):
 
     iterations: int = Field(25, ge=1, description="Passes at most.")
     patience: int = Field(2, ge=1, description="Passes without a gain after which they end: in resolution ...")
-    least_gain: float = Field(0.005, ge=0, description="... or in log-likelihood, by this part of it.")
+    least_gain: float = Field(0.003, ge=0, description="... or in log-likelihood, by this part of it.")
     class_changes: float | None = Field(
         None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
     )

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import angular_distance
-from cryorbit.io.cryosparc import read_cs
+from cryorbit.io.cryosparc_files import read_cs
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star

@@ -40,13 +40,13 @@ def test_tetrafoil_goes_with_the_fourth_power() -> None:
 @pytest.mark.parametrize(
     ("odd", "index", "polynomial"),
     [
-        (True, 0, lambda x, y: y),
-        (True, 1, lambda x, y: x),
+        (True, 0, lambda x, y: y + 0 * x),
+        (True, 1, lambda x, y: x + 0 * y),
         (True, 2, lambda x, y: 3 * x**2 * y - y**3),
         (True, 3, lambda x, y: (3 * (x**2 + y**2) - 2) * y),
         (True, 4, lambda x, y: (3 * (x**2 + y**2) - 2) * x),
         (True, 5, lambda x, y: x**3 - 3 * x * y**2),
-        (False, 0, lambda x, y: 1 + 0 * x),
+        (False, 0, lambda x, y: 1 + 0 * x * y),
         (False, 1, lambda x, y: 2 * x * y),
         (False, 2, lambda x, y: 2 * (x**2 + y**2) - 1),
         (False, 3, lambda x, y: x**2 - y**2),

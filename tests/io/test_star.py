@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.integer_columns import integers
 from cryorbit.io.star import numbers, read_star
 from cryorbit.io.star_writing import write_star
 
@@ -98,9 +99,7 @@ def test_comments_blank_lines_crlf_and_pairs(tmp_path: Path) -> None:
 
 def test_text_before_the_first_block_and_comments_after_loop(tmp_path: Path) -> None:
     file = tmp_path / "commented.star"
-    file.write_text(
-        "Written by a program.\n\ndata_particles # all\n\nloop_ # of two columns\n_rlnA #1\n_rlnB #2\n1 2\n"
-    )
+    file.write_text("By a program.\n\ndata_particles # all\n\nloop_ # of two columns\n_rlnA #1\n_rlnB #2\n1 2\n")
     assert read_star(file)["particles"].to_dict("list") == {"rlnA": [1], "rlnB": [2]}
 
 

@@ -73,13 +73,15 @@ class UnusedOptics:
         ]
 
     def _sentence(self, term: UnusedTerm) -> str:
-        frequencies = np.arange(1, TRIED + 1) / (TRIED * self.nyquist_A)
-        harmful = next((k for k in frequencies if term.phase(float(k)) > HARMFUL_RAD), None)
+        frequencies = np.arange(TRIED + 1) / (TRIED * self.nyquist_A)
+        phases = np.array([0.0, *(term.phase(float(k)) for k in frequencies[1:])])
         stated = f"{term.name[0].upper()}{term.name[1:]} ({term.labels}) is not corrected for"
-        if harmful is None:
-            most = term.phase(1 / self.nyquist_A)
-            return f"{stated}: phases are off by {most:.2g} rad at {self.nyquist_A:.3g} A (Nyquist), which is harmless."
-        return f"{stated}: phases are off by more than half a radian beyond {1 / harmful:.3g} A."
+        if phases.max() <= HARMFUL_RAD:
+            most = f"{phases[-1]:.2g} rad at {self.nyquist_A:.3g} A (Nyquist)"
+            return f"{stated}: phases are off by {most}, which is harmless."
+        last = int(np.argmax(phases > HARMFUL_RAD)) + 1
+        limit = float(np.interp(HARMFUL_RAD, phases[last - 2 : last], frequencies[last - 2 : last]))
+        return f"{stated}: phases are off by more than half a radian beyond {1 / limit:.3g} A."
 
 
 def unused_optics(particles: Particles) -> UnusedOptics:

@@ -117,8 +117,20 @@ def test_pixels_of_the_micrograph_may_be_finer_than_those_of_the_images(star_set
 
 
 @pytest.mark.parametrize("value", [0.0, 17.0])
-def test_one_value_for_all_is_no_place(star_set: Path, value: float) -> None:
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_one_value_for_all_is_no_place(star_set: Path, value: float, spread: float) -> None:
+    """Origins that differ make no places of it: five on each micrograph, some of them near each other by chance."""
     table = read_star(star_set)["particles"].assign(rlnCoordinateX=value, rlnCoordinateY=value)
+    table["rlnMicrographName"] = [f"mic{row // 5}.mrc" for row in range(COUNT)]
+    origins = spread * np.random.default_rng(1).normal(size=(COUNT, 2))
+    table[["rlnOriginXAngst", "rlnOriginYAngst"]] = origins
+    assert set_aside(written(star_set, table)) == {}
+
+
+def test_parts_of_the_micrograph_taken_for_pixels_are_no_places(star_set: Path) -> None:
+    rng = np.random.default_rng(1)
+    table = read_star(star_set)["particles"].assign(rlnMicrographName="one.mrc")
+    table[["rlnCoordinateX", "rlnCoordinateY"]] = rng.uniform(0, 1, (COUNT, 2))
     table["rlnOriginXAngst"] = table["rlnOriginYAngst"] = 0.0
     assert set_aside(written(star_set, table)) == {}
 

@@ -38,7 +38,7 @@ crowded one, it is 0.01."""
 MICROGRAPH = "rlnMicrographName"
 DEPTH = "rlnCoordinateZ"
 CROWD = 8
-"""Neighbours of a particle that are looked for."""
+"""Neighbours of a particle that are looked for; picks have fewer, and coordinates that more images share are none."""
 MICROGRAPH_PIXEL = ("rlnMicrographOriginalPixelSize", "rlnMicrographPixelSize")
 
 
@@ -109,16 +109,26 @@ def _later_of_pairs(
 def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
     """Where each particle is on its micrograph, A: coordinate less origin; None without coordinates, or in a volume.
 
-    Coordinates are pixels of the micrograph, whose size is that of the images where the table does not say.
+    Coordinates are pixels of the micrograph, whose size is that of the images where the table does not say. The same
+    ones of many images, on whichever micrographs, were filled in, and are no places (NaN).
     """
     table = particles.table
     if MICROGRAPH not in table or not all(label in table for label in COORDINATES) or DEPTH in table:
         return None
-    coordinates = table[list(COORDINATES)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64)
+    coordinates = table[list(COORDINATES)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
+    coordinates[_shared_by_many(coordinates, image_numbers(particles).numpy())] = np.nan
     places = coordinates * _micrograph_pixel(particles)[:, None]
     if particles.poses is not None:
         places -= particles.poses.shifts.numpy() * particles.pixel_size
     return places
+
+
+def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Mask of the coordinates that more than `CROWD` images have to the last digit."""
+    table = pd.DataFrame({"x": coordinates[:, 0], "y": coordinates[:, 1], "image": image})
+    images = table.drop_duplicates().groupby(["x", "y"]).size()
+    pairs = pd.MultiIndex.from_arrays([table["x"], table["y"]])
+    return pairs.isin(images[images > CROWD].index)
 
 
 def micrograph_numbers(particles: Particles, places: Float[np.ndarray, "n 2"] | None = None) -> Int[np.ndarray, " n"]:

@@ -140,8 +140,12 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     report = check_particles(everything, settings.max_bad_fraction)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:
+        aside = report.set_aside
+        lost = (
+            f"; {len(aside)} were set aside, row {aside.iloc[0].row} for {aside.iloc[0].reason}" if len(aside) else ""
+        )
         raise InputError(
-            f"only {len(particles)} usable particles", file=settings.particles, mend=f"give at least {FEWEST}"
+            f"only {len(particles)} usable particles{lost}", file=settings.particles, mend=f"give at least {FEWEST}"
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()

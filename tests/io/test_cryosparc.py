@@ -171,6 +171,16 @@ def test_a_pose_without_rotation_and_shift_was_never_aligned(cs_set: Path) -> No
     assert said == "1 of 40 particles were never aligned (no rotation and no shift, row 3 first) and are left out."
 
 
+def test_half_sets_of_which_one_was_never_aligned_are_given_up(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    records["alignments3D/pose"][1::2], records["alignments3D/shift"][1::2] = 0, 0
+    save_cs(cs_set, records)
+    kept, said = posed_particles(read_particles(cs_set))
+    assert kept.half_sets is None
+    assert said is not None
+    assert said.endswith("The others are all in one half-set, so that halves are drawn anew.")
+
+
 def test_nothing_aligned_is_no_poses(cs_set: Path) -> None:
     particles = read_particles(with_values(cs_set, alignments3D__pose=0, alignments3D__shift=0))
     with pytest.raises(InputError, match="all rotations and shifts are 0"):

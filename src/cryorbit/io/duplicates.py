@@ -29,9 +29,9 @@ from cryorbit.io.particles import Particles
 
 NEAREST_A, NEAREST_BOXES = 20.0, 0.1
 """Distance of two particles of one micrograph, A and parts of the box, within which they are the same one."""
-EXPANDED_DEG = 5.0
-"""Angle between poses from which on an image shows copies of a symmetric particle; twice the poses of one refinement,
-or of two, differ by less."""
+EXPANDED_DEG = 8.0
+"""Angle between poses from which on an image shows copies of a symmetric particle: below a turn of C39, above what two
+refinements differ by."""
 SAME_MICROGRAPH = 0.1
 """Part of the places of a micrograph that another of the same file name shares when it is the same; by chance, in a
 crowded one, it is 0.01."""

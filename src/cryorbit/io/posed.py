@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from cryorbit.core.errors import InputError
@@ -13,6 +15,8 @@ MEND = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abi
 
 def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     """The particles that were aligned, and a sentence on those that were not, if there are some.
+
+    Half-sets of which one is left empty are given up.
 
     Raises
     ------
@@ -32,7 +36,14 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
             mend=MEND,
         )
     first = int(particles.rows[int((~aligned).int().argmax())])
-    return particles.subset(torch.nonzero(aligned)[:, 0]), (
+    said = (
         f"{count:,} of {len(particles):,} particles were never aligned (no rotation and no shift, row {first:,} first) "
         "and are left out."
     )
+    posed = particles.subset(torch.nonzero(aligned)[:, 0])
+    if posed.half_sets is not None and particles.half_sets is not None:
+        halves, before = len(posed.half_sets.unique()), len(particles.half_sets.unique())
+        if halves < before:
+            said += " The others are all in one half-set, so that halves are drawn anew."
+            posed = replace(posed, half_sets=None)
+    return posed, said

@@ -70,8 +70,9 @@ def write_star_set(folder: Path, images: np.ndarray) -> Path:
     write_stack(folder / "Extract" / "b.mrcs", images[half:])
     rows = [
         f"{row % half + 1:06d}@Extract/{'ab'[row // half]}.mrcs mic{row // 10:03d}.mrc {row // half + 1} "
-        f"{10000 + 10 * row:.2f} {9900 + 10 * row:.2f} {3 * row:.2f} "
-        f"{4 * row:.3f} {3 * row + 5:.3f} {-4 * row:.3f} {0.5 * row:.3f} {-0.25 * row:.3f} {row % 2 + 1} 0007"
+        f"{10000 + 10 * row:.2f} {9900 + 10 * row:.2f} {3 * row % 180:.2f} "
+        f"{4 * row:.3f} {3 * row + 5:.3f} {-4 * row:.3f} "
+        f"{0.5 * (row % 40):.3f} {-0.25 * (row % 40):.3f} {row % 2 + 1} 0007"
         for row in range(len(images))
     ]
     star = folder / "particles.star"

@@ -188,6 +188,9 @@ CASES: dict[str, tuple[Damage, str]] = {
         ),
         ABINIT,
     ),
+    "a folder for a table": (nothing, "inspect Extract"),
+    "a stack for a table": (nothing, "inspect Extract/a.mrcs"),
+    "a group for a .cs file": (lambda folder: (folder / "a.csg").write_text("metafile: '>J7.cs'\n"), "inspect a.csg"),
     "RELION 3.0": (version_30, INSPECT),
     "six optics groups": (six_groups, INSPECT),
     "zero defocus": (text("10000.00 9900.00", "0.00 0.00"), INSPECT),
@@ -218,7 +221,7 @@ CASES: dict[str, tuple[Damage, str]] = {
     # the images
     "absolute paths that are gone": (text("@Extract/", "@/gone/Extract/"), ABINIT),
     "a stack cut short": (cut, ABINIT),
-    "another pixel size in the header": (stack(lambda pixel: pixel, 1.0001 * 3), ABINIT),
+    "another pixel size in the header": (stack(lambda pixel: pixel, 1.0001 * 3), INSPECT),
     "images that are not square": (stack(lambda pixel: pixel[:, :, :12].copy()), ABINIT),
     "all images constant": (both_stacks(lambda pixel: 0 * pixel + 1), ABINIT),
     "one image of NaN": (pixels(np.nan), INSPECT),

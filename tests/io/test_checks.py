@@ -99,16 +99,20 @@ def test_masked_images_need_normalisation(tmp_path: Path, images: np.ndarray) ->
     assert len(report.keep) == 40
 
 
+DEFOCUS = "a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV)"
+
+
 @pytest.mark.parametrize(
     ("column", "value", "reason"),
     [
-        (3, "-5000", "a defocus outside 50 to 100000 A"),
-        (3, "1.2", "a defocus outside 50 to 100000 A"),
-        (3, "nan", "a defocus outside 50 to 100000 A"),
-        (4, "150000", "a defocus outside 50 to 100000 A"),
-        (4, "60000", "astigmatism over 20000 A"),
-        (5, "inf", "CTF parameters that are not finite"),
-        (0, "000001@Extract/a.mrcs", "a duplicate of an earlier row"),
+        (3, "-5000", DEFOCUS),
+        (3, "1.2", DEFOCUS),
+        (3, "nan", DEFOCUS),
+        (4, "150000", DEFOCUS),
+        (4, "60000", "astigmatism outside 0 to 20000 A (rlnDefocusU, rlnDefocusV)"),
+        (5, "inf", "an angle of astigmatism outside -1080 to 1080 degrees (rlnDefocusAngle)"),
+        (5, "1e4", "an angle of astigmatism outside -1080 to 1080 degrees (rlnDefocusAngle)"),
+        (9, "1e6", "a shift outside -16 to 16 pixels, the box (rlnOriginXAngst, rlnOriginYAngst)"),
     ],
 )
 def test_a_particle_with_impossible_metadata_is_set_aside(star_set: Path, column: int, value: str, reason: str) -> None:

@@ -8,8 +8,10 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from cryorbit.core.data import Poses
-from cryorbit.io.particles import read_particles
+from cryorbit.core.errors import InputError
+from cryorbit.io.particles import class_numbers, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.posed import posed_particles
 from cryorbit.io.star import read_star
 from small_sets import BOX, COUNT, PIXEL_SIZE, save_cs, write_stack
 
@@ -111,3 +113,162 @@ def test_a_sign_of_nought_or_one_changes_nothing(cs_set: Path, images: np.ndarra
     save_cs(file, handed)
     write_stack(cs_set.parent.parent / "J3" / "stack.mrc", images)
     np.testing.assert_array_equal(read_particles(cs_set).images.read(np.array([7])).numpy(), images[[7]])
+
+
+def handed_of(cs: Path) -> Path:
+    return cs.with_name("J7_passthrough_particles.cs")
+
+
+def with_values(cs: Path, **fields: object) -> Path:
+    """The file with fields set anew; ``__`` stands for the slash."""
+    records = np.load(cs)
+    for name, values in fields.items():
+        records[name.replace("__", "/")] = values
+    save_cs(cs, records)
+    return cs
+
+
+def with_more_fields(cs: Path, fields: dict[str, np.ndarray]) -> Path:
+    """The file with fields added, or of another type."""
+    records = np.load(cs)
+    kept = [each for each in records.dtype.descr if each[0] not in fields]
+    more = [(name, values.dtype.str, values.shape[1:]) for name, values in fields.items()]
+    result = np.zeros(len(records), dtype=[*kept, *more])
+    for name in result.dtype.names:
+        result[name] = fields[name] if name in fields else records[name]
+    save_cs(cs, result)
+    return cs
+
+
+def test_a_header_of_many_classes_is_read(cs_set: Path) -> None:
+    classes = {f"alignments_class_{number}/{name}": np.zeros(COUNT, "<f4") for number in range(60) for name in "abcdef"}
+    assert len(np.load(with_more_fields(cs_set, classes), max_header_size=10**6).dtype.descr.__repr__()) > 10_000
+    assert len(read_particles(cs_set)) == COUNT
+
+
+def test_half_sets_that_are_0_throughout_are_none(cs_set: Path) -> None:
+    assert read_particles(with_values(cs_set, alignments3D__split=0)).half_sets is None
+    half_sets = read_particles(with_values(cs_set, alignments3D__split=1)).half_sets
+    assert half_sets is not None
+    assert half_sets.unique().tolist() == [2]
+
+
+def test_a_class_of_minus_one_is_none(cs_set: Path) -> None:
+    unset = np.where(np.arange(COUNT) == 3, 2**32 - 1, 5).astype(np.uint32)
+    classes = class_numbers(read_particles(with_values(cs_set, alignments3D__class=unset)))
+    assert classes.tolist() == [0 if row == 3 else 6 for row in range(COUNT)]
+
+
+def test_a_pose_without_rotation_and_shift_was_never_aligned(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    records["alignments3D/pose"][[2, 5]] = 0
+    records["alignments3D/shift"][[2, 7]] = 0
+    save_cs(cs_set, records)
+    particles = read_particles(cs_set)
+    assert torch.nonzero(~particles.aligned)[:, 0].tolist() == [2]
+    kept, said = posed_particles(particles)
+    assert kept.rows.tolist() == [row + 1 for row in range(COUNT) if row != 2]
+    assert said == "1 of 40 particles were never aligned (no rotation and no shift, row 3 first) and are left out."
+
+
+def test_half_sets_of_which_one_was_never_aligned_are_given_up(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    records["alignments3D/pose"][1::2], records["alignments3D/shift"][1::2] = 0, 0
+    save_cs(cs_set, records)
+    kept, said = posed_particles(read_particles(cs_set))
+    assert kept.half_sets is None
+    assert said is not None
+    assert said.endswith("The others are all in one half-set, so that halves are drawn anew.")
+
+
+def test_nothing_aligned_is_no_poses(cs_set: Path) -> None:
+    particles = read_particles(with_values(cs_set, alignments3D__pose=0, alignments3D__shift=0))
+    with pytest.raises(InputError, match="all rotations and shifts are 0"):
+        posed_particles(particles)
+
+
+@pytest.mark.parametrize("unset", [0.0, np.nan, None])
+def test_shifts_without_a_pixel_size_are_in_pixels_of_the_images(cs_set: Path, unset: float | None) -> None:
+    shifts = np.load(cs_set)["alignments3D/shift"]
+    if unset is None:
+        records = np.load(cs_set)
+        save_cs(cs_set, records[[name for name in records.dtype.names if name != "alignments3D/psize_A"]].copy())
+    else:
+        with_values(cs_set, alignments3D__psize_A=unset)
+    poses = read_particles(cs_set).poses
+    assert poses is not None
+    np.testing.assert_allclose(poses.shifts, shifts, rtol=1e-6, atol=1e-12)
+
+
+def test_a_pixel_size_of_half_precision(cs_set: Path) -> None:
+    with_more_fields(handed_of(cs_set), {"blob/psize_A": np.full(COUNT, 1.06, np.float16)})
+    assert read_particles(cs_set).pixel_size == 1.06
+
+
+@pytest.mark.parametrize("content", [b"", b"anything", None])
+def test_files_beside_it_that_do_not_fit_are_passed_over(cs_set: Path, content: bytes | None) -> None:
+    beside = cs_set.with_name("J7_passthrough_particles_excluded.cs")
+    if content is None:
+        save_cs(beside, np.load(handed_of(cs_set))[:0])
+    else:
+        beside.write_bytes(content)
+    assert len(read_particles(cs_set)) == COUNT
+
+
+@pytest.mark.parametrize(
+    "name", ["J7_passthrough.cs", "P2_J7_007_passthrough_exposures.cs", "passthrough_particles.cs"]
+)
+def test_other_names_of_passthrough_files(cs_set: Path, name: str) -> None:
+    handed_of(cs_set).rename(cs_set.with_name(name))
+    assert len(read_particles(cs_set)) == COUNT
+
+
+def test_what_was_passed_over_is_named_where_fields_are_missing(cs_set: Path) -> None:
+    handed_of(cs_set).write_bytes(b"anything")
+    with pytest.raises(
+        InputError, match=r"no field blob/path[^$]*passed over: J7_passthrough_particles\.cs: this is no"
+    ):
+        read_particles(cs_set)
+
+
+GROUP = """created: 2023-01-01
+group:
+  name: particles
+results:
+  location:
+    metafile: '>handed.cs'
+    num_items: 40
+  alignments3D:
+    metafile: '>J7_particles.cs'
+    num_items: 40
+"""
+
+
+def test_a_group_is_read_with_the_files_that_it_names(cs_set: Path) -> None:
+    group = cs_set.with_name("J7_particles.csg")
+    group.write_text(GROUP.replace("handed.cs", "J7_passthrough_particles.cs"))
+    assert read_particles(group).table.equals(read_particles(cs_set).table)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [(GROUP, "names handed.cs, which is not beside it"), ("results:\n", "names no .cs file")]
+)
+def test_a_group_without_its_files(cs_set: Path, text: str, words: str) -> None:
+    group = cs_set.with_name("J7_particles.csg")
+    group.write_text(text)
+    with pytest.raises(InputError, match=words):
+        read_particles(group)
+
+
+def test_places_on_the_micrograph(cs_set: Path) -> None:
+    """Parts of a micrograph of 4,000 rows and 6,000 columns."""
+    fields = {
+        "location/center_x_frac": np.full(COUNT, 0.25, "<f4"),
+        "location/center_y_frac": np.full(COUNT, 0.125, "<f4"),
+        "location/micrograph_shape": np.full((COUNT, 2), [4000, 6000], "<u4"),
+        "location/micrograph_psize_A": np.full(COUNT, 0.83, "<f4"),
+    }
+    with_more_fields(handed_of(cs_set), fields)
+    table = read_particles(cs_set).table
+    assert table[["rlnCoordinateX", "rlnCoordinateY"]].drop_duplicates().to_numpy().tolist() == [[1500.0, 500.0]]
+    assert table["rlnMicrographOriginalPixelSize"].unique().tolist() == [0.83]

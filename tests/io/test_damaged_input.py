@@ -6,8 +6,8 @@ a word for a number; no defocus; no image names; no optics block; an optics grou
 pixel sizes; two boxes; an odd box; a pixel size of 0, of nan, or none; helical segments; subtomograms; phase-flipped
 images; some images CTF-multiplied; a half-set 3; an image number 0; an image name
 without a file, of a folder, or too long for one; an infinite angle.
-Stacks: absent; shorter than the table says; cut short; empty; a header of zeros; complex values; another box; another
-pixel size; all images NaN; all images constant; every particle a duplicate; defocus in micrometres.
+Stacks: absent; shorter than the table says; cut short; empty; a header of zeros; complex values; another box; all
+images NaN; all images constant; defocus in micrometres.
 cryoSPARC files: absent; no numpy file; pickled; cut short; records without uid; no records; a uid twice; no CTF and no
 passthrough; a passthrough of other particles; a stack that is not there; an index beyond the stack; a pixel size of 0.
 """
@@ -75,12 +75,17 @@ def without_column(label: str) -> Damage:
 
 STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent": (lambda star: star.unlink(), "cannot be read"),
-    "a folder": (lambda star: (star.unlink(), star.mkdir()), "cannot be read"),
+    "a folder": (lambda star: (star.unlink(), star.mkdir()), "this is a folder"),
     "empty": (written(b""), "holds no data block"),
     "comments only": (written(b"# version 30001\n\n"), "holds no data block"),
     "binary": (written(bytes(range(32)) * 40), "binary, not text"),
     "not UTF-8": (written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"), "no UTF-8"),
-    "prose": (written(b"These are my particles.\n"), "text before the first data block"),
+    "prose": (written(b"These are my particles.\n"), "holds no data block"),
+    "an image stack": (
+        lambda star: star.write_bytes((star.parent / "Extract" / "a.mrcs").read_bytes()),
+        "an MRC file of images",
+    ),
+    "zeros without end": (lambda star: (star.unlink(), star.symlink_to("/dev/zero")), "binary, not text"),
     "micrographs": (replaced("_rlnImageName", "_rlnMovieName"), "no table has the column rlnImageName"),
     "no rows": (lambda star: star.write_text(star.read_text().split("000001@")[0]), "has no rows"),
     "row cut short": (replaced(" 0007\n", "\n", 1), "12 values in a table of 13 columns"),
@@ -121,11 +126,20 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
         ),
         "a defocus outside",
     ),
-    "every particle a duplicate": (
-        lambda star: star.write_text(
-            re.sub(r"^\d+@\S+", "000001@Extract/a.mrcs", star.read_text(), flags=re.MULTILINE)
-        ),
-        "39 of 40 particles are unusable; this one has a duplicate",
+    "phase shifts in radians": (with_column("rlnPhaseShift", "1.5708"), "all phase shifts lie between 0 and pi"),
+    "phase shifts in parts of pi": (with_column("rlnPhaseShift", "0.5"), "all phase shifts lie between 0 and pi"),
+    "no class of a number": (with_column("rlnClassNumber", "2.5"), "rlnClassNumber is 2.5, not a whole number"),
+    "optics group not set": (replaced("mic000.mrc 1 ", "mic000.mrc nan ", 1), "rlnOpticsGroup is nan"),
+    "half-set not set": (replaced(" 2 0007\n", " - 0007\n", 1), "rlnRandomSubset is 0, not 1 or 2"),
+    "pixel size in metres": (replaced(" 2.000000 16", " 2e-10 16"), "a pixel size outside 0.2 to 100 A"),
+    "spherical aberration in um": (
+        replaced(" 2.700000 ", " 2700 "),
+        "a spherical aberration outside 0 to 20 mm",
+    ),
+    "tilt series in 2-D stacks": (with_column("rlnTomoVisibleFrames", "[1,1,1]"), "these are tomographic particles"),
+    "an option of tilt series": (
+        replaced("data_optics", "data_general\n\n_rlnTomoSubTomosAre2DStacks 1\n\ndata_optics"),
+        "these are tomographic particles",
     ),
 }
 
@@ -150,10 +164,6 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "negative size": (lambda stack: _edit_header(stack, nz=-20), "no MRC file"),
     "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "cut short"),
     "another box": (lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)), "18 x 18 pixels, not 16 x 16"),
-    "another pixel size": (
-        lambda stack: _edit_header(stack, cella=(BOX * 2.03,) * 3),
-        "the header says 2.03 A a pixel",
-    ),
     "not a number": (
         lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),
         "20 of 40 particles are unusable; this one has pixels that are not finite",
@@ -184,8 +194,11 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
     "cut short": (lambda cs: written(cs.read_bytes()[:-7])(cs), "no .cs file"),
     "a zip archive": (
         lambda cs: (np.savez(cs.with_suffix(".npz"), a=np.ones(3)), cs.with_suffix(".npz").rename(cs)),
-        "no records with a uid",
+        "a zip archive",
     ),
+    "compressed by cryoSPARC": (written(b"\x94CSDAT" + bytes(200)), "cryoSPARC's compressed form"),
+    "a pointer": (written(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"), "a pointer of Git LFS"),
+    "a folder": (lambda cs: (cs.unlink(), cs.mkdir()), "this is a folder"),
     "no uid": (
         lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
         "no records with a uid",

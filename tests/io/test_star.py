@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.integer_columns import integers
 from cryorbit.io.star import numbers, read_star
 from cryorbit.io.star_writing import write_star
 
@@ -94,6 +95,30 @@ def test_comments_blank_lines_crlf_and_pairs(tmp_path: Path) -> None:
     tables = read_star(file)
     assert tables["general"].to_dict("records") == [{"rlnFinalResolution": 3.2, "rlnTitle": "two words"}]
     assert tables["images"].to_dict("list") == {"rlnImageName": ["1@it's.mrcs", "2@b.mrcs"], "rlnA": [1, 2]}
+
+
+def test_text_before_the_first_block_and_comments_after_loop(tmp_path: Path) -> None:
+    file = tmp_path / "commented.star"
+    file.write_text("By a program.\n\ndata_particles # all\n\nloop_ # of two columns\n_rlnA #1\n_rlnB #2\n1 2\n")
+    assert read_star(file)["particles"].to_dict("list") == {"rlnA": [1], "rlnB": [2]}
+
+
+@pytest.mark.parametrize("unset", ["nan", "NaN", "<NA>", "None", "-", "N/A", '""'])
+def test_whole_numbers_that_are_not_set(tmp_path: Path, unset: str) -> None:
+    file = tmp_path / "unset.star"
+    file.write_text(f"data_\nloop_\n_rlnClassNumber\n3\n{unset}\n7.000000\n")
+    table = read_star(file)[""]
+    assert integers(table, "rlnClassNumber", file, unset=0).tolist() == [3, 0, 7]
+    with pytest.raises(InputError, match=r"unset\.star, row 2: rlnClassNumber is .*, not a whole number"):
+        integers(table, "rlnClassNumber", file)
+
+
+@pytest.mark.parametrize("wrong", ["1.5", "inf", "1e30", "word"])
+def test_what_is_no_whole_number(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "wrong.star"
+    file.write_text(f"data_\nloop_\n_rlnClassNumber\n3\n{wrong}\n")
+    with pytest.raises(InputError, match=r"wrong\.star, row 2: rlnClassNumber is"):
+        integers(read_star(file)[""], "rlnClassNumber", file, unset=0)
 
 
 def test_types_are_those_of_what_is_written(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from scipy.spatial.transform import Rotation
 
 from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import angular_distance
-from cryorbit.io.cryosparc import read_cs
+from cryorbit.io.cryosparc_files import read_cs
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.convert import Conversion, ConvertConfig, run
-from small_sets import COUNT, blob_images, save_cs, write_cs_set, write_star_set
+from small_sets import COUNT, blob_images, save_cs, write_cs_set, write_stack, write_star_set
 
 
 @pytest.fixture
@@ -138,6 +138,87 @@ def test_damage_is_seen(star_set: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert not found.faithful
     changed = {name for name, fate in fates(found).items() if fate == "changed"}
     assert changed == {"rlnDefocusU", "rlnAngleRot, rlnAngleTilt, rlnAnglePsi"}
+
+
+def stale_set(star: Path, **columns: object) -> Path:
+    tables = read_star(star)
+    tables["particles"] = tables["particles"].assign(**columns)
+    write_star(star, tables)
+    return star
+
+
+@pytest.mark.parametrize("version", ["3.0", "3.1"])
+def test_origins_left_over_in_pixels_are_not_written(star_set: Path, tmp_path: Path, version: str) -> None:
+    stale_set(star_set, rlnOriginX=3.25, rlnOriginY=-7.5)
+    before = read_particles(star_set).poses
+    found = convert(star_set, tmp_path / "out.star", star_version=version)
+    assert found.faithful
+    assert {name for name, fate in fates(found).items() if fate == "not carried"} == {"rlnOriginX", "rlnOriginY"}
+    table = next(table for name, table in read_star(tmp_path / "out.star").items() if name != "optics")
+    label, factor = ("rlnOriginX", 2.0) if version == "3.0" else ("rlnOriginXAngst", 1.0)
+    np.testing.assert_allclose(factor * table[label], 0.5 * np.arange(COUNT))
+    torch.testing.assert_close(read_particles(tmp_path / "out.star").poses.shifts, before.shifts, rtol=0, atol=1e-12)
+
+
+def test_a_magnification_left_over_is_not_written(star_set: Path, tmp_path: Path) -> None:
+    stale_set(star_set, rlnMagnification=50_000.0, rlnDetectorPixelSize=14.0)
+    assert convert(star_set, tmp_path / "old.star", star_version="3.0").faithful
+    table = read_star(tmp_path / "old.star")["images"]
+    np.testing.assert_allclose(1e4 * table["rlnDetectorPixelSize"] / table["rlnMagnification"], 2.0)
+    assert convert(star_set, tmp_path / "new.star").faithful
+    assert "rlnMagnification" not in read_star(tmp_path / "new.star")["particles"]
+
+
+def test_the_mark_of_a_stack_is_kept(cs_set: Path, tmp_path: Path) -> None:
+    convert(cs_set, tmp_path / "a.star")
+    convert(tmp_path / "a.star", tmp_path / "b.star")
+    assert read_star(tmp_path / "b.star")["particles"]["rlnImageName"][3] == "000004@J3/stack.mrc:mrcs"
+
+
+@pytest.mark.parametrize("micrographs", [True, False])
+def test_coordinates_come_through(star_set: Path, tmp_path: Path, micrographs: bool) -> None:
+    rng = np.random.default_rng(3)
+    x, y = rng.uniform(0, 300, COUNT).round(3), rng.uniform(0, 200, COUNT).round(3)
+    stale_set(star_set, rlnCoordinateX=x, rlnCoordinateY=y)
+    if micrographs:
+        for number in range(COUNT // 10):
+            write_stack(tmp_path / f"mic{number:03d}.mrc", np.zeros((1, 200, 300), np.float32))
+    found = convert(star_set, tmp_path / "out.cs")
+    assert found.faithful
+    assert {fates(found)[label] for label in ("rlnCoordinateX", "rlnCoordinateY")} == {"rounded"}
+    records = np.load(tmp_path / "out.cs")
+    if micrographs:
+        assert records["location/micrograph_shape"][0].tolist() == [200, 300]
+        np.testing.assert_allclose(records["location/center_x_frac"], x / 300, rtol=1e-6)
+        np.testing.assert_allclose(records["location/center_y_frac"], y / 200, rtol=1e-6)
+    back = convert(tmp_path / "out.cs", tmp_path / "back.star")
+    assert back.faithful
+    np.testing.assert_allclose(read_star(tmp_path / "back.star")["particles"]["rlnCoordinateX"], x, rtol=1e-6)
+
+
+@pytest.mark.parametrize("unset", ["nan", "<NA>", "None", "-"])
+def test_a_class_that_is_not_set_is_no_class(star_set: Path, tmp_path: Path, unset: str) -> None:
+    text = star_set.read_text().replace("_rlnBeamTiltClass #13", "_rlnClassNumber #13").replace(" 0007", " 3")
+    star_set.write_text(text.replace(" 1 3\n", f" 1 {unset}\n", 1))
+    assert convert(star_set, tmp_path / "out.star").faithful
+    assert read_star(tmp_path / "out.star")["particles"]["rlnClassNumber"].tolist() == [0, *[3] * (COUNT - 1)]
+    assert convert(star_set, tmp_path / "out.cs").faithful
+    assert "alignments3D/class" not in np.load(tmp_path / "out.cs").dtype.names
+
+
+def test_a_uid_that_is_none_is_refused(star_set: Path, tmp_path: Path) -> None:
+    stale_set(star_set, cryosparcUid=["12", "none", *["13"] * (COUNT - 2)])
+    with pytest.raises(InputError, match=r"row 2: cryosparcUid is none, which is no uid"):
+        convert(star_set, tmp_path / "out.cs")
+
+
+def test_stacks_are_looked_for_once_a_file(star_set: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once a particle: the names of all stacks are found in one go."""
+    module, asked = sys.modules["cryorbit.recipes.convert.particle_file"], []
+    names_from = module.names_from
+    monkeypatch.setattr(module, "names_from", lambda *given: asked.append(len(given[1])) or names_from(*given))
+    run(ConvertConfig(source=star_set, target=tmp_path / "out.cs"))
+    assert asked == [2]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pytest
 
 from cryorbit.cli.main import main
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.convert import ConvertConfig
+from cryorbit.recipes.convert import run as run_convert
 from cryorbit.recipes.inspect import InspectConfig, Inspection, run
 from cryorbit.recipes.real_demo import PARTICLES, copy_particles
 from cryorbit.report.inspection_page import write_inspection
@@ -106,16 +111,16 @@ def with_pixels(value: float) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("damage", "words", "unusable", "fit"),
     [
-        (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "b.mrcs: the file cannot be read", 30, False),
+        (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "1 of 2 image files are not there", 30, False),
         (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 30, False),
         (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
         (
             changed("10000.00 9900.00", "0.00 0.00"),
-            "To be set aside for a defocus outside 50 to 100000 A: 1 particle.",
+            "To be set aside for a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV): 1 particle.",
             1,
             True,
         ),
-        (changed("000002@", "000001@"), "To be set aside for the same image as an earlier row: 1 particle.", 1, True),
+        (changed("000002@", "000001@"), "To be set aside for a duplicate of an earlier row: 1 particle.", 1, True),
         (with_pixels(np.nan), "To be set aside for pixels that are not finite: 1 particle.", 1, True),
         (with_pixels(2.0), "To be set aside for a constant image: 1 particle.", 1, True),
     ],
@@ -137,6 +142,55 @@ def test_without_any_image_the_table_is_told(star_set: Path) -> None:
     assert found.images is None
     assert not found.fit
     assert len(found) == COUNT
+
+
+def test_all_missing_files_are_counted_also_without_a_box(star_set: Path) -> None:
+    """A table of the old layout does not say the box; one file that is there does."""
+    run_convert(ConvertConfig(source=star_set, target=star_set.with_name("old.star"), star_version="3.0"))
+    old = star_set.with_name("old.star")
+    old.write_text(old.read_text().replace("_rlnImageSize ", "_rlnOther "))
+    (star_set.parent / "Extract" / "a.mrcs").unlink()
+    assert inspect(old).box == 16
+    (star_set.parent / "Extract" / "b.mrcs").unlink()
+    found = inspect(old)
+    assert (found.box, len(found), len(found.missing)) == (0, COUNT, 2)
+    assert found.warnings()[0].startswith("2 of 2 image files are not there (60 particles)")
+    assert "--data-dir" in found.warnings()[0]
+
+
+def test_a_header_that_says_another_pixel_size_does_not_hold(star_set: Path) -> None:
+    with mrcfile.open(star_set.parent / "Extract" / "b.mrcs", "r+") as stack:
+        stack.voxel_size = 0.086
+    found = inspect(star_set)
+    assert found.fit
+    assert found.pixel_size == 2.0
+    assert "The header of b.mrcs says a pixel size of 0.086 A; that of the table is used, 2 A." in found.warnings()
+
+
+def test_phase_shifts_in_radians_are_said_and_unfit(star_set: Path) -> None:
+    text = star_set.read_text().replace("_rlnBeamTiltClass #13", "_rlnPhaseShift #13").replace(" 0007", " 1.5708")
+    star_set.write_text(text)
+    found = inspect(star_set)
+    assert not found.fit
+    assert any("All phase shifts lie between 0 and pi" in warning for warning in found.warnings())
+
+
+def test_particles_never_aligned_are_counted(star_set: Path) -> None:
+    tables = read_star(star_set)
+    pose = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst"]
+    tables["particles"].loc[:6, pose] = 0.0
+    write_star(star_set, tables)
+    found = inspect(star_set)
+    assert found.unaligned == 7
+    assert found.posed
+    assert "Never aligned (no rotation and no shift): 7 particles." in found.warnings()
+
+
+def test_micrographs_of_another_defocus_are_no_outliers(star_set: Path) -> None:
+    tables = read_star(star_set)
+    tables["particles"].loc[45:, ["rlnDefocusU", "rlnDefocusV"]] += 9000.0
+    write_star(star_set, tables)
+    assert int(inspect(star_set).defocus.outliers.sum()) == 0
 
 
 def test_only_a_sample_is_read(star_set: Path) -> None:

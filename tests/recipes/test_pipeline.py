@@ -10,7 +10,7 @@ from abinit_jobs import make_set
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress, Stopped
-from cryorbit.io.cryosparc import write_cs
+from cryorbit.io.cryosparc_files import write_cs
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles

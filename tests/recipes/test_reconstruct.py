@@ -24,7 +24,7 @@ from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
-from cryorbit.recipes.reconstruct import ReconstructConfig, ReconstructResult, run
+from cryorbit.recipes.reconstruct import ReconstructConfig, ReconstructResult, read_posed, run
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
 from phantom_sets import write_source
 
@@ -361,3 +361,43 @@ def without_mean(volume: torch.Tensor) -> torch.Tensor:
     """The map in shells 1 to 11: the images do not tell its mean, and programs end differently at Nyquist."""
     shells = shell_indices(BOX)
     return torch.fft.irfftn(torch.fft.rfftn(volume) * ((shells > 0) & (shells < 12)), s=volume.shape)
+
+
+POSE = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst")
+
+
+def test_particles_that_were_never_aligned_are_left_out(folder: Path, tmp_path: Path) -> None:
+    """Seven in eight of them, which would be too many to set aside."""
+    table = read_star(folder / "truth.star")["particles"]
+    aligned = [row % 8 == 0 for row in range(COUNT)]
+    poses = {label: table[label].where(aligned, 0.0).tolist() for label in POSE}
+    job, result = reconstructed(changed_set(folder, "few.star", **poses), tmp_path / "job")
+    assert result.particles == COUNT // 8
+    assert any("350 of 400 particles were never aligned" in note for note in result.notes)
+    assert (
+        read_star(job.path / "particles.star")["particles"]["rlnDefocusU"].tolist()
+        == table["rlnDefocusU"][::8].tolist()
+    )
+
+
+@pytest.mark.parametrize("unset", ["nan", "<NA>", "None", "-"])
+def test_a_class_that_is_not_set_is_no_class(folder: Path, tmp_path: Path, unset: str) -> None:
+    classes = [unset if row == 7 else "2" for row in range(COUNT)]
+    particles = changed_set(folder, "unset.star", rlnClassNumber=classes)
+    posed, _ = read_posed(ReconstructConfig(particles=particles, output=tmp_path, class_number=2))
+    assert len(posed) == COUNT - 1
+    posed, _ = read_posed(ReconstructConfig(particles=particles, output=tmp_path))
+    assert len(posed) == COUNT
+    with pytest.raises(InputError, match="the classes here are 2"):
+        read_posed(ReconstructConfig(particles=particles, output=tmp_path, class_number=1))
+
+
+def test_doubts_about_half_sets_and_optics_are_in_the_notes(folder: Path, tmp_path: Path) -> None:
+    tables = read_star(folder / "truth.star")
+    tables["particles"]["rlnRandomSubset"] = [2] * 40 + [1] * (COUNT - 40)
+    tables["optics"]["rlnBeamTiltX"], tables["optics"]["rlnBeamTiltY"] = 40.0, 0.0
+    write_star(folder / "doubtful.star", tables)
+    _, result = reconstructed(folder / "doubtful.star", tmp_path / "job")
+    doubts = [note for note in result.notes if note.startswith("Doubt: ")]
+    assert "the half-sets of the input are uneven (360 and 40 particles)" in doubts[0]
+    assert "beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for" in doubts[1]

@@ -68,7 +68,8 @@ def _facts(found: Inspection) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     mean, astigmatism = found.defocus.mean * 1e-4, found.defocus.astigmatism
     table.add_row("particles", f"{len(found):,} in {found.files:,} image files")
-    table.add_row("box", f"{found.box} px, {found.box * found.pixel_size:.0f} A")
+    box = f"{found.box} px, {found.box * found.pixel_size:.0f} A" if found.box else "unknown: no image file is there"
+    table.add_row("box", box)
     table.add_row("pixel size", f"{found.pixel_size:.4g} A; finest resolution {2 * found.pixel_size:.3g} A")
     for group in found.optics.itertuples():
         microscope = f"{group.voltage_kV:g} kV, Cs {group.cs_mm:g} mm, amplitude contrast {group.amplitude_contrast:g}"
@@ -76,7 +77,8 @@ def _facts(found: Inspection) -> Table:
     table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
     table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
     table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
-    table.add_row("poses", "yes" if found.posed else "no")
+    never = f", but {found.unaligned:,} particles were never aligned" if found.unaligned else ""
+    table.add_row("poses", f"yes{never}" if found.posed else "no")
     if found.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")
     images = found.images

@@ -1,8 +1,9 @@
 """Is this particle set fit for reconstruction? Asked before the first iteration.
 
-What concerns the whole set is an error: files that are missing, of another size or cut short. What concerns single
-particles sets them aside with the reason: unusable CTF parameters, images that are not finite or constant, duplicates.
-Images with outlying pixels or grey values of another kind are repaired where they are read, and listed.
+What concerns the whole set is an error: files that are missing, of another size or cut short, phase shifts in another
+unit. What concerns single particles sets them aside with the reason: values that cannot be, images that are not finite
+or constant, duplicates. Duplicates are no sign of a bad table: any number of them may be set aside. Images with
+outlying pixels or grey values of another kind are repaired where they are read, and listed.
 
 Every image is looked at, wherever it stands: a bad one among a million spoils a map. That costs one reading of the
 stacks, less than any of the work that follows.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,20 +21,18 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
+from cryorbit.io.duplicates import same_images, same_places
+from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
-from cryorbit.io.image_paths import is_file
-from cryorbit.io.image_statistics import survey
-from cryorbit.io.mrc import MrcHeader, read_header
+from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles
 
-DEFOCUS_A = (50.0, 100_000.0)
-"""Limits of defocus; the lower one tells micrometres given for A."""
-MAX_ASTIGMATISM_A = 20_000.0
-VOLTAGE_KV = (20.0, 2000.0)
 FEWEST = 50
 """Particles that a reconstruction needs at least."""
 NAMED = 3
 """Particles that a sentence names; the files have them all."""
+SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +49,20 @@ class CheckReport:
         Particles that are used, but not as they are stored: the same columns.
     grey
         The grey values of the particles to use.
+    remarks
+        Sentences on files that say another thing than the table.
     """
 
     keep: Int[Tensor, " k"]
     set_aside: pd.DataFrame
     repaired: pd.DataFrame
     grey: GreyValues
+    remarks: tuple[str, ...] = ()
 
     @property
     def notes(self) -> list[str]:
         """What the user is told about the images, a sentence each."""
-        notes = [self.grey.contrast, self.grey.normalisation]
+        notes = [self.grey.contrast, self.grey.normalisation, *self.remarks]
         if len(self.repaired):
             notes.append(_named("repaired (all in repaired.star)", self.repaired))
         if len(self.set_aside):
@@ -70,28 +71,31 @@ class CheckReport:
 
 
 def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> CheckReport:
-    """Check files, CTF parameters and the pixels of all images of a particle set.
+    """Check files, values and the pixels of all images of a particle set.
 
     Parameters
     ----------
     particles
         The set.
     max_bad_fraction
-        Fraction of particles that may be set aside.
+        Fraction of particles that may be set aside, duplicates not counted.
 
     Raises
     ------
     InputError
-        A file is missing, cut short or does not fit the table, or too many particles would be set aside.
+        A file is missing, cut short or does not fit the table, phase shifts are not in degrees, or too many particles
+        would be set aside.
     """
-    check_files(particles)
+    _refuse_phase_units(particles)
+    remarks = check_files(particles)
     statistics, outliers = survey(particles.images)
-    twice = {"a duplicate of an earlier row": duplicates(particles)}
-    reasons = ctf_faults(particles) | broken_images(statistics) | twice
+    faults = impossible_numbers(particles) | broken_pixels(statistics)
+    twice = duplicates(particles, torch.stack(list(faults.values())).any(dim=0))
+    reasons = faults | twice
     bad = torch.stack(list(reasons.values())).any(dim=0)
     aside = {int(index): "; ".join(_reasons_of(int(index), reasons)) for index in torch.nonzero(bad)[:, 0]}
     set_aside = _listed(particles, aside)
-    _refuse_too_many(particles, set_aside, max_bad_fraction)
+    _refuse_too_many(particles, faults, set_aside, max_bad_fraction)
     keep = torch.nonzero(~bad)[:, 0]
     grey = judge_grey_values(statistics[keep], outliers[keep], premultiplied=particles.premultiplied)
     return CheckReport(
@@ -99,79 +103,27 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
         set_aside=set_aside,
         repaired=_listed(particles, {int(keep[index]): repair for index, repair in grey.repairs.items()}),
         grey=grey,
+        remarks=tuple(remarks),
     )
 
 
-def check_files(particles: Particles) -> None:
-    """Raise `InputError` unless every stack is there, whole, and fits the table."""
-    stack = particles.images
-    used = np.unique(stack.file_index)
-    missing = [stack.files[number] for number in used if not is_file(stack.files[number])]
-    if missing:
-        row = int(np.argmax(stack.file_index == stack.files.index(missing[0])))
-        raise InputError(
-            f"{missing[0]} is not there ({len(missing)} of {len(used)} image files are missing)",
-            file=particles.source,
-            row=int(particles.rows[row]),
-            mend="give the folder that the names are relative to, or that holds the files, with --data-dir",
-        )
-    for number in used:
-        check_file(particles, int(number))
+def impossible_numbers(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles whose CTF parameters or shifts cannot be, by reason."""
+    found = impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box)
+    return {bound.reason: mask for bound, mask in found.items()}
 
 
-def check_file(particles: Particles, number: int) -> None:
-    """Raise `InputError` unless file ``number`` of the stack is there, whole, and fits the table."""
-    stack = particles.images
-    path = stack.files[number]
-    header = read_header(path)
-    stack.check_header(path, header, stack.section[stack.file_index == number])
-    _check_length(path, header)
-    _check_pixel_size(path, header, particles.pixel_size)
+def broken_pixels(statistics: ImageStatistics) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the images that nothing can be done for, by reason."""
+    broken = broken_images(statistics)
+    known = torch.stack(list(broken.values())).any(0)
+    return broken | {SPREAD.reason: SPREAD.broken(statistics.spread) & ~known}
 
 
-def _check_length(path: Path, header: MrcHeader) -> None:
-    size = path.stat().st_size
-    if size < header.file_bytes:
-        raise InputError(
-            f"the stack is cut short: {size} bytes where its header promises {header.file_bytes}",
-            file=path,
-            mend="copy the stack again, or extract the particles again",
-        )
-
-
-def _check_pixel_size(path: Path, header: MrcHeader, pixel_size: float) -> None:
-    stated = header.pixel_size[0]
-    # 0 and 1 are what programs write that do not know
-    if stated not in (0.0, 1.0) and abs(stated - pixel_size) > 0.01 * pixel_size:
-        raise InputError(
-            f"the header says {stated:.4g} A a pixel, the table {pixel_size:.4g} A",
-            file=path,
-            mend="correct the one that is wrong (rlnImagePixelSize, or cell size in the header)",
-        )
-
-
-def ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
-    """Masks of the particles whose CTF parameters cannot be, by reason; NaN fails every comparison."""
-    ctf = particles.ctf
-    defocus = torch.stack([ctf.defocus_u, ctf.defocus_v])
-    others = torch.stack([ctf.defocus_angle, ctf.phase_shift, ctf.b_factor, ctf.scale])
-    low, high = VOLTAGE_KV
-    nearest, farthest = DEFOCUS_A
-    legal = {
-        f"a defocus outside {nearest:.0f} to {farthest:.0f} A": ((defocus >= nearest) & (defocus <= farthest)).all(0),
-        f"astigmatism over {MAX_ASTIGMATISM_A:.0f} A": ~((defocus[0] - defocus[1]).abs() > MAX_ASTIGMATISM_A),
-        f"a voltage outside {low:.0f} to {high:.0f} kV": (ctf.voltage >= low) & (ctf.voltage <= high),
-        "an amplitude contrast outside 0 to 1": (ctf.amplitude_contrast >= 0) & (ctf.amplitude_contrast <= 1),
-        "a negative spherical aberration": ctf.spherical_aberration >= 0,
-        "CTF parameters that are not finite": torch.isfinite(others).all(0),
-    }
-    return {reason: ~mask for reason, mask in legal.items()}
-
-
-def duplicates(particles: Particles) -> Bool[Tensor, " n"]:
-    """Mask of the particles whose image an earlier row has."""
-    places = pd.DataFrame({"file": particles.images.file_index, "section": particles.images.section})
-    return torch.from_numpy(places.duplicated().to_numpy(copy=True))
+def duplicates(particles: Particles, unfit: Bool[Tensor, " n"]) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles that an earlier row is, by reason; no place is taken by one that is ``unfit``."""
+    twice = same_images(particles)
+    return {SAME_IMAGE: twice, SAME_PLACE: same_places(particles, twice | unfit)}
 
 
 def _listed(particles: Particles, reasons: dict[int, str]) -> pd.DataFrame:
@@ -198,13 +150,31 @@ def _reasons_of(index: int, reasons: dict[str, Bool[Tensor, " n"]]) -> Iterator[
     return (reason for reason, mask in reasons.items() if mask[index])
 
 
-def _refuse_too_many(particles: Particles, set_aside: pd.DataFrame, max_bad_fraction: float) -> None:
-    if len(set_aside) <= max_bad_fraction * len(particles) and len(set_aside) < len(particles):
+def _refuse_too_many(
+    particles: Particles, faults: dict[str, Bool[Tensor, " n"]], set_aside: pd.DataFrame, max_bad_fraction: float
+) -> None:
+    faulty = torch.stack(list(faults.values())).any(0)
+    count = int(faulty.sum())
+    if count <= max_bad_fraction * len(particles) and len(set_aside) < len(particles):
         return
-    first = set_aside.iloc[0]
+    row = int(particles.rows[int(faulty.int().argmax())])
+    reason = str(set_aside.loc[set_aside["row"] == row, "reason"].iloc[0])
     raise InputError(
-        f"{len(set_aside)} of {len(particles)} particles are unusable; this one has {first['reason']}",
+        f"{count} of {len(particles)} particles are unusable; this one has {reason}",
         file=particles.source,
-        row=int(first["row"]),
-        mend=f"correct the table or extract again; at most {100 * max_bad_fraction:g} % can be set aside",
+        row=row,
+        mend=f"{_mend(particles, reason)}; at most {100 * max_bad_fraction:g} % can be set aside",
     )
+
+
+def _mend(particles: Particles, reason: str) -> str:
+    """What the user can do about the first of the reasons."""
+    found = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
+    mends = {bound.reason: bound.mend for bound in found}
+    return mends.get(reason.split("; ")[0], "correct the table or extract again")
+
+
+def _refuse_phase_units(particles: Particles) -> None:
+    problem = phase_units_problem(particles.ctf.phase_shift)
+    if problem is not None:
+        raise InputError(problem, file=particles.source, mend=PHASE_UNITS_MEND)

@@ -17,6 +17,7 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.particles import Particles
+from cryorbit.io.posed import posed_particles
 
 
 def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
@@ -30,11 +31,17 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
     Raises
     ------
     InputError
-        The particles have no poses.
+        The particles have no poses, or some were never aligned: rows cannot be left out of the pickles alone.
     """
-    if particles.poses is None:
-        mend = "give particles with angles: those of `cryorbit abinit` or `refine`"
-        raise InputError("the particles have no poses", file=particles.source, mend=mend)
+    _, never_aligned = posed_particles(particles)
+    assert particles.poses is not None
+    if never_aligned is not None:
+        raise InputError(
+            f"{int((~particles.aligned).sum())} particles were never aligned (no rotation and no shift)",
+            file=particles.source,
+            row=int(particles.rows[int((~particles.aligned).int().argmax())]),
+            mend="give a file without them: `cryorbit reconstruct` writes one, particles.star",
+        )
     rotations, shifts = particles.poses.rotations, particles.poses.shifts / particles.box
     ctf_file = poses_file.with_name(f"{poses_file.stem}_ctf.pkl")
     _write(poses_file, (rotations.numpy(), shifts.numpy()))

@@ -17,18 +17,21 @@ from scipy.spatial.transform import Rotation
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
-from cryorbit.io.cryosparc import CTF_LABELS, OPTICS_LABELS, with_fields
+from cryorbit.io.cryosparc import CENTRE, COORDINATE, COORDINATES, CTF_LABELS, OPTICS_LABELS, with_fields
+from cryorbit.io.particle_tables import UID
 from cryorbit.io.relion import RelionTables
 
-UID = "cryosparcUid"
-"""Label under which a STAR file keeps the ``uid`` of particles that came from a ``.cs`` file."""
 NO_ABERRATION = {"ctf/shift_A": 2, "ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/tetra_A": 4, "ctf/anisomag": 4}
 """Fields that cryoSPARC wants to be there, and how many numbers they hold; all 0 without aberrations."""
 DEFAULTS = {"rlnPhaseShift": 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
 
 
 def cs_records(
-    tables: RelionTables, names: Sequence[str], section: Int[np.ndarray, " n"], box: Int[np.ndarray, " n"]
+    tables: RelionTables,
+    names: Sequence[str],
+    section: Int[np.ndarray, " n"],
+    box: Int[np.ndarray, " n"],
+    micrograph_shape: Int[np.ndarray, "n 2"] | None = None,
 ) -> np.ndarray:
     """Records of the particles of a STAR file.
 
@@ -42,6 +45,9 @@ def cs_records(
         Place in the stack, from 0.
     box
         Side of the images, pixels.
+    micrograph_shape
+        Rows and columns of each particle's micrograph, pixels, of which cryoSPARC's places are parts. None: coordinates
+        are kept in a field of our own.
     """
     single = np.float32
     fields: dict[str, np.ndarray] = {
@@ -52,11 +58,12 @@ def cs_records(
         "blob/psize_A": relion.pixel_sizes(tables).astype(single),
         "blob/sign": np.ones(len(section), single),
         "ctf/type": np.full(len(section), b"imported"),
-        "ctf/exp_group_id": tables.numbers("rlnOpticsGroup", 1.0).astype(np.uint32),
+        "ctf/exp_group_id": tables.integers("rlnOpticsGroup", 1).astype(np.uint32),
         **_ctf_fields(tables),
         "ctf/scale_const": np.zeros(len(section), single),
         **{name: np.zeros((len(section), size), single) for name, size in NO_ABERRATION.items()},
         **alignment_fields(tables),
+        **_place_fields(tables, micrograph_shape),
     }
     if "rlnMicrographName" in tables.particles:
         paths = tables.particles["rlnMicrographName"].astype(str).to_numpy(dtype=np.str_)
@@ -91,7 +98,7 @@ def alignment_fields(tables: RelionTables) -> dict[str, np.ndarray]:
     if poses is not None:
         fields |= pose_fields(poses, sizes)
     for label, field in {"rlnClassNumber": "class", "rlnRandomSubset": "split"}.items():
-        numbers = tables.numbers(label, 0.0)
+        numbers = tables.integers(label, 0, unset=0)
         # counted from 1 in STAR files, where 0 means none, which a .cs file cannot say
         if (numbers >= 1).all():
             fields[f"alignments3D/{field}"] = (numbers - 1).astype(np.uint32)
@@ -116,10 +123,36 @@ def _ctf_fields(tables: RelionTables) -> dict[str, np.ndarray]:
     return {name: values.astype(np.float32) for name, values in {**microscope, **particle}.items()}
 
 
+def _place_fields(tables: RelionTables, shape: Int[np.ndarray, "n 2"] | None) -> dict[str, np.ndarray]:
+    """Coordinates as parts of the micrograph, or in pixels where its shape is not known; none without coordinates."""
+    if not all(label in tables.particles for label in COORDINATES):
+        return {}
+    places = np.stack([tables.numbers(label) for label in COORDINATES], axis=1)
+    if shape is None:
+        return {COORDINATE: places.astype(np.float32)}
+    parts = (places / shape[:, ::-1]).astype(np.float32)
+    return {"location/micrograph_shape": shape.astype(np.uint32), **dict(zip(CENTRE, parts.T, strict=True))}
+
+
+def _stated_uids(tables: RelionTables) -> Int[np.ndarray, " n"]:
+    """The uids of the table, which are too long for anything but text."""
+    texts = tables.particles[UID].astype(str)
+    whole = texts.str.fullmatch(r"[0-9]{1,20}") & (texts.str.len().lt(20) | texts.le(str(2**64 - 1)))
+    if not whole.all():
+        row = int(np.argmin(whole.to_numpy(dtype=bool)))
+        raise InputError(
+            f"{UID} is {texts.iloc[row]}, which is no uid",
+            file=tables.file,
+            row=int(tables.particles.index[row]) + 1,
+            mend=f"correct the value, or remove the column {UID}: new ones are made then",
+        )
+    return np.array([int(text) for text in texts], dtype=np.uint64)
+
+
 def _uids(tables: RelionTables, made: bool = True) -> Int[np.ndarray, " n"]:
     """The uid of each particle as it came, or one made from its image name, the same every time."""
     if UID in tables.particles:
-        return tables.particles[UID].astype(np.uint64).to_numpy()
+        return _stated_uids(tables)
     if not made:
         raise InputError(
             f"there is no column {UID}, by which particles are found in the original .cs file",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,25 +65,29 @@ def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
 
 
 def search_folders(table: Path, data_dir: Path | str | None, cwd: bool = True) -> list[Path]:
-    """Where relative names are looked for, in order: data folder, the table's folder, its parents, current folder."""
-    home = table.absolute().parent
+    """Where relative names are looked for, in order: data folder, the table's folder, its parents, current folder.
+
+    Where the table is a link, the folder of the file that it leads to and its parents come after its own.
+    """
+    homes = list(dict.fromkeys((table.absolute().parent, table.resolve().parent)))
+    near = [folder for home in homes for folder in (home, *list(home.parents)[:PARENTS])]
     given = [] if data_dir is None else [Path(data_dir).absolute()]
-    return [*given, home, *list(home.parents)[:PARENTS], *([Path.cwd()] if cwd else [])]
+    return [*given, *near, *([Path.cwd()] if cwd else [])]
 
 
 def find_file(name: str, folders: Sequence[Path]) -> Path | None:
-    """The first file of that name, or with the other of ``.mrc`` and ``.mrcs``, in ``folders``; None when none has it.
-
-    The first folder is also asked for the bare file name, so that a data folder helps with absolute names that
-    were valid elsewhere.
-    """
-    places: Iterable[Path] = [folder / name for folder in folders] + [folders[0] / Path(name).name]
-    for place in places:
+    """The first file of that name, or the other of ``.mrc`` and ``.mrcs``, in ``folders``; None when none has it."""
+    for place in (folder / name for folder in folders):
         if is_file(place):
             return place
         if place.suffix in _OTHER_SUFFIX and is_file(other := place.with_suffix(_OTHER_SUFFIX[place.suffix])):
             return other
     return None
+
+
+def find_by_bare_name(name: str, folder: Path) -> Path | None:
+    """The file in ``folder`` that is called as ``name`` is without its folders; None when there is none."""
+    return find_file(Path(name).name, [folder])
 
 
 def is_file(path: Path) -> bool:
@@ -96,10 +101,27 @@ def is_file(path: Path) -> bool:
 def locate(names: Sequence[str], table: Path, data_dir: Path | str | None) -> tuple[Path, ...]:
     """The file of each name; a name that leads nowhere becomes the place where it should be.
 
-    Metadata without images are legal until images are wanted; the checks tell what is missing.
+    The first folder is also asked for bare file names, so that a data folder helps with absolute names that were valid
+    elsewhere; but not where two names of the table would lead to the same file in this way. Metadata without images are
+    legal until images are wanted; the checks tell what is missing.
     """
     folders = search_folders(table, data_dir)
-    return tuple(find_file(name, folders) or folders[0] / name for name in names)
+    found = [find_file(name, folders) for name in names]
+    guesses = [None if file else find_by_bare_name(name, folders[0]) for name, file in zip(names, found, strict=True)]
+    claims = Counter(str(file) for file in (*found, *guesses) if file is not None)
+    return tuple(
+        file or (guess if guess is not None and claims[str(guess)] == 1 else folders[0] / name)
+        for name, file, guess in zip(names, found, guesses, strict=True)
+    )
+
+
+def file_identity(path: Path) -> tuple[int, int] | str:
+    """What makes a file itself, whatever its path: device and inode; the path where there is no file."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return str(path)
+    return status.st_dev, status.st_ino
 
 
 def relion_name(name: str, section: int) -> str:

@@ -14,11 +14,14 @@ from torch import Tensor
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
-from cryorbit.io.cryosparc import names_of, read_cs, star_tables
-from cryorbit.io.image_paths import ImageNames, locate, parse_image_names
+from cryorbit.io.cryosparc import names_of
+from cryorbit.io.image_paths import is_file, locate, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header
-from cryorbit.io.star import read_star
+from cryorbit.io.particle_tables import read_tables
+
+NO_CLASS = 0
+"""Number of no class, in RELION as here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,14 @@ class Particles:
         """Row of each particle in its file, from 1."""
         return self.table.index.to_numpy(dtype=np.int64) + 1
 
+    @property
+    def aligned(self) -> Bool[Tensor, " n"]:
+        """Whether each particle has a pose: one without any rotation or shift is what a program leaves unset."""
+        if self.poses is None:
+            return torch.zeros(len(self), dtype=torch.bool)
+        turned = (self.poses.rotations != torch.eye(3, dtype=self.poses.rotations.dtype)).flatten(1).any(1)
+        return turned | (self.poses.shifts != 0).any(1)
+
     def subset(self, indices: Int[Tensor, " m"] | Int[np.ndarray, " m"] | Bool[Tensor, " n"]) -> Particles:
         """The particles at ``indices``, in that order; a mask is taken as the indices where it is true."""
         chosen = torch.as_tensor(indices).cpu()
@@ -99,19 +110,25 @@ class Particles:
 
 
 def read_particles(
-    path: Path | str, data_dir: Path | str | None = None, passthrough: Path | str | None = None
+    path: Path | str,
+    data_dir: Path | str | None = None,
+    passthrough: Path | str | None = None,
+    *,
+    unknown_box: bool = False,
 ) -> Particles:
     """Read a particle set; images are not touched, and may be missing when the table states their size.
 
     Parameters
     ----------
     path
-        STAR file of RELION (any version), or ``.cs`` file of cryoSPARC.
+        STAR file of RELION (any version), or ``.cs`` or ``.csg`` file of cryoSPARC.
     data_dir
         Folder in which relative image names are looked for first; after it come the folder of ``path``, three
         parents of that, and the current folder. ``.mrc`` and ``.mrcs`` stand in for each other.
     passthrough
         The passthrough file of a ``.cs`` file; found beside it when not given.
+    unknown_box
+        Whether the box may be 0, unknown, where neither the table nor a file tells it.
 
     Raises
     ------
@@ -119,12 +136,12 @@ def read_particles(
         The file is damaged, lacks what is needed, or mixes pixel sizes or boxes.
     """
     file = Path(path)
-    records = read_cs(file, passthrough) if file.suffix == ".cs" else None
-    blocks = read_star(file) if records is None else star_tables(records)
-    tables = relion.relion_tables(blocks, file)
+    tables, records = read_tables(file, passthrough)
     pixel_size = relion.pixel_size(tables)
     sign = None if records is None else _signs(records, file)
     names = parse_image_names(tables.particles["rlnImageName"], file)
+    files = locate(names.names, file, data_dir)
+    box = _box(tables, files, unknown_box=unknown_box)
     return Particles(
         source=file,
         table=tables.particles,
@@ -134,20 +151,47 @@ def read_particles(
         poses=relion.poses(tables, pixel_size),
         half_sets=relion.half_sets(tables),
         group=relion.groups(tables),
-        images=_image_stack(names, locate(names.names, file, data_dir), relion.image_size(tables), sign),
+        images=ImageStack(files, names.name_index, names.section, sign, box),
         pixel_size=pixel_size,
         premultiplied=relion.premultiplied(tables),
     )
 
 
-def _image_stack(names: ImageNames, files: tuple[Path, ...], box: int | None, sign: np.ndarray | None) -> ImageStack:
-    """The stack of the named images; a box not stated is taken from the first file."""
-    side = read_header(files[0]).shape[1] if box is None else box
-    if side % 2:
+def _box(tables: relion.RelionTables, files: tuple[Path, ...], *, unknown_box: bool) -> int:
+    """Side of the images, pixels, as the table states it, else that of the first file that is there."""
+    stated, at_fault = relion.image_size(tables), tables.file
+    if stated is None:
+        there = [file for file in files if is_file(file)]
+        if not there and not unknown_box:
+            raise missing_files(tables.file, int(tables.particles.index[0]) + 1, files[0], len(files), len(files))
+        if not there:
+            return 0
+        stated, at_fault = read_header(there[0]).shape[1], there[0]
+    if stated % 2:
         raise InputError(
-            f"the box is {side} pixels, an odd number", file=files[0], mend="extract the particles in an even box"
+            f"the box is {stated} pixels, an odd number", file=at_fault, mend="extract the particles in an even box"
         )
-    return ImageStack(files, names.name_index, names.section, sign, side)
+    return stated
+
+
+def missing_files(table: Path, row: int, first: Path, missing: int, files: int) -> InputError:
+    """The error that image files are not there.
+
+    Parameters
+    ----------
+    table, row
+        Where the first of them is named; the row is from 1.
+    first
+        Where it should be.
+    missing, files
+        How many are missing, of how many.
+    """
+    return InputError(
+        f"{first} is not there ({missing} of {files} image files are missing)",
+        file=table,
+        row=row,
+        mend="give the folder that the names are relative to, or that holds the files, with --data-dir",
+    )
 
 
 def _signs(records: np.ndarray, file: Path) -> np.ndarray | None:
@@ -162,3 +206,10 @@ def _signs(records: np.ndarray, file: Path) -> np.ndarray | None:
             mend="import the particles again with a data sign of 1 or -1",
         )
     return None if (signs == 1).all() else signs
+
+
+def class_numbers(particles: Particles) -> Int[Tensor, " n"]:
+    """Class of each particle, `NO_CLASS` where it is not known; 1 where the table has no classes."""
+    if relion.CLASS not in particles.table:
+        return torch.ones(len(particles), dtype=torch.int64)
+    return torch.from_numpy(particles.table[relion.CLASS].to_numpy(dtype=np.int64, copy=True))

@@ -14,11 +14,13 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.geometry.rotations import matrix_to_euler
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.cryosparc import with_fields, write_cs
+from cryorbit.io.cryosparc import with_fields
+from cryorbit.io.cryosparc_files import write_cs
 from cryorbit.io.cryosparc_records import pose_fields
 from cryorbit.io.image_paths import STACK_MARK, names_from, relion_name
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX
+from cryorbit.io.star_versions import GROUP, stale_columns
 from cryorbit.io.star_writing import write_star
 
 DECIMALS = 6
@@ -73,15 +75,21 @@ def write_particles(path: Path | str, particles: Particles, assignments: Assignm
 
 def output_tables(particles: Particles, target: Path) -> dict[str, pd.DataFrame]:
     """Tables ``optics`` and ``particles`` for a STAR file at ``target``, by the rules of `write_particles`."""
-    table = particles.table.copy()
+    table = particles.table.drop(columns=_stale(particles.table, particles.pixel_size))
     table["rlnImageName"] = _image_names(particles, target)
     if particles.optics is not None:
-        optics = particles.optics.copy()
+        optics = particles.optics.drop(columns=_stale(particles.optics, particles.pixel_size))
+        # what the optics groups say holds
+        table = table.drop(columns=[label for label in optics if label in table and label != GROUP])
         if "rlnImageSize" not in optics:
             optics["rlnImageSize"] = particles.box
     else:
         optics, table["rlnOpticsGroup"] = _optics_groups(particles)
     return {"optics": optics, "particles": table}
+
+
+def _stale(table: pd.DataFrame, pixel_size: float) -> list[str]:
+    return stale_columns(table, np.full(len(table), pixel_size))
 
 
 def _image_names(particles: Particles, target: Path) -> list[str]:
@@ -91,9 +99,7 @@ def _image_names(particles: Particles, target: Path) -> list[str]:
     chosen = names_from(target, list(used.values()), [stack.files[number] for number in used])
     names = dict(zip(used, chosen, strict=True))
     places = zip(stack.file_index.tolist(), stack.section.tolist(), strict=True)
-    if particles.records is None:
-        return [f"{section + 1:06d}@{names[number]}" for number, section in places]
-    # stacks of cryoSPARC are called .mrc, which RELION takes for maps
+    # a stack that is called .mrc RELION takes for a map, unless it is told
     return [relion_name(names[number], section) for number, section in places]
 
 

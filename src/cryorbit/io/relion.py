@@ -15,6 +15,8 @@ from torch import Tensor
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import euler_to_matrix
+from cryorbit.io.bounds import PIXEL_SIZE
+from cryorbit.io.integer_columns import integers
 from cryorbit.io.star import numbers
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
@@ -22,6 +24,12 @@ ORIGINS_A = ("rlnOriginXAngst", "rlnOriginYAngst")
 ORIGINS_PX = ("rlnOriginX", "rlnOriginY")
 KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 """Labels of what must not be split over half-sets, the most particular first."""
+CLASS = "rlnClassNumber"
+TOMOGRAPHIC = (
+    *("rlnTomoSubTomosAre2DStacks", "rlnTomoVisibleFrames", "rlnTomoSubtomogramBinning", "rlnTomoSubTomogramBinning"),
+    *("rlnTomoTiltSeriesPixelSize", "rlnTomoTiltSeriesName", "rlnTomoParticlesFile", "rlnTomoImportParticleFile"),
+)
+"""Labels that only tables of RELION's tomography have, in whichever block."""
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -59,16 +67,23 @@ class RelionTables:
             return np.full(len(self.particles), default)
         return numbers(self.particles, label, self.file)
 
+    def integers(self, label: str, default: int, unset: int | None = None) -> Int[np.ndarray, " n"]:
+        """A whole number a particle; ``default`` without the column, ``unset`` for values that are not known."""
+        if label not in self.particles:
+            return np.full(len(self.particles), default, dtype=np.int64)
+        return integers(self.particles, label, self.file, unset)
+
 
 def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTables:
-    """Find the particles and their optics groups among the blocks of a STAR file.
+    """Find the particles and their optics groups among the blocks of a STAR file; a class not known becomes 0.
 
     Raises
     ------
     InputError
-        There is no table of particles, an optics group is missing or defined twice, or the particles are not single
-        two-dimensional images (helical segments, subtomograms).
+        There is no table of particles, an optics group is missing or defined twice, a class or a group is no whole
+        number, or the particles are not single two-dimensional images (helical segments, subtomograms, tilt series).
     """
+    _refuse_tomography(tables, file)
     named = [name for name in ("particles", "images", "") if name in tables]
     name = next((name for name in [*named, *tables] if "rlnImageName" in tables[name]), None)
     if name is None:
@@ -80,6 +95,9 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     particles = tables[name]
     if particles.empty:
         raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
+    # 0 is RELION's own number of no class; no particle is without optics
+    whole = {label: unset for label, unset in ((CLASS, 0), ("rlnOpticsGroup", None)) if label in particles}
+    particles = particles.assign(**{label: integers(particles, label, file, unset) for label, unset in whole.items()})
     optics = tables.get("optics")
     found = RelionTables(particles, optics, _optics_rows(particles, optics, file), file)
     _refuse_unsupported(found)
@@ -153,9 +171,11 @@ def pixel_size(tables: RelionTables) -> float:
     Raises
     ------
     InputError
-        None is given, one is not positive, or the particles have different ones.
+        None is given, one is not positive or out of bounds, or the particles have different ones.
     """
-    return _one_value(tables, "pixel size", pixel_sizes(tables))
+    size = _one_value(tables, "pixel size", pixel_sizes(tables))
+    PIXEL_SIZE.require(size, tables.file)
+    return size
 
 
 def image_size(tables: RelionTables) -> int | None:
@@ -166,27 +186,38 @@ def image_size(tables: RelionTables) -> int | None:
 
 
 def half_sets(tables: RelionTables) -> Int[Tensor, " n"] | None:
-    """Half-set, 1 or 2, of each particle; None where none is assigned."""
-    values = tables.numbers("rlnRandomSubset", 0.0)
+    """Half-set, 1 or 2, of each particle; None where none is assigned.
+
+    Raises
+    ------
+    InputError
+        Some particles are assigned and others not, or to a half-set that is neither 1 nor 2.
+    """
+    values = tables.integers("rlnRandomSubset", 0, unset=0)
     if not values.any():
         return None
-    wrong = ~np.isin(values, (1.0, 2.0))
+    wrong = ~np.isin(values, (1, 2))
     if wrong.any():
         raise InputError(
-            f"rlnRandomSubset is {values[wrong][0]:g}, not 1 or 2",
+            f"rlnRandomSubset is {values[wrong][0]}, not 1 or 2",
             file=tables.file,
             row=int(tables.particles.index[np.argmax(wrong)]) + 1,
             mend="assign every particle to half-set 1 or 2, or remove the column",
         )
-    return torch.from_numpy(values.astype(np.int64))
+    return torch.from_numpy(values)
 
 
 def groups(tables: RelionTables) -> Int[Tensor, " n"] | None:
     """Number from 0 of the group whose particles must stay in one half-set, for each particle; None where unknown."""
-    label = next((label for label in KEPT_TOGETHER if label in tables.particles), None)
+    label = group_label(tables.particles)
     if label is None:
         return None
     return torch.from_numpy(pd.factorize(tables.particles[label])[0].astype(np.int64))
+
+
+def group_label(table: pd.DataFrame) -> str | None:
+    """The column that names what must stay in one half-set; None where there is none."""
+    return next((label for label in KEPT_TOGETHER if label in table), None)
 
 
 def premultiplied(tables: RelionTables) -> bool:
@@ -213,7 +244,7 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
     group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
     if group_numbers.has_duplicates:
         raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")
-    rows = group_numbers.get_indexer(numbers(particles, "rlnOpticsGroup", file))
+    rows = group_numbers.get_indexer(integers(particles, "rlnOpticsGroup", file))
     if (rows < 0).any():
         raise InputError(
             "the optics group of the particle is not in data_optics",
@@ -222,6 +253,16 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
             mend="add the group to data_optics or take the particles out",
         )
     return rows
+
+
+def _refuse_tomography(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
+    label = next((label for label in TOMOGRAPHIC for table in tables.values() if label in table), None)
+    if label is not None:
+        raise InputError(
+            f"these are tomographic particles ({label}), which are not supported",
+            file=file,
+            mend="give particles of single-particle images",
+        )
 
 
 def _refuse_unsupported(tables: RelionTables) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.foreign_formats import HEAD_BYTES, refuse_folder, refuse_foreign
 
 INTEGER = r"[+-]?(?:0|[1-9][0-9]{0,17})"
 EXPONENT = r"(?:[eE][+-]?[0-9]+)"
@@ -37,7 +39,8 @@ ROWS_PER_CHUNK = 50_000
 def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
     """Read every block of a STAR file, in the order of the file; ``data_name`` becomes the key ``name``.
 
-    A block of label-value pairs (no ``loop_``) is a table of one row.
+    A block of label-value pairs (no ``loop_``) is a table of one row. Text before the first block is passed over, as
+    RELION does.
 
     Raises
     ------
@@ -59,17 +62,14 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
                     mend="keep one block of each name; the file may be two files glued together",
                 )
             block = blocks[name] = _Block(file)
-        elif block is None:
-            raise InputError(
-                "text before the first data block",
-                file=file,
-                row=number,
-                mend="give a STAR file; its first line that is no comment begins with data_",
-            )
-        else:
+        elif block is not None:
             block.take(line, number)
     if not blocks:
-        raise InputError("the file holds no data block", file=file, mend="export the STAR file again")
+        raise InputError(
+            "the file holds no data block",
+            file=file,
+            mend="give a STAR file: its tables stand under a line that begins with data_",
+        )
     return {name: block.table() for name, block in blocks.items()}
 
 
@@ -110,8 +110,14 @@ def numeric_kind(column: pd.Series) -> str | None:
 
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    refuse_folder(file)
     try:
-        with file.open(encoding="utf-8-sig") as text:
+        with file.open("rb") as handle, TextIOWrapper(handle, encoding="utf-8-sig") as text:
+            # before any line is read: that of a device may have no end
+            head = handle.peek(HEAD_BYTES)[:HEAD_BYTES]
+            refuse_foreign(head, file)
+            if b"\0" in head:
+                raise InputError("the file is binary, not text", file=file, row=1, mend="give a STAR file")
             for number, line in enumerate(text, 1):
                 if "\0" in line:
                     raise InputError("the file is binary, not text", file=file, row=number, mend="give a STAR file")
@@ -141,7 +147,7 @@ class _Block:
 
     def take(self, line: str, number: int) -> None:
         """Take in one line of the block."""
-        if line == "loop_":
+        if _is_loop(line):
             if self.labels:
                 raise self._error("a second table in one block", number, "begin it with a data_ line of its own")
             self.loop = True
@@ -201,6 +207,12 @@ class _Block:
 
     def _error(self, problem: str, number: int, mend: str) -> InputError:
         return InputError(problem, file=self.file, row=number, mend=mend)
+
+
+def _is_loop(line: str) -> bool:
+    """Whether the line begins a table; a comment may follow."""
+    word, *rest = line.split(maxsplit=1)
+    return word == "loop_" and not (rest and rest[0][0] != "#")
 
 
 def _split(line: str) -> tuple[list[str], set[int]]:

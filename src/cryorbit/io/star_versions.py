@@ -3,7 +3,8 @@
 Between them stands the *flat* table: a row a particle, every column of both tables. The layouts differ in where the
 microscope stands (in every row, or in ``data_optics``), in the unit of the origins (pixels, or A), and in how the
 pixel size is told (detector pixel size over magnification, or ``rlnImagePixelSize``). Nothing is dropped: what a
-layout has no place for, RELION keeps as it found it.
+layout has no place for, RELION keeps as it found it. Columns that are left over from the other layout and say something
+else than those that hold are dropped: the next program might believe them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from cryorbit.io.relion import ORIGINS_A, ORIGINS_PX, RelionTables, pixel_sizes
+from cryorbit.io.relion import ORIGINS_A, ORIGINS_PX, SAME_SIZE, RelionTables, pixel_sizes
 
 GROUP, GROUP_NAME, IMAGE_SIZE = "rlnOpticsGroup", "rlnOpticsGroupName", "rlnImageSize"
 OPTICS = (
@@ -41,6 +42,32 @@ def flat_table(tables: RelionTables) -> pd.DataFrame:
     return flat
 
 
+def stale_columns(table: pd.DataFrame, sizes: Float[np.ndarray, " n"]) -> list[str]:
+    """Columns of a table that another layout left behind, and that those that hold contradict.
+
+    Origins in A hold before those in pixels, and ``sizes``, the pixel sizes in A, before whatever says others.
+    """
+    stale = []
+    if all(label in table for label in ORIGINS_A):
+        origins = (table[list(ORIGINS_A)].apply(pd.to_numeric, errors="coerce").to_numpy() / sizes[:, None]).T
+        pairs = [(label, origin) for label, origin in zip(ORIGINS_PX, origins, strict=True) if label in table]
+        if not all(_agree(table[label], origin) for label, origin in pairs):
+            stale += [label for label, _ in pairs]
+    pair = ("rlnMagnification", "rlnDetectorPixelSize")
+    if all(label in table for label in pair):
+        magnification, detector = (pd.to_numeric(table[label], errors="coerce") for label in pair)
+        stale += [] if _agree(1e4 * detector / magnification, sizes, SAME_SIZE) else pair
+    if "rlnPixelSize" in table and not _agree(table["rlnPixelSize"], sizes, SAME_SIZE):
+        stale.append("rlnPixelSize")
+    return stale
+
+
+def _agree(column: pd.Series, values: Float[np.ndarray, " n"], tolerance: float = 1e-4) -> bool:
+    """Whether the numbers of a column are ``values``, up to the digits that tables have."""
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    return bool(np.allclose(numbers, values, rtol=tolerance, atol=1e-4 if tolerance < SAME_SIZE else 0))
+
+
 def as_version_31(flat: pd.DataFrame, tables: RelionTables, box: int | None) -> dict[str, pd.DataFrame]:
     """Tables ``optics`` and ``particles`` of RELION 3.1 and later.
 
@@ -53,8 +80,8 @@ def as_version_31(flat: pd.DataFrame, tables: RelionTables, box: int | None) -> 
     box
         Side of the images in pixels, for where the table does not state it; None leaves it out.
     """
-    flat = flat.copy()
     sizes = pixel_sizes(tables)
+    flat = flat.drop(columns=stale_columns(flat, sizes))
     flat["rlnImagePixelSize"] = sizes
     if IMAGE_SIZE not in flat and box is not None:
         flat[IMAGE_SIZE] = box
@@ -70,8 +97,8 @@ def as_version_31(flat: pd.DataFrame, tables: RelionTables, box: int | None) -> 
 
 def as_version_30(flat: pd.DataFrame, tables: RelionTables) -> dict[str, pd.DataFrame]:
     """The one table of RELION 3.0 and older, under the block name ``images``; arguments as for `as_version_31`."""
-    flat = flat.copy()
     sizes = pixel_sizes(tables)
+    flat = flat.drop(columns=stale_columns(flat, sizes))
     if "rlnMagnification" not in flat or "rlnDetectorPixelSize" not in flat:
         flat["rlnMagnification"], flat["rlnDetectorPixelSize"] = MAGNIFICATION, sizes
     _convert_origins(flat, ORIGINS_A, ORIGINS_PX, 1 / sizes)

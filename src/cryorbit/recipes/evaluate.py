@@ -21,11 +21,12 @@ from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.evaluation.poses import PoseErrors, pose_errors
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.io.image_paths import parse_image_names
-from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles import NO_CLASS, Particles, class_numbers, read_particles
+from cryorbit.io.posed import posed_particles
+from cryorbit.io.relion import CLASS
 from cryorbit.recipes.compare import read_box, read_like, write_json
 
-CLASS_COLUMN = "rlnClassNumber"
-JUNK = 0
+JUNK = NO_CLASS
 """Class number, in the truth, of images that show none of the maps."""
 
 
@@ -200,7 +201,8 @@ def _class_pose_errors(pairs: _Pairs, number: int, group: Float[Tensor, "g 3 3"]
 
 def _read_pairs(estimated_file: Path, true_file: Path) -> _Pairs:
     """The particles that both files have, matched by their images."""
-    estimated, true = read_particles(estimated_file), read_particles(true_file)
+    estimated, true = (posed_particles(read_particles(file))[0] for file in (estimated_file, true_file))
+    assert estimated.poses is not None and true.poses is not None
     both = {"estimated": _image_rows(estimated), "true": _image_rows(true)}
     rows = pd.concat(both, axis=1, join="inner")
     if rows.empty:
@@ -210,12 +212,12 @@ def _read_pairs(estimated_file: Path, true_file: Path) -> _Pairs:
             mend="give the truth of these images",
         )
     here, there = (torch.from_numpy(rows[name].to_numpy(copy=True)) for name in both)
-    true_poses = _poses(true)[there]
+    true_poses = true.poses[there]
     return _Pairs(
-        estimated=_poses(estimated)[here],
+        estimated=estimated.poses[here],
         true=Poses(true_poses.rotations, true_poses.shifts * (true.pixel_size / estimated.pixel_size)),
-        estimated_class=_class_numbers(estimated, 1)[here],
-        true_class=_class_numbers(true, 1)[there] if CLASS_COLUMN in true.table else None,
+        estimated_class=class_numbers(estimated)[here],
+        true_class=class_numbers(true)[there] if CLASS in true.table else None,
         pixel_size=estimated.pixel_size,
     )
 
@@ -226,7 +228,7 @@ def _image_rows(particles: Particles) -> pd.Series:
     files = np.array([Path(name).name for name in names.names], dtype=object)[names.name_index]
     index = pd.MultiIndex.from_arrays([files, names.section])
     if index.has_duplicates:
-        row = int(index.duplicated().argmax()) + 1
+        row = int(particles.rows[index.duplicated().argmax()])
         raise InputError(
             "two rows name the same image, apart from the folder",
             file=particles.source,
@@ -234,17 +236,3 @@ def _image_rows(particles: Particles) -> pd.Series:
             mend="keep one of them, or give the stacks different names",
         )
     return pd.Series(np.arange(len(particles)), index=index)
-
-
-def _poses(particles: Particles) -> Poses:
-    if particles.poses is None:
-        raise InputError(
-            "the particles have no poses", file=particles.source, mend="give a file with rlnAngleRot, Tilt and Psi"
-        )
-    return particles.poses
-
-
-def _class_numbers(particles: Particles, default: int) -> Int[Tensor, " n"]:
-    if CLASS_COLUMN not in particles.table:
-        return torch.full((len(particles),), default)
-    return torch.tensor(particles.table[CLASS_COLUMN].astype(int).tolist())

@@ -14,11 +14,13 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.selection import random_rows, rows_where
+from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings
 
@@ -52,6 +54,10 @@ class ParticleInput:
         Operators of the point group.
     half_set
         0 or 1 for every particle.
+    remarks
+        Sentences on half-sets and optics that the user should know.
+    half_doubt
+        What is wrong with the half-sets, with a fix, or None.
     """
 
     everything: Particles
@@ -63,6 +69,8 @@ class ParticleInput:
     diameter_evidence: str
     symmetry: Float[Tensor, "g 3 3"]
     half_set: Int[Tensor, " n"]
+    remarks: tuple[str, ...]
+    half_doubt: str | None
 
     @property
     def box(self) -> int:
@@ -83,7 +91,12 @@ class ParticleInput:
     def sentences(self) -> tuple[str, ...]:
         """What the images said of themselves, for people."""
         size = f"Particle diameter: {self.diameter:.0f} A, {self.diameter_evidence}."
-        return size, *self.report.notes
+        return size, *self.report.notes, *self.remarks
+
+    def doubts(self, resolution_A: float) -> list[str]:
+        """What in the table casts doubt on a map of a resolution in A: its half-sets, and optics that are not used."""
+        halves = [] if self.half_doubt is None else [self.half_doubt]
+        return [*halves, *unused_optics(self.particles).doubts(resolution_A)]
 
     @property
     def operators(self) -> Float[Tensor, "g 3 3"] | None:
@@ -127,36 +140,34 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     report = check_particles(everything, settings.max_bad_fraction)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:
+        aside = report.set_aside
+        lost = (
+            f"; {len(aside)} were set aside, row {aside.iloc[0].row} for {aside.iloc[0].reason}" if len(aside) else ""
+        )
         raise InputError(
-            f"only {len(particles)} usable particles", file=settings.particles, mend=f"give at least {FEWEST}"
+            f"only {len(particles)} usable particles{lost}", file=settings.particles, mend=f"give at least {FEWEST}"
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
     diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
-    half_set = half_sets(particles, settings.seed)
-    read = ParticleInput(everything, particles, report, source, noise, diameter, evidence, symmetry, half_set)
+    halves = half_sets(particles, settings.seed)
+    read = ParticleInput(
+        everything=everything,
+        particles=particles,
+        report=report,
+        source=source,
+        noise_variance=noise,
+        diameter=diameter,
+        diameter_evidence=evidence,
+        symmetry=symmetry,
+        half_set=halves.half_set,
+        remarks=(*halves.remarks, *unused_optics(particles).sentences()),
+        half_doubt=halves.doubt,
+    )
     for sentence in read.sentences:
         LOGGER.info(sentence)
     return read
-
-
-def half_sets(particles: Particles, seed: int) -> Int[Tensor, " n"]:
-    """Half-sets (0, 1) of the input, or random halves that keep micrographs whole when there are enough of them."""
-    if particles.half_sets is not None:
-        given = particles.half_sets.long() - 1
-        if not 0 < int(given.sum()) < len(given):
-            raise InputError(
-                f"all particles are in half-set {int(given[0]) + 1} (rlnRandomSubset)",
-                file=particles.source,
-                mend="give the particles of both half-sets, or remove the column to have halves drawn at random",
-            )
-        return given
-    generator = generator_for(seed, "half-sets")
-    group = particles.group
-    if group is None or int(group.max()) < 9:
-        return torch.randperm(len(particles), generator=generator) % 2
-    return (torch.randperm(int(group.max()) + 1, generator=generator) % 2)[group]
 
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:

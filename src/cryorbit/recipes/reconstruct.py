@@ -28,9 +28,10 @@ from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, r
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.particles import Particles
+from cryorbit.io.particles import NO_CLASS, Particles, class_numbers
 from cryorbit.io.particles_writing import Assignments, write_particles
-from cryorbit.io.relion import ANGLES
+from cryorbit.io.posed import posed_particles
+from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
@@ -40,7 +41,6 @@ from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 from cryorbit.volumes.voxel import working_grid
 
 LOGGER = logging.getLogger(__name__)
-CLASS = "rlnClassNumber"
 
 
 class ReconstructConfig(ParticleSettings):
@@ -84,12 +84,12 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     Stopped
         The job was asked to stop.
     """
-    posed = read_posed(config)
+    posed, never_aligned = read_posed(config)
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
     given = read_input(config, posed)
-    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), *given.sentences]
+    notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, given.particles), *given.sentences]
     for sentence in notes:
         LOGGER.info(sentence)
         progress.note(sentence)
@@ -104,20 +104,20 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     return result
 
 
-def read_posed(config: ReconstructConfig) -> Particles:
-    """The particles of the chosen class; ``InputError`` if they have no poses or their volumes do not fit."""
-    particles = read_chosen(config)
-    if particles.poses is None:
-        raise InputError(
-            "the particles have no poses",
-            file=config.particles,
-            mend=f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses",
-        )
+def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
+    """The aligned particles of the chosen class, and what is said of those that are not aligned.
+
+    Raises
+    ------
+    InputError
+        There are no poses, no particles of the class, or too little memory.
+    """
+    particles, never_aligned = posed_particles(read_chosen(config))
     if config.class_number is not None:
-        classes = _classes(particles)
+        classes = class_numbers(particles)
         chosen = torch.nonzero(classes == config.class_number)[:, 0]
         if not len(chosen):
-            there = ", ".join(map(str, classes.unique().tolist()))
+            there = ", ".join(map(str, classes[classes != NO_CLASS].unique().tolist())) or "not known"
             raise InputError(
                 f"there are no particles of class {config.class_number}",
                 file=config.particles,
@@ -127,7 +127,7 @@ def read_posed(config: ReconstructConfig) -> Particles:
     symmetric = len(point_group(config.symmetry)) > 1
     load = VolumeLoad(particles.box, largest_radius(config, particles), symmetric=symmetric)
     require_volumes(config, load, particles.pixel_size)
-    return particles
+    return particles, [] if never_aligned is None else [never_aligned]
 
 
 def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
@@ -186,18 +186,12 @@ def _known(given: ParticleInput) -> KnownPoses:
     )
 
 
-def _classes(particles: Particles) -> Tensor:
-    """Class number of every particle; 1 where the table has none."""
-    if CLASS not in particles.table:
-        return torch.ones(len(particles), dtype=torch.long)
-    return torch.tensor(particles.table[CLASS].astype(int).tolist())
-
-
 def _on_classes(config: ReconstructConfig, posed: Particles) -> str:
     if config.class_number is not None:
         return f"The map is that of class {config.class_number}, {len(posed):,} particles."
-    count = len(_classes(posed).unique())
-    if count == 1:
+    classes = class_numbers(posed)
+    count = len(classes[classes != NO_CLASS].unique())
+    if count <= 1:
         return f"All {len(posed):,} particles make one map."
     return f"The particles are of {count} classes ({CLASS}); all make one map. --class picks one."
 
@@ -231,7 +225,8 @@ def _write(
     write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
     write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
     write_set_aside(job.path / "set_aside.star", given.everything, given.report)
-    unmasked, masked, notes = finished.resolution_A, finished.fsc.resolution(), [*notes, *finished.limits]
+    unmasked, masked = finished.resolution_A, finished.fsc.resolution()
+    notes = [*notes, *finished.limits, *(f"Doubt: {doubt}." for doubt in given.doubts(min(unmasked, masked)))]
     result = ReconstructResult(len(given.particles), unmasked, masked, given.diameter, notes)
     entry = {
         "name": "map",

@@ -30,6 +30,7 @@ from cryorbit.geometry.rotations import matrix_to_euler
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.io.particles import read_particles
+from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import ANGLES, ORIGINS_A
 from cryorbit.io.star_writing import write_star
 from cryorbit.simulate.microscope import Microscope, draw_ctf
@@ -199,9 +200,8 @@ def _draw_truth(config: SimulateConfig, generator: torch.Generator) -> Truth:
 
 def _sample_poses(file: Path, config: SimulateConfig, generator: torch.Generator) -> Poses:
     """Rotations of sampled rows of ``file``, with shifts drawn."""
-    poses = read_particles(file).poses
-    if poses is None:
-        raise InputError("the file has no poses", file=file, mend="give particles with angles")
+    poses = posed_particles(read_particles(file))[0].poses
+    assert poses is not None
     rows = _sample_rows(len(poses.rotations), config.count, generator)
     return Poses(poses.rotations[rows], draw_shifts(config.count, config.shift_sigma, generator))
 

@@ -12,11 +12,11 @@ import torch
 from jaxtyping import Float
 
 from cryorbit.geometry.rotations import angular_distance, euler_to_matrix, rotvec_to_matrix
-from cryorbit.io.cryosparc import CTF_LABELS, OPTICS_LABELS, names_of
+from cryorbit.io.cryosparc import CENTRE, COORDINATE, CTF_LABELS, OPTICS_LABELS, coordinates, names_of, shift_pixels
 from cryorbit.io.cryosparc_records import NO_ABERRATION
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX, pixel_sizes
-from cryorbit.io.star_versions import GROUP_NAME, flat_table
+from cryorbit.io.star_versions import GROUP_NAME, flat_table, stale_columns
 from cryorbit.recipes.convert.particle_file import ParticleFile, records_for
 
 Fate: TypeAlias = Literal["exact", "rounded", "not carried", "changed"]
@@ -34,13 +34,12 @@ CARRIED = {
     *(POSE, SHIFT, "alignments3D/class", "alignments3D/split"),
     *(field for field, _ in CTF_LABELS.values()),
     *OPTICS_LABELS.values(),
+    "location/micrograph_psize_A",
 }
 """Fields of a ``.cs`` file that a STAR file holds as they are."""
-_ABERRATION, _PIXEL, _PLACE = (
-    "aberrations have no agreed translation",
-    "the pixel size says it",
-    "places differ by program",
-)
+_ABERRATION, _PIXEL = "aberrations have no agreed translation", "the pixel size says it"
+PLACE = (*CENTRE, "location/micrograph_shape", COORDINATE)
+"""Fields that say together where a particle is on its micrograph."""
 REASONS = {
     "blob/sign": "a STAR file cannot say that protein is dark",
     GROUP_NAME: "groups have numbers only",
@@ -48,7 +47,7 @@ REASONS = {
     **dict.fromkeys(("rlnBeamTiltX", "rlnBeamTiltY", "rlnOddZernike", "rlnEvenZernike"), _ABERRATION),
     **dict.fromkeys(("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11"), _ABERRATION),
     **dict.fromkeys(("rlnMagnification", "rlnDetectorPixelSize", "rlnPixelSize"), _PIXEL),
-    **dict.fromkeys(("location/center_x_frac", "location/center_y_frac", "rlnCoordinateX", "rlnCoordinateY"), _PLACE),
+    "alignments3D/split": "no half-sets were assigned",
 }
 """Why a column is not carried, where there is more to say than that the format has no such column."""
 
@@ -85,6 +84,7 @@ def _star_fates(source: ParticleFile, written: ParticleFile, precision: float) -
     before, after = flat_table(source.tables), flat_table(written.tables)
     _add_origins(after, pixel_sizes(written.tables))
     yield _images("rlnImageName", source, written)
+    stale = stale_columns(before, pixel_sizes(source.tables))
     posed = set(ANGLES) <= set(before) & set(after)
     if posed:
         angles = (torch.from_numpy(table[list(ANGLES)].to_numpy(float, copy=True)) for table in (before, after))
@@ -92,7 +92,9 @@ def _star_fates(source: ParticleFile, written: ParticleFile, precision: float) -
     for label in before:
         if label == "rlnImageName" or (posed and label in ANGLES):
             continue
-        if label not in after or (label == GROUP_NAME and written.records is not None):
+        if label in stale:
+            yield ColumnFate(label, "not carried", "left over from another layout: other columns say otherwise")
+        elif label not in after or (label == GROUP_NAME and written.records is not None):
             yield ColumnFate(label, "not carried", REASONS.get(label, "a .cs file has no such field"))
         else:
             yield _values(label, precision, before[label].to_numpy(), after[label].to_numpy())
@@ -104,12 +106,24 @@ def _record_fates(source: ParticleFile, written: ParticleFile) -> Iterator[Colum
     assert before is not None
     after = written.records if written.records is not None else records_for(written, source.tables.file)
     yield _images("blob/path, blob/idx", source, written)
+    yield from _place_fate(before, after)
     for name in names_of(before):
-        if name in ("blob/path", "blob/idx", SHIFT_PIXEL):
+        if name in ("blob/path", "blob/idx", SHIFT_PIXEL, *PLACE):
             continue
         fate = _field_fate(name, before, after)
         carried = name in CARRIED or written.records is not None
         yield fate if carried or fate.fate != "changed" else _not_carried(name)
+
+
+def _place_fate(before: np.ndarray, after: np.ndarray) -> Iterator[ColumnFate]:
+    """Fate of the places on the micrographs, in pixels."""
+    places, kept = coordinates(before), coordinates(after)
+    if places is None:
+        yield from (_not_carried(name) for name in PLACE if name in names_of(before) and name not in names_of(after))
+    elif kept is None:
+        yield _not_carried("places on the micrograph")
+    else:
+        yield _values("places on the micrograph", SINGLE, places, kept)
 
 
 def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
@@ -118,8 +132,8 @@ def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
     if name == POSE:
         vectors = (torch.from_numpy(records[POSE].astype(np.float64)) for records in (before, after))
         return _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
-    if name == SHIFT and SHIFT_PIXEL in names_of(before):
-        shifts = (each[SHIFT] * each[SHIFT_PIXEL][:, None] for each in (before, after))
+    if name == SHIFT:
+        shifts = (each[SHIFT] * shift_pixels(each)[:, None] for each in (before, after))
         return _values(f"{name} (A)", SINGLE, *shifts)
     return _values(name, SINGLE, before[name], after[name])
 

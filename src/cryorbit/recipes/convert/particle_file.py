@@ -10,9 +10,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from cryorbit.core.errors import InputError
-from cryorbit.io import relion
-from cryorbit.io.cryosparc import read_cs, star_tables
-from cryorbit.io.cryosparc_records import UID, cs_records
+from cryorbit.io.cryosparc_records import cs_records
 from cryorbit.io.image_paths import (
     ImageNames,
     is_file,
@@ -22,8 +20,8 @@ from cryorbit.io.image_paths import (
     relion_name,
 )
 from cryorbit.io.mrc import read_header
+from cryorbit.io.particle_tables import UID, read_tables
 from cryorbit.io.relion import RelionTables
-from cryorbit.io.star import read_star
 from cryorbit.io.star_versions import IMAGE_SIZE, flat_table
 
 
@@ -85,11 +83,9 @@ def read_particle_file(
     place
         Table from whose place the images are looked for, where that is not ``path``.
     """
-    records = read_cs(path, passthrough) if path.suffix == ".cs" else None
-    blocks = read_star(path) if records is None else star_tables(records)
+    tables, records = read_tables(path, passthrough)
     if records is not None:
-        blocks["particles"][UID] = records["uid"].astype(str)
-    tables = relion.relion_tables(blocks, path)
+        tables.particles[UID] = records["uid"].astype(str)
     names = parse_image_names(tables.particles["rlnImageName"], path)
     return ParticleFile(tables, records, names, locate(names.names, place or path, data_dir))
 
@@ -99,22 +95,35 @@ def flat_with_names(particles: ParticleFile, target: Path) -> pd.DataFrame:
     flat = flat_table(particles.tables)
     names = particles.stack_names(target)
     places = zip(particles.names.name_index.tolist(), particles.names.section.tolist(), strict=True)
-    if particles.records is None:
-        flat["rlnImageName"] = [f"{section + 1:06d}@{names[number]}" for number, section in places]
-    else:
-        flat["rlnImageName"] = [relion_name(names[number], section) for number, section in places]
+    flat["rlnImageName"] = [relion_name(names[number], section) for number, section in places]
     return flat
 
 
 def records_for(particles: ParticleFile, target: Path) -> np.ndarray:
     """Records of a ``.cs`` file at ``target``, made from the tables."""
-    names = [particles.stack_names(target)[number] for number in particles.names.name_index]
-    return cs_records(particles.tables, names, particles.names.section, _boxes(particles))
+    stacks = particles.stack_names(target)
+    names = [stacks[number] for number in particles.names.name_index]
+    return cs_records(
+        particles.tables, names, particles.names.section, _boxes(particles), micrograph_shapes(particles.tables)
+    )
+
+
+def micrograph_shapes(tables: RelionTables) -> Int[np.ndarray, "n 2"] | None:
+    """Rows and columns of each particle's micrograph, from its file; None unless all are there."""
+    if "rlnMicrographName" not in tables.particles:
+        return None
+    index, names = pd.factorize(tables.particles["rlnMicrographName"].astype(str))
+    files = locate(names.tolist(), tables.file, None)
+    try:
+        shapes = [read_header(file).shape[1:] for file in files]
+    except InputError:
+        return None
+    return np.array(shapes, dtype=np.int64)[index]
 
 
 def _boxes(particles: ParticleFile) -> Int[np.ndarray, " n"]:
     if particles.tables.has(IMAGE_SIZE):
-        return particles.tables.numbers(IMAGE_SIZE).astype(np.int64)
+        return _stated_boxes(particles.tables)
     box = particles.box
     if box is None:
         raise InputError(
@@ -123,3 +132,16 @@ def _boxes(particles: ParticleFile) -> Int[np.ndarray, " n"]:
             mend=f"add {IMAGE_SIZE} to data_optics, or give the folder of the images with --data-dir",
         )
     return np.full(len(particles), box)
+
+
+def _stated_boxes(tables: RelionTables) -> Int[np.ndarray, " n"]:
+    values = tables.numbers(IMAGE_SIZE)
+    wrong = ~((values >= 1) & (values < np.iinfo(np.uint32).max))
+    if wrong.any():
+        raise InputError(
+            f"{IMAGE_SIZE} is {values[wrong][0]:g}, which is no box",
+            file=tables.file,
+            row=int(tables.particles.index[np.argmax(wrong)]) + 1,
+            mend=f"give the side of the images in pixels, or remove the column {IMAGE_SIZE}",
+        )
+    return values.round().astype(np.int64)

@@ -12,7 +12,8 @@ from pydantic import Field
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.cryodrgn import write_cryodrgn
-from cryorbit.io.cryosparc import names_of, read_cs, with_fields, write_cs
+from cryorbit.io.cryosparc import names_of, with_fields
+from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
@@ -25,7 +26,7 @@ from cryorbit.recipes.settings import Settings
 class ConvertConfig(Settings):
     """Settings of a conversion."""
 
-    source: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
+    source: Path = Field(description="RELION STAR file, or cryoSPARC .cs or .csg file.")
     target: Path = Field(description="File to write; .star, .cs, or .pkl for cryoDRGN.")
     star_version: Literal["3.0", "3.1"] = Field("3.1", description="Layout of a STAR file that is written.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")

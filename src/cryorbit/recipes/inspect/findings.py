@@ -10,6 +10,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.io.bounds import PHASE_UNITS_MEND
 from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.inspect.gaps import gap_warnings
 
@@ -125,17 +126,27 @@ class Inspection:
     files
         How many image files there are.
     box, pixel_size
-        Pixels, A.
+        Pixels (0 where nothing tells), A.
     premultiplied
         Whether the images were multiplied with their CTF.
     defocus
         Of all particles.
+    missing, missing_particles
+        Image files that are not there, and how many particles are in them.
     faults
-        Image files that cannot be used.
+        Image files that are there and cannot be used.
     unusable
         How many particles cannot be used, by reason.
     unusable_count
         How many that are in all; files that cannot be used count with all their particles.
+    duplicate_count
+        How many of those are duplicates and nothing worse.
+    unaligned
+        Particles without a pose among those that have poses.
+    remarks
+        Sentences on what a reconstruction passes over: headers that contradict the table, optics that are not used.
+    unit_problem
+        A sentence if a column is in another unit; a reconstruction refuses it. None where all is well.
     images
         What the pixels tell; None without a readable image.
     ctf_gaps
@@ -150,9 +161,15 @@ class Inspection:
     pixel_size: float
     premultiplied: bool
     defocus: Defocus
+    missing: tuple[Path, ...]
+    missing_particles: int
     faults: tuple[FileFault, ...]
     unusable: dict[str, int]
     unusable_count: int
+    duplicate_count: int
+    unaligned: int
+    remarks: tuple[str, ...]
+    unit_problem: str | None
     images: ImageFindings | None
     ctf_gaps: list[float]
 
@@ -163,12 +180,14 @@ class Inspection:
     @property
     def posed(self) -> bool:
         """Whether the particles have poses."""
-        return {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table)
+        return {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
 
     @property
     def fit(self) -> bool:
         """Whether a reconstruction would begin: all files are there, few particles are unusable, enough are not."""
-        return not self.faults and self.unusable_count <= UNFIT_FRACTION * len(self) and not self.too_few
+        faulty = self.unusable_count - self.duplicate_count
+        sound = not self.missing and not self.faults and self.unit_problem is None
+        return sound and faulty <= UNFIT_FRACTION * len(self) and not self.too_few
 
     @property
     def too_few(self) -> bool:
@@ -177,9 +196,12 @@ class Inspection:
 
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
-        found = [f"{fault.file}: {fault.problem} ({_counted(fault.particles)})." for fault in self.faults[:LISTED]]
+        found = self._on_missing()
+        found += [f"{fault.file}: {fault.problem} ({_counted(fault.particles)})." for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
             found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
+        if self.unit_problem is not None:
+            found.append(f"{self.unit_problem[0].upper()}{self.unit_problem[1:]}; {PHASE_UNITS_MEND}.")
         found += [f"To be set aside for {reason}: {_counted(count)}." for reason, count in self.unusable.items()]
         if self.too_few:
             usable = len(self) - self.unusable_count
@@ -187,6 +209,9 @@ class Inspection:
         outliers = int(self.defocus.outliers.sum())
         if outliers:
             found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
+        if self.unaligned and self.posed:
+            found.append(f"Never aligned (no rotation and no shift): {_counted(self.unaligned)}.")
+        found += self.remarks
         found += gap_warnings(self.ctf_gaps)
         images = self.images
         if images is not None:
@@ -201,6 +226,14 @@ class Inspection:
             looked_at = f"{len(images.rows):,} of {len(self):,} images were looked at"
             found.append(f"{looked_at}; a job checks every image before it begins.")
         return found
+
+    def _on_missing(self) -> list[str]:
+        """How many files are not there, and what helps."""
+        if not self.missing:
+            return []
+        count = f"{len(self.missing):,} of {self.files:,} image files are not there"
+        where = "give the folder that their names are relative to, or that holds them, with --data-dir"
+        return [f"{count} ({_counted(self.missing_particles)}), {self.missing[0]} first: {where}."]
 
     def record(self) -> dict[str, Any]:
         """The numbers, for JSON."""
@@ -218,9 +251,12 @@ class Inspection:
             "ctf_gaps_A": self.ctf_gaps,
             "ctf_premultiplied": self.premultiplied,
             "poses": self.posed,
+            "unaligned_particles": self.unaligned,
+            "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
             "unusable": self.unusable,
             "unusable_particles": self.unusable_count,
+            "duplicate_particles": self.duplicate_count,
             "fit": self.fit,
             "warnings": self.warnings(),
             "images": None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,11 @@ from torch import Tensor
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
-from cryorbit.io.checks import check_file, ctf_faults, duplicates
-from cryorbit.io.grey_values import broken_images, judge_grey_values
+from cryorbit.imaging.unused_optics import unused_optics
+from cryorbit.io.bounds import phase_units_problem
+from cryorbit.io.checks import broken_pixels, duplicates, impossible_numbers
+from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
+from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
@@ -24,6 +28,8 @@ from cryorbit.recipes.settings import Settings
 
 FAR = 6.0
 """Robust standard deviations beyond which a defocus or an astigmatism is far from the others'."""
+MOST_OUTLIERS = 0.1
+"""Part of the particles that outliers can be."""
 
 
 class InspectConfig(Settings):
@@ -45,13 +51,15 @@ def run(config: InspectConfig) -> Inspection:
     InputError
         The table cannot be read; what is wrong with image files or single particles is among the findings.
     """
-    particles = read_particles(config.particles, config.data_dir, config.passthrough)
-    faults, readable = _files(particles)
-    reasons = {**ctf_faults(particles), "the same image as an earlier row": duplicates(particles)}
-    images, pixel_reasons = _look(particles, torch.nonzero(readable)[:, 0], config)
-    reasons |= pixel_reasons
+    particles = read_particles(config.particles, config.data_dir, config.passthrough, unknown_box=True)
+    files = _files(particles)
+    images, broken = _look(particles, torch.nonzero(files.readable)[:, 0], config)
+    faulty = impossible_numbers(particles) | broken
+    bad = torch.stack(list(faulty.values())).any(0) | ~files.readable
+    twice = duplicates(particles, bad)
+    reasons = faulty | twice
     unusable = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
-    bad = torch.stack(list(reasons.values())).any(0) | ~readable
+    lost = bad | torch.stack(list(twice.values())).any(0)
     return Inspection(
         source=particles.source,
         table=particles.table,
@@ -61,26 +69,52 @@ def run(config: InspectConfig) -> Inspection:
         pixel_size=particles.pixel_size,
         premultiplied=particles.premultiplied,
         defocus=_defocus(particles.ctf),
-        faults=faults,
+        missing=files.missing,
+        missing_particles=files.missing_particles,
+        faults=files.faults,
         unusable=unusable,
-        unusable_count=int(bad.sum()),
+        unusable_count=int(lost.sum()),
+        duplicate_count=int((lost & ~bad).sum()),
+        unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
+        remarks=(*files.remarks, *unused_optics(particles).sentences()),
+        unit_problem=phase_units_problem(particles.ctf.phase_shift),
         images=images,
         ctf_gaps=_gaps(particles),
     )
 
 
-def _files(particles: Particles) -> tuple[tuple[FileFault, ...], Bool[Tensor, " n"]]:
-    """Files that cannot be used, and the mask of the particles whose files can."""
-    faults = []
-    readable = np.ones(len(particles), dtype=bool)
-    for number in np.unique(particles.images.file_index):
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What image files there are: the missing and the faulty ones, and which particles' files can be read."""
+
+    missing: tuple[Path, ...]
+    missing_particles: int
+    faults: tuple[FileFault, ...]
+    readable: Bool[Tensor, " n"]
+    remarks: tuple[str, ...]
+
+
+def _files(particles: Particles) -> _Files:
+    """Look at every file: one header each."""
+    stack = particles.images
+    last, counts = last_sections(stack), np.bincount(stack.file_index, minlength=len(stack.files))
+    missing = missing_stacks(stack)
+    unfit, faults, headers = set(missing.tolist()), [], {}
+    for number in np.flatnonzero(last >= 0).tolist():
+        if number in unfit:
+            continue
         try:
-            check_file(particles, int(number))
+            headers[number] = check_file(particles, number, int(last[number]))
         except InputError as error:
-            inside = particles.images.file_index == number
-            readable &= ~inside
-            faults.append(FileFault(particles.images.files[number], int(inside.sum()), error.problem))
-    return tuple(faults), torch.from_numpy(readable)
+            unfit.add(number)
+            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem))
+    return _Files(
+        missing=tuple(stack.files[number] for number in missing),
+        missing_particles=int(counts[missing].sum()),
+        faults=tuple(faults),
+        readable=torch.from_numpy(~np.isin(stack.file_index, list(unfit))),
+        remarks=tuple(header_remarks(particles, headers)),
+    )
 
 
 def _look(
@@ -92,7 +126,7 @@ def _look(
         return None, {}
     sample = readable[torch.linspace(0, len(readable) - 1, count).round().long()]
     statistics, outliers = survey(particles.images.subset(sample.numpy()))
-    broken = broken_images(statistics)
+    broken = broken_pixels(statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
         masks[reason][sample[mask]] = True
@@ -107,13 +141,15 @@ def _look(
 def _defocus(ctf: CTFParams) -> Defocus:
     mean = 0.5 * (ctf.defocus_u + ctf.defocus_v)
     astigmatism = (ctf.defocus_u - ctf.defocus_v).abs()
-    return Defocus(mean, astigmatism, _far(mean) | _far(astigmatism))
+    far = _far(mean) | _far(astigmatism)
+    # many that are far are micrographs of another defocus, not outliers
+    return Defocus(mean, astigmatism, far & (far.double().mean() <= MOST_OUTLIERS))
 
 
 def _gaps(particles: Particles) -> list[float]:
     """Gaps in the CTF of the particles that have one."""
-    known = ~torch.stack(list(ctf_faults(particles).values())).any(0)
-    if not known.any():
+    known = ~torch.stack(list(impossible_numbers(particles).values())).any(0)
+    if not known.any() or not particles.box:
         return []
     return ctf_gaps(particles.ctf[torch.nonzero(known)[:, 0]], particles.box, particles.pixel_size)
 

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.cryosparc import read_cs, with_fields, write_cs
+from cryorbit.io.cryosparc import with_fields
+from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.set_aside import REPAIRED
 from cryorbit.io.star import read_star

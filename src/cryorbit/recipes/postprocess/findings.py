@@ -61,6 +61,8 @@ class Findings:
         Whether the mask is the user's.
     holds_to_A
         Resolution to which the half-maps say they hold data, A, if they do.
+    optics_doubts
+        Sentences on optics that nothing corrects for and that this resolution does not bear.
     """
 
     pixel_size: float
@@ -73,3 +75,4 @@ class Findings:
     sampling: ViewSampling | None
     mask_given: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
+    optics_doubts: tuple[str, ...] = ()

@@ -13,10 +13,12 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.band_limit import EDGE_SHELLS, last_shell, shell_within
 from cryorbit.geometry.rotations import euler_to_matrix
+from cryorbit.imaging.unused_optics import UnusedOptics, unused_optics
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_header
-from cryorbit.io.relion import ANGLES, relion_tables
-from cryorbit.io.star import read_star
+from cryorbit.io.particle_tables import read_tables
+from cryorbit.io.particles import read_particles
+from cryorbit.io.relion import ANGLES, CLASS
 from cryorbit.recipes.compare import read_box, read_like, read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.postprocess.config import PostprocessConfig
@@ -41,6 +43,8 @@ class HalfMaps:
         Last shell in which both half-maps hold data.
     holds_to_A
         Resolution to which their files say they do, A; None where they do not say, or say too much.
+    optics
+        What the particles' table states and nothing corrects for; None without a table.
     """
 
     half1: Float[Tensor, "n n n"]
@@ -50,6 +54,7 @@ class HalfMaps:
     rotations: Float[Tensor, "p 3 3"] | None
     last: int
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
+    optics: UnusedOptics | None = None
 
 
 def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
@@ -105,6 +110,7 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         _read_rotations(config),
         last,
         None if said is None else said * pixel_size / stated,
+        _read_optics(config),
     )
 
 
@@ -147,16 +153,33 @@ def _read_mask(path: Path, like: Float[Tensor, "n n n"], pixel_size: float) -> F
 
 def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:
     """Poses of the class's particles; None if there is no file, or it has no angles."""
-    file = config.particles
-    if file is None and config.folder is not None and (config.folder / "particles.star").is_file():
-        file = config.folder / "particles.star"
+    file = _particle_file(config)
     if file is None:
         return None
-    tables = relion_tables(read_star(file), file)
+    tables, _ = read_tables(file)
     if not all(tables.has(label) for label in ANGLES):
         return None
     angles = np.stack([tables.numbers(label) for label in ANGLES], -1)
-    if tables.has("rlnClassNumber"):
-        chosen = tables.numbers("rlnClassNumber") == config.class_number
+    if CLASS in tables.particles:
+        chosen = tables.integers(CLASS, 1) == config.class_number
         angles = angles[chosen] if chosen.any() else angles
+    # angles of exactly 0 are those of particles that were never aligned
+    angles = angles[angles.any(axis=1)] if angles.any() else angles
     return euler_to_matrix(torch.from_numpy(angles))
+
+
+def _particle_file(config: PostprocessConfig) -> Path | None:
+    """The particles given, or those of the job folder."""
+    if config.particles is not None or config.folder is None:
+        return config.particles
+    own = config.folder / "particles.star"
+    return own if own.is_file() else None
+
+
+def _read_optics(config: PostprocessConfig) -> UnusedOptics | None:
+    """The optics that the particles' table states; a table of nothing but angles, which is welcome too, states none."""
+    file = _particle_file(config)
+    try:
+        return None if file is None else unused_optics(read_particles(file, unknown_box=True))
+    except InputError:
+        return None

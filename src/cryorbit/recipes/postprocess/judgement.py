@@ -40,6 +40,7 @@ def judge(found: Findings, shared_poses: bool) -> Verdict:
         )
     if shared_poses:
         reasons.append(SHARED_POSES)
+    reasons += found.optics_doubts
     limit = on_limit(fsc, found.holds_to_A)
     sentence = f"Resolution {fsc.resolution():.2f} A (FSC 0.143 of half-maps, corrected for the mask)"
     ending = "." if limit is None else f". {limit}"
@@ -47,6 +48,9 @@ def judge(found: Findings, shared_poses: bool) -> Verdict:
         return Verdict("bad", f"{sentence}; do not trust it: the mask is too tight{ending}", reasons)
     if uneven:
         return Verdict("doubtful", f"{sentence}; directions are uneven: it is worse in some of them{ending}", reasons)
+    if found.optics_doubts:
+        wrong = "optics that are not corrected for limit it: read the reasons"
+        return Verdict("doubtful", f"{sentence}; {wrong}{ending}", reasons)
     return Verdict("doubtful" if shared_poses else "good", f"{sentence}{ending}", reasons)
 
 

@@ -51,7 +51,8 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
     _count(progress)
     given, holds_to = maps.mask is not None, maps.holds_to_A
-    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling, given, holds_to)
+    doubts = () if maps.optics is None else tuple(maps.optics.doubts(fsc.resolution()))
+    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling, given, holds_to, doubts)
     return write_outputs(job, found, from_one_map(config))
 
 

@@ -67,7 +67,7 @@ class Remark:
 
 def judge(ending: Ending) -> Verdict:
     """The worst of what is to be said; what is wrong comes first, each with what to do about it."""
-    topics = (_agreement, _starts, _poses, _passes, _views, _classes)
+    topics = (_agreement, _table, _starts, _poses, _passes, _views, _classes)
     remarks = sorted((each for topic in topics for each in topic(ending)), key=lambda each: -LEVELS.index(each.level))
     level = remarks[0].level
     wrong = "; ".join(each.wrong for each in remarks if each.level == level)
@@ -106,6 +106,12 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
     few = slices < FEWEST_SLICES
     reason = f"{mean} (at least {FEWEST_SLICES:g} are needed); fix: more particles" if few else mean
     yield Remark("doubtful" if few else "good", "there are too few particles for it" if few else "", reason)
+
+
+def _table(ending: Ending) -> Iterator[Remark]:
+    """What the particle table says of half-sets and optics that this resolution does not bear."""
+    for doubt in ending.given.doubts(ending.head.resolution_masked_A):
+        yield Remark("doubtful", doubt.partition(";")[0], doubt)
 
 
 def _limit(ending: Ending) -> str | None:

@@ -1,0 +1,182 @@
+"""Optics that a particle table states and that nothing here corrects for, and what that costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from cryorbit.imaging.aberrations import (
+    beam_tilt_phase,
+    coma_phase,
+    even_zernike_phase,
+    magnification_phase,
+    odd_zernike_phase,
+    tetrafoil_phase,
+)
+from cryorbit.io.cryosparc import names_of
+from cryorbit.io.particles import Particles
+from cryorbit.io.star_versions import GROUP
+
+HARMFUL_RAD = 0.5
+"""Phase error from which on an unused aberration limits the map, radians: its cosine, 0.88, of the signal is left."""
+RADII, ANGLES = 6, 24
+"""Radii and directions at which phases of Zernike polynomials are evaluated."""
+TRIED = 200
+"""Frequencies, up to Nyquist, among which the first harmful one is looked for."""
+PARTICLE_REACH = 0.25
+"""Distance from the centre, boxes, at which a stretch is judged: the rim of a particle of half a box."""
+NO_STRETCH = 1e-6
+"""Relative stretch below which a matrix is none."""
+BEAM_TILT, ZERNIKE = ("rlnBeamTiltX", "rlnBeamTiltY"), ("rlnOddZernike", "rlnEvenZernike")
+MATRIX = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+LABELS = (*BEAM_TILT, *ZERNIKE, *MATRIX)
+_KV, _CS = "kV", "mm"
+
+Phase = Callable[[float], float]
+"""Largest phase error, radians, of all particles at a spatial frequency in 1/A."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedTerm:
+    """One kind of unused optics: its name, where the table states it, and its phase error."""
+
+    name: str
+    labels: str
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedOptics:
+    """All unused optics of a particle set whose pixels hold nothing finer than ``nyquist_A``."""
+
+    terms: tuple[UnusedTerm, ...]
+    nyquist_A: float  # noqa: N815 (units belong to the name)
+
+    def sentences(self) -> list[str]:
+        """What is said of each before a job, with the resolution from which on it matters."""
+        return [self._sentence(term) for term in self.terms]
+
+    def doubts(self, resolution_A: float) -> list[str]:
+        """What is said of those that are harmful at a claimed resolution, A."""
+        found = ((term, term.phase(1 / resolution_A)) for term in self.terms)
+        return [
+            f"{term.name} ({term.labels}) is not corrected for: at {resolution_A:.2f} A it turns phases by "
+            f"{phase:.1f} rad; fix: reconstruct in a program that corrects for it"
+            for term, phase in found
+            if phase > HARMFUL_RAD
+        ]
+
+    def _sentence(self, term: UnusedTerm) -> str:
+        frequencies = np.arange(TRIED + 1) / (TRIED * self.nyquist_A)
+        phases = np.array([0.0, *(term.phase(float(k)) for k in frequencies[1:])])
+        stated = f"{term.name[0].upper()}{term.name[1:]} ({term.labels}) is not corrected for"
+        if phases.max() <= HARMFUL_RAD:
+            most = f"{phases[-1]:.2g} rad at {self.nyquist_A:.3g} A (Nyquist)"
+            return f"{stated}: phases are off by {most}, which is harmless."
+        last = int(np.argmax(phases > HARMFUL_RAD)) + 1
+        limit = float(np.interp(HARMFUL_RAD, phases[last - 2 : last], frequencies[last - 2 : last]))
+        return f"{stated}: phases are off by more than half a radian beyond {1 / limit:.3g} A."
+
+
+def unused_optics(particles: Particles) -> UnusedOptics:
+    """The optics that the table of a particle set states and that are not used; what is 0 throughout is none."""
+    terms = (*_of_star(particles), *_of_records(particles))
+    return UnusedOptics(terms, 2 * particles.pixel_size)
+
+
+def _of_star(particles: Particles) -> Iterator[UnusedTerm]:
+    """Those of RELION's labels."""
+    settings = _settings(particles)
+    tilt = np.hypot(*(_numbers(settings, label) for label in BEAM_TILT))
+    if tilt.any():
+        spherical, voltage = (_numbers(settings, label) for label in (_CS, _KV))
+        yield UnusedTerm("beam tilt", ", ".join(BEAM_TILT), partial(_most, beam_tilt_phase, tilt, spherical, voltage))
+    yield from _zernike_terms(settings)
+    matrix = np.stack([_numbers(settings, label, each) for label, each in zip(MATRIX, (1, 0, 0, 1), strict=True)], 1)
+    yield from _magnification(matrix.reshape(-1, 2, 2) - np.eye(2), "rlnMagMat00 to 11", particles)
+
+
+def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
+    """Those of cryoSPARC's fields: lengths of aberrations in A, and a relative stretch."""
+    records = particles.records
+    if records is None:
+        return
+    voltage = particles.ctf.voltage.numpy()
+    kinds = (
+        ("ctf/tilt_A", "beam tilt", coma_phase),
+        ("ctf/trefoil_A", "trefoil", coma_phase),
+        ("ctf/tetra_A", "tetrafoil", tetrafoil_phase),
+    )
+    for field, name, phase_of in kinds:
+        if field in names_of(records) and records[field].any():
+            length = np.linalg.norm(np.nan_to_num(records[field].astype(np.float64)), axis=1)
+            yield UnusedTerm(name, field, partial(_most, phase_of, length, voltage))
+    if "ctf/anisomag" in names_of(records):
+        stretch = records["ctf/anisomag"].astype(np.float64).reshape(-1, 2, 2)
+        yield from _magnification(stretch, "ctf/anisomag", particles)
+
+
+def _magnification(stretch: Float[np.ndarray, "n 2 2"], labels: str, particles: Particles) -> Iterator[UnusedTerm]:
+    largest = float(np.linalg.norm(np.nan_to_num(stretch), ord=2, axis=(1, 2)).max())
+    if largest > NO_STRETCH:
+        distance = PARTICLE_REACH * particles.box * particles.pixel_size
+        phase = partial(_most, magnification_phase, np.array([largest]), distance)
+        yield UnusedTerm("anisotropic magnification", labels, phase)
+
+
+def _most(phase_of: Callable[..., np.ndarray], *settings_and_frequency: object) -> float:
+    return float(phase_of(*settings_and_frequency).max())
+
+
+def _zernike_terms(settings: pd.DataFrame) -> Iterator[UnusedTerm]:
+    kinds = (("antisymmetric", odd_zernike_phase), ("symmetric", even_zernike_phase))
+    for label, (name, phases) in zip(ZERNIKE, kinds, strict=True):
+        texts = settings[label].astype(str).unique() if label in settings else ()
+        sets = [found for text in texts if (found := _coefficients(text)).any()]
+        if sets:
+            yield UnusedTerm(f"{name} aberrations", label, partial(_largest, phases, sets))
+
+
+def _coefficients(text: str) -> Float[np.ndarray, " c"]:
+    """RELION's vectors are text: ``[0.1,-0.2]``."""
+    return np.array([float(each) for each in re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text)])
+
+
+def _disc(frequency: float) -> Float[np.ndarray, "p 2"]:
+    """Frequencies within a disc, ring by ring, the outermost last."""
+    radius = frequency * np.arange(1, RADII + 1) / RADII
+    angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
+    return np.stack([np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))], -1).reshape(-1, 2)
+
+
+def _largest(phases_of: Callable[..., np.ndarray], sets: Sequence[np.ndarray], frequency: float) -> float:
+    """Largest phase at a frequency; a phase that is linear in the frequency only shifts the image."""
+    disc = _disc(frequency)
+    phases = np.stack([phases_of(each, disc) for each in sets], axis=1)
+    shifts, *_ = np.linalg.lstsq(disc, phases, rcond=None)
+    return float(np.abs(phases - disc @ shifts)[-ANGLES:].max())
+
+
+def _settings(particles: Particles) -> pd.DataFrame:
+    """The distinct settings of the microscope, a row each; where both tables state one, that of the optics holds."""
+    table, optics = particles.table, particles.optics
+    flat = pd.DataFrame({label: table[label].to_numpy() for label in LABELS if label in table})
+    if optics is not None and GROUP in table:
+        row = pd.Index(optics[GROUP]).get_indexer(table[GROUP])
+        flat = flat.assign(**{label: optics[label].to_numpy()[row] for label in LABELS if label in optics})
+    flat[_KV], flat[_CS] = particles.ctf.voltage.numpy(), particles.ctf.spherical_aberration.numpy()
+    return flat.drop_duplicates(ignore_index=True)
+
+
+def _numbers(settings: pd.DataFrame, label: str, default: float = 0.0) -> Float[np.ndarray, " g"]:
+    """A number for each setting; what is no finite number is ``default``."""
+    if label not in settings:
+        return np.full(len(settings), default)
+    values = pd.to_numeric(settings[label], errors="coerce").to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, default)

@@ -1,0 +1,80 @@
+"""Whether the image files of a particle set are there, whole, and fit its table; one header a file is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.image_paths import is_file
+from cryorbit.io.image_stack import ImageStack
+from cryorbit.io.mrc import MrcHeader, read_header
+from cryorbit.io.particles import Particles, missing_files
+
+UNKNOWN_PIXEL = (0.0, 1.0)
+"""Pixel sizes that programs write into headers when they do not know."""
+SAME_PIXEL = 0.01
+"""Relative difference up to which a header says the pixel size of the table."""
+
+
+def check_files(particles: Particles) -> list[str]:
+    """Raise `InputError` unless every stack is there, whole, and fits the table; else what is to be said of headers."""
+    last = last_sections(particles.images)
+    absent = missing_stacks(particles.images)
+    if len(absent):
+        row = int(particles.rows[np.argmax(particles.images.file_index == absent[0])])
+        first, files = particles.images.files[absent[0]], int((last >= 0).sum())
+        raise missing_files(particles.source, row, first, len(absent), files)
+    used = np.flatnonzero(last >= 0).tolist()
+    return header_remarks(particles, {number: check_file(particles, number, int(last[number])) for number in used})
+
+
+def last_sections(stack: ImageStack) -> Int[np.ndarray, " f"]:
+    """The last section, from 0, that is asked for of each file; -1 where no image is."""
+    last = np.full(len(stack.files), -1, dtype=np.int64)
+    np.maximum.at(last, stack.file_index, stack.section)
+    return last
+
+
+def missing_stacks(stack: ImageStack) -> Int[np.ndarray, " m"]:
+    """Numbers of the files that are asked for and not there, in the order of the table."""
+    used, first = np.unique(stack.file_index, return_index=True)
+    in_order = used[np.argsort(first)].tolist()
+    return np.array([number for number in in_order if not is_file(stack.files[number])], dtype=np.int64)
+
+
+def check_file(particles: Particles, number: int, last_section: int) -> MrcHeader:
+    """The header of file ``number``; `InputError` unless it is there, whole, fits the table and has that section."""
+    path = particles.images.files[number]
+    header = read_header(path)
+    particles.images.check_header(path, header, np.array([last_section]))
+    size = path.stat().st_size
+    if size < header.file_bytes:
+        raise InputError(
+            f"the stack is cut short: {size} bytes where its header promises {header.file_bytes}",
+            file=path,
+            mend="copy the stack again, or extract the particles again",
+        )
+    return header
+
+
+def header_remarks(particles: Particles, headers: dict[int, MrcHeader]) -> list[str]:
+    """A sentence if headers say another pixel size than the table, which holds, as it does for RELION."""
+    other = {
+        number: header.pixel_size[0]
+        for number, header in headers.items()
+        if header.pixel_size[0] not in UNKNOWN_PIXEL
+        and abs(header.pixel_size[0] - particles.pixel_size) > SAME_PIXEL * particles.pixel_size
+    }
+    if not other:
+        return []
+    number, stated = next(iter(other.items()))
+    whose = f"The header of {_name(particles, number)} says a pixel size of {stated:.4g} A"
+    more = f" (as do those of {len(other) - 1:,} more stacks: another size than the table)" if len(other) > 1 else ""
+    return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} A."]
+
+
+def _name(particles: Particles, number: int) -> str:
+    return Path(particles.images.files[number]).name

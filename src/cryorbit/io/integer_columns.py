@@ -1,0 +1,52 @@
+"""Columns of whole numbers: classes, half-sets, groups; a value that is not known is never taken for one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Int
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.star import numbers
+
+MOST = 2.0**62
+"""No count or number of a table reaches it."""
+UNSET = frozenset({"nan", "+nan", "-nan", "<na>", "na", "n/a", "none", "null", "-", ""})
+"""How programs write, in any case, that a value is not known."""
+
+
+def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | None = None) -> Int[np.ndarray, " n"]:
+    """The column ``label`` as int64; ``unset`` stands for values that are not known, where it is given.
+
+    Raises
+    ------
+    InputError
+        The column is not there, or a value of it is no whole number, or not known and ``unset`` is None.
+    """
+    if label in table and pd.api.types.is_integer_dtype(table[label]):
+        return table[label].to_numpy(dtype=np.int64, copy=True)
+    unknown = _is_unset(table[label]) if label in table else np.zeros(len(table), dtype=bool)
+    known = numbers(table.loc[~unknown], label, file)
+    values = np.full(len(table), -1 if unset is None else unset, dtype=np.int64)
+    whole = np.isfinite(known) & (np.abs(known) < MOST)
+    whole[whole] = known[whole] == np.round(known[whole])
+    wrong = unknown & (unset is None)
+    wrong[~unknown] |= ~whole
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{label} is {table[label].iloc[row]}, not a whole number",
+            file=file,
+            row=int(table.index[row]) + 1,
+            mend="correct the value or take the row out",
+        )
+    values[~unknown] = known.astype(np.int64)
+    return values
+
+
+def _is_unset(column: pd.Series) -> Bool[np.ndarray, " n"]:
+    if pd.api.types.is_numeric_dtype(column):
+        return column.isna().to_numpy(dtype=bool)
+    return (column.isna() | column.astype(str).str.strip().str.lower().isin(UNSET)).to_numpy(dtype=bool)

@@ -1,0 +1,135 @@
+"""The two halves of a particle set: those of the input, or drawn at random so that they share nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.core.seeds import generator_for
+from cryorbit.io.cryosparc_files import SUFFIXES
+from cryorbit.io.duplicates import MICROGRAPH, image_numbers, micrograph_numbers
+from cryorbit.io.particles import Particles
+from cryorbit.io.relion import group_label
+
+FEWEST_GROUPS = 10
+"""Micrographs (or other groups) from which on halves are drawn by them."""
+EVEN = 0.4
+"""Part of the particles that the smaller half must have for halves to be drawn by micrograph."""
+UNEVEN = 0.25
+"""Part of the particles below which the smaller of given halves limits what both can say."""
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSets:
+    """The halves of N particles.
+
+    Attributes
+    ----------
+    half_set
+        0 or 1 for every particle.
+    remarks
+        Sentences on how they came about, where that is not as usual.
+    doubt
+        What is wrong with them, with a fix; None where nothing is.
+    """
+
+    half_set: Int[Tensor, " n"]
+    remarks: tuple[str, ...] = ()
+    doubt: str | None = None
+
+
+def half_sets(particles: Particles, seed: int) -> HalfSets:
+    """Half-sets of the input, or random halves that keep micrographs whole when there are enough of them.
+
+    Copies of one image, of symmetry-expanded particles, always come into one half.
+    """
+    image = image_numbers(particles)
+    copies = len(image) - len(image.unique())
+    remarks: tuple[str, ...] = (_on_copies(copies, len(image)),) if copies else ()
+    if particles.half_sets is None:
+        drawn, by_particle = _drawn(particles, image, seed)
+        return HalfSets(drawn, (*remarks, *by_particle))
+    given = _given(particles)
+    united = _first_of_each(given, image) if copies else given
+    moved = int((united != given).sum())
+    if moved:
+        remarks += (f"{moved:,} copies of images were moved to the half-set of the first, as they share its noise.",)
+    smaller = min(int(united.sum()), int((1 - united).sum()))
+    if smaller >= UNEVEN * len(united):
+        return HalfSets(united, remarks)
+    doubt = (
+        f"the half-sets of the input are uneven ({len(united) - smaller:,} and {smaller:,} particles): the smaller one "
+        "limits the resolution that half-maps can show; fix: remove rlnRandomSubset to have even halves drawn"
+    )
+    return HalfSets(united, (*remarks, f"{doubt[0].upper()}{doubt[1:]}."), doubt)
+
+
+def _given(particles: Particles) -> Int[Tensor, " n"]:
+    assert particles.half_sets is not None
+    given = particles.half_sets.long() - 1
+    if 0 < int(given.sum()) < len(given):
+        return given
+    remove = "remove the column rlnRandomSubset to have halves drawn at random"
+    if particles.source.suffix in SUFFIXES:
+        remove = f"convert the file to a .star file (`cryorbit convert`) and {remove}"
+    raise InputError(
+        f"all particles are in half-set {int(given[0]) + 1} (rlnRandomSubset)",
+        file=particles.source,
+        mend=f"give the particles of both half-sets, or {remove}",
+    )
+
+
+def _drawn(particles: Particles, image: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
+    """Random halves, and what is said where micrographs could not be kept whole."""
+    generator = generator_for(seed, "half-sets")
+    group = _groups(particles)
+    if group is None or int(group.max()) + 1 < FEWEST_GROUPS:
+        return _balanced(image, generator), ()
+    halves = _balanced(group, generator)
+    smaller = min(int(halves.sum()), int((1 - halves).sum()))
+    if smaller >= EVEN * len(halves):
+        return _first_of_each(halves, image), ()
+    most = int(torch.bincount(group).max())
+    said = (
+        f"One micrograph (or group) holds {most:,} of {len(group):,} particles: half-sets were drawn by particle, so "
+        "that they are even."
+    )
+    return _balanced(image, generator), (said,)
+
+
+def _groups(particles: Particles) -> Int[Tensor, " n"] | None:
+    """Number of the group of each particle; micrographs are known by their files, not by their names."""
+    if particles.group is None or group_label(particles.table) != MICROGRAPH:
+        return particles.group
+    return torch.from_numpy(np.unique(micrograph_numbers(particles), return_inverse=True)[1])
+
+
+def _balanced(group: Int[Tensor, " n"], generator: torch.Generator) -> Int[Tensor, " n"]:
+    """Halves of about the same number of particles: groups in random order, large ones first, each to the smaller."""
+    sizes = torch.bincount(group)
+    order = torch.randperm(len(sizes), generator=generator).argsort()
+    order = order[sizes[order].argsort(descending=True, stable=True)]
+    half_of, filled = torch.empty_like(sizes), [0, 0]
+    for number in order.tolist():
+        half = int(filled[1] < filled[0])
+        half_of[number] = half
+        filled[half] += int(sizes[number])
+    return half_of[group]
+
+
+def _first_of_each(half_set: Int[Tensor, " n"], image: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Halves in which every copy of an image has that of its first row."""
+    first = torch.from_numpy(np.unique(image.numpy(), return_index=True)[1])
+    return half_set[first[torch.unique(image, return_inverse=True)[1]]]
+
+
+def _on_copies(copies: int, particles: int) -> str:
+    return (
+        f"{particles:,} particles show {particles - copies:,} images: the copies, in other poses, are those of a "
+        "symmetry expansion and stay in one half-set."
+    )

@@ -1,0 +1,143 @@
+"""Particles that are in a set twice: by the identity of their file, by their pose, by their place on the micrograph."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cryorbit.io.checks import SAME_IMAGE, SAME_PLACE, check_particles
+from cryorbit.io.particles import read_particles
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
+from small_sets import COUNT, PIXEL_SIZE
+
+
+def written(star: Path, particles: pd.DataFrame) -> Path:
+    """The set with another table of particles, in a file beside it."""
+    target = star.with_name("changed.star")
+    write_star(target, read_star(star) | {"particles": particles.reset_index(drop=True)})
+    return target
+
+
+def set_aside(star: Path) -> dict[int, str]:
+    """Rows that are set aside, with the reasons."""
+    report = check_particles(read_particles(star))
+    return dict(zip(report.set_aside["row"].tolist(), report.set_aside["reason"].tolist(), strict=True))
+
+
+def joined(star: Path, folder: str) -> Path:
+    """The set and the set again, its stacks in another folder; half-sets and micrographs left out."""
+    table = read_star(star)["particles"].drop(columns=["rlnMicrographName", "rlnRandomSubset"])
+    again = table.assign(rlnImageName=table["rlnImageName"].str.replace("Extract/", f"{folder}/"))
+    return written(star, pd.concat([table, again]))
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_one_stack_by_two_paths(star_set: Path, link: bool) -> None:
+    extract = star_set.parent / "Extract"
+    if link:
+        (star_set.parent / "Links").symlink_to("Extract")
+    else:
+        (star_set.parent / "Links").mkdir()
+        for stack in extract.iterdir():
+            os.link(stack, star_set.parent / "Links" / stack.name)
+    assert set_aside(joined(star_set, "Links")) == dict.fromkeys(range(COUNT + 1, 2 * COUNT + 1), SAME_IMAGE)
+
+
+def test_a_copy_of_a_stack_is_another_stack(star_set: Path) -> None:
+    shutil.copytree(star_set.parent / "Extract", star_set.parent / "Copies")
+    assert set_aside(joined(star_set, "Copies")) == {}
+
+
+@pytest.mark.parametrize(("turn", "kept"), [(90.0, True), (1.0, False), (0.0, False)])
+def test_the_same_image_in_another_pose_is_an_expansion(star_set: Path, turn: float, kept: bool) -> None:
+    table = read_star(star_set)["particles"]
+    turned = table.assign(rlnAngleRot=table["rlnAngleRot"] + turn)
+    found = set_aside(written(star_set, pd.concat([table, turned])))
+    assert found == ({} if kept else dict.fromkeys(range(COUNT + 1, 2 * COUNT + 1), SAME_IMAGE))
+
+
+def picked_twice(star: Path, micrographs: str | None = None, distance_px: float = 0.0) -> pd.DataFrame:
+    """20 picks on two micrographs and, in the other stack, the same 20 as another pick would place them."""
+    table = read_star(star)["particles"]
+    rng = np.random.default_rng(1)
+    first, second = table[:20].copy(), table[20:].copy()
+    grid = np.stack(np.meshgrid(np.arange(5), np.arange(4)), -1).reshape(-1, 2) * 200.0
+    first[["rlnCoordinateX", "rlnCoordinateY"]] = grid
+    # another pick is centred by another origin
+    moved = rng.normal(size=(20, 2)).round(2)
+    origins = ["rlnOriginXAngst", "rlnOriginYAngst"]
+    second[["rlnCoordinateX", "rlnCoordinateY"]] = grid + moved + [distance_px, 0.0]
+    second[origins] = first[origins].to_numpy() + PIXEL_SIZE * moved
+    second["rlnMicrographName"] = first["rlnMicrographName"].to_numpy()
+    if micrographs is not None:
+        second["rlnMicrographName"] = [micrographs.format(name) for name in second["rlnMicrographName"]]
+    return pd.concat([first, second])
+
+
+TWICE = dict.fromkeys(range(21, 41), SAME_PLACE)
+
+
+@pytest.mark.parametrize("micrographs", [None, "MotionCorr/job002/{}", "/elsewhere/{}"])
+def test_the_same_place_on_the_same_micrograph(star_set: Path, micrographs: str | None) -> None:
+    assert set_aside(written(star_set, picked_twice(star_set, micrographs))) == TWICE
+
+
+def test_one_micrograph_by_two_links(star_set: Path) -> None:
+    for name in ("mic000.mrc", "mic001.mrc"):
+        (star_set.parent / name).write_bytes(b"a micrograph")
+        (star_set.parent / f"again_{name}").symlink_to(name)
+    assert set_aside(written(star_set, picked_twice(star_set, "again_{}"))) == TWICE
+
+
+def test_neighbours_and_other_micrographs_are_others(star_set: Path) -> None:
+    """A tenth of the box, 3.2 A, tells a neighbour from the same particle; another name is another micrograph."""
+    assert set_aside(written(star_set, picked_twice(star_set, distance_px=4.0))) == {}
+    assert set_aside(written(star_set, picked_twice(star_set, "other_{}"))) == {}
+
+
+def test_without_poses_the_picks_themselves_count(star_set: Path) -> None:
+    table = picked_twice(star_set)
+    origins, angles = ["rlnOriginXAngst", "rlnOriginYAngst"], ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+    table.loc[20:, "rlnCoordinateX"] = table.loc[:19, "rlnCoordinateX"].to_numpy() + 1.0
+    table.loc[20:, "rlnCoordinateY"] = table.loc[:19, "rlnCoordinateY"].to_numpy()
+    assert set_aside(written(star_set, table.drop(columns=[*origins, *angles]))) == TWICE
+
+
+def test_pixels_of_the_micrograph_may_be_finer_than_those_of_the_images(star_set: Path) -> None:
+    table = picked_twice(star_set)
+    finer = table.assign(rlnCoordinateX=4 * table["rlnCoordinateX"], rlnCoordinateY=4 * table["rlnCoordinateY"])
+    tables = read_star(star_set)
+    tables["optics"]["rlnMicrographOriginalPixelSize"] = PIXEL_SIZE / 4
+    write_star(star_set, tables)
+    assert set_aside(written(star_set, finer)) == TWICE
+
+
+@pytest.mark.parametrize("value", [0.0, 17.0])
+@pytest.mark.parametrize("spread", [0.0, 0.5])
+def test_one_value_for_all_is_no_place(star_set: Path, value: float, spread: float) -> None:
+    """Origins that differ make no places of it: five on each micrograph, some of them near each other by chance."""
+    table = read_star(star_set)["particles"].assign(rlnCoordinateX=value, rlnCoordinateY=value)
+    table["rlnMicrographName"] = [f"mic{row // 5}.mrc" for row in range(COUNT)]
+    origins = spread * np.random.default_rng(1).normal(size=(COUNT, 2))
+    table[["rlnOriginXAngst", "rlnOriginYAngst"]] = origins
+    assert set_aside(written(star_set, table)) == {}
+
+
+def test_parts_of_the_micrograph_taken_for_pixels_are_no_places(star_set: Path) -> None:
+    rng = np.random.default_rng(1)
+    table = read_star(star_set)["particles"].assign(rlnMicrographName="one.mrc")
+    table[["rlnCoordinateX", "rlnCoordinateY"]] = rng.uniform(0, 1, (COUNT, 2))
+    table["rlnOriginXAngst"] = table["rlnOriginYAngst"] = 0.0
+    assert set_aside(written(star_set, table)) == {}
+
+
+def test_a_place_is_not_taken_by_a_particle_that_is_set_aside(star_set: Path) -> None:
+    table = picked_twice(star_set)
+    table.iloc[0, table.columns.get_loc("rlnDefocusU")] = -1.0
+    found = set_aside(written(star_set, table))
+    assert 21 not in found
+    assert found[22] == SAME_PLACE

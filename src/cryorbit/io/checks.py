@@ -165,7 +165,8 @@ def ctf_faults(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
         "a negative spherical aberration": ctf.spherical_aberration >= 0,
         "CTF parameters that are not finite": torch.isfinite(others).all(0),
     }
-    return {reason: ~mask for reason, mask in legal.items()}
+    # images without a CTF have parameters that no microscope has
+    return {reason: ~mask & (not ctf.is_absent) for reason, mask in legal.items()}
 
 
 def duplicates(particles: Particles) -> Bool[Tensor, " n"]:

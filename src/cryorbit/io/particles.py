@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ from cryorbit.io.image_paths import ImageNames, locate, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header
 from cryorbit.io.star import read_star
+
+DEFOCUS = "rlnDefocusU"
+PREMULTIPLIED = "rlnCtfDataAreCtfPremultiplied"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Particles:
     records
         The records of the ``.cs`` file and its passthrough, all fields, or None.
     ctf
-        CTF parameters, float64.
+        CTF parameters, float64; those of images without a CTF where the file has none.
     poses
         Poses, shifts in pixels, float64; None when the file has none.
     half_sets
@@ -77,6 +80,24 @@ class Particles:
     def rows(self) -> Int[np.ndarray, " n"]:
         """Row of each particle in its file, from 1."""
         return self.table.index.to_numpy(dtype=np.int64) + 1
+
+    @property
+    def states_ctf(self) -> bool:
+        """Whether the file has CTF parameters."""
+        return DEFOCUS in self.table or (self.optics is not None and DEFOCUS in self.optics)
+
+    def without_ctf(self) -> Particles:
+        """The same particles, their images taken as such without a CTF."""
+        return replace(self, ctf=CTFParams.absent(len(self)))
+
+    def taken_as(self, *, premultiplied: bool) -> Particles:
+        """The same particles, their images taken as multiplied with their CTF or not, whatever the file says."""
+        table, optics = (
+            None if each is None else each.assign(**{PREMULTIPLIED: int(premultiplied)}) if wanted else each
+            for each, wanted in ((self.table, PREMULTIPLIED in self.table), (self.optics, True))
+        )
+        assert table is not None
+        return replace(self, table=table, optics=optics, premultiplied=premultiplied)
 
     def subset(self, indices: Int[Tensor, " m"] | Int[np.ndarray, " m"] | Bool[Tensor, " n"]) -> Particles:
         """The particles at ``indices``, in that order; a mask is taken as the indices where it is true."""
@@ -130,7 +151,7 @@ def read_particles(
         table=tables.particles,
         optics=tables.optics,
         records=records,
-        ctf=relion.ctf_params(tables),
+        ctf=_ctf(tables),
         poses=relion.poses(tables, pixel_size),
         half_sets=relion.half_sets(tables),
         group=relion.groups(tables),
@@ -138,6 +159,20 @@ def read_particles(
         pixel_size=pixel_size,
         premultiplied=relion.premultiplied(tables),
     )
+
+
+def require_ctf(particles: Particles) -> None:
+    """Raise ``InputError`` unless the file has CTF parameters."""
+    if not particles.states_ctf:
+        raise InputError(
+            f"there is no column {DEFOCUS}",
+            file=particles.source,
+            mend="add the CTF parameters; or give --no-ctf for images that have no CTF, such as negative stain",
+        )
+
+
+def _ctf(tables: relion.RelionTables) -> CTFParams:
+    return relion.ctf_params(tables) if tables.has(DEFOCUS) else CTFParams.absent(len(tables.particles))
 
 
 def _image_stack(names: ImageNames, files: tuple[Path, ...], box: int | None, sign: np.ndarray | None) -> ImageStack:

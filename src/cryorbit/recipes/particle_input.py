@@ -17,10 +17,11 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
-from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
+from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_noise
 from cryorbit.recipes.resolutions import require_resolvable
-from cryorbit.recipes.settings import ParticleSettings
+from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
 LOGGER = logging.getLogger(__name__)
 SAMPLE = 2000
@@ -40,6 +41,8 @@ class ParticleInput:
         Those that are used.
     report
         What the checks said, with those set aside.
+    warnings
+        What else the images say against them, a sentence each.
     source
         Their images.
     noise_variance
@@ -57,6 +60,7 @@ class ParticleInput:
     everything: Particles
     particles: Particles
     report: CheckReport
+    warnings: tuple[str, ...]
     source: ParticleSource
     noise_variance: Float[Tensor, " s"]
     diameter: float
@@ -83,7 +87,7 @@ class ParticleInput:
     def sentences(self) -> tuple[str, ...]:
         """What the images said of themselves, for people."""
         size = f"Particle diameter: {self.diameter:.0f} A, {self.diameter_evidence}."
-        return size, *self.report.notes
+        return size, *self.report.notes, *self.warnings
 
     @property
     def operators(self) -> Float[Tensor, "g 3 3"] | None:
@@ -102,13 +106,24 @@ def read_chosen(settings: ParticleSettings) -> Particles:
 
     Resolutions among the settings are held against their pixels.
     """
-    particles = read_particles(settings.particles, settings.data_dir)
+    particles = with_transfer(read_particles(settings.particles, settings.data_dir), settings)
     if settings.subset is not None:
         particles = particles.subset(rows_where(particles, settings.subset))
     if settings.limit is not None and settings.limit < len(particles):
         particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
     require_resolvable(settings, particles.box, particles.pixel_size, particles.source)
     return particles
+
+
+def with_transfer(particles: Particles, settings: TransferSettings) -> Particles:
+    """The particles with what the settings say of the CTF; ``InputError`` if it is needed and the file has none."""
+    if not settings.ctf:
+        particles = particles.without_ctf()
+    else:
+        require_ctf(particles)
+    if settings.premultiplied is None:
+        return particles
+    return particles.taken_as(premultiplied=settings.premultiplied)
 
 
 def read_input(settings: ParticleSettings, everything: Particles | None = None) -> ParticleInput:
@@ -132,10 +147,15 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
+    contradicted = None if settings.premultiplied is not None else multiplication_contradicted(source, sample)
+    if contradicted is not None:
+        raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
+    extent = source.box * source.pixel_size
+    warnings = (*on_noise(noise, extent), *on_box(diameter, extent))
     half_set = half_sets(particles, settings.seed)
-    read = ParticleInput(everything, particles, report, source, noise, diameter, evidence, symmetry, half_set)
+    read = ParticleInput(everything, particles, report, warnings, source, noise, diameter, evidence, symmetry, half_set)
     for sentence in read.sentences:
         LOGGER.info(sentence)
     return read

@@ -76,6 +76,10 @@ class ImageFindings:
         Whether backgrounds have mean 0 and standard deviation 1.
     repairs
         What single images have that others have not, and what a job does about it, by their rows.
+    contradiction
+        What the images say against the table so that a job would refuse them, and how to fix it; None for nothing.
+    doubts
+        What else they say against a reconstruction, a sentence each.
     diameter
         Of the particle, A; None when it does not stand out of the noise.
     diameter_evidence
@@ -99,6 +103,8 @@ class ImageFindings:
     normalised: bool
     normalisation_sentence: str
     repairs: dict[int, str]
+    contradiction: tuple[str, str] | None
+    doubts: tuple[str, ...]
     diameter: float | None
     diameter_evidence: str
     power: Float[Tensor, " s"]
@@ -167,7 +173,9 @@ class Inspection:
 
     @property
     def fit(self) -> bool:
-        """Whether a reconstruction would begin: all files are there, few particles are unusable, enough are not."""
+        """Whether a reconstruction would begin: files are there, images are as the table says, enough can be used."""
+        if self.images is not None and self.images.contradiction is not None:
+            return False
         return not self.faults and self.unusable_count <= UNFIT_FRACTION * len(self) and not self.too_few
 
     @property
@@ -190,7 +198,8 @@ class Inspection:
         found += gap_warnings(self.ctf_gaps)
         images = self.images
         if images is not None:
-            found += _on_repairs(images.repairs)
+            found += [] if images.contradiction is None else [_on_contradiction(*images.contradiction)]
+            found += [*images.doubts, *_on_repairs(images.repairs)]
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
         if images is not None and not images.normalised and not self.premultiplied:
@@ -232,6 +241,7 @@ class Inspection:
                 "normalised": images.normalised,
                 "normalisation": images.normalisation_sentence,
                 "repairs": images.repairs,
+                "contradiction": images.contradiction,
                 "diameter_A": images.diameter,
                 "diameter_evidence": images.diameter_evidence,
                 "snr": images.snr,
@@ -239,6 +249,10 @@ class Inspection:
                 "noise": images.noise.tolist(),
             },
         }
+
+
+def _on_contradiction(problem: str, mend: str) -> str:
+    return f"{problem[0].upper()}{problem[1:]}. Fix: {mend}."
 
 
 def _on_repairs(repairs: dict[int, str]) -> list[str]:

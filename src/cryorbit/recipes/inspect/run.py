@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,14 @@ from cryorbit.io.image_statistics import survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.particle_input import with_transfer
+from cryorbit.recipes.settings import TransferSettings
 
 FAR = 6.0
 """Robust standard deviations beyond which a defocus or an astigmatism is far from the others'."""
 
 
-class InspectConfig(Settings):
+class InspectConfig(TransferSettings):
     """Settings of an inspection."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
@@ -45,7 +47,7 @@ def run(config: InspectConfig) -> Inspection:
     InputError
         The table cannot be read; what is wrong with image files or single particles is among the findings.
     """
-    particles = read_particles(config.particles, config.data_dir, config.passthrough)
+    particles = with_transfer(read_particles(config.particles, config.data_dir, config.passthrough), config)
     faults, readable = _files(particles)
     reasons = {**ctf_faults(particles), "the same image as an earlier row": duplicates(particles)}
     images, pixel_reasons = _look(particles, torch.nonzero(readable)[:, 0], config)
@@ -101,7 +103,9 @@ def _look(
         return None, masks
     grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
     chosen = particles.subset(sample[good])
-    return look_at_images(chosen, statistics[good], grey, config.pictures, config.seed), masks
+    found = look_at_images(chosen, statistics[good], grey, config.pictures, config.seed)
+    # what the user has decided is not asked of the images
+    return found if config.premultiplied is None else replace(found, contradiction=None), masks
 
 
 def _defocus(ctf: CTFParams) -> Defocus:

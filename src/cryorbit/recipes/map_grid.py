@@ -42,9 +42,7 @@ def onto_grid(
     side, extent = max(volume.shape), box * pixel_size
     unset = is_unset(stated, side, box, pixel_size)
     own = pixel_size if unset else stated
-    assumed = (
-        f"its header states {stated:g} A a voxel, which says none; {pixel_size:.4g} A is taken" if unset else None
-    )
+    assumed = f"its header states {stated:g} A a voxel, which says none; {pixel_size:.4g} A is taken" if unset else None
     step = pixel_size / own
     if abs(side * own / extent - 1) <= PIXEL_SIZE_TOLERANCE:
         # one field of view, rounded

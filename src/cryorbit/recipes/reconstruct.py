@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -32,6 +32,7 @@ from cryorbit.io.particles import Particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.relion import ANGLES
 from cryorbit.io.set_aside import write_set_aside
+from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
@@ -91,8 +92,8 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
     given = read_input(config, posed)
     known = _known(given)
-    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), *given.sentences]
-    notes += on_symmetry(given, known, config.symmetry)
+    asymmetric = on_symmetry(given, known, config.symmetry)
+    notes = [_on_classes(config, posed), _on_half_sets(config, given.particles), *given.sentences, *asymmetric]
     notes += on_views(known.poses.rotations.cpu(), given.symmetry, config.seed)
     for sentence in notes:
         LOGGER.info(sentence)
@@ -103,6 +104,8 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     statistics = add_images(given, known, domain, job, progress)
     maps = solve_maps(given, domain, statistics)
     result = _write(config, given, maps, mask, notes, job)
+    if asymmetric:
+        job.record(result={"verdict": asdict(Verdict("bad", asymmetric[0], []))})
     for sentence in result.notes[len(notes) :]:
         progress.note(sentence)
     return result

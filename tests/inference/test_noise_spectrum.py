@@ -9,7 +9,7 @@ import torch
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.noise import background_spectrum, shell_means, updated_spectrum
+from cryorbit.inference.noise import background_spectrum, shell_means, updated_spectrum, vanishing_shell
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.noise import coloured_spectrum, draw_noise, white_spectrum
 from phantom_sets import write_source
@@ -105,3 +105,20 @@ def test_repeated_updates_come_to_rest_at_the_truth() -> None:
     for _ in range(30):
         noise = updated_spectrum(noise, EXPECTED * truth / noise, COEFFICIENTS, IMAGES, 50.0)
     torch.testing.assert_close(noise, truth, rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "shell"),
+    [
+        (torch.ones(25), None),
+        # a floor under strong low frequencies, and a camera that passes a hundredth of its power at Nyquist
+        (1 + 50 * torch.exp(-torch.arange(25) / 2.0), None),
+        (torch.exp(-4.6 * (torch.arange(25) / 24) ** 2), None),
+        # denoised: the fall has no end; low-passed, enlarged: noise ends
+        (torch.exp(-13.8 * torch.arange(25) / 24), 17),
+        (torch.where(torch.arange(25) < 15, 1.0, 1e-6), 14),
+    ],
+    ids=["white", "floor", "camera", "denoised", "low-passed"],
+)
+def test_where_noise_vanishes(spectrum: torch.Tensor, shell: int | None) -> None:
+    assert vanishing_shell(spectrum) == shell

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
-from cryorbit.io.particles import read_particles
+from cryorbit.io.particles import read_particles, require_ctf
 from small_sets import BOX, blob_images, save_cs, write_cs_set, write_stack, write_star_set
 
 Damage = Callable[[Path], object]
@@ -222,7 +222,9 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
 def check_refused(path: Path, says: str, *files: Path) -> None:
     """The set at ``path`` is refused; the message says what, and names one of ``files`` and the mend."""
     with pytest.raises(InputError) as caught:
-        check_particles(read_particles(path))
+        particles = read_particles(path)
+        require_ctf(particles)
+        check_particles(particles)
     assert says in str(caught.value)
     assert any(file.name in str(caught.value) for file in files)
     assert caught.value.mend

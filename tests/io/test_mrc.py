@@ -138,3 +138,24 @@ def test_of_several_labels_the_coarsest_counts(tmp_path: Path) -> None:
         file.add_label("cryorbit: data to 12.5 A")
         file.add_label("another program: data to 99 A")
     assert read_header(tmp_path / "map.mrc").holds_to_A == 12.5
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("stamp", "flags", "wanted"), [(1146047817, 0, 200), (1146047817, 1, -56), (1146047817, 6, 200), (0, 0, -56)]
+)
+def test_bytes_are_signed_or_not_as_the_stamp_of_imod_says(
+    tmp_path: Path, order: str, stamp: int, flags: int, wanted: int
+) -> None:
+    file = tmp_path / "bytes.mrc"
+    with mrcfile.new(file) as new:
+        new.set_data(np.full((8, 8, 8), 200, np.uint8).view(np.int8))
+        new.voxel_size = 2.0
+        header = new.header.copy()
+    swapped = bytearray(np.array(header).astype(header.dtype.newbyteorder(order)).tobytes())
+    swapped[152:160] = np.array([stamp, flags], f"{order}i4").tobytes()
+    swapped[212:216] = b"\x44\x44\0\0" if order == "<" else b"\x11\x11\0\0"
+    file.write_bytes(bytes(swapped) + file.read_bytes()[1024:])
+    volume, pixel_size = read_map(file)
+    assert volume.unique().tolist() == [wanted]
+    assert pixel_size == 2.0

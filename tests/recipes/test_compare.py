@@ -10,10 +10,11 @@ from cryorbit.cli.main import main
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.band_limit import without_shells_beyond
 from cryorbit.evaluation.rigid_motion import move_map
+from cryorbit.fourier.resampling import resampled
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.io.mrc import read_map, write_map
-from cryorbit.recipes.compare import CompareConfig, run
+from cryorbit.recipes.compare import CompareConfig, regridding, run
 from cryorbit.simulate.phantoms import random_blob_phantom
 
 PIXEL_SIZE = 3.0
@@ -61,21 +62,21 @@ def test_mask_limits_the_measure(pair: CompareConfig, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("volume", "pixel_size", "problem"),
+    ("which", "volume", "problem"),
     [
-        (torch.rand(20, 20, 20), PIXEL_SIZE, "20 voxels"),
-        (torch.rand(24, 24, 24), 1.02 * PIXEL_SIZE, "3.06 A"),
-        (torch.rand(23, 23, 23), PIXEL_SIZE, "not an even cube"),
-        (torch.rand(22, 24, 24), PIXEL_SIZE, "not an even cube"),
-        (torch.ones(24, 24, 24), PIXEL_SIZE, "constant"),
+        ("reference", torch.rand(23, 23, 23), "not an even cube"),
+        ("reference", torch.rand(22, 24, 24), "not an even cube"),
+        ("reference", torch.ones(24, 24, 24), "constant"),
+        ("moving", torch.ones(24, 24, 24), "constant"),
+        ("mask", torch.zeros(24, 24, 24), "empty"),
     ],
 )
 def test_unfit_maps_are_refused(
-    volume: torch.Tensor, pixel_size: float, problem: str, pair: CompareConfig, tmp_path: Path
+    which: str, volume: torch.Tensor, problem: str, pair: CompareConfig, tmp_path: Path
 ) -> None:
-    write_map(tmp_path / "unfit.mrc", volume, pixel_size)
+    write_map(tmp_path / "unfit.mrc", volume, PIXEL_SIZE)
     with pytest.raises(InputError, match=problem) as caught:
-        run(pair.model_copy(update={"moving": tmp_path / "unfit.mrc"}))
+        run(pair.model_copy(update={which: tmp_path / "unfit.mrc"}))
     assert "unfit.mrc" in str(caught.value)
     assert caught.value.mend
 
@@ -98,3 +99,21 @@ def test_inside_a_mask_maps_agree_no_finer_than_they_hold_data(tmp_path: Path, g
         write_map(tmp_path / f"{name}.mrc", volume, PIXEL_SIZE)
     files = {name: tmp_path / f"{name}.mrc" for name in ("moving", "reference", "mask")}
     assert run(CompareConfig(**files)).resolution(0.143) >= 24 * PIXEL_SIZE / 5 * 0.999
+
+
+def test_a_map_of_another_grid_is_brought_to_that_of_the_reference(pair: CompareConfig, tmp_path: Path) -> None:
+    """Voxels a third smaller in a box of another extent, and a header that says nothing."""
+    volume = read_map(pair.moving)[0]
+    write_map(tmp_path / "finer.mrc", resampled(volume, 3, 40, 2 / 3), 2 / 3 * PIXEL_SIZE)
+    write_map(tmp_path / "unset.mrc", volume, 0.0)
+    expected = run(pair).cc
+    for name, words in {"finer": "resampled from 40 voxels of 2 A to 24 of 3 A", "unset": "3 A is taken"}.items():
+        config = pair.model_copy(update={"moving": tmp_path / f"{name}.mrc"})
+        assert run(config).cc == pytest.approx(expected, abs=0.01)
+        assert words in regridding(config)[0]
+    assert regridding(pair) == []
+
+
+def test_a_mask_of_ones_masks_nothing(pair: CompareConfig, tmp_path: Path) -> None:
+    write_map(tmp_path / "ones.mrc", torch.ones(24, 24, 24), PIXEL_SIZE)
+    assert run(pair.model_copy(update={"mask": tmp_path / "ones.mrc"})).cc == pytest.approx(run(pair).cc)

@@ -11,6 +11,7 @@ import torch
 from abinit_jobs import PIXEL_SIZE, make_set
 
 from cryorbit.cli.main import main
+from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, SilentProgress, Stopped
 from cryorbit.evaluation.fsc import fourier_shell_correlation, fsc_curve, resolution_at
@@ -25,7 +26,9 @@ from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.reconstruct import ReconstructConfig, ReconstructResult, read_posed, run
+from cryorbit.simulate.particles import Truth, clean_images
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
+from cryorbit.simulate.projection import prepare_map
 from phantom_sets import write_source
 
 COUNT, BOX, DIAMETER = 400, 32, 110.0
@@ -209,11 +212,61 @@ def test_symmetry_is_imposed(tmp_path: Path) -> None:
     )
     resolved = {}
     for symmetry in ("C1", "C4"):
-        job, _ = reconstructed(tmp_path / "truth.star", tmp_path / symmetry, symmetry=symmetry)
+        job, result = reconstructed(tmp_path / "truth.star", tmp_path / symmetry, symmetry=symmetry)
+        assert not [note for note in result.notes if "symmetry" in note]
         volume, _ = read_map(job.path / "map.mrc")
         resolved[symmetry] = float(fourier_shell_correlation(volume, truth)[4:11].mean())
     assert float((volume - quarter_turn(volume)).norm() / volume.norm()) < 0.01
     assert resolved["C4"] > resolved["C1"] + 0.02
+
+
+def test_a_symmetry_that_the_particles_do_not_have_is_told(folder: Path, tmp_path: Path) -> None:
+    job, result = reconstructed(folder / "truth.star", tmp_path / "job", symmetry="C4")
+    assert any("do not have C4 symmetry" in note and "leave --symmetry out" in note for note in result.notes)
+    verdict = job.read()["result"]["verdict"]
+    assert verdict["level"] == "bad"
+    assert "do not have C4 symmetry" in verdict["sentence"]
+
+
+def test_views_of_one_side_are_told(
+    folder: Path, tmp_path: Path, finished: tuple[JobFolder, ReconstructResult]
+) -> None:
+    assert not [note for note in finished[1].notes if "Views" in note]
+    tilts = read_star(folder / "truth.star")["particles"]["rlnAngleTilt"]
+    one_side = changed_set(folder, "one_side.star", rlnAngleTilt=0.1 * tilts)
+    _, result = reconstructed(one_side, tmp_path / "job")
+    assert any(note.startswith("Views are uneven") and "tilt the stage" in note for note in result.notes)
+
+
+def test_images_multiplied_with_their_ctf_otherwise_than_the_table_says_are_refused(
+    folder: Path, tmp_path: Path
+) -> None:
+    tables = read_star(folder / "truth.star")
+    tables["optics"]["rlnCtfDataAreCtfPremultiplied"] = 1
+    write_star(folder / "said.star", tables)
+    with pytest.raises(InputError, match=r"their noise does not follow it(.|\n)*--not-premultiplied"):
+        reconstructed(folder / "said.star", tmp_path / "said")
+    job, _ = reconstructed(folder / "said.star", tmp_path / "decided", premultiplied=False)
+    assert read_star(job.path / "particles.star")["optics"]["rlnCtfDataAreCtfPremultiplied"].tolist() == ["0"]
+
+
+def test_images_without_a_ctf(tmp_path: Path) -> None:
+    """Negative stain: no column of the CTF, and projections as they are."""
+    generator = torch.Generator().manual_seed(4)
+    make_set(tmp_path, [phantom()], COUNT, 1.0)
+    particles = read_particles(tmp_path / "truth.star")
+    assert particles.poses is not None
+    truth = Truth(particles.poses, CTFParams.absent(COUNT), torch.zeros(COUNT, dtype=torch.long), particles.group)
+    clean = clean_images([prepare_map(phantom())], truth, PIXEL_SIZE)
+    images = clean / clean.std() + torch.randn(clean.shape, generator=generator)
+    (tmp_path / "particles.mrcs").unlink()
+    write_source(tmp_path / "particles.mrcs", images, particles.ctf, PIXEL_SIZE)
+    stain = changed_set(tmp_path, "stain.star", drop="Defocus")
+    with pytest.raises(InputError, match=r"no column rlnDefocusU(.|\n)*--no-ctf"):
+        reconstructed(stain, tmp_path / "with")
+    job, _ = reconstructed(stain, tmp_path / "without", ctf=False)
+    volume = read_map(job.path / "map.mrc")[0]
+    assert float(fourier_shell_correlation(volume, phantom())[1:8].min()) > 0.9
 
 
 def test_a_coarser_map_when_asked(folder: Path, tmp_path: Path, finished: tuple[JobFolder, Any]) -> None:

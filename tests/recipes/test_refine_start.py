@@ -11,7 +11,12 @@ from scipy.stats import t as student_t
 
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.phase_randomisation import randomise_phases
+from cryorbit.fourier.resampling import resampled
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.geometry.rotations import rotvec_to_matrix
 from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.copies import copies_agreement
+from cryorbit.inference.turned_map import rotated
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.recipes.particle_input import read_input
@@ -82,12 +87,34 @@ def test_a_map_on_another_grid_is_resampled(folder: Path, first: State) -> None:
         assert float((other - first.references).norm() / first.references.norm()) < 0.02
 
 
-@pytest.mark.parametrize(("box", "pixel_size"), [(32, 5.2), (36, 5.0)])
-def test_another_field_of_view_is_refused(folder: Path, box: int, pixel_size: float) -> None:
-    path = changed_map(folder, "other.mrc", soft_ball(box, 8.0, 3.0), pixel_size)
-    words = rf"other\.mrc.*{box} voxels of {pixel_size:g} A, the images 32 pixels of 5 A(.|\n)*resample it to 32 voxels"
-    with pytest.raises(InputError, match=words):
+@pytest.mark.parametrize(
+    ("size", "pixel_size", "words"),
+    [
+        (44, 5.0, "cropped from 44 voxels to 32"),
+        (28, 5.0, "padded from 28 voxels to 32"),
+        (44, 4.1, "resampled from 44 voxels of 4.1 A to 32 of 5 A"),
+        (32, 1.0, "states 1 A a voxel, which says none; 5 A is taken"),
+        (32, 0.0, "states 0 A a voxel, which says none; 5 A is taken"),
+        (40, 1.0, "5 A is taken; cropped from 40 voxels to 32"),
+    ],
+)
+def test_a_map_of_another_field_of_view_is_brought_to_that_of_the_images(
+    folder: Path, first: State, size: int, pixel_size: float, words: str
+) -> None:
+    true_size = pixel_size if pixel_size > 1 else PIXEL_SIZE
+    path = changed_map(folder, "other.mrc", resampled(true_map(folder), 3, size, true_size / PIXEL_SIZE), pixel_size)
+    state = started(folder, path)
+    assert float((state.references - first.references).norm() / first.references.norm()) < 0.03
+    (note,) = state.extra["start_notes"]
+    assert note.startswith("Start map other.mrc: ")
+    assert words in note
+
+
+def test_a_dark_map_is_called_dark(folder: Path) -> None:
+    path = changed_map(folder, "dark.mrc", -true_map(folder))
+    with pytest.raises(InputError, match=r"dark\.mrc: the map is dark(.|\n)*multiply the grey values of the map by -1"):
         started(folder, path)
+    assert started(folder, path, check_start=False).extra["start"][0]["inverted"] == 1
 
 
 def test_a_map_that_no_image_shows_is_refused_unless_told_otherwise(folder: Path) -> None:
@@ -140,10 +167,39 @@ def test_the_first_scores_keep_to_the_finest_resolution_allowed(folder: Path) ->
 
 def test_a_mask_that_cannot_be_used_is_told_before_the_first_pass(folder: Path, tmp_path: Path) -> None:
     for name, mask, words in (
-        ("small.mrc", soft_ball(16, 5.0, 3.0), "16 voxels"),
+        ("empty.mrc", torch.zeros(BOX, BOX, BOX), "the mask is empty"),
         ("loud.mrc", 3 * soft_ball(BOX, 8.0, 3.0), "values from 0 to 3"),
     ):
         path = changed_map(tmp_path, name, mask)
         with pytest.raises(InputError, match=rf"{name}.*{words}"):
             refined(folder / "particles.star", folder / "truth_1.mrc", tmp_path / f"job_{name}", mask=path)
         assert JobFolder.open(tmp_path / f"job_{name}").read_metrics() == []
+
+
+@pytest.fixture(scope="module")
+def twofold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Particles with a twofold axis along z."""
+    folder = tmp_path_factory.mktemp("twofold")
+    volume = sharp_phantom(torch.Generator().manual_seed(3))
+    make_set(folder, [0.5 * (volume + volume.flip(1, 2).roll((1, 1), (1, 2)))], COUNT, 0.5)
+    return folder
+
+
+def test_a_symmetric_map_is_turned_to_its_axes(twofold: Path) -> None:
+    settings = {"symmetry": "C2", "initial_resolution": 20.0}
+    assert started(twofold, twofold / "truth_1.mrc", **settings).extra["start_notes"] == []
+    turn = rotvec_to_matrix(torch.tensor([0.5, 0.3, 0.0]))
+    state = started(twofold, changed_map(twofold, "turned.mrc", rotated(true_map(twofold), turn)), **settings)
+    (note,) = state.extra["start_notes"]
+    assert "the axes of C2 lay elsewhere; the map was turned by" in note
+    reference = state.references[0, 0]
+    agreement = copies_agreement(reference, reference, point_group("C2"), 0.3 * len(reference))
+    assert agreement is not None
+    assert agreement > 0.9
+
+
+def test_a_map_without_the_symmetry_is_refused_unless_told_otherwise(folder: Path) -> None:
+    path, settings = folder / "truth_1.mrc", {"symmetry": "D3", "initial_resolution": 20.0}
+    with pytest.raises(InputError, match=r"has no D3 symmetry(.|\n)*leave --symmetry out(.|\n)*--no-check-start"):
+        started(folder, path, **settings)
+    assert "has no D3 symmetry" in started(folder, path, check_start=False, **settings).extra["start_notes"][0]

@@ -5,7 +5,7 @@ from cryorbit.api.job import Job, Verdict, open_job
 from cryorbit.api.maps import Comparison, compare, fsc
 from cryorbit.api.particle_set import ParticleSet, read_particles
 from cryorbit.api.settings import settings
-from cryorbit.api.tools import Look, convert, evaluate, inspect, simulate_particles
+from cryorbit.api.tools import Look, convert, evaluate, flip, inspect, resample, simulate_particles
 from cryorbit.api.volume import Volume, read_map
 from cryorbit.api.workflows import (
     abinit,
@@ -39,6 +39,7 @@ __all__ = [
     "convert",
     "demo",
     "evaluate",
+    "flip",
     "fsc",
     "inspect",
     "map_from_moments",
@@ -49,6 +50,7 @@ __all__ = [
     "read_particles",
     "reconstruct",
     "refine",
+    "resample",
     "resume",
     "run",
     "settings",

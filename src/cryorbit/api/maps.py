@@ -14,7 +14,8 @@ from cryorbit.api.settings import MapLike
 from cryorbit.api.volume import Volume, read_map
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fsc_curve
-from cryorbit.recipes.compare import require_box, require_like, require_mask
+from cryorbit.recipes.compare import require_box, require_mask
+from cryorbit.recipes.map_grid import onto_grid, require_content
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +77,7 @@ def compare(moving: MapLike, reference: MapLike, *, mask: MapLike | None = None)
     Raises
     ------
     InputError
-        The maps do not have one even, cubic box and one voxel size.
+        The reference has no even, cubic box, or a map holds one value everywhere.
     """
     fixed, moved, within = _on_one_grid(reference, moving, mask)
     found = compare_maps(moved.values, fixed.values, fixed.pixel_size, within)
@@ -101,15 +102,17 @@ def fsc(first: MapLike, second: MapLike, *, mask: MapLike | None = None) -> FSC:
 def _on_one_grid(
     first: MapLike, second: MapLike, mask: MapLike | None
 ) -> tuple[Volume, Volume, Float[Tensor, "n n n"] | None]:
-    """Both maps and the mask, which must fit each other."""
+    """The first map, and the second and the mask brought to its grid."""
     one, other = _volume(first), _volume(second)
     require_box(one.values, _name(first))
-    require_like(other.values, other.pixel_size, one.values, one.pixel_size, _name(second))
+    require_content(other.values, _name(second))
+    box, pixel_size = len(one.values), one.pixel_size
+    moved = Volume(onto_grid(other.values, other.pixel_size, box, pixel_size)[0], pixel_size)
     if mask is None:
-        return one, other, None
+        return one, moved, None
     cover = _volume(mask)
-    require_like(cover.values, cover.pixel_size, one.values, one.pixel_size, _name(mask))
-    return one, other, require_mask(cover.values, _name(mask))
+    within = require_mask(cover.values, _name(mask))
+    return one, moved, onto_grid(within, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
 
 
 def _volume(given: MapLike) -> Volume:

@@ -20,7 +20,9 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
 from cryorbit.recipes import convert as convert_recipe
 from cryorbit.recipes import evaluate as evaluate_recipe
+from cryorbit.recipes import flip as flip_recipe
 from cryorbit.recipes import inspect as inspect_recipe
+from cryorbit.recipes import resample as resample_recipe
 from cryorbit.recipes import simulate as simulate_recipe
 from cryorbit.recipes.config import load_config
 from cryorbit.recipes.simulate import SimulateConfig, SimulateResult
@@ -92,6 +94,18 @@ def convert(source: Path | str, target: Path | str, **settings: Any) -> convert_
     """Convert a particle set between STAR (3.0, 3.1) and ``.cs``: ``check``, ``star_version``, ``original``, ..."""
     given = {"source": source, "target": target, **settings}
     return convert_recipe.run(load_config(convert_recipe.ConvertConfig, None, given))
+
+
+def resample(source: Path | str, target: Path | str, **settings: Any) -> resample_recipe.Resampling:
+    """Give a map or particle images other pixels (``pixel_size``), another ``box``, or both, in a new file."""
+    given = {"source": source, "target": target, **settings}
+    return resample_recipe.run(load_config(resample_recipe.ResampleConfig, None, given))
+
+
+def flip(sources: Sequence[Path | str], output: Path | str, **settings: Any) -> tuple[Path, ...]:
+    """Flip the hand of maps and of the poses that belong to them, into files of the same names in ``output``."""
+    given = {"sources": tuple(sources), "output": output, **settings}
+    return flip_recipe.run(load_config(flip_recipe.FlipConfig, None, given))
 
 
 def evaluate(

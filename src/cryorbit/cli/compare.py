@@ -26,7 +26,7 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
-    from cryorbit.recipes.compare import CompareConfig, run
+    from cryorbit.recipes.compare import CompareConfig, regridding, run
 
     config = CompareConfig(moving=moving, reference=reference, mask=mask, output=output, json_file=json)
     found = run(config)
@@ -40,6 +40,8 @@ def compare(
     table.add_row("resolution, FSC 0.143", f"{found.resolution(0.143):.1f} A")
     console = Console()
     console.print(table)
+    for sentence in regridding(config):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True)
     for path in (output, json):
         if path is not None:
             console.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)

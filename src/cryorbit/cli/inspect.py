@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import DataDir, ParticleFile, Seed
+from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,6 +32,8 @@ def inspect(
     sample: Annotated[
         int, Parameter(help="Images whose pixels are looked at, at most.", validator=validators.Number(gte=1))
     ] = 2000,
+    ctf: Ctf = None,
+    premultiplied: Premultiplied = None,
     seed: Seed = None,
 ) -> None:
     """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
@@ -47,7 +49,8 @@ def inspect(
         from cryorbit.report.inspection_page import refuse_used_folder, write_inspection
 
         refuse_used_folder(output)
-    given = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough, "sample": sample, "seed": seed}
+    files = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough}
+    given = {**files, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
     found = run(load_config(InspectConfig, None, given))
     console = Console()
     console.print(_facts(found))

@@ -23,6 +23,6 @@ def machine_fault(error: Exception) -> InputError | None:
     if isinstance(error, OSError) and error.errno in _MENDS:
         return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
     if type(error).__name__ in _NO_MEMORY or any(words in str(error) for words in _ALLOCATORS):
-        mend = "close other programs, give a smaller --memory, or bin the images"
+        mend = "close other programs, give a smaller --memory, or larger pixels (cryorbit resample)"
         return InputError("the memory is exhausted", mend=mend)
     return None

@@ -31,6 +31,8 @@ _VERBS = {
     "doctor": "Examine this machine, with a small reconstruction whose answer is known.",
     "inspect": "Look at a particle set: files, optics, contrast, noise, diameter.",
     "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
+    "resample": "Give maps or particle images other pixels or another box.",
+    "flip": "Flip the hand of maps and of the poses that belong to them.",
     "simulate": "Make particle images of known maps.",
     "compare": "Align a map to another and compare them.",
     "evaluate": "Compare a job's maps and poses with the truth.",

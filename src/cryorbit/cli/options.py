@@ -18,6 +18,21 @@ InvertContrast = Annotated[
     bool | None,
     Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
 ]
+Ctf = Annotated[
+    bool | None,
+    Parameter(
+        name="--ctf",
+        negative="--no-ctf",
+        help="Whether images have a CTF; --no-ctf is for negative stain and the like. Default: they have one.",
+    ),
+]
+Premultiplied = Annotated[
+    bool | None,
+    Parameter(
+        negative="--not-premultiplied",
+        help="Images were multiplied with their CTF, or were not, whatever the table says. Default: as the table says.",
+    ),
+]
 Subset = Annotated[
     str | None,
     Parameter(help='Only particles of which a query holds: "rlnDefocusU < 30000 and rlnVoltage == 300". Default: all.'),
@@ -67,6 +82,8 @@ class ParticleOptions:
     limit: Limit = None
     data_dir: DataDir = None
     invert_contrast: InvertContrast = None
+    ctf: Ctf = None
+    premultiplied: Premultiplied = None
     seed: Seed = None
     config: ConfigFile = None
     device: Device = None

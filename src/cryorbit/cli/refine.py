@@ -16,7 +16,7 @@ def refine(
     start_map: Annotated[Path, Parameter(name="--map", help="Start map (MRC), for example class_1.mrc of abinit.")],
     output: Output,
     symmetry: Annotated[
-        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map's axes must lie right. Default: C1.")
+        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map is turned to its axes. Default: C1.")
     ] = None,
     diameter: Diameter = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the map.")] = None,

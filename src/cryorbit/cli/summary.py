@@ -79,11 +79,14 @@ def _next_steps(record: Mapping[str, Any], classes: Sequence[Mapping[str, Any]],
 
 def _refinements(config: Mapping[str, Any], particles: Path, start_map: Path) -> list[str]:
     """Commands that refine a first map, here and in RELION."""
+    ctf = config.get("ctf") is not False
     symmetry, diameter = str(config.get("symmetry") or "C1"), config.get("diameter")
     ours = ["cryorbit", "refine", str(particles), "--map", str(start_map), "-o", "refined"]
     ours += ["--symmetry", symmetry] if symmetry != "C1" else []
+    ours += [] if ctf else ["--no-ctf"]
     relion = [
-        *("relion_refine", "--auto_refine", "--split_random_halves", "--ctf", "--firstiter_cc", "--ini_high", "30"),
+        *("relion_refine", "--auto_refine", "--split_random_halves", *(["--ctf"] if ctf else [])),
+        *("--firstiter_cc", "--ini_high", "30"),
         *("--i", str(particles), "--ref", str(start_map), "--sym", symmetry, "--o", "Refine3D/run"),
     ]
     if diameter:

@@ -71,6 +71,18 @@ class CTFParams:
         """Number of particles."""
         return len(self.defocus_u)
 
+    @classmethod
+    def absent(cls, count: int) -> CTFParams:
+        """Parameters of images without a CTF: it is 1 at every frequency, as all contrast is amplitude contrast."""
+        zeros, ones = torch.zeros(count, dtype=torch.float64), torch.ones(count, dtype=torch.float64)
+        return cls(zeros, zeros, zeros, 300 * ones, zeros, ones, zeros, zeros, ones)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether these are parameters of images without a CTF."""
+        lens = torch.stack([self.defocus_u, self.defocus_v, self.spherical_aberration, self.phase_shift])
+        return bool((lens == 0).all()) and bool((self.amplitude_contrast == 1).all())
+
     def to(self, device: torch.device | str) -> CTFParams:
         """The same parameters on ``device``."""
         return CTFParams(*(getattr(self, field.name).to(device) for field in fields(self)))

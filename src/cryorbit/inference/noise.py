@@ -12,6 +12,11 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
 
 SAMPLE_BATCH = 250
+LOW, HIGH = (0.1, 0.5), (0.8, 0.95)
+"""Parts of Nyquist where noise is compared: coarser are gradients and neighbours, finer is the edge of a filter."""
+VANISHED = 1 / 500
+"""Part of the noise at low frequencies below which that at high ones has vanished. Counting leaves a floor in raw
+images: the worst camera passes a hundredth of its power at Nyquist."""
 
 
 def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius: float) -> Float[Tensor, " s"]:
@@ -35,6 +40,14 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
     if not source.premultiplied:
         return mean
     return mean / shell_means(transfer / len(index), disc, source.box).clamp_min(0.05)
+
+
+def vanishing_shell(noise: Float[Tensor, " s"]) -> int | None:
+    """The shell, of 0 ... box / 2, beyond which images hold no noise to speak of; None in raw images."""
+    low, high = (noise[int(part[0] * len(noise)) : int(part[1] * len(noise)) + 1].median() for part in (LOW, HIGH))
+    if high >= VANISHED * low:
+        return None
+    return int(torch.nonzero(noise >= VANISHED * low)[-1])
 
 
 def shell_means(values: Float[Tensor, " p"], disc: HalfDisc, box: int) -> Float[Tensor, " s"]:

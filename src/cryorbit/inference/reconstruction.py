@@ -29,7 +29,7 @@ class KnownPoses:
     half_set: Int[Tensor, " n"]
     weight: Float[Tensor, " n"]
 
-    def __getitem__(self, index: slice) -> KnownPoses:
+    def __getitem__(self, index: slice | Int[Tensor, " m"]) -> KnownPoses:
         """What is known of the particles at ``index``."""
         poses = Poses(self.poses.rotations[index], self.poses.shifts[index])
         return KnownPoses(poses, self.klass[index], self.half_set[index], self.weight[index])

@@ -124,6 +124,9 @@ def impossible_values(
     defocus = torch.stack([ctf.defocus_u, ctf.defocus_v])
     phase = torch.rad2deg(ctf.phase_shift)
     plate = phase.abs() >= PHASE_PLATE_DEG
+    shifts = {} if poses is None or not box else {shift_bound(box): shift_bound(box).broken(poses.shifts).any(-1)}
+    if ctf.is_absent:
+        return shifts
     found = {
         DEFOCUS: DEFOCUS.broken(defocus).any(0) & ~plate,
         NEAR_FOCUS: NEAR_FOCUS.broken(defocus).any(0) & plate,
@@ -137,12 +140,10 @@ def impossible_values(
         SCALE: SCALE.broken(ctf.scale),
         b_factor_bound(pixel_size): b_factor_bound(pixel_size).broken(ctf.b_factor),
     }
-    if poses is not None and box:
-        found[shift_bound(box)] = shift_bound(box).broken(poses.shifts).any(-1)
     if bool((defocus.abs() < DEFOCUS.low).all()):
         # not even a phase plate is used at focus throughout: these are micrometres
         found[DEFOCUS] = torch.ones_like(plate)
-    return found
+    return found | shifts
 
 
 def phase_units_problem(phase_shift: Float[Tensor, " n"]) -> str | None:

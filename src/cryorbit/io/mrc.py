@@ -1,7 +1,8 @@
 """MRC files: headers and maps.
 
 Voxel sizes are cell / grid (``cella / mx``), never cell / box. Modes 0 (int8), 1 (int16), 2 (float32), 6 (uint16) and
-12 (float16) are read, in either byte order.
+12 (float16) are read, in either byte order. Bytes are unsigned under the stamp of IMOD, unless its flags say
+otherwise.
 
 A map that ends before its pixels do says so in a label of its header (``cryorbit: data to 24.0000 A``): the label goes
 wherever the file is copied.
@@ -27,6 +28,9 @@ from cryorbit.io.atomic import atomic_path
 
 HEADER_BYTES = 1024
 BIG_ENDIAN_STAMP = 0x11
+IMOD_STAMP, IMOD_SIGNED_BYTES = 1146047817, 1
+"""The stamp before the flags of IMOD, and the flag that bytes are signed (IMOD's page on the format)."""
+_IMOD = slice(152, 160)
 MODES = (0, 1, 2, 6, 12)
 COMPRESSED = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "zstd": b"\x28\xb5\x2f\xfd"}
 """How files of these programs begin."""
@@ -97,7 +101,7 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
             raise InputError(f"the file is compressed ({program})", file=path, mend="unpack it first")
     try:
         header = _fields(raw)
-        dtype = data_dtype_from_header(header)
+        dtype = _type_of_values(header, raw)
     except ValueError as error:
         raise InputError(f"this is no MRC file that can be read ({error})", file=path, mend=_MODES) from error
     shape = (int(header.nz), int(header.ny), int(header.nx))
@@ -118,8 +122,15 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     )
 
 
-def read_map(path: Path | str) -> tuple[Float[Tensor, "z y x"], float]:
+def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Tensor, "z y x"], float]:
     """A map, float32, and its voxel size in A; axes stored in another order are brought to ``[z, y, x]``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    unstated
+        Voxel size to give where the header states none. None: that is an error.
 
     Raises
     ------
@@ -127,7 +138,7 @@ def read_map(path: Path | str) -> tuple[Float[Tensor, "z y x"], float]:
         The file is cut short, holds values that are not finite, or states no voxel size or three different ones.
     """
     header = read_header(path)
-    size = _voxel_size(header, path)
+    size = unstated if unstated is not None and not all(header.pixel_size) else _voxel_size(header, path)
     count = int(np.prod(header.shape))
     # a cut file must be refused before memory for what its header promises is asked for
     if Path(path).stat().st_size < header.file_bytes:
@@ -170,6 +181,15 @@ def _fields(raw: bytes) -> np.recarray:
     orders = (">", "<") if big_endian else ("<", ">")
     views = [header.view(HEADER_DTYPE.newbyteorder(order)) for order in orders]
     return next((view for view in views if int(view.mode) in MODES), views[0])
+
+
+def _type_of_values(header: np.recarray, raw: bytes) -> np.dtype:
+    """Type of the values; bytes are signed by the standard, and unsigned for IMOD unless a flag says otherwise."""
+    dtype = data_dtype_from_header(header)
+    stamp, flags = np.frombuffer(raw[_IMOD], header.mode.dtype)
+    if dtype == np.int8 and stamp == IMOD_STAMP and not flags & IMOD_SIGNED_BYTES:
+        return np.dtype(np.uint8)
+    return dtype
 
 
 def _holds_to(header: np.recarray) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,9 @@ from cryorbit.io.particle_tables import read_tables
 NO_CLASS = 0
 """Number of no class, in RELION as here."""
 
+DEFOCUS = "rlnDefocusU"
+PREMULTIPLIED = "rlnCtfDataAreCtfPremultiplied"
+
 
 @dataclass(frozen=True, slots=True)
 class Particles:
@@ -40,7 +43,7 @@ class Particles:
     records
         The records of the ``.cs`` file and its passthrough, all fields, or None.
     ctf
-        CTF parameters, float64.
+        CTF parameters, float64; those of images without a CTF where the file has none.
     poses
         Poses, shifts in pixels, float64; None when the file has none.
     half_sets
@@ -88,6 +91,24 @@ class Particles:
             return torch.zeros(len(self), dtype=torch.bool)
         turned = (self.poses.rotations != torch.eye(3, dtype=self.poses.rotations.dtype)).flatten(1).any(1)
         return turned | (self.poses.shifts != 0).any(1)
+
+    @property
+    def states_ctf(self) -> bool:
+        """Whether the file has CTF parameters."""
+        return DEFOCUS in self.table or (self.optics is not None and DEFOCUS in self.optics)
+
+    def without_ctf(self) -> Particles:
+        """The same particles, their images taken as such without a CTF."""
+        return replace(self, ctf=CTFParams.absent(len(self)))
+
+    def taken_as(self, *, premultiplied: bool) -> Particles:
+        """The same particles, their images taken as multiplied with their CTF or not, whatever the file says."""
+        table, optics = (
+            None if each is None else each.assign(**{PREMULTIPLIED: int(premultiplied)}) if wanted else each
+            for each, wanted in ((self.table, PREMULTIPLIED in self.table), (self.optics, True))
+        )
+        assert table is not None
+        return replace(self, table=table, optics=optics, premultiplied=premultiplied)
 
     def subset(self, indices: Int[Tensor, " m"] | Int[np.ndarray, " m"] | Bool[Tensor, " n"]) -> Particles:
         """The particles at ``indices``, in that order; a mask is taken as the indices where it is true."""
@@ -147,7 +168,7 @@ def read_particles(
         table=tables.particles,
         optics=tables.optics,
         records=records,
-        ctf=relion.ctf_params(tables),
+        ctf=_ctf(tables),
         poses=relion.poses(tables, pixel_size),
         half_sets=relion.half_sets(tables),
         group=relion.groups(tables),
@@ -155,6 +176,20 @@ def read_particles(
         pixel_size=pixel_size,
         premultiplied=relion.premultiplied(tables),
     )
+
+
+def require_ctf(particles: Particles) -> None:
+    """Raise ``InputError`` unless the file has CTF parameters."""
+    if not particles.states_ctf:
+        raise InputError(
+            f"there is no column {DEFOCUS}",
+            file=particles.source,
+            mend="add the CTF parameters; or give --no-ctf for images that have no CTF, such as negative stain",
+        )
+
+
+def _ctf(tables: relion.RelionTables) -> CTFParams:
+    return relion.ctf_params(tables) if tables.has(DEFOCUS) else CTFParams.absent(len(tables.particles))
 
 
 def _box(tables: relion.RelionTables, files: tuple[Path, ...], *, unknown_box: bool) -> int:

@@ -152,11 +152,11 @@ def _optics_groups(particles: Particles) -> tuple[pd.DataFrame, np.ndarray]:
     settings = torch.stack([ctf.voltage, ctf.spherical_aberration, ctf.amplitude_contrast], dim=1)
     distinct, row = settings.unique(dim=0, return_inverse=True)
     numbers = np.arange(1, len(distinct) + 1)
-    labels = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
+    labels = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast") if particles.states_ctf else ()
     columns = {
         "rlnOpticsGroupName": [f"opticsGroup{number}" for number in numbers],
         "rlnOpticsGroup": numbers,
-        **dict(zip(labels, distinct.numpy().T, strict=True)),
+        **dict(zip(labels, distinct.numpy().T, strict=bool(labels))),
         "rlnImagePixelSize": particles.pixel_size,
         "rlnImageSize": particles.box,
         "rlnImageDimensionality": 2,

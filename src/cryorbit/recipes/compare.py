@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import torch
@@ -14,9 +15,9 @@ from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.mrc import read_map, write_map
+from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, onto_grid, read_onto, require_content
 
-PIXEL_SIZE_TOLERANCE = 0.01
-"""Relative difference of pixel sizes below which two maps are taken to have the same; headers are often rounded."""
+LOGGER = logging.getLogger(__name__)
 
 
 class CompareConfig(BaseModel):
@@ -72,15 +73,30 @@ def read_box(path: Path) -> tuple[Float[Tensor, "n n n"], float]:
 
 
 def read_like(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """A map on the grid of ``reference``."""
-    volume, own_pixel_size = read_map(path)
-    require_like(volume, own_pixel_size, reference, pixel_size, path)
+    """A map brought to the grid of ``reference``; what was done to it is logged."""
+    volume, done = read_onto(path, len(reference), pixel_size)
+    if done is not None:
+        LOGGER.info(done)
     return volume
 
 
 def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """A mask on the grid of ``reference``, its values in [0, 1]."""
-    return require_mask(read_like(path, reference, pixel_size), path)
+    """A mask brought to the grid of ``reference``, its values in [0, 1]; one of ones masks nothing."""
+    mask, stated = read_map(path, unstated=0.0)
+    require_mask(mask, path)
+    if float(mask.max()) <= 0:
+        raise InputError("the mask is empty", file=path, mend="give a mask that is 1 on the particle")
+    fitted, done = onto_grid(mask, stated, len(reference), pixel_size)
+    if done is not None:
+        LOGGER.info("%s: %s", path.name, done)
+    return fitted.clamp(0, 1)
+
+
+def regridding(config: CompareConfig) -> list[str]:
+    """What is done to map and mask so that they lie on the grid of the reference, a sentence each."""
+    reference, pixel_size = read_box(config.reference)
+    files = [config.moving, *([] if config.mask is None else [config.mask])]
+    return [done for file in files if (done := read_onto(file, len(reference), pixel_size)[1]) is not None]
 
 
 def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
@@ -88,8 +104,7 @@ def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
     if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
         size = " x ".join(str(side) for side in volume.shape)
         raise InputError(f"the box of {size} voxels is not an even cube", file=file, mend="pad it to an even cube")
-    if volume.max() == volume.min():
-        raise InputError("the map is constant", file=file, mend="give a map that shows something")
+    require_content(volume, file)
 
 
 def require_like(
@@ -106,7 +121,7 @@ def require_like(
             f"the map has {volume.shape[0]} voxels of {own_pixel_size:.4g} A along a side, "
             f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
             file=file,
-            mend=f"resample it to {reference.shape[0]} voxels of {pixel_size:.4g} A",
+            mend=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",
         )
 
 

@@ -12,17 +12,19 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.geometry.point_groups import point_group
+from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
-from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
+from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_ctf_gaps, on_noise
 from cryorbit.recipes.resolutions import require_resolvable
-from cryorbit.recipes.settings import ParticleSettings
+from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
 LOGGER = logging.getLogger(__name__)
 SAMPLE = 2000
@@ -55,7 +57,7 @@ class ParticleInput:
     half_set
         0 or 1 for every particle.
     remarks
-        Sentences on half-sets and optics that the user should know.
+        Sentences on the noise, the box, the CTFs, half-sets and optics that the user should know.
     half_doubt
         What is wrong with the half-sets, with a fix, or None.
     """
@@ -115,13 +117,24 @@ def read_chosen(settings: ParticleSettings) -> Particles:
 
     Resolutions among the settings are held against their pixels.
     """
-    particles = read_particles(settings.particles, settings.data_dir)
+    particles = with_transfer(read_particles(settings.particles, settings.data_dir), settings)
     if settings.subset is not None:
         particles = particles.subset(rows_where(particles, settings.subset))
     if settings.limit is not None and settings.limit < len(particles):
         particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
     require_resolvable(settings, particles.box, particles.pixel_size, particles.source)
     return particles
+
+
+def with_transfer(particles: Particles, settings: TransferSettings) -> Particles:
+    """The particles with what the settings say of the CTF; ``InputError`` if it is needed and the file has none."""
+    if not settings.ctf:
+        particles = particles.without_ctf()
+    else:
+        require_ctf(particles)
+    if settings.premultiplied is None:
+        return particles
+    return particles.taken_as(premultiplied=settings.premultiplied)
 
 
 def read_input(settings: ParticleSettings, everything: Particles | None = None) -> ParticleInput:
@@ -149,9 +162,15 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
+    contradicted = None if settings.premultiplied is not None else multiplication_contradicted(source, sample)
+    if contradicted is not None:
+        raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
+    extent = source.box * source.pixel_size
     halves = half_sets(particles, settings.seed)
+    gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
+    warnings = (*on_noise(noise, extent), *on_box(diameter, extent), *on_ctf_gaps(gaps))
     read = ParticleInput(
         everything=everything,
         particles=particles,
@@ -162,7 +181,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         diameter_evidence=evidence,
         symmetry=symmetry,
         half_set=halves.half_set,
-        remarks=(*halves.remarks, *unused_optics(particles).sentences()),
+        remarks=(*warnings, *halves.remarks, *unused_optics(particles).sentences()),
         half_doubt=halves.doubt,
     )
     for sentence in read.sentences:

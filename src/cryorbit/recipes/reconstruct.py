@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -33,9 +33,11 @@ from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
+from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
 from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
+from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 from cryorbit.volumes.voxel import working_grid
@@ -89,16 +91,21 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
     given = read_input(config, posed)
+    known = _known(given)
+    asymmetric = on_symmetry(given, known, config.symmetry)
     notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, given.particles), *given.sentences]
+    notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), given.symmetry, config.seed)]
     for sentence in notes:
         LOGGER.info(sentence)
         progress.note(sentence)
     grid = working_grid(given.box, largest_radius(config, posed))
     disc = half_disc(given.box, largest_radius(config, posed)).to(given.source.device)
     domain = Domain(grid, disc, given.noise_variance)
-    statistics = add_images(given, domain, job, progress)
+    statistics = add_images(given, known, domain, job, progress)
     maps = solve_maps(given, domain, statistics)
     result = _write(config, given, maps, mask, notes, job)
+    if asymmetric:
+        job.record(result={"verdict": asdict(Verdict("bad", asymmetric[0], []))})
     for sentence in result.notes[len(notes) :]:
         progress.note(sentence)
     return result
@@ -138,9 +145,10 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
     return min(nyquist, max(4.0, particles.box * particles.pixel_size / config.max_resolution))
 
 
-def add_images(given: ParticleInput, domain: Domain, job: JobFolder, progress: Progress) -> VolumeStatistics:
+def add_images(
+    given: ParticleInput, known: KnownPoses, domain: Domain, job: JobFolder, progress: Progress
+) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
-    known = _known(given)
     everything = torch.arange(len(given.particles))
     statistics = no_particles(given.source, domain, classes=1)
     parts = list(given.source.batches(len(everything), BATCH))

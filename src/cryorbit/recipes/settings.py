@@ -19,7 +19,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ParticleSettings(Settings):
+class TransferSettings(Settings):
+    """What is said of the CTF of images beside their table."""
+
+    ctf: bool = Field(True, description="Whether images have a CTF. Without: 1 at all frequencies.")
+    premultiplied: bool | None = Field(
+        None, description="Whether the images were multiplied with their CTF. None: as the table says."
+    )
+
+
+class ParticleSettings(TransferSettings):
     """What every recipe asks that works on particles: where they are, how their images are taken, where it runs."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")

@@ -78,6 +78,8 @@ def read_fitted(
     """
     try:
         particles = read_particles(table, _folder_of_images(config))
+        if config.get("ctf") is False:
+            particles = particles.without_ctf()
         if particles.poses is None or any(each is None or len(each) != particles.box for each in maps):
             return None
         if particles.box > LARGEST_BOX:

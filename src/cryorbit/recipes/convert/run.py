@@ -15,7 +15,7 @@ from cryorbit.io.cryodrgn import write_cryodrgn
 from cryorbit.io.cryosparc import names_of, with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
-from cryorbit.io.particles import read_particles
+from cryorbit.io.particles import read_particles, require_ctf
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.convert.check import ColumnFate, compare_columns
@@ -99,6 +99,7 @@ def _check_names(config: ConvertConfig) -> None:
 
 def _write_pickles(config: ConvertConfig) -> Conversion:
     particles = read_particles(config.source, config.data_dir, config.passthrough)
+    require_ctf(particles)
     ctf_file = write_cryodrgn(config.target, particles)
     return Conversion(len(particles), (f"CTF parameters are in {ctf_file}", "Images are those of the source."), None)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cryorbit.io.bounds import PHASE_UNITS_MEND
 from cryorbit.io.checks import FEWEST
-from cryorbit.recipes.inspect.gaps import gap_warnings
+from cryorbit.recipes.image_warnings import on_ctf_gaps
 
 UNFIT_FRACTION = 0.1
 """Part of the particles that may be unusable; reconstruction sets them aside up to there by default."""
@@ -77,6 +77,10 @@ class ImageFindings:
         Whether backgrounds have mean 0 and standard deviation 1.
     repairs
         What single images have that others have not, and what a job does about it, by their rows.
+    contradiction
+        What the images say against the table so that a job would refuse them, and how to fix it; None for nothing.
+    doubts
+        What else they say against a reconstruction, a sentence each.
     diameter
         Of the particle, A; None when it does not stand out of the noise.
     diameter_evidence
@@ -100,6 +104,8 @@ class ImageFindings:
     normalised: bool
     normalisation_sentence: str
     repairs: dict[int, str]
+    contradiction: tuple[str, str] | None
+    doubts: tuple[str, ...]
     diameter: float | None
     diameter_evidence: str
     power: Float[Tensor, " s"]
@@ -184,7 +190,9 @@ class Inspection:
 
     @property
     def fit(self) -> bool:
-        """Whether a reconstruction would begin: all files are there, few particles are unusable, enough are not."""
+        """Whether a reconstruction would begin: files are there, images as the table says, few unusable, enough not."""
+        if self.images is not None and self.images.contradiction is not None:
+            return False
         faulty = self.unusable_count - self.duplicate_count
         sound = not self.missing and not self.faults and self.unit_problem is None
         return sound and faulty <= UNFIT_FRACTION * len(self) and not self.too_few
@@ -212,10 +220,11 @@ class Inspection:
         if self.unaligned and self.posed:
             found.append(f"Never aligned (no rotation and no shift): {_counted(self.unaligned)}.")
         found += self.remarks
-        found += gap_warnings(self.ctf_gaps)
+        found += on_ctf_gaps(self.ctf_gaps)
         images = self.images
         if images is not None:
-            found += _on_repairs(images.repairs)
+            found += [] if images.contradiction is None else [_on_contradiction(*images.contradiction)]
+            found += [*images.doubts, *_on_repairs(images.repairs)]
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
         if images is not None and not images.normalised and not self.premultiplied:
@@ -268,6 +277,7 @@ class Inspection:
                 "normalised": images.normalised,
                 "normalisation": images.normalisation_sentence,
                 "repairs": images.repairs,
+                "contradiction": images.contradiction,
                 "diameter_A": images.diameter,
                 "diameter_evidence": images.diameter_evidence,
                 "snr": images.snr,
@@ -275,6 +285,10 @@ class Inspection:
                 "noise": images.noise.tolist(),
             },
         }
+
+
+def _on_contradiction(problem: str, mend: str) -> str:
+    return f"{problem[0].upper()}{problem[1:]}. Fix: {mend}."
 
 
 def _on_repairs(repairs: dict[int, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,8 @@ from cryorbit.io.image_statistics import survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.particle_input import with_transfer
+from cryorbit.recipes.settings import TransferSettings
 
 FAR = 6.0
 """Robust standard deviations beyond which a defocus or an astigmatism is far from the others'."""
@@ -32,7 +33,7 @@ MOST_OUTLIERS = 0.1
 """Part of the particles that outliers can be."""
 
 
-class InspectConfig(Settings):
+class InspectConfig(TransferSettings):
     """Settings of an inspection."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
@@ -51,7 +52,8 @@ def run(config: InspectConfig) -> Inspection:
     InputError
         The table cannot be read; what is wrong with image files or single particles is among the findings.
     """
-    particles = read_particles(config.particles, config.data_dir, config.passthrough, unknown_box=True)
+    read = read_particles(config.particles, config.data_dir, config.passthrough, unknown_box=True)
+    particles = with_transfer(read, config)
     files = _files(particles)
     images, broken = _look(particles, torch.nonzero(files.readable)[:, 0], config)
     faulty = impossible_numbers(particles) | broken
@@ -135,7 +137,9 @@ def _look(
         return None, masks
     grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
     chosen = particles.subset(sample[good])
-    return look_at_images(chosen, statistics[good], grey, config.pictures, config.seed), masks
+    found = look_at_images(chosen, statistics[good], grey, config.pictures, config.seed)
+    # what the user has decided is not asked of the images
+    return found if config.premultiplied is None else replace(found, contradiction=None), masks
 
 
 def _defocus(ctf: CTFParams) -> Defocus:
@@ -149,7 +153,7 @@ def _defocus(ctf: CTFParams) -> Defocus:
 def _gaps(particles: Particles) -> list[float]:
     """Gaps in the CTF of the particles that have one."""
     known = ~torch.stack(list(impossible_numbers(particles).values())).any(0)
-    if not known.any() or not particles.box:
+    if not known.any() or not particles.box or particles.ctf.is_absent:
         return []
     return ctf_gaps(particles.ctf[torch.nonzero(known)[:, 0]], particles.box, particles.pixel_size)
 

@@ -10,7 +10,6 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
-from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES, require, room
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
@@ -21,9 +20,9 @@ from cryorbit.inference.importance import SampledOracle
 from cryorbit.inference.pose_quadrature import PoseQuadrature, ShiftPrior, pose_quadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.mrc import read_map
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
 from cryorbit.recipes.optimise.course import Point, choose, look, pursue
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
@@ -141,14 +140,10 @@ def observe_all(given: ParticleInput, order: Tensor, disc: HalfDisc) -> Observat
 def _given_start(config: OptimiseConfig, given: ParticleInput, problem: Problem) -> Tensor:
     """The start map at the strength of the images: grey scales of maps have no meaning."""
     assert config.start is not None
-    volume, pixel_size = read_map(config.start)
-    if len(set(volume.shape)) > 1 or abs(len(volume) * pixel_size / given.extent - 1) > 1e-2:
-        raise InputError(
-            f"the start map is {len(volume) * pixel_size:.0f} A wide, the images are {given.extent:.0f} A",
-            file=config.start,
-            mend="give a cube of the box of the images",
-        )
-    density = resample(volume.float(), problem.oracle.model.operator.grid.size).to(problem.start)
+    volume, done = read_onto(config.start, given.box, given.source.pixel_size)
+    if done is not None:
+        LOGGER.info("Start map %s", done)
+    density = resample(volume, problem.oracle.model.operator.grid.size).to(problem.start)
     return problem.oracle.model.unknown(density * scale_to_images(problem.oracle, density))
 
 

@@ -57,6 +57,9 @@ class Findings:
         Correlations by direction.
     sampling
         Evenness of the views, if there are poses.
+    symmetry
+        The point group that was asked for, and how far each half-map agrees with turned copies of the other, over how
+        far with the other itself; None without symmetry, or where nothing can be told.
     mask_given
         Whether the mask is the user's.
     holds_to_A
@@ -73,6 +76,7 @@ class Findings:
     filtered: Float[Tensor, "n n n"] | None
     cones: ConicalFSC
     sampling: ViewSampling | None
+    symmetry: tuple[str, float] | None
     mask_given: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import read_tables
 from cryorbit.io.particles import read_particles
 from cryorbit.io.relion import ANGLES, CLASS
-from cryorbit.recipes.compare import read_box, read_like, read_mask
+from cryorbit.recipes.compare import read_box, read_mask, require_like
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
@@ -94,7 +94,8 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
     """
     first, second = half_map_files(config)
     half1, stated = read_box(first)
-    half2 = read_like(second, half1, stated)
+    half2, own = read_box(second)
+    require_like(half2, own, half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if torch.equal(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"

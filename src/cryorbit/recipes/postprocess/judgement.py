@@ -6,6 +6,7 @@ from cryorbit.evaluation.conical_fsc import ANISOTROPIC
 from cryorbit.evaluation.corrected_fsc import COARSEST, LARGEST_BIAS, HalfMapFSC
 from cryorbit.evaluation.sharpening import FIT_FROM_A
 from cryorbit.evaluation.view_sampling import BIASED
+from cryorbit.inference.copies import SYMMETRIC
 from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.limits import on_limit
 from cryorbit.recipes.postprocess.findings import Findings, Sharpened
@@ -41,11 +42,17 @@ def judge(found: Findings, shared_poses: bool) -> Verdict:
     if shared_poses:
         reasons.append(SHARED_POSES)
     reasons += found.optics_doubts
+    if found.symmetry is not None:
+        name, agreement = found.symmetry
+        reasons.append(f"under {name} the half-maps agree with turned copies of each other by {agreement:.2f} (1: all)")
     limit = on_limit(fsc, found.holds_to_A)
     sentence = f"Resolution {fsc.resolution():.2f} A (FSC 0.143 of half-maps, corrected for the mask)"
     ending = "." if limit is None else f". {limit}"
     if found.mask_given and fsc.mask_too_tight:
         return Verdict("bad", f"{sentence}; do not trust it: the mask is too tight{ending}", reasons)
+    if found.symmetry is not None and found.symmetry[1] < SYMMETRIC:
+        wrong = f"the map does not have {found.symmetry[0]} symmetry about its axes"
+        return Verdict("doubtful", f"{sentence}; {wrong}{ending}", reasons)
     if uneven:
         return Verdict("doubtful", f"{sentence}; directions are uneven: it is worse in some of them{ending}", reasons)
     if found.optics_doubts:

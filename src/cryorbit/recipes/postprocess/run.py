@@ -16,6 +16,7 @@ from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_re
 from cryorbit.evaluation.sharpening import fit_b_factor, sharpen, signal_weights
 from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.geometry.point_groups import point_group
+from cryorbit.inference.copies import copies_agreement
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.postprocess.findings import Findings, Sharpened
@@ -50,9 +51,21 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     cones = conical_fsc(maps.half1, maps.half2, mask, maps.last)
     sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
     _count(progress)
-    given, holds_to = maps.mask is not None, maps.holds_to_A
     doubts = () if maps.optics is None else tuple(maps.optics.doubts(fsc.resolution()))
-    found = Findings(maps.pixel_size, mask, fsc, sharpened, local, filtered, cones, sampling, given, holds_to, doubts)
+    found = Findings(
+        pixel_size=maps.pixel_size,
+        mask=mask,
+        fsc=fsc,
+        sharpened=sharpened,
+        local=local,
+        filtered=filtered,
+        cones=cones,
+        sampling=sampling,
+        symmetry=_symmetry(config, maps, mask),
+        mask_given=maps.mask is not None,
+        holds_to_A=maps.holds_to_A,
+        optics_doubts=doubts,
+    )
     return write_outputs(job, found, from_one_map(config))
 
 
@@ -78,6 +91,17 @@ def sharpen_map(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "
         b_factor = 0.0 if fit is None else fit.sure
     volume = sharpen(mean, weights, b_factor, maps.pixel_size, resolution)
     return Sharpened(volume, b_factor, config.b_factor is not None, fit)
+
+
+def _symmetry(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n n n"]) -> tuple[str, float] | None:
+    """The symmetry that was asked for and how far the half-maps have it, within the radius of the mask."""
+    group = point_group(config.symmetry)
+    if len(group) == 1:
+        return None
+    places = torch.nonzero(mask > 0.5) - len(mask) // 2
+    radius = min(float(places.double().norm(dim=-1).max()), len(mask) / 2 - 1) if len(places) else len(mask) / 2 - 1
+    agreement = copies_agreement(maps.half1, maps.half2, group, radius)
+    return None if agreement is None else (config.symmetry, agreement)
 
 
 def _window(config: PostprocessConfig, maps: HalfMaps, fsc: HalfMapFSC) -> float:

@@ -78,7 +78,7 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     entry = asdict(result)
     entry["particles"] = {"used": len(given.particles), "set_aside": len(given.report.set_aside)}
     entry["contrast"], entry["normalisation"] = given.report.grey.contrast, given.report.grey.normalisation
-    entry["notes"] = list(given.sentences)
+    entry["notes"] = [*given.sentences, *state.extra.get("start_notes", [])]
     job.record(result=entry)
     return result
 

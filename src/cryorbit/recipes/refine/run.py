@@ -102,7 +102,10 @@ def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progres
     if checkpoint is None:
         job.truncate_metrics(0)
         progress.note("Looking at the start map.")
-        return begin(config, given)
+        state = begin(config, given)
+        for sentence in state.extra["start_notes"]:
+            progress.note(sentence)
+        return state
     job.truncate_metrics(checkpoint["metrics"])
     state = from_checkpoint(checkpoint["state"], given.source.device)
     LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)

@@ -23,12 +23,13 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.global_search import coarse_grid, resolvable_radius
 from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.search import grid_slices
-from cryorbit.recipes.compare import PIXEL_SIZE_TOLERANCE, read_box
+from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.rivals import refuse_same
+from cryorbit.recipes.refine.start_symmetry import on_axes
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -42,9 +43,10 @@ UNLIKE_RANDOM = 2.5
 """Standard errors by which a map must beat random ones to count as better, wherever that is asked: with the spread of
 eight random maps one in fifty of them would (Student's t), and a correct map of a round particle, low-passed, is only
 3.5 ahead."""
-SURELY_MAGNIFIED = 4.0
+SURELY_BETTER = 4.0
 """Standard errors by which another magnification must fit better. The images are the same, so that only they make an
-error: one in thirty thousand maps would be called magnified by chance, and six are tried."""
+error: one in thirty thousand maps would be called magnified by chance, and six are tried. The same goes for the map
+with its contrast inverted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +77,25 @@ class _Judge:
 
 
 def begin(config: RefineConfig, given: ParticleInput) -> State:
-    """The first state: start maps low-passed and scaled; refuses maps that the images do not show.
+    """The first state: start maps on the particles' grid and axes, low-passed and scaled, and shown by the images.
 
     Raises
     ------
     InputError
         The mask or a map cannot be used, or a map fits the images no better than noise of the same spectrum, or
-        clearly better at another magnification.
+        clearly better inverted or at another magnification, or has not the symmetry.
     """
     # used after the first pass only; a mistake is told before
     given_mask(config, given)
     radius = min(given.extent / config.initial_resolution, largest_radius(config, given.box, given.source.pixel_size))
     size = working_grid(given.box, radius).size
     judge = _judge(config, given, radius)
-    volumes, findings = [], []
+    volumes, findings, notes = [], [], []
     for path in config.maps:
+        density, fitted = read_onto(path, given.box, given.source.pixel_size)
         # twice as fine as need be: a map is magnified by interpolation
-        density = start_map(path, given, min(2 * size, given.box))
+        density, turned = on_axes(resample(density, min(2 * size, given.box)), config, given, path)
+        notes += [f"Start map {sentence}" for sentence in (fitted, turned) if sentence is not None]
         volume = in_window(filtered(density, given.extent, config.initial_resolution), given, size)
         volume = volume * best_scale(judge, volume)
         others = {m: in_window(magnified(density, m), given, size) for m in MAGNIFICATIONS}
@@ -104,21 +108,7 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = given.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
-    return State(stage, 0, references, noise, radius, extra={"start": findings})
-
-
-def start_map(path: Path, given: ParticleInput, size: int) -> Float[Tensor, "m m m"]:
-    """A start map on a box of ``size`` voxels; ``InputError`` if its field of view is not that of the particles."""
-    volume, pixel_size = read_box(path)
-    extent = volume.shape[0] * pixel_size
-    if abs(extent / given.extent - 1) > PIXEL_SIZE_TOLERANCE:
-        raise InputError(
-            f"the map has {volume.shape[0]} voxels of {pixel_size:.4g} A, "
-            f"the images {given.box} pixels of {given.source.pixel_size:.4g} A",
-            file=path,
-            mend=f"resample it to {given.box} voxels of {given.source.pixel_size:.4g} A",
-        )
-    return resample(volume.float(), size)
+    return State(stage, 0, references, noise, radius, extra={"start": findings, "start_notes": notes})
 
 
 def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:
@@ -161,8 +151,9 @@ def what_images_say(
     ``others`` are the map at other magnifications, ``random`` maps that only look like it. All are given the spectrum
     of the map: one whose amplitudes fall off too early would fit better when it is made smaller, whatever its size.
 
-    Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, and
-    the magnification of the map (1 where no other is clearly better). No image tells a map from its mirror image: a
+    Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, whether
+    the map fits clearly better with its contrast inverted (1, else 0), and its magnification (1 where no other is
+    clearly better). No image tells a map from its mirror image: a
     wrong hand cannot be found here.
     """
     own = judge.log_evidence(volume)
@@ -175,7 +166,8 @@ def what_images_say(
     return {
         "log_likelihood": float(own.mean()),
         "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_spectrum(other) for other in random])),
-        "magnification": best if better[best] > SURELY_MAGNIFIED else 1.0,
+        "inverted": float(_lead(judge.log_evidence(-volume), own) > SURELY_BETTER),
+        "magnification": best if better[best] > SURELY_BETTER else 1.0,
     }
 
 
@@ -185,7 +177,14 @@ def is_shown(found: Mapping[str, float]) -> bool:
 
 
 def refuse_bad_start(found: Mapping[str, float], path: Path) -> None:
-    """Raise ``InputError`` if the images do not show the start map, or show it at another magnification."""
+    """Raise ``InputError`` if the images do not show the start map, or show it inverted or at another magnification."""
+    if found["inverted"]:
+        raise InputError(
+            "the map is dark: the images fit it better when its contrast is inverted",
+            file=path,
+            mend="multiply the grey values of the map by -1, so that protein is white; "
+            "if it is, the contrast of the images was taken wrongly: give --invert-contrast or --no-invert",
+        )
     if not is_shown(found):
         raise InputError(
             "the images fit the map no better than a random map of the same spectrum",

@@ -115,5 +115,5 @@ def _advanced(config: RefineConfig, state: State, resolved: float) -> State:
     stalled = 0 if resolved > state.resolved else state.stalled + 1
     if stalled < config.sgd.patience and state.iteration + 1 < config.sgd.iterations:
         return replace(state, iteration=state.iteration + 1, resolved=max(resolved, state.resolved), stalled=stalled)
-    extra = {"start": state.extra["start"]}
+    extra: dict[str, Any] = {name: state.extra[name] for name in ("start", "start_notes") if name in state.extra}
     return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, extra=extra)

@@ -129,6 +129,9 @@ def _starts(ending: Ending) -> Iterator[Remark]:
         else:
             wrong = f"{beginning} no better than a random map"
             yield Remark("bad", wrong, f"{wrong}; fix: start from a map of this particle")
+        if start.get("inverted"):
+            wrong = f"{beginning} better when its contrast is inverted"
+            yield Remark("bad", wrong, f"{wrong}; fix: multiply the grey values of the start map by -1")
         if magnification != 1:
             wrong = f"{beginning} better when it is magnified {magnification:g} times"
             yield Remark("bad", wrong, f"{wrong}; fix: check the pixel sizes of map and particles")

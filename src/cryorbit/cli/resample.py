@@ -1,0 +1,41 @@
+"""The verb ``resample``: maps and particle images on other pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cryorbit.cli.options import DataDir
+
+
+def resample(
+    source: Annotated[Path, Parameter(help="Map (MRC), RELION STAR file or cryoSPARC .cs file.")],
+    target: Annotated[
+        Path, Parameter(help="File to write: a map, or a STAR file with its images beside it; it must not exist.")
+    ],
+    *,
+    pixel_size: Annotated[float | None, Parameter(help="New pixel size in A. Default: as it is.")] = None,
+    box: Annotated[int | None, Parameter(help="New box in pixels, even. Default: the same field of view.")] = None,
+    data_dir: DataDir = None,
+    passthrough: Annotated[
+        Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
+    ] = None,
+) -> None:
+    """Give a map or particle images other pixels, another box, or both, by cropping or padding in Fourier space.
+
+    The table of particles goes along; their CTF, shifts and coordinates hold for the new images.
+    """
+    from rich.console import Console
+
+    from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.resample import ResampleConfig, run
+
+    files = {"source": source, "target": target, "data_dir": data_dir, "passthrough": passthrough}
+    found = run(load_config(ResampleConfig, None, {**files, "pixel_size": pixel_size, "box": box}))
+    console = Console()
+    before, after = (f"{side} pixels of {size:.4g} A" for side, size in zip(found.box, found.pixel_size, strict=True))
+    console.print(f"from {before} to {after}", markup=False, highlight=False, soft_wrap=True)
+    for file in found.files:
+        console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

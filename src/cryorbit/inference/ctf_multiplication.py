@@ -1,0 +1,114 @@
+"""Whether images were multiplied with their CTF, told by their noise.
+
+Noise enters behind the lens: it does not know the CTF, and its power is as large where the CTF vanishes as anywhere.
+In an image that was multiplied with its CTF it is proportional to CTF^2, and vanishes with it. The signal is
+proportional to CTF^2 or CTF^4, so that only frequencies at which noise prevails can tell: the power of the images in
+bands of frequencies is laid against CTF^2, and the outer bands decide.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal, TypeAlias
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from cryorbit.core.data import CTFParams
+from cryorbit.fourier.half_disc import HalfDisc, half_disc
+from cryorbit.fourier.shells import shell_sums
+from cryorbit.imaging.ctf import ctf_values, electron_wavelength
+from cryorbit.imaging.particle_source import ParticleSource
+
+Multiplication: TypeAlias = Literal["multiplied", "not multiplied", "unknown"]
+READ_BATCH = 100
+BANDS = 16
+SLOW = math.pi / 4
+"""Phase by which the CTF may turn between two coefficients: where it turns faster, its zeros are blurred."""
+SURE = 0.05
+"""Standard error, as a part of a band's mean power, up to which its power at the zeros of the CTF counts as known."""
+FOLLOWS, REMAINS = 0.25, 0.6
+"""Part of the mean power left at the zeros of the CTF: at most the first in images that were multiplied, at least the
+second in images that were not. In real and simulated sets it is at most 0.1, and at least 0.8."""
+NOISY = 0.5
+"""Part of the images' variance that stands in their corners, too, from which on noise prevails in them."""
+CORNERS = 0.45
+"""Distance from the centre, in boxes, from which on an image is corner."""
+
+
+def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Multiplication:
+    """Whether images were multiplied with their CTF, whatever is said of them; unknown where noise does not prevail.
+
+    Parameters
+    ----------
+    source
+        The images, with their CTF parameters.
+    index
+        Those that are looked at; a few hundred are enough.
+    """
+    sums, corners = _sums(source, index)
+    left = _left_at_zeros(sums)
+    if left is None:
+        return "unknown"
+    if left > REMAINS:
+        return "not multiplied"
+    # images without noise show the particle alone, whose power vanishes with the CTF, too
+    return "multiplied" if left < FOLLOWS and corners > NOISY else "unknown"
+
+
+def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[Float[Tensor, "5 s"], float]:
+    """Of each band count, sums of CTF^2, its square, power, and their product; and the corners' part of the variance.
+
+    Every image has the same power, so that none decides for others.
+    """
+    disc = half_disc(source.box, source.box / 2).to(source.device)
+    bands = (disc.shells * BANDS).div(source.box / 2, rounding_mode="floor").long().clamp(max=BANDS - 1)
+    corner = _corner(source.box).to(source.device)
+    sums, variance = torch.zeros(5, BANDS, dtype=torch.float64, device=source.device), torch.zeros(2)
+    for part in source.batches(len(index), READ_BATCH):
+        images = source.read(index[part])
+        variance += torch.stack([images[:, corner].var(), images.var()]).cpu()
+        power = source.transform(index[part], disc).abs() ** 2
+        power = power / power.mean(1, keepdim=True)
+        params = _bare(source.ctf[index[part]].to(source.device))
+        transfer = ctf_values(params, disc.frequencies / (source.box * source.pixel_size)) ** 2
+        known = _turns_slowly(params, disc, source).to(power)
+        products = torch.stack([torch.ones_like(power), transfer, transfer**2, power, transfer * power])
+        sums += shell_sums((products * known).sum(1).double(), bands, BANDS)
+    return sums, float(variance[0] / variance[1])
+
+
+def _left_at_zeros(sums: Float[Tensor, "5 s"]) -> float | None:
+    """Part of a band's mean power that is left where the CTF vanishes, by a straight line in CTF^2.
+
+    Of the outer half of the bands that have it to within `SURE` the median; None where there is none. Power is
+    distributed exponentially: it scatters by its mean.
+    """
+    count = sums[0].clamp_min(1)
+    transfer, squares, power, product = sums[1:] / count
+    spread = (squares - transfer**2).clamp_min(torch.finfo(sums.dtype).tiny)
+    left = 1 - transfer * (product - transfer * power) / (spread * power.clamp_min(1e-12))
+    error = ((1 + transfer**2 / spread) / count).sqrt()
+    known = left[(error < SURE) & (sums[0] > 0)]
+    return float(known[len(known) // 2 :].median()) if len(known) else None
+
+
+def _bare(params: CTFParams) -> CTFParams:
+    """The parameters without envelopes, which are no part of what images are multiplied with."""
+    ones = torch.ones_like(params.scale)
+    return replace(params, b_factor=0 * ones, scale=ones)
+
+
+def _turns_slowly(params: CTFParams, disc: HalfDisc, source: ParticleSource) -> Bool[Tensor, "b p"]:
+    """Where the phase of the CTF changes by less than `SLOW` from one coefficient to the next."""
+    extent = source.box * source.pixel_size
+    defocus = torch.maximum(params.defocus_u.abs(), params.defocus_v.abs())
+    turn = 2 * math.pi * electron_wavelength(params.voltage) * defocus / extent
+    return turn[:, None] * disc.frequencies.norm(dim=-1) / extent < SLOW
+
+
+def _corner(box: int) -> Bool[Tensor, "n n"]:
+    axis = torch.arange(box) - box // 2
+    return torch.hypot(axis[:, None].double(), axis.double()) > CORNERS * box

@@ -1,0 +1,97 @@
+"""The other hand: maps mirrored, and the poses of particles with them.
+
+Maps are mirrored along z, ``V'(x, y, z) = V(x, y, -z)``. The projection of a mirrored map along z is that of the map,
+so that pose ``R`` becomes ``M R M`` with ``M = diag(1, 1, -1)``: tilts change their sign, shifts stay. No image tells
+one hand from the other: particles and maps are flipped together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from cryorbit.core.data import Poses
+from cryorbit.core.errors import InputError
+from cryorbit.io.mrc import read_header, read_map, write_map
+from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.recipes.settings import Settings
+
+TABLES, MAPS = (".star", ".cs"), (".mrc", ".map", ".ccp4")
+PRIOR = "rlnAngleTiltPrior"
+MIRROR = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
+
+
+class FlipConfig(Settings):
+    """Settings of flipping."""
+
+    sources: tuple[Path, ...] = Field(min_length=1, description="Maps, half-maps, masks (MRC), and particle files.")
+    output: Path = Field(description="Folder for the flipped files, which keep their names.")
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+
+
+def run(config: FlipConfig) -> tuple[Path, ...]:
+    """Flip the hand of files that belong together; returns what was written.
+
+    Raises
+    ------
+    InputError
+        A file cannot be read, is neither a map nor particles with poses, or one that would be written exists.
+    """
+    targets = [config.output / (f"{file.stem}.star" if file.suffix == ".cs" else file.name) for file in config.sources]
+    for source, target in zip(config.sources, targets, strict=True):
+        _check(source, target, targets)
+    # everything is read before anything is written
+    particles = {file: _posed(file, config.data_dir) for file in config.sources if file.suffix in TABLES}
+    config.output.mkdir(parents=True, exist_ok=True)
+    for source, target in zip(config.sources, targets, strict=True):
+        if source in particles:
+            _flip_particles(particles[source], target)
+        else:
+            volume, pixel_size = read_map(source)
+            write_map(target, mirrored(volume), pixel_size, read_header(source).holds_to_A)
+    return tuple(targets)
+
+
+def mirrored(volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
+    """The map mirrored along z about its centre voxel."""
+    flipped = volume.flip(0)
+    return flipped if len(volume) % 2 else flipped.roll(1, 0)
+
+
+def flipped_poses(poses: Poses) -> Poses:
+    """The poses in which a mirrored map gives the same images."""
+    mirror = MIRROR.to(poses.rotations)
+    return Poses(mirror @ poses.rotations @ mirror, poses.shifts)
+
+
+def _check(source: Path, target: Path, targets: list[Path]) -> None:
+    if source.suffix not in (*TABLES, *MAPS):
+        raise InputError("neither a map nor a particle file", file=source, mend="give .mrc, .star or .cs files")
+    if source.suffix in MAPS:
+        read_header(source)
+    if target.exists():
+        raise InputError("the file exists", file=target, mend="choose another --output")
+    if targets.count(target) > 1:
+        raise InputError("two files would get this name", file=target, mend="flip them one at a time")
+
+
+def _posed(file: Path, data_dir: Path | None) -> Particles:
+    particles = read_particles(file, data_dir)
+    if particles.poses is None:
+        raise InputError("the particles have no poses", file=file, mend="leave the file out: it knows no hand")
+    return particles
+
+
+def _flip_particles(particles: Particles, target: Path) -> None:
+    """Write the particles with the poses of the mirrored map, and the prior of their tilts with them."""
+    poses = particles.poses
+    assert poses is not None
+    if PRIOR in particles.table:
+        particles = replace(particles, table=particles.table.assign(**{PRIOR: -particles.table[PRIOR].astype(float)}))
+    write_particles(target, particles, Assignments(poses=flipped_poses(poses)))

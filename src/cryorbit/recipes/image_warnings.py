@@ -1,0 +1,93 @@
+"""What images say against what is assumed of them, in words: the same sentences for jobs and inspections.
+
+The table says whether images were multiplied with their CTF; if the images say otherwise, no map can come right, and a
+job refuses. All else is said, and left to the user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.ctf_multiplication import judge_multiplication
+from cryorbit.inference.noise import vanishing_shell
+
+LOOKED_AT = 300
+"""Images that are looked at: their noise is all alike."""
+TIGHT = 0.75
+"""Part of the box that a particle fills at least where the box is too tight; 0.5 to 0.67 is usual."""
+GAPS_LISTED = 4
+"""Gaps in the CTF that are named one by one."""
+MEND_MULTIPLIED = (
+    "set rlnCtfDataAreCtfPremultiplied to 1 in data_optics, or give --premultiplied; "
+    "if the table is right, give --not-premultiplied"
+)
+MEND_NOT_MULTIPLIED = (
+    "take rlnCtfDataAreCtfPremultiplied out of the table, or give --not-premultiplied; "
+    "if the table is right, give --premultiplied"
+)
+
+
+def multiplication_contradicted(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[str, str] | None:
+    """What is wrong, and how to fix it, where the images were multiplied with their CTF otherwise than the table says.
+
+    Parameters
+    ----------
+    source
+        The images, as the table says that they are.
+    index
+        Images to choose from.
+    """
+    if source.ctf.is_absent:
+        return None
+    found = judge_multiplication(source, index[:: max(1, len(index) // LOOKED_AT)])
+    if found == "multiplied" and not source.premultiplied:
+        told = "the images were multiplied with their CTF (their noise follows CTF^2), and the table does not say so"
+        return told, MEND_MULTIPLIED
+    if found == "not multiplied" and source.premultiplied:
+        told = "the table says that the images were multiplied with their CTF, but their noise does not follow it"
+        return told, MEND_NOT_MULTIPLIED
+    return None
+
+
+def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:
+    """A sentence where the noise ends: raw images hold some at all frequencies.
+
+    Parameters
+    ----------
+    noise
+        Variance of shells 0 ... box / 2.
+    extent
+        Side of the box, A.
+    """
+    shell = vanishing_shell(noise)
+    if shell is None:
+        return []
+    return [
+        f"Beyond {extent / shell:.1f} A the images hold hardly any noise: they were denoised, low-passed or enlarged, "
+        "and a map of them cannot be trusted there. Fix: extract the particles from the micrographs as recorded."
+    ]
+
+
+def on_box(diameter: float, extent: float) -> list[str]:
+    """A sentence where the particle nearly fills the box; both in A."""
+    if diameter < TIGHT * extent:
+        return []
+    return [
+        f"The box of {extent:.0f} A is too tight for a particle of {diameter:.0f} A or more: what defocus has spread "
+        f"is cut off. Fix: extract the particles in a box of at least {1.5 * diameter:.0f} A."
+    ]
+
+
+def on_ctf_gaps(gaps: Sequence[float]) -> list[str]:
+    """A sentence on the resolutions, in A, that the particles' defoci leave unseen; none where there are none."""
+    if not gaps:
+        return []
+    named = ", ".join(f"{gap:.1f}" for gap in gaps[:GAPS_LISTED]) + (", ..." if len(gaps) > GAPS_LISTED else "")
+    return [
+        f"The particles have nearly one defocus: the CTF leaves gaps at {named} A, where the map will be weak. "
+        "Fix: add particles of other defoci."
+    ]

@@ -1,0 +1,72 @@
+"""Maps of other programs on the grid of the images or of another map: cropped, padded, resampled, as need be.
+
+A header that states 0 or 1 A a voxel often states nothing: programs write these that do not know. 0 is never believed,
+and 1 only where the map would be about as large as what it is laid beside.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.fourier.resampling import resampled
+from cryorbit.io.mrc import read_map
+
+PIXEL_SIZE_TOLERANCE = 0.01
+"""Relative difference of pixel sizes, or of fields of view, that is none; headers are often rounded."""
+COMPARABLE = 2.0
+"""Factor between two fields of view up to which a header that says 1 A is believed."""
+
+
+def read_onto(path: Path, box: int, pixel_size: float) -> tuple[Float[Tensor, "{box} {box} {box}"], str | None]:
+    """A map on a grid of ``box`` voxels of ``pixel_size`` A, and a sentence on what was done to it.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or holds one value everywhere.
+    """
+    volume, stated = read_map(path, unstated=0.0)
+    require_content(volume, path)
+    fitted, done = onto_grid(volume, stated, box, pixel_size)
+    return fitted, None if done is None else f"{path.name}: {done}"
+
+
+def onto_grid(
+    volume: Float[Tensor, "z y x"], stated: float, box: int, pixel_size: float
+) -> tuple[Float[Tensor, "{box} {box} {box}"], str | None]:
+    """A map whose header states a voxel size, in A, on another grid, and what was done to it, if anything."""
+    side, extent = max(volume.shape), box * pixel_size
+    unset = is_unset(stated, side, box, pixel_size)
+    own = pixel_size if unset else stated
+    assumed = f"its header states {stated:g} A a voxel, which says none; {pixel_size:.4g} A is taken" if unset else None
+    step = pixel_size / own
+    if abs(side * own / extent - 1) <= PIXEL_SIZE_TOLERANCE:
+        # one field of view, rounded
+        step = side / box
+    elif abs(step - 1) <= PIXEL_SIZE_TOLERANCE:
+        step = 1.0
+    if step == 1 and set(volume.shape) == {box}:
+        return volume, assumed
+    change = f"resampled from {side} voxels of {own:.4g} A to {box} of {pixel_size:.4g} A"
+    if step == 1:
+        change = f"{'cropped' if side > box else 'padded'} from {side} voxels to {box}"
+    return resampled(volume, 3, box, step), change if assumed is None else f"{assumed}; {change}"
+
+
+def is_unset(stated: float, side: int, box: int, pixel_size: float) -> bool:
+    """Whether a voxel size in a header says nothing about a map of ``side`` voxels, laid beside ``box`` pixels."""
+    if stated == 0:
+        return True
+    ratio = side * stated / (box * pixel_size)
+    beside = 1 / COMPARABLE <= ratio <= COMPARABLE
+    return stated == 1 and abs(pixel_size - 1) > PIXEL_SIZE_TOLERANCE and not (beside and side != box)
+
+
+def require_content(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
+    """Raise `InputError`, of ``file`` if there is one, unless a map holds more than one value."""
+    if volume.max() == volume.min():
+        raise InputError("the map is constant", file=file, mend="give a map that shows something")

@@ -1,0 +1,75 @@
+"""What particles of known pose say against their symmetry and their views, a sentence each."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.seeds import generator_for
+from cryorbit.evaluation.view_sampling import BIASED, view_sampling
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.copies import SYMMETRIC, copies_agreement
+from cryorbit.inference.local_search import Domain
+from cryorbit.inference.mstep import half_volumes, shell_weights
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.volumes.voxel import working_grid
+
+LOOKED_AT = 2000
+"""Particles that test a symmetry."""
+COARSE = 12.0
+"""Fourier radius of the maps that test it, pixels: neighbouring asymmetric units are told apart by then."""
+
+
+def on_symmetry(given: ParticleInput, known: KnownPoses, name: str) -> list[str]:
+    """A sentence where the particles, reconstructed without symmetry, do not have the one that was asked for.
+
+    Parameters
+    ----------
+    given
+        The particles.
+    known
+        Their poses, half-sets and weights.
+    name
+        Of the point group.
+    """
+    if given.operators is None:
+        return []
+    index = torch.linspace(0, len(given.particles) - 1, min(LOOKED_AT, len(given.particles))).round().long()
+    halves = coarse_halves(given, known, index)
+    radius = min(0.5 * given.diameter_px * halves.shape[-1] / given.box, halves.shape[-1] / 2 - 1)
+    return disagreement(copies_agreement(halves[0], halves[1], given.symmetry, radius), name)
+
+
+def disagreement(agreement: float | None, name: str) -> list[str]:
+    """A sentence on how far half-maps agree with each other's copies, if that is too little for the symmetry."""
+    if agreement is None or agreement >= SYMMETRIC:
+        return []
+    return [
+        f"The particles do not have {name} symmetry: without it, a half-map agrees with turned copies of the other "
+        f"{agreement:.2f} times as well as with the other itself (1 with the symmetry). The map and its resolution "
+        f"cannot be trusted. Fix: leave --symmetry out, or turn the poses to the axes of {name}."
+    ]
+
+
+def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], seed: int) -> list[str]:
+    """A sentence where the views are uneven."""
+    sampling = view_sampling(rotations, group, generator_for(seed, "views that are sampled"))
+    if not sampling.biased:
+        return []
+    return [
+        f"Views are uneven, so that the map is worse in some directions: sampling compensation factor "
+        f"{sampling.factor:.2f} (below {BIASED:g}: uneven), {sampling.unsampled:.0%} of the directions unsampled. "
+        "Fix: collect views from other sides (tilt the stage, change the grid or the buffer)."
+    ]
+
+
+def coarse_halves(given: ParticleInput, known: KnownPoses, index: Tensor) -> Float[Tensor, "2 m m m"]:
+    """Half-maps of some particles without symmetry, at low resolution."""
+    grid = working_grid(given.box, min(COARSE, given.box / 2 - 1))
+    disc = half_disc(given.box, min(COARSE, given.box / 2 - 1)).to(given.source.device)
+    domain = Domain(grid, disc, given.noise_variance)
+    statistics = reconstruct(given.source, index, known[index], domain, classes=1)
+    halves = half_volumes(statistics, shell_weights(statistics, grid, disc.radius), grid)
+    return halves[:, 0].cpu()

@@ -8,11 +8,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from cryorbit.core.data import Poses
+from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import REASON, write_set_aside
 from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
 from small_sets import BOX, COUNT, PIXEL_SIZE, write_stack
 
 ROWS = np.arange(COUNT)
@@ -153,6 +155,51 @@ def test_where_images_are_looked_for(
             monkeypatch.chdir(home)
     particles = read_particles(star_set, data_dir=data_dir)
     np.testing.assert_array_equal(particles.images.read(ROWS), images)
+
+
+def test_images_are_looked_for_beside_the_file_that_a_link_leads_to(
+    star_set: Path, images: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    link = tmp_path_factory.mktemp("elsewhere") / "particles.star"
+    link.symlink_to(star_set)
+    np.testing.assert_array_equal(read_particles(link).images.read(ROWS), images)
+
+
+def test_a_bare_name_that_two_names_share_leads_nowhere(star_set: Path, images: np.ndarray) -> None:
+    """Two stacks of one name in two folders: which one a data folder holds is not known."""
+    extract = star_set.parent / "Extract"
+    flat = star_set.parent / "flat"
+    flat.mkdir()
+    (extract / "a.mrcs").rename(flat / "a.mrcs")
+    (extract / "b.mrcs").unlink()
+    text = star_set.read_text()
+    star_set.write_text(text.replace("Extract/b.mrcs", "Other/a.mrcs"))
+    with pytest.raises(InputError, match="2 of 2 image files are missing"):
+        check_particles(read_particles(star_set, data_dir=flat))
+    star_set.write_text(text)
+    np.testing.assert_array_equal(read_particles(star_set, data_dir=flat).images.read(ROWS[:20]), images[:20])
+
+
+def test_stacks_called_mrc_are_written_with_their_mark(star_set: Path, tmp_path: Path) -> None:
+    for stack in sorted((star_set.parent / "Extract").iterdir()):
+        stack.rename(stack.with_suffix(".mrc"))
+    star_set.write_text(star_set.read_text().replace(".mrcs", ".mrc:mrcs"))
+    particles = read_particles(star_set)
+    write_particles(tmp_path / "out.star", particles, Assignments())
+    write_set_aside(tmp_path / "set_aside.star", particles, check_particles(particles))
+    names = read_star(tmp_path / "out.star")["particles"]["rlnImageName"]
+    assert names.tolist() == read_star(star_set)["particles"]["rlnImageName"].tolist()
+
+
+def test_columns_left_over_from_another_layout_are_not_written(star_set: Path, tmp_path: Path) -> None:
+    tables = read_star(star_set)
+    tables["particles"] = tables["particles"].assign(rlnOriginX=7.0, rlnOriginY=7.0, rlnVoltage=1.0)
+    write_star(star_set, tables)
+    particles = read_particles(star_set)
+    write_particles(tmp_path / "out.star", particles, Assignments())
+    written = read_star(tmp_path / "out.star")["particles"]
+    assert not {"rlnOriginX", "rlnOriginY", "rlnVoltage"} & set(written)
+    assert particles.ctf.voltage.unique().tolist() == [200.0, 300.0]
 
 
 def test_a_subset_is_the_rows_asked_for(star_set: Path, images: np.ndarray) -> None:

@@ -136,3 +136,10 @@ def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) ->
     assert verdict.level == "doubtful"
     assert any("most particles show one view" in reason for reason in verdict.reasons)
     assert not any("one view" in reason for reason in judge_maps(prepared, even, 12.0, agreed).reasons)
+
+
+def test_uneven_halves_are_a_doubt(prepared: Prepared) -> None:
+    uneven = replace(prepared, half_doubt="the half-sets of the input are uneven; fix: draw them anew")
+    verdict = judge_maps(uneven, state(), 12.0, cross((0, 1), (0, 2), (1, 2)))
+    assert verdict.level == "doubtful"
+    assert uneven.half_doubt in verdict.reasons

@@ -157,6 +157,19 @@ def test_settings_are_heeded(folder: Path, tmp_path: Path) -> None:
     assert result.sampling_factor == pytest.approx(0.83, abs=0.05)
 
 
+def test_optics_that_nothing_corrects_for_are_a_doubt(folder: Path, tmp_path: Path) -> None:
+    """A beam tilt of 1 mrad turns phases by 2.4 rad at 3 A."""
+    table = particle_table(random_rotations(300, torch.Generator().manual_seed(1)))
+    table = table.assign(rlnDefocusU=15e3, rlnDefocusV=15e3, rlnDefocusAngle=0.0, rlnOpticsGroup=1)
+    optics = {"rlnOpticsGroup": 1, "rlnVoltage": 300.0, "rlnSphericalAberration": 2.7, "rlnAmplitudeContrast": 0.1}
+    optics |= {"rlnImagePixelSize": PIXEL_SIZE, "rlnImageSize": BOX, "rlnBeamTiltX": 1.0, "rlnBeamTiltY": 0.0}
+    write_star(tmp_path / "tilted.star", {"optics": pd.DataFrame([optics]), "particles": table})
+    _, result = process(PostprocessConfig(folder=folder, output=tmp_path / "job", particles=tmp_path / "tilted.star"))
+    assert result.verdict.level == "doubtful"
+    assert "optics that are not corrected for limit it" in result.verdict.sentence
+    assert any(reason.startswith("beam tilt (rlnBeamTiltX, rlnBeamTiltY)") for reason in result.verdict.reasons)
+
+
 def test_half_maps_of_ab_initio_share_their_poses(folder: Path, tmp_path: Path) -> None:
     ab_initio = JobFolder.create(tmp_path / "abinit", verb="abinit", config={}).path
     for half in (1, 2):

@@ -20,6 +20,7 @@ from cryorbit.recipes.refine.verdict import Ending, judge
 
 COUNT, BOX, PIXEL = 4000, 100, 2.0
 SHOWN = {"log_likelihood": 9.0, "lead_over_noise": 30.0, "magnification": 1.0}
+TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fix: correct for it"
 LAST = {"stage": "final", "all_poses_searched": False}
 
 
@@ -37,7 +38,13 @@ def ending(*maps: RefinedMap, **changes: Any) -> Ending:
     config = settings(particles=Path("a"), output=Path("b"), maps=files, **changes.get("config", {}))
     source = SimpleNamespace(box=BOX, pixel_size=changes.get("pixel", PIXEL))
     symmetry = point_group(changes.get("symmetry", "C1"))
-    given: Any = SimpleNamespace(source=source, extent=BOX * source.pixel_size, diameter=120.0, symmetry=symmetry)
+    given: Any = SimpleNamespace(
+        source=source,
+        extent=BOX * source.pixel_size,
+        diameter=120.0,
+        symmetry=symmetry,
+        doubts=lambda resolution: [TILT] if changes.get("tilted") and resolution < 7 else [],
+    )
     sizes = torch.tensor([each.particles for each in maps])
     rotations = random_rotations(int(sizes.sum()), torch.Generator().manual_seed(1))
     estimates = SimpleNamespace(
@@ -81,6 +88,7 @@ def test_nothing_wrong_is_good() -> None:
         ({"start": {"lead_over_noise": 1.0}}, "bad", "no better than a random map"),
         ({"start": {"magnification": 1.05}}, "bad", "magnified 1.05 times"),
         ({"gain": -0.1}, "bad", "no better than pure noise"),
+        ({"tilted": True}, "doubtful", "but beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad."),
         ({"last": {"all_poses_searched": True}}, "good", ""),
         ({"stalled": 0, "passes": 25}, "doubtful", "still growing"),
         ({"stalled": 0, "passes": 24}, "good", ""),

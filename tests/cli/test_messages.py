@@ -253,6 +253,9 @@ CASES: dict[str, tuple[Damage, str]] = {
     "maps of different boxes": (maps, "compare a.mrc b.mrc"),
     "a map without voxel size": (bare_map, "compare a.mrc a.mrc"),
     "a start map of another field of view": (maps, "refine particles.star --map b.mrc -o job --device cpu"),
+    "nothing to resample": (maps, "resample a.mrc c.mrc"),
+    "images on smaller pixels": (nothing, "resample particles.star small.star --pixel-size 1"),
+    "particles without poses to flip": (version_30, "flip particles.star -o flipped"),
     "half-maps that are not there": (nothing, "postprocess Extract"),
     "nothing to process": (nothing, "postprocess"),
     # the disk

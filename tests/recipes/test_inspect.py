@@ -7,14 +7,16 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from cryorbit.cli.main import main
+from cryorbit.core.errors import InputError
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.convert import ConvertConfig
 from cryorbit.recipes.convert import run as run_convert
 from cryorbit.recipes.inspect import InspectConfig, Inspection, run
-from cryorbit.recipes.real_demo import PARTICLES, copy_particles
+from cryorbit.recipes.real_demo import COARSE_PARTICLES, PARTICLES, copy_particles
 from cryorbit.report.inspection_page import write_inspection
 from small_sets import STAR_HEAD, blob_images, write_stack, write_star_set
 
@@ -264,3 +266,49 @@ def test_fewer_particles_than_a_reconstruction_needs(tmp_path: Path, rng: np.ran
     with pytest.raises(SystemExit) as end:
         main(["reconstruct", str(star), "-o", str(tmp_path / "job")])
     assert end.value.code == 2
+
+
+def test_a_particle_that_fills_its_box_is_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Discs of 20 px in a box of 48 have room; in one of 24, cut from the same images, they have not."""
+    star = disc_set(tmp_path, rng, 0.6)
+    assert not [warning for warning in inspect(star).warnings() if "too tight" in warning]
+    file = tmp_path / "Extract" / "a.mrcs"
+    with mrcfile.open(file) as stack:
+        middle = stack.data[:, 12:36, 12:36].copy()
+    write_stack(file, middle)
+    for _ in range(2):
+        changed(f" {BOX} 2\n", " 24 2\n")(star)
+    (told,) = [warning for warning in inspect(star).warnings() if "too tight" in warning]
+    assert told.startswith("The box of 48 A is too tight for a particle of")
+    assert "Fix: extract the particles in a box of at least" in told
+
+
+def test_denoised_images_are_told(tmp_path: Path, rng: np.random.Generator) -> None:
+    star = disc_set(tmp_path, rng, 0.6)
+    assert not [warning for warning in inspect(star).warnings() if "hardly any noise" in warning]
+    file = tmp_path / "Extract" / "a.mrcs"
+    with mrcfile.open(file) as stack:
+        smooth = ndimage.gaussian_filter(stack.data, (0, 1.2, 1.2), mode="wrap")
+    write_stack(file, smooth)
+    (told,) = [warning for warning in inspect(star).warnings() if "hardly any noise" in warning]
+    assert "denoised, low-passed or enlarged" in told
+    assert "Fix: extract the particles from the micrographs as recorded." in told
+
+
+def test_images_without_a_ctf_need_no_columns_of_it(tmp_path: Path, rng: np.random.Generator) -> None:
+    star = disc_set(tmp_path, rng, 0.6)
+    changed("_rlnDefocusU ", "_rlnNothing ")(star)
+    with pytest.raises(InputError, match=r"no column rlnDefocusU(.|\n)*--no-ctf"):
+        inspect(star)
+    found = inspect(star, ctf=False)
+    assert found.fit
+    assert found.images is not None
+    assert found.images.diameter == pytest.approx(2 * RADIUS * PIXEL_SIZE, abs=3 * PIXEL_SIZE)
+
+
+@pytest.mark.parametrize("data", [PARTICLES, COARSE_PARTICLES])
+def test_nothing_is_said_against_real_images(data: str, tmp_path: Path) -> None:
+    found = inspect(copy_particles(data, tmp_path / data), sample=300)
+    assert found.images is not None
+    assert found.images.contradiction is None
+    assert found.images.doubts == ()

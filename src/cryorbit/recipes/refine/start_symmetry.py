@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -40,7 +39,11 @@ def on_axes(
         return density, None
     axes = find_axes(smooth, group, radius)
     if axes.structure_score >= max(SYMMETRIC, agreement + BETTER):
-        return turned_to_axes(density, axes), _on_turn(axes, config.symmetry, agreement, given.extent / size, path)
+        found = _on_turn(axes, group, given.extent / size)
+        agreed = f"it agrees with its copies by {axes.structure_score:.2f}, and did by {agreement:.2f}"
+        return turned_to_axes(
+            density, axes
+        ), f"{path.name}: the axes of {config.symmetry} lay elsewhere; {found}; {agreed}."
     problem = (
         f"the map has no {config.symmetry} symmetry: it agrees with its copies by "
         f"{max(agreement, axes.structure_score):.2f} at best"
@@ -55,10 +58,8 @@ def on_axes(
     return density, f"{path.name}: {problem}."
 
 
-def _on_turn(axes: SymmetryAxes, symmetry: str, before: float, voxel: float, path: Path) -> str:
-    angle = math.degrees(math.acos(float(((torch.trace(axes.frame) - 1) / 2).clamp(-1, 1))))
-    return (
-        f"{path.name}: the axes of {symmetry} lay elsewhere; the map was turned by {angle:.0f} degrees and moved "
-        f"by {float(axes.centre.norm()) * voxel:.1f} A; it agrees with its copies by {axes.structure_score:.2f}, "
-        f"and did by {before:.2f}."
-    )
+def _on_turn(axes: SymmetryAxes, group: Float[Tensor, "g 3 3"], voxel: float) -> str:
+    """How far a map is turned, of the ways that differ by an operator of the group the shortest, and moved."""
+    largest_trace = float((group @ axes.frame).diagonal(dim1=-2, dim2=-1).sum(-1).max())
+    angle = math.degrees(math.acos(max(-1.0, min(1.0, (largest_trace - 1) / 2))))
+    return f"the map was turned by {angle:.0f} degrees and moved by {float(axes.centre.norm()) * voxel:.1f} A"

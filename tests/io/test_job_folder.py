@@ -91,11 +91,11 @@ def test_open_refuses_what_is_no_job(tmp_path: Path, content: str | None) -> Non
 
 
 def test_record_merges_mappings_and_replaces_the_rest(job: JobFolder) -> None:
-    job.record(timings={"prepare": 1.0}, result={"classes": [1, 2]})
-    job.record(timings={"solve": 2.0}, result={"classes": [3]})
+    job.record(timings={"prepare": 1.0}, result={"numbers": [1, 2]})
+    job.record(timings={"solve": 2.0}, result={"numbers": [3]})
     record = job.read()
     assert record["timings"] == {"prepare": 1.0, "solve": 2.0}
-    assert record["result"] == {"classes": [3]}
+    assert record["result"] == {"numbers": [3]}
     assert record["verb"] == "abinit"
 
 

@@ -36,10 +36,15 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
         mend = "give particles with angles: those of `cryorbit abinit` or `refine`"
         raise InputError("the particles have no poses", file=particles.source, mend=mend)
     rotations, shifts = particles.poses.rotations, particles.poses.shifts / particles.box
-    ctf_file = poses_file.with_name(f"{poses_file.stem}_ctf.pkl")
+    ctf_file = ctf_file_of(poses_file)
     _write(poses_file, (rotations.numpy(), shifts.numpy()))
     _write(ctf_file, _ctf_table(particles).float().numpy())
     return ctf_file
+
+
+def ctf_file_of(poses_file: Path) -> Path:
+    """Name of the file of CTF parameters beside ``poses_file``."""
+    return poses_file.with_name(f"{poses_file.stem}_ctf.pkl")
 
 
 def _ctf_table(particles: Particles) -> Float[Tensor, "n 9"]:

@@ -7,19 +7,20 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.mrc import read_map, write_map
+from cryorbit.recipes.settings import Settings
 
 PIXEL_SIZE_TOLERANCE = 0.01
 """Relative difference of pixel sizes below which two maps are taken to have the same; headers are often rounded."""
 
 
-class CompareConfig(BaseModel):
+class CompareConfig(Settings):
     """Settings of a comparison.
 
     Attributes
@@ -36,8 +37,6 @@ class CompareConfig(BaseModel):
         Where the numbers are written.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     moving: Path
     reference: Path
     mask: Path | None = None
@@ -51,8 +50,11 @@ def run(config: CompareConfig) -> MapComparison:
     Raises
     ------
     InputError
-        A file cannot be read, or the maps do not have one even, cubic box and one pixel size.
+        A file cannot be read, the maps do not have one even, cubic box and one pixel size, or a file to write exists.
     """
+    for file in (config.output, config.json_file):
+        if file is not None:
+            require_new_file(file)
     reference, pixel_size = read_box(config.reference)
     moving = read_like(config.moving, reference, pixel_size)
     mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)

@@ -75,7 +75,7 @@ def evaluate(query: str, table: pd.DataFrame) -> pd.Series:
     plain, quoted = _without_backquotes(query)
     try:
         with warnings.catch_warnings(action="ignore"):
-            tree = ast.parse(plain.strip(), mode="eval").body
+            tree = ast.parse(f"(\n{plain}\n)", mode="eval").body
         return _Query(table, quoted).truth(tree, 0)
     except (SyntaxError, MemoryError, RecursionError):
         raise QueryError("it is no comparison of columns") from None

@@ -163,12 +163,12 @@ def test_a_project_that_was_moved_goes_on(star: Path, tmp_path: Path) -> None:
 
 
 def test_images_that_were_moved_are_named_to_resume(
-    star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    star: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = write_config(tmp_path, "interrupt_at = 2\n")
     run("abinit", star, "-o", tmp_path / "job", "--config", settings)
     seen = []
-    monkeypatch.setattr(toy_recipe, "run", lambda config, job, progress: seen.append(config.data_dir))
+    monkeypatch.setattr(toy_recipe, "run", lambda config, *_: seen.append(config.data_dir))
     assert run("resume", tmp_path / "job", "--data-dir", tmp_path / "disk") == 0
     assert seen == [tmp_path / "disk"]
 

@@ -45,7 +45,7 @@ COMMANDS = [
     "reconstruct particles.star -o .",
     "reconstruct particles.star -o Extract",
     "refine particles.star --map map.mrc -o .",
-    "classify particles.star --maps map.mrc --maps a.mrc -o .",
+    "classify particles.star --map map.mrc a.mrc -o .",
     "optimise particles.star -o .",
     "moments particles.star -o .",
     "simulate map.mrc -o . -n 60",

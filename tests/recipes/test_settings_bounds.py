@@ -23,7 +23,10 @@ from cryorbit.recipes.reproduce import ReproduceConfig
 from cryorbit.recipes.simulate import SimulateConfig
 
 ALL: dict[str, type[BaseModel]] = {
-    **{verb: getattr(import_module(place.partition(":")[0]), place.partition(":")[2]) for verb, place in CONFIGS.items()},
+    **{
+        verb: getattr(import_module(place.partition(":")[0]), place.partition(":")[2])
+        for verb, place in CONFIGS.items()
+    },
     "simulate": SimulateConfig,
     "mra simulate": SimulateMRAConfig,
     "reproduce": ReproduceConfig,

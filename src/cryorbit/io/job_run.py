@@ -81,7 +81,7 @@ def check_inputs(job: JobFolder) -> None:
 
 
 def moved_path(path: Path, folder_then: str | None, folder: Path) -> Path:
-    """Where a path of a job is now: as it was, or if it is gone there, as it lay from the job's folder, moved with it."""
+    """Where a path of a job is now: as it was, or, if it is gone there, as it lay from the job's folder."""
     if folder_then is None or path.exists():
         return path
     now = Path(os.path.normpath(folder.absolute() / os.path.relpath(path, folder_then)))

@@ -23,7 +23,7 @@ COMPLETE = ("reporting", "finished")
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A recipe and settings that fit it, nothing done yet."""
+    """A recipe and settings that fit it, nothing done yet; no settings where only the report is left to be done."""
 
     recipe: Recipe
     config: Any
@@ -78,7 +78,7 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     """
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_record import RECORD
+    from cryorbit.io.job_record import MEND, RECORD
     from cryorbit.io.job_run import check_inputs, moved_path
     from cryorbit.recipes.config import load_config
 
@@ -88,14 +88,17 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
         raise InputError("this job is finished", file=folder, mend=f"open {folder / REPORT}")
     # an unknown verb is to be told before a changed input
     recipe = find_recipe(record["verb"])
+    if record["status"] in COMPLETE:
+        return PlannedJob(recipe, None), job
     changes = {name: value for name, value in given.items() if value is not None}
     if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
         raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, mend="leave --data-dir out")
-    config = load_config(recipe.config, folder / RECORD, {"output": folder, **changes}, record["config"])
+    try:
+        config = load_config(recipe.config, folder / RECORD, {"output": folder, **changes}, record["config"])
+    except InputError as error:
+        raise InputError(error.problem, file=error.file, mend=MEND if error.file else error.mend) from error
     if not trust:
         refuse_code(config, folder / RECORD, "add --trust, if you know what it does")
-    if record["status"] in COMPLETE:
-        return PlannedJob(recipe, config), job
     check_inputs(job)
     moved = {name: _each_path(value, lambda path: moved_path(path, record["folder"], folder)) for name, value in config}
     return PlannedJob(recipe, settle(config.model_copy(update=moved))), job

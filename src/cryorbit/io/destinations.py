@@ -33,8 +33,9 @@ def require_usable_path(path: Path) -> None:
         raise InputError("the path holds bytes that are no UTF-8", file=shown, mend=mend)
     if not text.isprintable():
         raise InputError("the path holds a line break or another control character", file=repr(shown), mend=mend)
-    if max(map(len, map(os.fsencode, path.parts)), default=0) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
-        raise InputError("the name is too long for the files of a job", file=f"{shown[:100]}...", mend="shorten it")
+    longest = max(path.parts, key=len, default="")
+    if len(os.fsencode(longest)) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
+        raise InputError("the name is too long for the files of a job", file=f"{longest[:40]}...", mend="shorten it")
     if path.exists() and not (path.is_file() or path.is_dir()):
         mend = "give a file; what comes through a pipe is to be saved first"
         raise InputError("this is a device or a pipe, not a file", file=path, mend=mend)
@@ -54,6 +55,7 @@ def require_free_folder(folder: Path, made: Collection[str] = ()) -> None:
         Names, or patterns of names, that an earlier attempt made there.
     """
     require_usable_path(folder)
+    _require_folder(folder)
     if others := other_files(folder, made):
         named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
         mend = "choose a new or an empty folder with -o"
@@ -63,8 +65,16 @@ def require_free_folder(folder: Path, made: Collection[str] = ()) -> None:
 def require_new_file(file: Path) -> None:
     """Raise `InputError` if there is a file, or anything else, of that name already."""
     require_usable_path(file)
+    _require_folder(file.parent)
     if os.path.lexists(file):
         raise InputError("the file exists", file=file, mend="choose another name, or remove it first")
+
+
+def _require_folder(path: Path) -> None:
+    """Raise `InputError` if ``path``, or the nearest of its parents that there is, is a file and no folder."""
+    place = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
+    if not place.is_dir():
+        raise InputError("cannot make the folder: Not a directory", file=place, mend="choose another folder with -o")
 
 
 def make_folder(path: Path) -> None:

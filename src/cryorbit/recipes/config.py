@@ -56,7 +56,7 @@ def load_config(
     InputError
         If the file cannot be read, holds an unknown key, or a value does not fit.
     """
-    settings = held or ({} if file is None else _read_toml(file))
+    settings = held if held is not None else {} if file is None else _read_toml(file)
     typed = {key: value for key, value in given.items() if value is not None}
     return validated(model, _overlaid(settings, typed), file, typed)
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint docs clean
+.PHONY: demo test quick lint docs torture clean
 
 demo: $(VENV)/installed
 	$(BIN)/cryorbit demo -o demo
@@ -22,6 +22,10 @@ lint: $(VENV)/installed
 docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet '.[docs]'
 	$(BIN)/mkdocs build --strict
+
+# Ten thousand damaged inputs and a hundred kills, about half an hour on one core; figures of before are in results
+torture: $(VENV)/installed
+	cd benchmarks && $(abspath $(BIN))/python -m torture --output results/torture.md
 
 # A Python without ensurepip (Debian without python3-venv) lends its own pip instead.
 $(VENV)/installed: pyproject.toml constraints.txt

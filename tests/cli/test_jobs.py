@@ -1,5 +1,7 @@
 """Verbs that make jobs: from the typed line to the folder, stopped, resumed, failed."""
 
+import errno
+import json
 import signal
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from test_main import run
 from cryorbit.api import recipe_table
 from cryorbit.cli import jobs
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.report import page
 
 
 @pytest.fixture
@@ -110,6 +113,109 @@ def test_resume_refuses_what_cannot_go_on(star: Path, tmp_path: Path, capsys: py
     JobFolder.open(folder).record(verb="compare")
     assert run("resume", folder) == 2
     assert "cannot be resumed" in capsys.readouterr().err
+
+
+def test_a_report_that_was_lost_is_written_by_resume(
+    star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "job"
+    run("abinit", star, "-o", folder)
+    before = total(folder)
+    for status in ("finished", "reporting"):
+        (folder / "report.html").unlink()
+        JobFolder.open(folder).record(status=status)
+        # neither is it computed again, nor are its inputs needed
+        star.unlink(missing_ok=True)
+        assert run("resume", folder) == 0
+        assert "The sum is trustworthy." in capsys.readouterr().out
+        assert "<dd>finished</dd>" in (folder / "report.html").read_text()
+        assert JobFolder.open(folder).read()["status"] == "finished"
+    assert total(folder) == before
+    assert run("resume", folder) == 2
+
+
+def test_a_job_whose_report_cannot_be_written_is_not_finished(
+    star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "job" / "report.html"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page, "write_report", full)
+        assert run("abinit", star, "-o", tmp_path / "job") == 2
+    assert "report.html: No space left on device" in capsys.readouterr().err
+    assert JobFolder.open(tmp_path / "job").read()["status"] == "reporting"
+    assert run("resume", tmp_path / "job") == 0
+    assert JobFolder.open(tmp_path / "job").read()["status"] == "finished"
+
+
+def test_a_project_that_was_moved_goes_on(star: Path, tmp_path: Path) -> None:
+    project, straight = tmp_path / "project", tmp_path / "straight"
+    project.mkdir()
+    star = star.rename(project / "particles.star")
+    settings = write_config(tmp_path, "interrupt_at = 2\n")
+    assert run("abinit", star, "-o", straight) == 0
+    assert run("abinit", star, "-o", project / "jobs" / "a", "--config", settings) == jobs.EXIT_STOPPED
+    moved = project.rename(tmp_path / "elsewhere")
+    assert run("resume", moved / "jobs" / "a") == 0
+    assert total(moved / "jobs" / "a") == total(straight)
+    assert not project.exists()
+
+
+def test_images_that_were_moved_are_named_to_resume(
+    star: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = write_config(tmp_path, "interrupt_at = 2\n")
+    run("abinit", star, "-o", tmp_path / "job", "--config", settings)
+    seen = []
+    monkeypatch.setattr(toy_recipe, "run", lambda config, *_: seen.append(config.data_dir))
+    assert run("resume", tmp_path / "job", "--data-dir", tmp_path / "disk") == 0
+    assert seen == [tmp_path / "disk"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ({"verb": ["abinit"]}, "'verb'"),
+        ({"config": "gone"}, "'config'"),
+        ({"config": {"particles": 3}}, "'particles'"),
+        ({"config": {"classes": "many"}}, "'classes'"),
+        ({"config": {"surprise": 1}}, "unknown setting 'surprise'"),
+        ({"inputs": [{"path": 3}]}, "'inputs.0.path'"),
+        ({"inputs": {"path": "x"}}, "'inputs'"),
+        ({"timings": {"seconds": "long"}}, "'timings.seconds'"),
+        ({"killed": -1}, "'killed'"),
+        ({"status": "asleep"}, "'status'"),
+        ({"result": [1]}, "'result'"),
+    ],
+)
+def test_a_damaged_record_is_told_with_its_file(
+    star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], entries: dict[str, object], words: str
+) -> None:
+    folder = tmp_path / "job"
+    run("abinit", star, "-o", folder, "--config", write_config(tmp_path, "interrupt_at = 2\n"))
+    record = json.loads((folder / "job.json").read_text())
+    for name, value in entries.items():
+        both = isinstance(value, dict) and isinstance(record[name], dict)
+        record[name] = {**record[name], **value} if both else value
+    (folder / "job.json").write_text(json.dumps(record))
+    capsys.readouterr()
+    assert run("resume", folder) == 2
+    error = capsys.readouterr().err
+    assert "job.json: " in error
+    assert words in error
+
+
+def test_damaged_metrics_do_not_spoil_a_sound_checkpoint(star: Path, tmp_path: Path) -> None:
+    folder, straight = tmp_path / "job", tmp_path / "straight"
+    run("abinit", star, "-o", folder, "--config", write_config(tmp_path, "interrupt_at = 3\n"))
+    file = folder / "metrics.jsonl"
+    lines = file.read_bytes().splitlines()
+    file.write_bytes(b"\n".join([lines[0], b"{bad", b"\xff\xfe", b'{"iteration": NaN}', b"[1]", *lines[1:]]) + b"\n")
+    assert run("resume", folder) == 0
+    assert run("abinit", star, "-o", straight) == 0
+    assert total(folder) == total(straight)
+    assert "damaged lines are left out" in (folder / "log.txt").read_text()
 
 
 def test_a_second_job_does_not_touch_the_first(star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

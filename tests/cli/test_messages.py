@@ -8,6 +8,7 @@ import contextlib
 import errno
 import gzip
 import io
+import json
 import os
 import re
 import tempfile
@@ -130,6 +131,17 @@ def maps(folder: Path) -> None:
 def used_folder(folder: Path) -> None:
     (folder / "job").mkdir()
     (folder / "job" / "job.json").write_text('{"verb": "abinit", "status": "finished"}')
+    (folder / "job" / "report.html").touch()
+
+
+def job_record(**entries: object) -> Damage:
+    """Damage that leaves a folder of a job with these entries in its record."""
+
+    def damage(folder: Path) -> None:
+        (folder / "job").mkdir()
+        (folder / "job" / "job.json").write_text(json.dumps({"status": "stopped", **entries}))
+
+    return damage
 
 
 def config(content: str) -> Damage:
@@ -248,6 +260,11 @@ CASES: dict[str, tuple[Damage, str]] = {
     "memory of no size in the settings": (config('memory = "2 GX"\n'), f"{ABINIT} --config settings.toml"),
     "text without quotes in the settings": (config("classes = 2\nsymmetry = D2\n"), f"{ABINIT} --config settings.toml"),
     "a query on no column": (nothing, f"{ABINIT} --subset rlnDefocusX<3"),
+    "a query that is code": (nothing, f"{ABINIT} --subset rlnDefocusU.sum()>3"),
+    "settings that name code": (
+        config('method = "mine:Own"\n'),
+        "optimise particles.star -o job --config settings.toml",
+    ),
     "a query that holds of none": (nothing, f"{ABINIT} --subset rlnDefocusU<3"),
     "a limit of none": (nothing, f"{ABINIT} --limit 0"),
     "maps of different boxes": (maps, "compare a.mrc b.mrc"),
@@ -259,6 +276,10 @@ CASES: dict[str, tuple[Damage, str]] = {
     "half-maps that are not there": (nothing, "postprocess Extract"),
     "nothing to process": (nothing, "postprocess"),
     # the disk
+    "an output folder with other files": (nothing, "reconstruct particles.star -o ."),
+    "an output file that exists": (maps, "compare a.mrc a.mrc -o b.mrc"),
+    "an output folder of too long a name": (nothing, f"abinit particles.star -o {'x' * 300}"),
+    "a device for a file": (nothing, "inspect /dev/zero"),
     "an output folder that is used": (used_folder, ABINIT),
     "an output folder that cannot be made": (nothing, "abinit particles.star -o particles.star/job"),
     "a full disk": (full_disk, ABINIT),
@@ -266,6 +287,11 @@ CASES: dict[str, tuple[Damage, str]] = {
     "memory that runs out": (no_memory, ABINIT),
     "read-only input": (read_only, INSPECT),
     "a finished job to resume": (used_folder, "resume job"),
+    "a job to resume that was started with code": (
+        job_record(verb="optimise", config={"particles": "particles.star", "method": "mine:Own"}),
+        "resume job",
+    ),
+    "a job to resume whose record is damaged": (job_record(verb="abinit", config={"classes": "many"}), "resume job"),
     "no job to resume": (nothing, "resume Extract"),
     "a file that exists": (nothing, "convert particles.star particles.star"),
 }

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from cryorbit import __version__
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Stopped
+from cryorbit.io import checkpoint
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import check_inputs, running
 
@@ -91,11 +93,11 @@ def test_open_refuses_what_is_no_job(tmp_path: Path, content: str | None) -> Non
 
 
 def test_record_merges_mappings_and_replaces_the_rest(job: JobFolder) -> None:
-    job.record(timings={"prepare": 1.0}, result={"classes": [1, 2]})
-    job.record(timings={"solve": 2.0}, result={"classes": [3]})
+    job.record(timings={"prepare": 1.0}, result={"numbers": [1, 2]})
+    job.record(timings={"solve": 2.0}, result={"numbers": [3]})
     record = job.read()
     assert record["timings"] == {"prepare": 1.0, "solve": 2.0}
-    assert record["result"] == {"classes": [3]}
+    assert record["result"] == {"numbers": [3]}
     assert record["verb"] == "abinit"
 
 
@@ -158,6 +160,50 @@ def test_what_is_no_checkpoint_is_named(job: JobFolder, content: bytes) -> None:
     (job.path / "checkpoint" / "state.pt").write_bytes(content)
     with pytest.raises(InputError, match=r"state\.pt: the checkpoint is damaged"):
         job.load_checkpoint()
+
+
+@pytest.mark.parametrize("content", [{}, [1], 7, {"volume": torch.full((3,), float("nan"))}])
+def test_a_checkpoint_that_the_job_did_not_write_is_refused(job: JobFolder, content: object) -> None:
+    torch.save(content, job.path / "checkpoint" / "state.pt")
+    with pytest.raises(InputError, match=r"state\.pt: the checkpoint was written by another program"):
+        job.load_checkpoint()
+
+
+def test_the_checkpoint_of_another_job_is_refused(job: JobFolder, tmp_path: Path) -> None:
+    other = JobFolder.create(tmp_path / "other", verb="abinit", config={})
+    other.save_checkpoint({"iteration": 3})
+    file = job.path / "checkpoint" / "state.pt"
+    file.write_bytes((other.path / "checkpoint" / "state.pt").read_bytes())
+    with pytest.raises(InputError, match=r"state\.pt: the checkpoint is that of another job"):
+        job.load_checkpoint()
+
+
+def test_a_checkpoint_of_another_layout_is_refused(job: JobFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "LAYOUT", 0)
+    job.save_checkpoint({"iteration": 3})
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=rf"the checkpoint was written by version {__version__}"):
+        job.load_checkpoint()
+
+
+def test_one_bit_of_a_checkpoint_that_turned_is_noticed(job: JobFolder) -> None:
+    job.save_checkpoint({"volume": torch.ones(1000)})
+    file = job.path / "checkpoint" / "state.pt"
+    sound = file.read_bytes()
+    for place in range(0, len(sound), 97):
+        file.write_bytes(sound[:place] + bytes([sound[place] ^ 4]) + sound[place + 1 :])
+        with pytest.raises(InputError, match=r"state\.pt: the checkpoint"):
+            job.load_checkpoint()
+    file.write_bytes(sound)
+    assert job.load_checkpoint() is not None
+
+
+def test_two_commands_at_once_make_one_job(tmp_path: Path) -> None:
+    (tmp_path / "job").mkdir()
+    first = JobFolder(tmp_path / "job")
+    (tmp_path / "job" / "checkpoint").mkdir()
+    with first.locked(), pytest.raises(InputError, match="another process"):
+        JobFolder.create(tmp_path / "job", verb="abinit", config={})
 
 
 def test_a_failed_write_leaves_the_old_file(job: JobFolder) -> None:

@@ -99,7 +99,7 @@ def test_the_page_says_where_the_job_is_and_refreshes_itself(job: JobFolder) -> 
 
 def test_the_last_page_does_not_refresh(job: JobFolder) -> None:
     clock = Clock()
-    with LiveReport(SilentProgress(), job.path, clock=clock) as report, running(job):
+    with LiveReport(SilentProgress(), job.path, clock=clock) as report, running(job, write_report):
         report.start(2, "all")
         steps(report, clock, 2, 60.0)
         assert "Running" in page_of(job)

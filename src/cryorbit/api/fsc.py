@@ -13,7 +13,8 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.fsc import FSCCurve, resolution_at
-from cryorbit.io.fsc_files import FREQUENCY, write_fsc
+from cryorbit.io.destinations import require_new_file
+from cryorbit.io.fsc_files import FREQUENCY, files_of, write_fsc
 
 THRESHOLDS = (0.5, 0.143)
 
@@ -42,8 +43,13 @@ class FSC:
             raise InputError(f"there is no curve {name!r}", mend=f"the curves are {', '.join(self.curves)}")
         return resolution_at(FSCCurve(self._column(self.table.columns[0]), self._column(name)), threshold)
 
-    def save(self, stem: Path | str, title: str = "FSC") -> None:
-        """Write ``stem`` with the suffixes ``.star`` (RELION), ``.xml`` (EMDB) and ``.csv``."""
+    def save(self, stem: Path | str, title: str = "FSC", *, overwrite: bool = False) -> None:
+        """Write ``stem`` with the suffixes ``.star`` (RELION), ``.xml`` (EMDB) and ``.csv``.
+
+        Files that exist are replaced only with ``overwrite``.
+        """
+        for file in () if overwrite else files_of(Path(stem)):
+            require_new_file(file)
         curves = {name: self._column(name).numpy() for name in self.curves}
         write_fsc(stem, self._column(self.table.columns[0]).numpy(), curves, title)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 
     from cryorbit.io.job_folder import JobFolder
 
+REPORT = "report.html"
+COMPLETE = ("reporting", "finished")
+"""Statuses of a job whose results are complete; its report may not be."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A recipe and settings that fit it, nothing done yet."""
+    """A recipe and settings that fit it, nothing done yet; no settings where only the report is left to be done."""
 
     recipe: Recipe
     config: Any
@@ -32,7 +36,7 @@ class PlannedJob:
         return JobFolder.create(self.config.output, verb=self.recipe.verb, config=settings, inputs=inputs)
 
 
-def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None) -> PlannedJob:
+def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> PlannedJob:
     """Check the settings of a job.
 
     Parameters
@@ -43,62 +47,98 @@ def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None) -> P
         Its settings by name, those of a group as a mapping or a config; None for what was not given.
     file
         TOML file of settings, over which those given win.
+    trust
+        Whether code that the file names, ``module:Class``, may be run; code that is given may be in any case.
 
     Raises
     ------
     InputError
-        A setting is unknown or does not fit, the file cannot be read, or there is no such device.
+        A setting is unknown or does not fit, the file cannot be read or names code, or there is no such device.
     """
     from cryorbit.recipes.config import load_config
 
     recipe = find_recipe(verb)
-    return PlannedJob(recipe, settle(load_config(recipe.config, file, given)))
+    config = load_config(recipe.config, file, given)
+    if not trust and given.get("method") is None:
+        refuse_code(config, file, "give it with --method, or add --trust, if you know what it does")
+    return PlannedJob(recipe, settle(config))
 
 
-def reopen_job(folder: Path, given: Mapping[str, Any]) -> tuple[PlannedJob, JobFolder]:
+def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -> tuple[PlannedJob, JobFolder]:
     """A job that was stopped or killed, to go on with its own settings but for those given.
+
+    Of a job whose results are complete but for the report, only that is left to be done. Paths that are gone are looked
+    for where they lay from the job's folder: a project can be moved as a whole.
 
     Raises
     ------
     InputError
-        There is no job, it is finished, or an input of it has changed.
+        There is no job, it is finished, its record is damaged or names code that is not trusted, or an input of it has
+        changed.
     """
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_run import check_inputs
+    from cryorbit.io.job_record import MEND, RECORD
+    from cryorbit.io.job_run import check_inputs, moved_path
+    from cryorbit.recipes.config import load_config
 
     job = JobFolder.open(folder)
     record = job.read()
-    if record["status"] == "finished":
-        raise InputError("this job is finished", file=folder, mend=f"open {folder / 'report.html'}")
+    if record["status"] == "finished" and (folder / REPORT).is_file():
+        raise InputError("this job is finished", file=folder, mend=f"open {folder / REPORT}")
     # an unknown verb is to be told before a changed input
-    find_recipe(record["verb"])
-    check_inputs(job)
+    recipe = find_recipe(record["verb"])
+    if record["status"] in COMPLETE:
+        return PlannedJob(recipe, None), job
     changes = {name: value for name, value in given.items() if value is not None}
-    return plan_job(record["verb"], {**record["config"], "output": folder, **changes}), job
+    if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
+        raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, mend="leave --data-dir out")
+    try:
+        config = load_config(recipe.config, folder / RECORD, {"output": folder, **changes}, record["config"])
+    except InputError as error:
+        raise InputError(error.problem, file=error.file, mend=MEND if error.file else error.mend) from error
+    if not trust:
+        refuse_code(config, folder / RECORD, "add --trust, if you know what it does")
+    check_inputs(job)
+    moved = {name: _each_path(value, lambda path: moved_path(path, record["folder"], folder)) for name, value in config}
+    return PlannedJob(recipe, settle(config.model_copy(update=moved))), job
+
+
+def refuse_code(config: BaseModel, file: Path | None, mend: str) -> None:
+    """Raise `InputError` if settings that nobody typed name code to be run, as ``module:Class``."""
+    from cryorbit.core.errors import InputError
+
+    method = getattr(config, "method", None)
+    if isinstance(method, str) and ":" in method:
+        raise InputError(f"the setting 'method' names code to be run, {method!r}", file=file, mend=mend)
 
 
 def work(planned: PlannedJob, job: JobFolder, progress: Progress) -> None:
     """Do the work of a job, or what is left of it, and keep its report; errors as the recipe raises them."""
-    from cryorbit.io.job_run import running
+    from cryorbit.io.job_run import running, write_missing_report
     from cryorbit.report.live import LiveReport
+    from cryorbit.report.page import write_report
 
+    if job.read()["status"] in COMPLETE:
+        write_missing_report(job, write_report)
+        return
     limit_threads(getattr(planned.config, "threads", None))
-    with LiveReport(progress, job.path) as live, running(job):
+    with LiveReport(progress, job.path) as live, running(job, write_report):
         planned.recipe.run(planned.config, job, live)
 
 
 def settle(config: BaseModel) -> Any:
     """The same settings with absolute paths and, where a device is a setting, the one that will be used."""
-    changes = {name: _absolute(value) for name, value in config}
+    changes = {name: _each_path(value, Path.absolute) for name, value in config}
     if "device" in changes:
         changes["device"] = choose_device(changes["device"] if "device" in config.model_fields_set else None)
     return config.model_copy(update=changes)
 
 
-def _absolute(value: Any) -> Any:
+def _each_path(value: Any, change: Callable[[Path], Path]) -> Any:
+    """A setting with a change made to the path, or the paths, that it is."""
     if isinstance(value, Path):
-        return value.absolute()
+        return change(value)
     if isinstance(value, tuple):
-        return tuple(_absolute(each) for each in value)
+        return tuple(_each_path(each, change) for each in value)
     return value

@@ -17,6 +17,7 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.particles import Particles
 from cryorbit.io.particles import read_particles as read_particle_file
@@ -92,11 +93,17 @@ class ParticleSet:
         """Images read from disk, as they are there."""
         return self.particles.images.read(np.asarray(indices))
 
-    def save(self, path: Path | str) -> None:
-        """Write a STAR file of RELION 3.1 (and a ``.cs`` file beside it if they came so), with every column."""
+    def save(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write a STAR file of RELION 3.1 (and a ``.cs`` file beside it if they came so), with every column.
+
+        Files that exist are replaced only with ``overwrite``.
+        """
         target = Path(path)
         if target.suffix != ".star":
             raise InputError(f"{target.name} is no name of a STAR file", mend="let it end in .star")
+        if not overwrite:
+            for file in (target, target.with_suffix(".cs")) if self.particles.records is not None else (target,):
+                require_new_file(file)
         write_particles(target, self.particles, Assignments())
 
     def __repr__(self) -> str:

@@ -14,10 +14,15 @@ from cryorbit.api.particle_set import ParticleSet
 from cryorbit.api.recipe_table import find_recipe
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
+from cryorbit.io.destinations import make_folder, require_free_folder, require_new_file
+from cryorbit.io.job_folder import LEFT_BY_FAILURE, JobFolder
+from cryorbit.io.job_record import RECORD
 from cryorbit.recipes.real_demo import FOLDER, PARTICLES, SYMMETRY, copy_particles
 
 ParticleLike: TypeAlias = ParticleSet | Path | str
 MapLike: TypeAlias = Volume | Job | Path | str
+PREPARED_MARK = ".cryorbit"
+"""Hidden file beside input that was written for a job to come: written again, it may be replaced."""
 
 
 def settings(verb: str) -> pd.DataFrame:
@@ -68,8 +73,8 @@ def particle_settings(particles: ParticleLike, output: Path) -> dict[str, Path]:
     folder = {} if particles.data_dir is None else {"data_dir": particles.data_dir}
     if particles.complete:
         return {"particles": particles.particles.source, **folder}
-    file = _free(output) / "input.star"
-    particles.save(file)
+    file = _free(output, "input.star", "input.cs")
+    particles.save(file, overwrite=True)
     return {"particles": file}
 
 
@@ -81,14 +86,14 @@ def real_particle_settings(output: Path) -> dict[str, Any]:
     InputError
         They would be written where there is a job already.
     """
-    return {"particles": copy_particles(PARTICLES, _free(output) / FOLDER), "output": output, "symmetry": SYMMETRY}
+    return {"particles": copy_particles(PARTICLES, _free(output, FOLDER)), "output": output, "symmetry": SYMMETRY}
 
 
 def map_file(given: MapLike, output: Path, number: int = 1) -> Path:
     """The file of a map; one in memory is written to ``output`` first, of a job it is that of the first class."""
     if isinstance(given, Volume):
-        file = _free(output) / f"start_{number}.mrc"
-        given.save(file)
+        file = _free(output, f"start_{number}.mrc")
+        given.save(file, overwrite=True)
         return file
     if isinstance(given, Job):
         classes = given.result.get("classes") or []
@@ -98,12 +103,21 @@ def map_file(given: MapLike, output: Path, number: int = 1) -> Path:
     return Path(given)
 
 
-def _free(output: Path) -> Path:
-    """The folder of a job to come, made."""
-    if (output / "job.json").exists():
+def _free(output: Path, name: str, *more: str) -> Path:
+    """The place of a file in the folder of a job to come, which is made; ``InputError`` if anything could be replaced.
+
+    Files of these names, and of ``more``, are those of an earlier attempt only if cryorbit marked them as its own.
+    """
+    if (output / RECORD).exists() and JobFolder.open(output).read()["status"] != "failed":
         raise InputError("this folder already holds a job", file=output, mend="choose another folder")
-    output.mkdir(parents=True, exist_ok=True)
-    return output
+    require_free_folder(output, LEFT_BY_FAILURE if (output / RECORD).exists() else ())
+    mark = output / PREPARED_MARK
+    if not mark.exists():
+        for each in (name, *more):
+            require_new_file(output / each)
+    make_folder(output)
+    mark.touch()
+    return output / name
 
 
 def _rows(config: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:

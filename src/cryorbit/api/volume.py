@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.mrc import read_map as read_map_file
 from cryorbit.io.mrc import write_map
 
@@ -33,8 +34,10 @@ class Volume:
         """Voxels along a side."""
         return self.values.shape[0]
 
-    def save(self, path: Path | str) -> None:
-        """Write an MRC file with the voxel size in its header."""
+    def save(self, path: Path | str, *, overwrite: bool = False) -> None:
+        """Write an MRC file with the voxel size in its header; one that exists is replaced only with ``overwrite``."""
+        if not overwrite:
+            require_new_file(Path(path))
         write_map(path, self.values, self.pixel_size)
 
     def __repr__(self) -> str:

@@ -142,10 +142,13 @@ def demo(output: Path | str, *, real: bool = False, progress: Progress | None = 
     return start("demo", {"output": output, **settings}, None, progress)
 
 
-def resume(folder: Job | Path | str, *, progress: Progress | None = None, **settings: Any) -> Job:
-    """Go on with a job that was stopped or killed; only ``device``, ``threads`` and ``memory`` may differ."""
+def resume(folder: Job | Path | str, *, progress: Progress | None = None, trust: bool = False, **settings: Any) -> Job:
+    """Go on with a job that was stopped or killed; only ``data_dir``, ``device``, ``threads``, ``memory`` may differ.
+
+    ``trust`` lets it run code of your own (``module:Class``) that it was started with.
+    """
     place = folder.folder if isinstance(folder, Job) else Path(folder)
-    return _carry_out(*reopen_job(place, settings), progress)
+    return _carry_out(*reopen_job(place, settings, trust=trust), progress)
 
 
 def start(

@@ -14,9 +14,14 @@ def compare(
     *,
     output: Annotated[
         Path | None,
-        Parameter(name=["--output", "-o"], help="Write the superposed map to this file. Default: not written."),
+        Parameter(
+            name=["--output", "-o"],
+            help="Write the superposed map to this file; it must not exist. Default: not written.",
+        ),
     ] = None,
-    json: Annotated[Path | None, Parameter(help="Write the numbers to this file. Default: not written.")] = None,
+    json: Annotated[
+        Path | None, Parameter(help="Write the numbers to this file; it must not exist. Default: not written.")
+    ] = None,
     mask: Annotated[
         Path | None,
         Parameter(help="Soft mask on the reference, inside which the agreement is measured. Default: none."),
@@ -27,9 +32,10 @@ def compare(
     from rich.table import Table
 
     from cryorbit.recipes.compare import CompareConfig, regridding, run
+    from cryorbit.recipes.config import load_config
 
-    config = CompareConfig(moving=moving, reference=reference, mask=mask, output=output, json_file=json)
-    found = run(config)
+    given = {"moving": moving, "reference": reference, "mask": mask, "output": output, "json_file": json}
+    found = run(load_config(CompareConfig, None, given))
     angle, shift = found.alignment.angle_deg, found.alignment.shift_A.tolist()
     table = Table(show_header=False, box=None)
     table.add_row("hand", "mirrored" if found.alignment.hand_flipped else "the same")

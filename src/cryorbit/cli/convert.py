@@ -50,19 +50,12 @@ def convert(
     """
     from rich.console import Console
 
+    from cryorbit.recipes.config import load_config
     from cryorbit.recipes.convert import ConvertConfig, run
 
-    found = run(
-        ConvertConfig(
-            source=source,
-            target=target,
-            star_version=star_version,
-            passthrough=passthrough,
-            original=original,
-            data_dir=data_dir,
-            check=check,
-        )
-    )
+    given = {"source": source, "target": target, "passthrough": passthrough, "original": original}
+    options = {"star_version": star_version, "data_dir": data_dir, "check": check}
+    found = run(load_config(ConvertConfig, None, given | options))
     console = Console()
     if found.columns is not None:
         console.print(_column_table(found))

@@ -33,11 +33,12 @@ def doctor(
 
     from cryorbit.api.devices import choose_device
     from cryorbit.cli.device_checks import check_devices
+    from cryorbit.recipes.config import load_config
     from cryorbit.recipes.doctor import DoctorConfig, run
 
     console = Console()
     levels = [_tell(check, console) for check in check_devices()]
-    config = DoctorConfig(folder=folder, device=choose_device(device), quick=quick)
+    config = load_config(DoctorConfig, None, {"folder": folder, "device": choose_device(device), "quick": quick})
     levels += [_tell(check, console) for check in run(config)]
     if "bad" in levels:
         Console(stderr=True).print("Jobs will not run well here; see above for what to do.", style="bold red")

@@ -24,17 +24,18 @@ def evaluate(
         Parameter(help="STAR or .cs file with the true poses, and classes, of the same images. Default: none."),
     ] = None,
     symmetry: Annotated[str, Parameter(help="Point group of the maps.")] = "C1",
-    json: Annotated[Path | None, Parameter(help="Write the numbers to this file. Default: not written.")] = None,
+    json: Annotated[
+        Path | None, Parameter(help="Write the numbers to this file; it must not exist. Default: not written.")
+    ] = None,
 ) -> None:
     """Compare a job's maps, poses and classes with the truth."""
     from rich.console import Console
 
+    from cryorbit.recipes.config import load_config
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 
-    config = EvaluateConfig(
-        folder=folder, truth_maps=truth_map, truth_poses=truth_poses, symmetry=symmetry, json_file=json
-    )
-    found = run(config)
+    given = {"folder": folder, "truth_maps": truth_map, "truth_poses": truth_poses, "symmetry": symmetry}
+    found = run(load_config(EvaluateConfig, None, {**given, "json_file": json}))
     console = Console()
     if truth_map:
         console.print(_map_table(found))

@@ -6,23 +6,48 @@ import errno
 
 from cryorbit.core.errors import InputError
 
+_GOES_ON = "a job that had begun goes on with `cryorbit resume`"
+_PERMISSIONS = "check the permissions, or write elsewhere with -o"
+_GONE = f"files were moved or removed while they were in use: put them back; {_GOES_ON}"
+_DISK = f"check the disk and the network; {_GOES_ON}"
 _MENDS = {
-    errno.ENOSPC: "make room; a job that had begun goes on with `cryorbit resume`",
-    errno.EDQUOT: "make room in your quota; a job that had begun goes on with `cryorbit resume`",
-    errno.EACCES: "check the permissions, or write elsewhere with -o",
-    errno.EPERM: "check the permissions, or write elsewhere with -o",
+    errno.ENOSPC: f"make room; {_GOES_ON}",
+    errno.EDQUOT: f"make room in your quota; {_GOES_ON}",
+    errno.EFBIG: f"files may not be larger here: raise the limit (ulimit -f), or write to another disk; {_GOES_ON}",
+    errno.EACCES: _PERMISSIONS,
+    errno.EPERM: _PERMISSIONS,
     errno.EROFS: "write elsewhere with -o",
-    errno.EIO: "check the disk and the network; a job that had begun goes on with `cryorbit resume`",
+    errno.EIO: _DISK,
+    errno.ESTALE: _DISK,
+    errno.ETIMEDOUT: _DISK,
+    errno.ENOTCONN: _DISK,
+    errno.ENOENT: _GONE,
+    errno.ENOTDIR: _GONE,
+    errno.EISDIR: "a folder has the name of a file: rename it, or write elsewhere with -o",
+    errno.ENAMETOOLONG: "give shorter names to files and folders",
+    errno.ELOOP: "links lead in a circle: mend them",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files (ulimit -n)",
 }
 _NO_MEMORY = ("OutOfMemoryError", "MemoryError", "_ArrayMemoryError")
-_ALLOCATORS = ("can't allocate memory", "not enough memory")
+_ALLOCATORS = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "failed to map segment",
+    "can't start new thread",
+)
 
 
 def machine_fault(error: Exception) -> InputError | None:
     """What to tell the user of an error of the system; None when it is a fault of the program."""
+    text = str(error).lower()
+    if type(error).__name__ in _NO_MEMORY or any(words in text for words in _ALLOCATORS):
+        mend = (
+            "close other programs, raise the limit of memory (ulimit -v), give a smaller --memory, or larger pixels "
+            "(cryorbit resample)"
+        )
+        return InputError("the memory is exhausted", mend=mend)
     if isinstance(error, OSError) and error.errno in _MENDS:
         return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
-    if type(error).__name__ in _NO_MEMORY or any(words in str(error) for words in _ALLOCATORS):
-        mend = "close other programs, give a smaller --memory, or larger pixels (cryorbit resample)"
-        return InputError("the memory is exhausted", mend=mend)
     return None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads
+from cryorbit.cli.options import ConfigFile, Device, Output, Seed, Threads, Trust
 
 mra = App(name="mra", help="Multireference alignment: a signal from noisy windows of shifted copies.")
 
@@ -53,6 +53,7 @@ def solve(
     config: ConfigFile = None,
     device: Device = None,
     threads: Threads = None,
+    trust: Trust = False,
 ) -> None:
     """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
     from cryorbit.cli.jobs import start
@@ -67,7 +68,7 @@ def solve(
         "device": device,
         "threads": threads,
     }
-    start("mra solve", given, config)
+    start("mra solve", given, config, trust=trust)
     _print_result(output)
 
 

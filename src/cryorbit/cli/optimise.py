@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Output, ParticleFile, Shared
+from cryorbit.cli.options import NOTHING_SHARED, Output, ParticleFile, Shared, Trust
 
 
 def optimise(
@@ -29,6 +29,7 @@ def optimise(
         float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
     ] = None,
     start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
+    trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Minimise the negative log-likelihood of all particles, poses integrated out, by the method of your choice.
@@ -47,7 +48,7 @@ def optimise(
         "epochs": epochs,
         "start": start_map,
     }
-    start("optimise", given | shared.settings(), shared.config)
+    start("optimise", given | shared.settings(), shared.config, trust=trust)
 
 
 def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:

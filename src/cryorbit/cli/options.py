@@ -73,6 +73,15 @@ Memory = Annotated[
     ),
 ]
 
+Trust = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Run code of your own (module:Class) that a file of settings or a job names. Default: refused.",
+        group=RUNNING,
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticleOptions:

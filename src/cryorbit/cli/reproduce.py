@@ -59,17 +59,21 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
     from cryorbit.core.progress import Stopped
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction
+    from cryorbit.recipes.reproduce.kept import claim_folder
     from cryorbit.report.reproduction import write_reproduction
 
     entry = find_reproduction(name)
     if output is None:
         raise InputError("no folder for the results was given", mend="name one with -o")
     limit_threads(threads)
-    given = {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}
+    config = load_config(
+        ReproduceConfig, None, {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}
+    )
+    claim_folder(config.output, name)
     console = Console(stderr=True)
     try:
         with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
-            files = list(entry.run(load_config(ReproduceConfig, None, given), progress))
+            files = list(entry.run(config, progress))
     except (Stopped, KeyboardInterrupt):
         console.print("stopped; the same command goes on after the parts that were finished", markup=False)
         sys.exit(EXIT_STOPPED)

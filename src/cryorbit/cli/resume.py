@@ -7,18 +7,24 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import Device, Memory, Threads
+from cryorbit.cli.options import DataDir, Device, Memory, Threads, Trust
 
 
 def resume(
     folder: Annotated[Path, Parameter(help="Job folder, as it was named with -o.")],
     *,
+    data_dir: DataDir = None,
     device: Device = None,
     threads: Threads = None,
     memory: Memory = None,
+    trust: Trust = False,
 ) -> None:
-    """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings."""
+    """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings.
+
+    A project can be moved as a whole before; --data-dir tells where images are that were moved by themselves.
+    """
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.jobs import carry_out
 
-    carry_out(*reopen_job(folder, {"device": device, "threads": threads, "memory": memory}))
+    given = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
+    carry_out(*reopen_job(folder, given, trust=trust))

@@ -28,8 +28,27 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(target)
         _sync(target.parent)
+    except (OSError, RuntimeError) as error:
+        if not isinstance(error, OSError) or error.errno is None:
+            _require_room(temporary, target)
+        elif error.filename in (None, str(temporary), temporary):
+            error.filename = str(target)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _require_room(temporary: Path, target: Path) -> None:
+    """Raise the system's own error, named as of ``target``, if nothing more can be written to ``temporary``.
+
+    Libraries tell that they wrote less than they should, and not why.
+    """
+    try:
+        with temporary.open("ab", buffering=0) as stream:
+            stream.write(bytes(2**20))
+    except OSError as error:
+        error.filename = str(target)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -43,10 +43,15 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
             mend="give a file without them: `cryorbit reconstruct` writes one, particles.star",
         )
     rotations, shifts = particles.poses.rotations, particles.poses.shifts / particles.box
-    ctf_file = poses_file.with_name(f"{poses_file.stem}_ctf.pkl")
+    ctf_file = ctf_file_of(poses_file)
     _write(poses_file, (rotations.numpy(), shifts.numpy()))
     _write(ctf_file, _ctf_table(particles).float().numpy())
     return ctf_file
+
+
+def ctf_file_of(poses_file: Path) -> Path:
+    """Name of the file of CTF parameters beside ``poses_file``."""
+    return poses_file.with_name(f"{poses_file.stem}_ctf.pkl")
 
 
 def _ctf_table(particles: Particles) -> Float[Tensor, "n 9"]:

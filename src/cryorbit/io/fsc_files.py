@@ -49,10 +49,16 @@ def write_fsc(
     """
     target = Path(stem)
     table = pd.DataFrame({FREQUENCY: frequency, **curves})
-    _write_star(_with_suffix(target, ".star"), table, general or {})
-    _write_xml(_with_suffix(target, ".xml"), frequency, next(iter(curves.values())), title)
-    with atomic_path(_with_suffix(target, ".csv")) as temporary:
+    star, xml, csv = files_of(target)
+    _write_star(star, table, general or {})
+    _write_xml(xml, frequency, next(iter(curves.values())), title)
+    with atomic_path(csv) as temporary:
         table.to_csv(temporary, index=False)
+
+
+def files_of(stem: Path) -> tuple[Path, Path, Path]:
+    """The files that `write_fsc` writes."""
+    return _with_suffix(stem, ".star"), _with_suffix(stem, ".xml"), _with_suffix(stem, ".csv")
 
 
 def _write_star(path: Path, table: pd.DataFrame, general: Mapping[str, object]) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
+import filelock
 
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
+from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
+from cryorbit.io.job_record import RECORD, read_record
+from cryorbit.io.metrics import METRICS, append_metrics, parse_metrics, plain, sound_lines, whole_lines
 from cryorbit.io.provenance import command_line, describe_input, describe_machine
+
+LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", "checkpoint", "figures")
+"""What a job may have written before its first checkpoint: of one that failed by then, another may take its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +46,9 @@ class JobFolder:
         Parameters
         ----------
         path
-            Folder to make; it may exist as long as it holds no job, or one that failed before its first checkpoint
-            (so that the same command can be given again once its input is mended).
+            Folder to make. It may exist as long as nothing in it could be replaced by results, and it holds no job but
+            one that failed before its first checkpoint (so that the same command can be given again once its input is
+            mended).
         verb
             The command, as ``cryorbit resume`` must call it again.
         config
@@ -52,32 +59,47 @@ class JobFolder:
         Raises
         ------
         InputError
-            If the folder holds a job, cannot be made, or an input is missing.
+            If the folder holds a job or other files, cannot be made, or an input is missing.
         """
         job = cls(Path(path))
-        if (job.path / "job.json").exists():
-            if job.read()["status"] != "failed" or job.load_checkpoint() is not None:
-                mend = f"choose another folder with -o, or go on with `cryorbit resume {job.path}`"
-                raise InputError("this folder already holds a job", file=job.path, mend=mend)
-            job.truncate_metrics(0)
         missing = next((file for file in inputs if not file.is_file()), None)
         if missing is not None:
             raise InputError("no such file", file=missing, mend="check the path")
-        _make_folder(job.path / "checkpoint")
-        job._write(
-            {
-                "verb": verb,
-                "version": __version__,
-                "status": "created",
-                "command": command_line(),
-                "seed": config.get("seed"),
-                "config": config,
-                "hardware": describe_machine(str(config.get("device", "cpu"))),
-                "inputs": [describe_input(file) for file in inputs],
-                "timings": {},
-            }
-        )
+        job._require_free()
+        make_folder(job.path / "checkpoint")
+        # of two commands that name the folder at once, one makes the job
+        with job.locked():
+            begun_anew = job._require_free()
+            job._write(
+                {
+                    "verb": verb,
+                    "version": __version__,
+                    "id": uuid.uuid4().hex,
+                    "status": "created",
+                    "folder": str(job.path.absolute()),
+                    "command": command_line(),
+                    "seed": config.get("seed"),
+                    "config": config,
+                    "hardware": describe_machine(str(config.get("device", "cpu"))),
+                    "inputs": [describe_input(file) for file in inputs],
+                    "timings": {},
+                }
+            )
+            if begun_anew:
+                job.truncate_metrics(0)
         return job
+
+    def _require_free(self) -> bool:
+        """Whether the folder holds a job that failed at once; ``InputError`` if it holds anything else."""
+        if not (self.path / RECORD).exists():
+            held = {entry.name for entry in self._checkpoint_file.parent.glob("*")}
+            require_free_folder(self.path, ("checkpoint",) if held <= {"lock"} else ())
+            return False
+        gone = self.read()["status"] == "failed" and not self._checkpoint_file.exists()
+        if not gone or other_files(self.path, LEFT_BY_FAILURE):
+            mend = f"choose another folder with -o, or go on with `cryorbit resume {self.path}`"
+            raise InputError("this folder already holds a job", file=self.path, mend=mend)
+        return True
 
     @classmethod
     def open(cls, path: Path) -> JobFolder:
@@ -88,17 +110,7 @@ class JobFolder:
 
     def read(self) -> dict[str, Any]:
         """Return the contents of ``job.json``; ``InputError`` if it is missing or damaged."""
-        file = self.path / "job.json"
-        try:
-            record = json.loads(file.read_text())
-        except FileNotFoundError:
-            mend = "give the folder that was named with -o"
-            raise InputError("this folder holds no job (no job.json)", file=self.path, mend=mend) from None
-        except (ValueError, OSError) as error:
-            raise InputError(f"cannot be read: {error}", file=file, mend="start the job anew") from error
-        if not isinstance(record, dict) or not {"verb", "status"} <= record.keys():
-            raise InputError("is not a job record", file=file, mend="start the job anew")
-        return record
+        return read_record(self.path)
 
     def record(self, **entries: Any) -> None:
         """Merge ``entries`` into ``job.json`` at once; mappings are merged key by key, the rest is replaced."""
@@ -106,29 +118,30 @@ class JobFolder:
 
     def write_metrics(self, entry: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``; numbers that are not finite become null."""
-        with (self.path / "metrics.jsonl").open("a") as stream:
-            stream.write(json.dumps(_plain(entry), allow_nan=False) + "\n")
+        append_metrics(self.path / METRICS, entry)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """Return all metrics lines, oldest first; a last line that was cut off does not count."""
-        file = self.path / "metrics.jsonl"
-        text = file.read_text() if file.exists() else ""
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        """Return all sound metrics lines, oldest first; a last line that was cut off does not count."""
+        return parse_metrics(whole_lines(self.path / METRICS))
 
     def metrics_count(self) -> int:
         """Return the number of whole lines in ``metrics.jsonl``."""
-        return len(self.read_metrics())
+        return len(whole_lines(self.path / METRICS))
 
     def truncate_metrics(self, count: int) -> None:
         """Keep the first ``count`` metrics lines: the later ones were written after the checkpoint."""
-        kept = self.read_metrics()[:count]
-        with self.atomic("metrics.jsonl") as file:
-            file.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+        kept = sound_lines(whole_lines(self.path / METRICS)[:count], self.path / METRICS)
+        with self.atomic(METRICS) as file:
+            file.write_bytes(b"".join(line + b"\n" for line in kept))
+
+    @property
+    def _checkpoint_file(self) -> Path:
+        return self.path / "checkpoint" / "state.pt"
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint by ``state`` (tensors, numbers, strings and containers of them)."""
-        with self.atomic("checkpoint/state.pt") as file:
-            torch.save(dict(state), file)
+        with atomic_path(self._checkpoint_file) as file:
+            write_checkpoint(file, state, self.read()["id"])
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the last checkpoint, its tensors on the CPU; None if the job has saved none.
@@ -136,34 +149,29 @@ class JobFolder:
         Raises
         ------
         InputError
-            If the file is damaged.
+            If the file is damaged, or not the checkpoint of this job.
         """
-        file = self.path / "checkpoint" / "state.pt"
-        if not file.exists():
-            return None
+        file = self._checkpoint_file
+        return read_checkpoint(file, self.read()["id"]) if file.exists() else None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the job: no other process can. ``InputError`` if another one does."""
         try:
-            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
-            mend = "delete it and resume: the job then starts from its beginning"
-            raise InputError("the checkpoint is damaged", file=file, mend=mend) from error
-        return state
+            lock = filelock.FileLock(self.path / "checkpoint" / "lock", timeout=0).acquire()
+        except filelock.Timeout:
+            mend = "wait for it, or stop it first"
+            raise InputError("another process is working on this job", file=self.path, mend=mend) from None
+        with lock:
+            yield
 
     def atomic(self, name: str) -> AbstractContextManager[Path]:
         """Path to write the job's file ``name`` to; it gets its name when the block ends without an error."""
         return atomic_path(self.path / name)
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        with self.atomic("job.json") as file:
-            file.write_text(json.dumps(_plain(record), indent=2, allow_nan=False) + "\n")
-
-
-def _make_folder(path: Path) -> None:
-    """Make a folder and its parents, or tell the user why it cannot be made."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        mend = "choose another folder with -o"
-        raise InputError(f"cannot make the folder: {error.strerror}", file=path.parent, mend=mend) from error
+        with self.atomic(RECORD) as file:
+            file.write_text(json.dumps(plain(record), indent=2, allow_nan=False) + "\n")
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,18 +181,3 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
         result[key] = _merged(result[key], value) if both else value
     return result
-
-
-def _plain(value: Any) -> Any:
-    """Return ``value`` as what JSON can hold: arrays as lists, paths as text, NaN and infinities as null."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -3,70 +3,89 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-
-import filelock
+from typing import Any, TypeAlias
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Stopped
+from cryorbit.io.destinations import LOG
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.provenance import describe_input
 
+Report: TypeAlias = Callable[[Path], object]
+"""Writes the report of a job into its folder."""
 _LOGGER = logging.getLogger("cryorbit")
 
 
 @contextmanager
-def running(job: JobFolder) -> Iterator[None]:
+def running(job: JobFolder, report: Report | None = None) -> Iterator[None]:
     """Hold ``job`` while it works: nobody else can, ``log.txt`` is open, and the record tells how it ended.
 
     The status becomes ``running``, then ``finished``, ``stopped`` or ``failed``; of a job that was killed it stays
-    ``running``, but the lock goes with the process. How often that happened is counted as ``killed``.
+    ``running``, but the lock goes with the process. How often that happened is counted as ``killed``. With a
+    ``report``, a job whose work is done is ``reporting`` until that is written, and ``finished`` only then.
 
     Raises
     ------
     InputError
         If another process is working on the job.
     """
-    try:
-        lock = filelock.FileLock(job.path / "checkpoint" / "lock", timeout=0).acquire()
-    except filelock.Timeout:
-        mend = "wait for it, or stop it first"
-        raise InputError("another process is working on this job", file=job.path, mend=mend) from None
-    with lock, _logged(job.path / "log.txt"):
+    with job.locked(), _logged(job.path / LOG):
         began = time.monotonic()
         before = job.read()
         seconds_before = float(before["timings"].get("seconds", 0.0))
-        killed = before.get("killed", 0) + (before["status"] == "running")
+        killed = before["killed"] + (before["status"] == "running")
         job.record(status="running", error=None, killed=killed, timings={"started": _now()})
-        status, error = "failed", None
         try:
             yield
-            status = "finished"
-        except (Stopped, KeyboardInterrupt):
-            status = "stopped"
-            raise
         except BaseException as problem:
-            error = f"{type(problem).__name__}: {problem}"
-            _LOGGER.error("the job failed: %s", problem, exc_info=not isinstance(problem, InputError))
+            stopped = isinstance(problem, Stopped | KeyboardInterrupt)
+            error = None if stopped else f"{type(problem).__name__}: {problem}"
+            if not stopped:
+                _LOGGER.error("the job failed: %s", problem, exc_info=not isinstance(problem, InputError))
+            # on a full disk the record cannot be written either: what is told is why the job ended
+            with suppress(OSError, InputError):
+                job.record(
+                    status="stopped" if stopped else "failed", error=error, timings=_spent(seconds_before, began)
+                )
             raise
-        finally:
-            seconds = round(seconds_before + time.monotonic() - began, 3)
-            job.record(status=status, error=error, timings={"ended": _now(), "seconds": seconds})
+        job.record(status="finished" if report is None else "reporting", timings=_spent(seconds_before, began))
+        if report is not None:
+            report(job.path)
+            job.record(status="finished")
+
+
+def write_missing_report(job: JobFolder, report: Report) -> None:
+    """Write the report of a job whose work is done; ``InputError`` if another process is at it."""
+    with job.locked(), _logged(job.path / LOG):
+        report(job.path)
+        job.record(status="finished", error=None)
 
 
 def check_inputs(job: JobFolder) -> None:
     """Raise ``InputError`` if an input of the job is gone or is no longer the file it was."""
-    for entry in job.read()["inputs"]:
-        file = Path(entry["path"])
+    record = job.read()
+    for entry in record["inputs"]:
+        file = moved_path(Path(entry["path"]), record["folder"], job.path)
         if not file.is_file():
-            raise InputError("the job's input is gone", file=file, mend="put the file back")
-        if describe_input(file) != entry:
+            mend = "put the file back, or move the job's folder and its inputs together"
+            raise InputError("the job's input is gone", file=file, mend=mend)
+        if describe_input(file) | {"path": entry["path"]} != entry:
             mend = "put the old file back, or start a new job"
             raise InputError("the job's input has changed since the job began", file=file, mend=mend)
+
+
+def moved_path(path: Path, folder_then: str | None, folder: Path) -> Path:
+    """Where a path of a job is now: as it was, or, if it is gone there, as it lay from the job's folder."""
+    if folder_then is None or path.exists():
+        return path
+    now = Path(os.path.normpath(folder.absolute() / os.path.relpath(path, folder_then)))
+    return now if now.exists() else path
 
 
 @contextmanager
@@ -83,6 +102,11 @@ def _logged(file: Path) -> Iterator[None]:
         _LOGGER.removeHandler(handler)
         _LOGGER.setLevel(level)
         handler.close()
+
+
+def _spent(seconds_before: float, began: float) -> dict[str, Any]:
+    """When the work ended, and the seconds of it over all times that the job was begun."""
+    return {"ended": _now(), "seconds": round(seconds_before + time.monotonic() - began, 3)}
 
 
 def _now() -> str:

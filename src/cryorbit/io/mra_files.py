@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.bounds import MOST
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
+
+UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError)
+"""What reading a damaged, encrypted or otherwise compressed archive may raise beside the usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +49,33 @@ def read_observations(path: Path) -> MRAFile:
         # numpy leaves a file open that it opened and cannot read
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             found = {name: np.asarray(archive[name]) for name in archive.files}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except (*UNREADABLE, OSError, ValueError, EOFError, AttributeError) as error:
         raise InputError(f"cannot be read as observations: {error}", file=path, mend=mend) from error
     missing = [name for name in ("data", "length", "sigma") if name not in found]
     if missing:
         raise InputError(f"holds no {' and no '.join(missing)}", file=path, mend=mend)
-    data, length, sigma = torch.from_numpy(found["data"]).double(), int(found["length"]), float(found["sigma"])
+    kinds = {name: found[name] for name in ("data", "length", "sigma", "signal") if name in found}
+    odd = next((name for name, value in kinds.items() if value.dtype.kind not in "fiu"), None)
+    odd = odd or next((name for name in ("length", "sigma") if found[name].size != 1), None)
+    if odd:
+        raise InputError(
+            f"{odd} is no {'number' if odd in ('length', 'sigma') else 'array of numbers'}", file=path, mend=mend
+        )
+    data, samples, sigma = torch.from_numpy(found["data"]).double(), found["length"].item(), found["sigma"].item()
+    if not (math.isfinite(samples) and samples == int(samples) and abs(samples) <= MOST):
+        raise InputError(f"length is {samples:g}, no number of samples", file=path, mend=mend)
+    length = int(samples)
     if data.ndim != 3 or not 1 <= data.shape[2] <= length or not len(data):
         shape = " x ".join(map(str, data.shape))
         raise InputError(f"data of {shape} are no windows of a signal of {length} samples", file=path, mend=mend)
-    if not sigma > 0:
+    if not 0 < sigma <= MOST:
         raise InputError(f"the noise has standard deviation {sigma:g}", file=path, mend="give a positive sigma")
     bad = (~torch.isfinite(data).flatten(1).all(1)).nonzero()
     if len(bad):
         raise InputError("an observation is not finite", file=path, row=int(bad[0]) + 1, mend="leave it out")
     truth = torch.from_numpy(found["signal"]).double() if "signal" in found else None
+    if truth is not None and (truth.shape != (data.shape[1], length) or not truth.isfinite().all()):
+        raise InputError("the true signal does not fit the data", file=path, mend="leave signal out of the file")
     return MRAFile(data, length, sigma, truth)
 
 

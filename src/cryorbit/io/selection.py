@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 
 import pandas as pd
 import torch
@@ -12,8 +11,10 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.particles import Particles
+from cryorbit.io.query import QueryError, UnknownColumnError, evaluate
 
 GROUP = "rlnOpticsGroup"
+LONGEST_SHOWN = 200
 
 
 def rows_where(particles: Particles, query: str) -> Int[Tensor, " m"]:
@@ -24,8 +25,8 @@ def rows_where(particles: Particles, query: str) -> Int[Tensor, " m"]:
     particles
         The set.
     query
-        A comparison of columns as pandas writes it, for example ``rlnDefocusU < 30000 and rlnVoltage == 300``. Columns
-        of the optics groups are known beside those of the particles.
+        Comparisons of columns, for example ``rlnDefocusU < 30000 and rlnVoltage == 300``; see `cryorbit.io.query`.
+        Columns of the optics groups are known beside those of the particles.
 
     Raises
     ------
@@ -34,15 +35,16 @@ def rows_where(particles: Particles, query: str) -> Int[Tensor, " m"]:
     """
     table = _with_optics(particles)
     try:
-        found = table.eval(query, engine="python", local_dict={}, global_dict={})
-    except NameError as error:
-        raise _unknown_column(str(error), table) from error
-    except (SyntaxError, TypeError, ValueError, KeyError, AttributeError, NotImplementedError) as error:
-        raise _no_query(query, str(error)) from error
-    if not isinstance(found, pd.Series) or found.dtype != bool:
-        raise _no_query(query, "it is neither true nor false of a particle")
+        found = evaluate(query, table)
+    except UnknownColumnError as error:
+        raise _unknown_column(error.name, table) from error
+    except QueryError as error:
+        mend = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
+        raise InputError(f"the query {_shown(query)} cannot be read: {error}", mend=mend) from error
     if not found.any():
-        raise InputError(f"the query {query!r} holds of no particle", file=particles.source, mend="widen the query")
+        raise InputError(
+            f"the query {_shown(query)} holds of no particle", file=particles.source, mend="widen the query"
+        )
     return torch.from_numpy(found.to_numpy().nonzero()[0])
 
 
@@ -60,13 +62,11 @@ def _with_optics(particles: Particles) -> pd.DataFrame:
     return table.merge(optics[more], on=GROUP, how="left")
 
 
-def _unknown_column(message: str, table: pd.DataFrame) -> InputError:
-    name = (re.findall(r"'([^']+)'", message) or [message])[0]
+def _unknown_column(name: str, table: pd.DataFrame) -> InputError:
     nearest = difflib.get_close_matches(name, list(table), n=1)
     mend = f"did you mean {nearest[0]}?" if nearest else f"the columns are {', '.join(table)}"
     return InputError(f"the query names {name!r}, and there is no such column", mend=mend)
 
 
-def _no_query(query: str, problem: str) -> InputError:
-    mend = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
-    return InputError(f"the query {query!r} cannot be read: {problem}", mend=mend)
+def _shown(query: str) -> str:
+    return repr(query if len(query) <= LONGEST_SHOWN else f"{query[:LONGEST_SHOWN]}...")

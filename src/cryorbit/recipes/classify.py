@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from cryorbit.core.bounds import COARSEST_A
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes import refine
@@ -29,8 +30,10 @@ class ClassifyConfig(RefineConfig):
     """Everything that determines a classification."""
 
     maps: tuple[Path, ...] = Field(min_length=2, description="Start maps of the classes, MRC; they must differ.")
-    initial_resolution: float = Field(20.0, gt=0, description="Low-pass filter of the start maps, A.")
-    max_resolution: float | None = Field(12.0, gt=0, description="Finest resolution poses are scored at, A.")
+    initial_resolution: float = Field(20.0, gt=0, le=COARSEST_A, description="Low-pass filter of the start maps, A.")
+    max_resolution: float | None = Field(
+        12.0, gt=0, le=COARSEST_A, description="Finest resolution poses are scored at, A."
+    )
     passes: ClassPassSettings = ClassPassSettings()
 
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, onto_grid, read_onto, require_content
+from cryorbit.recipes.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
 
 
-class CompareConfig(BaseModel):
+class CompareConfig(Settings):
     """Settings of a comparison.
 
     Attributes
@@ -37,8 +38,6 @@ class CompareConfig(BaseModel):
         Where the numbers are written.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     moving: Path
     reference: Path
     mask: Path | None = None
@@ -52,8 +51,11 @@ def run(config: CompareConfig) -> MapComparison:
     Raises
     ------
     InputError
-        A file cannot be read, or the maps do not have one even, cubic box and one pixel size.
+        A file cannot be read, the maps do not have one even, cubic box and one pixel size, or a file to write exists.
     """
+    for file in (config.output, config.json_file):
+        if file is not None:
+            require_new_file(file)
     reference, pixel_size = read_box(config.reference)
     moving = read_like(config.moving, reference, pixel_size)
     mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.destinations import require_usable_path
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -34,7 +35,9 @@ DEMANDS = {
 LONGEST_SHOWN = 60
 
 
-def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]) -> Config:
+def load_config(
+    model: type[Config], file: Path | None, given: Mapping[str, Any], held: Mapping[str, Any] | None = None
+) -> Config:
     """Build the settings of a recipe.
 
     Parameters
@@ -45,13 +48,15 @@ def load_config(model: type[Config], file: Path | None, given: Mapping[str, Any]
         TOML file of settings, or None.
     given
         Settings that win over the file; a value of None means that the setting was not given.
+    held
+        What the file holds, where it has been read already; by default it is TOML, and read.
 
     Raises
     ------
     InputError
         If the file cannot be read, holds an unknown key, or a value does not fit.
     """
-    settings = {} if file is None else _read_toml(file)
+    settings = held if held is not None else {} if file is None else _read_toml(file)
     typed = {key: value for key, value in given.items() if value is not None}
     return validated(model, _overlaid(settings, typed), file, typed)
 
@@ -82,6 +87,7 @@ def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, A
 def _read_toml(file: Path) -> dict[str, Any]:
     """Parse a TOML file, or tell the user why it cannot be parsed."""
     text = ""
+    require_usable_path(file)
     try:
         text = file.read_text(encoding="utf-8")
         return tomllib.loads(text)
@@ -90,7 +96,8 @@ def _read_toml(file: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         mend = "save the file as plain text (UTF-8)"
         raise InputError(f"is not valid TOML: byte {error.start} is no UTF-8", file=file, mend=mend) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # not only the parser's own error: of numbers of thousands of digits, and of very deep lists
         mend = 'write `key = value` lines below `[group]` lines, and text in quotes: symmetry = "D2"'
         raise InputError(f"is not valid TOML: {_with_line(str(error), text)}", file=file, mend=mend) from error
 

@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map
 from cryorbit.recipes import abinit, evaluate, simulate
 from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
 from cryorbit.recipes.abinit.config import GrowSettings, SearchSettings
-from cryorbit.recipes.compare import read_box
+from cryorbit.recipes.compare import read_box, write_json
 from cryorbit.recipes.evaluate import ClassEvaluation, EvaluateConfig
+from cryorbit.recipes.settings import Settings
 from cryorbit.recipes.simulate import SimulateConfig
 
 SIMULATED = "simulated"
@@ -29,7 +31,7 @@ TRUE_MAP = f"{SIMULATED}/truth_1.mrc"
 SUPERPOSED = "class_1_on_truth.mrc"
 
 
-class DemoConfig(BaseModel):
+class DemoConfig(Settings):
     """Settings of the demo.
 
     Attributes
@@ -50,15 +52,13 @@ class DemoConfig(BaseModel):
         Stages of the reconstruction.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     output: Path
-    count: int = Field(1500, ge=100)
-    snr: float = Field(0.1, gt=0)
-    seed: int = Field(0, ge=0)
+    count: int = Field(1500, ge=100, le=MOST)
+    snr: float = Field(0.1, gt=0, le=MOST)
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     seeds: int = Field(2, ge=1, le=50)
     device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
 
@@ -130,9 +130,9 @@ def _compare(job: JobFolder) -> ClassEvaluation:
             folder=job.path,
             truth_maps=(job.path / TRUE_MAP,),
             truth_poses=job.path / SIMULATED / "truth.star",
-            json_file=job.path / "evaluation.json",
         )
     )
+    write_json(job.path / "evaluation.json", found.as_record())
     only = found.classes[0]
     assert only.comparison is not None
     assert only.poses is not None

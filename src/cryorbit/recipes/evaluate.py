@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from cryorbit.core.data import Poses
@@ -20,17 +19,19 @@ from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.evaluation.poses import PoseErrors, pose_errors
 from cryorbit.geometry.point_groups import point_group
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.image_paths import parse_image_names
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers, read_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.recipes.compare import read_box, read_like, write_json
+from cryorbit.recipes.settings import Settings
 
 JUNK = NO_CLASS
 """Class number, in the truth, of images that show none of the maps."""
 
 
-class EvaluateConfig(BaseModel):
+class EvaluateConfig(Settings):
     """Settings of an evaluation.
 
     Attributes
@@ -46,8 +47,6 @@ class EvaluateConfig(BaseModel):
     json_file
         Where the numbers are written.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path
     truth_maps: tuple[Path, ...] = ()
@@ -131,10 +130,13 @@ def run(config: EvaluateConfig) -> Evaluation:
     Raises
     ------
     InputError
-        The folder holds no maps, a file cannot be used, or no particle is found in the truth.
+        The folder holds no maps, a file cannot be used, or no particle is found in the truth, or the
+        file to write exists.
     """
     if not config.truth_maps and config.truth_poses is None:
         raise InputError("no truth was given", mend="give --truth-map, --truth-poses or both")
+    if config.json_file is not None:
+        require_new_file(config.json_file)
     maps = _class_maps(config.folder)
     pairs = None if config.truth_poses is None else _read_pairs(config.folder / "particles.star", config.truth_poses)
     group = point_group(config.symmetry)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
@@ -45,12 +46,14 @@ SEEN_AROUND = 0.14
 class MomentsConfig(ParticleSettings):
     """Everything that determines a map from moments."""
 
-    resolution: float | None = Field(None, gt=0, description="Finest detail of the map, A. None: 30, or coarser.")
-    starts: int = Field(4, ge=1, description="Random starts for each half of the particles.")
-    kept: int = Field(2, ge=1, description="Best starts of each half that go on to the fine level.")
-    coarse_steps: int = Field(120, ge=1, description="Steps of a coarse fit.")
-    fine_steps: int = Field(200, ge=1, description="Steps of a fine fit.")
-    density_degree: int = Field(4, ge=0, description="Degree of the density of views; 0: even views.")
+    resolution: float | None = Field(
+        None, gt=0, le=COARSEST_A, description="Finest detail of the map, A. None: 30, or coarser."
+    )
+    starts: int = Field(4, ge=1, le=MOST, description="Random starts for each half of the particles.")
+    kept: int = Field(2, ge=1, le=MOST, description="Best starts of each half that go on to the fine level.")
+    coarse_steps: int = Field(120, ge=1, le=MOST, description="Steps of a coarse fit.")
+    fine_steps: int = Field(200, ge=1, le=MOST, description="Steps of a fine fit.")
+    density_degree: int = Field(4, ge=0, le=MOST, description="Degree of the density of views; 0: even views.")
     compare: Path | None = Field(None, description="Another map of the particle, to hold this one against.")
 
 

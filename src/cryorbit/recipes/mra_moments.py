@@ -10,6 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.chunks import chunks
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
@@ -39,12 +40,12 @@ class MomentsMRAConfig(Settings):
 
     observations: Path = Field(description="File of observations (.npz).")
     output: Path = Field(description="Job folder.")
-    starts: int = Field(8, ge=0, description="Random starts beside the spectral one.")
+    starts: int = Field(8, ge=0, le=MOST, description="Random starts beside the spectral one.")
     encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
-    refinement_steps: int = Field(300, ge=0, description="Steps by which encoders are refined to the moments.")
-    seed: int = Field(0, ge=0)
+    refinement_steps: int = Field(300, ge=0, le=MOST, description="Steps by which encoders are refined to the moments.")
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)

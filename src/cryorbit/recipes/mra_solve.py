@@ -14,6 +14,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
@@ -23,7 +24,7 @@ from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
 from cryorbit.recipes.method_settings import make_method
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import Gigabytes, Settings
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
@@ -37,12 +38,12 @@ class SolveMRAConfig(Settings):
     output: Path = Field(description="Job folder.")
     method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
-    tolerance: float = Field(1e-12, ge=0, description="Difference of the objective between epochs to stop at.")
-    passes: float = Field(2000.0, gt=0, description="Cost-weighted epochs after which to give up.")
-    seed: int = Field(0, ge=0)
+    tolerance: float = Field(1e-12, ge=0, le=MOST, description="Difference of the objective between epochs to stop at.")
+    passes: float = Field(2000.0, gt=0, le=MOST, description="Cost-weighted epochs after which to give up.")
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
-    memory: float | None = Field(None, gt=0)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
+    memory: Gigabytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
+from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
@@ -34,16 +35,16 @@ class TrainEncodersConfig(Settings):
     """Settings of a training."""
 
     output: Path = Field(description="Job folder.")
-    components: int = Field(2, ge=1, description="Gaussians in the mixtures of signals and of densities.")
-    length: int = Field(32, ge=4, description="Samples of the signal.")
+    components: int = Field(2, ge=1, le=MOST, description="Gaussians in the mixtures of signals and of densities.")
+    length: int = Field(32, ge=4, le=MOST, description="Samples of the signal.")
     architecture: Architecture = "equivariant"
-    steps: int = Field(25_000, ge=1, description="Steps for each of the two encoders.")
-    batch: int = Field(64, ge=1, description="New examples a step.")
-    rate: float = Field(3e-3, gt=0, description="First learning rate.")
-    test_count: int = Field(20_000, ge=1, description="Examples for the test error.")
-    seed: int = Field(0, ge=0)
+    steps: int = Field(25_000, ge=1, le=MOST, description="Steps for each of the two encoders.")
+    batch: int = Field(64, ge=1, le=MOST, description="New examples a step.")
+    rate: float = Field(3e-3, gt=0, le=MOST, description="First learning rate.")
+    test_count: int = Field(20_000, ge=1, le=MOST, description="Examples for the test error.")
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @property
     def schedule(self) -> Schedule:

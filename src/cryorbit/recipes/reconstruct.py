@@ -16,6 +16,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
@@ -49,8 +50,10 @@ class ReconstructConfig(ParticleSettings):
     """Everything that determines a reconstruction from known poses."""
 
     mask: Path | None = Field(None, description="Soft mask, MRC, for the correlation. None: made from the map.")
-    class_number: int | None = Field(None, ge=1, description="Only the particles of this class. None: of all.")
-    max_resolution: float | None = Field(None, gt=0, description="Finest resolution, A. None: that of the pixels.")
+    class_number: int | None = Field(None, ge=1, le=MOST, description="Only the particles of this class. None: of all.")
+    max_resolution: float | None = Field(
+        None, gt=0, le=COARSEST_A, description="Finest resolution, A. None: that of the pixels."
+    )
 
 
 @dataclass(frozen=True, slots=True)

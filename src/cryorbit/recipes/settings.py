@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from cryorbit.core.bounds import COARSEST_A, LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.memory import gigabytes
+from cryorbit.io.destinations import require_usable_path
 
-Gigabytes = Annotated[float, BeforeValidator(gigabytes)]
+Gigabytes = Annotated[float, BeforeValidator(gigabytes), Field(gt=0, le=MOST)]
 """GB of 2^30 bytes, given as a number or as text with a unit."""
 
 
 class Settings(BaseModel):
-    """A frozen group of settings in which an unknown name is an error."""
+    """A frozen group of settings in which an unknown name, a number that is not finite or an unusable path is an error.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Every number has a lowest and a highest value; `cryorbit.core.bounds` has those that none is to exceed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _usable(cls, value: Any) -> Any:
+        """Paths that cannot be written to files, or never end, are told before any work."""
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Path):
+                require_usable_path(each)
+        return value
 
 
 class TransferSettings(Settings):
@@ -34,15 +48,15 @@ class ParticleSettings(TransferSettings):
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
     output: Path = Field(description="Job folder.")
     symmetry: str = Field("C1", description="Point group.")
-    diameter: float | None = Field(None, gt=0, description="Particle diameter, A. None: estimated.")
-    seed: int = Field(0, ge=0)
+    diameter: float | None = Field(None, gt=0, le=COARSEST_A, description="Particle diameter, A. None: estimated.")
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     data_dir: Path | None = None
     subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    limit: int | None = Field(None, ge=1, description="Particles at most, drawn at random by the seed.")
+    limit: int | None = Field(None, ge=1, le=MOST, description="Particles at most, drawn at random by the seed.")
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
     device: str = "cpu"
     memory: Gigabytes | None = Field(
         None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
     )
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)

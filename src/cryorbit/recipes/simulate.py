@@ -8,20 +8,22 @@ signal with ``invert_contrast``).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import mrcfile
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import COARSEST_A, LAST_SEED, MOST
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
@@ -33,6 +35,7 @@ from cryorbit.io.particles import read_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import ANGLES, ORIGINS_A
 from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.settings import Settings
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.noise import coloured_spectrum, draw_noise, white_spectrum
 from cryorbit.simulate.particles import JUNK, Truth, clean_images, draw_classes, draw_poses, draw_shifts
@@ -45,7 +48,7 @@ MASK_EDGE = 3.0
 """Width in pixels of the soft edge of the inscribed sphere."""
 
 
-class SimulateConfig(BaseModel):
+class SimulateConfig(Settings):
     """Settings of a simulation.
 
     Attributes
@@ -82,23 +85,21 @@ class SimulateConfig(BaseModel):
         Where images are computed; noise is drawn on the CPU, so that it does not depend on it.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     maps: tuple[Path, ...] = Field(min_length=1)
     output: Path
-    count: int = Field(1000, gt=0)
-    snr: float = Field(0.1, gt=0)
-    fractions: tuple[float, ...] | None = None
+    count: int = Field(1000, gt=0, le=MOST)
+    snr: float = Field(0.1, gt=0, le=MOST)
+    fractions: tuple[Annotated[float, Field(gt=0, le=MOST)], ...] | None = None
     junk: float = Field(0.0, ge=0, lt=1)
-    shift_sigma: float = Field(2.0, ge=0)
+    shift_sigma: float = Field(2.0, ge=0, le=MOST)
     noise: Literal["white", "coloured"] = "white"
-    noise_corner: float = Field(40.0, gt=0)
-    noise_exponent: float = Field(2.0, gt=0)
+    noise_corner: float = Field(40.0, gt=0, le=COARSEST_A)
+    noise_exponent: float = Field(2.0, gt=0, le=MOST)
     invert_contrast: bool = False
     microscope: Microscope = Microscope()
     ctf_from: Path | None = None
     poses_from: Path | None = None
-    seed: int = 0
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     device: str = "cpu"
 
 
@@ -265,12 +266,20 @@ def _new_stack(path: Path, scene: _Scene) -> Iterator[np.ndarray]:
     """A float32 stack on disk to be filled in parts; it gets its name when it is complete."""
     shape = (len(scene.truth), scene.box, scene.box)
     with atomic_path(path) as temporary, mrcfile.new_mmap(temporary, shape, mrc_mode=2, overwrite=True) as file:
+        _require_room(temporary)
         file.set_image_stack()
         file.voxel_size = scene.pixel_size
         # the library's own label holds the time: the same seed would not give the same file
         file.header.label[0] = b"cryorbit"
         file.header.nlabl = 1
         yield file.data
+
+
+def _require_room(path: Path) -> None:
+    """Have the disk set aside the room of a mapped file: on one that is full, writing to the map would kill us."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _write_truth(output: Path, scene: _Scene, scale: float) -> SimulateResult:

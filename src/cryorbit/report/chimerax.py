@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from cryorbit.io.atomic import atomic_path
 from cryorbit.report.look import class_colour
 from cryorbit.report.results import ClassResult
 from cryorbit.report.surface import contour_level
@@ -29,4 +30,5 @@ def write_view(file: Path, classes: Sequence[ClassResult]) -> None:
     elif (file.parent / VIEWS).exists():
         lines += [f'open "{VIEWS}"', "hide #2 models", "# show #2 models shows where particles were seen from"]
     lines.append("view")
-    file.write_text("\n".join(lines) + "\n")
+    with atomic_path(file) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

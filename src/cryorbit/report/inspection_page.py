@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.destinations import make_folder, require_free_folder
 from cryorbit.recipes.inspect import Inspection
 from cryorbit.report.inspection_figures import draw_contrast, draw_defocus, draw_sheet, draw_spectra
 from cryorbit.report.look import save_figure
@@ -22,7 +23,7 @@ PAGE, NUMBERS = "report.html", "inspection.json"
 
 
 def write_inspection(folder: Path, inspection: Inspection) -> Path:
-    """Write ``report.html``, ``inspection.json`` and ``figures/`` into a folder that has no page yet.
+    """Write ``report.html``, ``inspection.json`` and ``figures/`` into a folder where they replace nothing.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def write_inspection(folder: Path, inspection: Inspection) -> Path:
     Raises
     ------
     InputError
-        There is a page, or the folder cannot be made.
+        There is a page or another file, or the folder cannot be made.
     """
     refuse_used_folder(folder)
     figures = {
@@ -50,14 +51,11 @@ def write_inspection(folder: Path, inspection: Inspection) -> Path:
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Raise `InputError` if the folder holds a page already, or cannot be made or written to."""
+    """Raise `InputError` if the folder holds a page or other files already, or cannot be made."""
     if (folder / PAGE).exists():
         raise InputError("this folder already holds a report", file=folder, mend="choose another folder with -o")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        mend = "choose another folder with -o"
-        raise InputError(f"cannot make the folder: {error.strerror}", file=folder, mend=mend) from error
+    require_free_folder(folder)
+    make_folder(folder)
 
 
 def _figures(inspection: Inspection) -> Iterator[tuple[str, Callable[[], Figure], bool]]:

@@ -90,10 +90,11 @@ class LiveReport:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Write the page for good; that of a job that failed or was stopped only if it had begun and it can be done."""
-        if kind is None:
-            write_report(self._folder)
-        elif self._started:
+        """Write the page of a job that failed or was stopped, if it had begun and as far as it can be done.
+
+        That of a finished job is a part of its work: see ``running``.
+        """
+        if kind is not None and self._started:
             with self._forgiving():
                 write_report(self._folder)
 

@@ -11,6 +11,8 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
+from cryorbit.io.atomic import atomic_path
+
 CLASS_COLOURS = ("#3a6ea5", "#d9822b", "#3d9970", "#b0497f", "#7a68ae", "#8c8a36", "#4aa3b8", "#a6553f")
 INK = "#2b3440"
 FAINT = "#9aa5b1"
@@ -54,10 +56,10 @@ def save_figure(draw: Callable[[], Figure], file: Path, *, vector: bool) -> str:
     vector
         Whether the page gets SVG (for curves) or the PNG itself (for images).
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(_STYLE):
         figure = draw()
-        figure.savefig(file, dpi=150)
+        with atomic_path(file) as temporary:
+            figure.savefig(temporary, dpi=150)
         if not vector:
             return embed_picture(file)
         buffer = io.BytesIO()

@@ -109,6 +109,9 @@ def read_results(path: Path) -> JobResults:
     """Read a job folder; ``InputError`` if it holds no job."""
     job = JobFolder.open(path)
     record = job.read()
+    if record["status"] == "reporting":
+        # what is being written is the report of a finished job
+        record["status"] = "finished"
     result = record.get("result") or {}
     entries = result.get("classes") or []
     return JobResults(

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
+from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import MOST
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
+
+FARTHEST_A = 200_000.0
+"""No defocus is larger, A."""
+Defocus: TypeAlias = Annotated[float, Field(ge=-FARTHEST_A, le=FARTHEST_A)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +42,13 @@ class Microscope:
         The last micrograph may have fewer.
     """
 
-    voltage: float = 300.0
-    spherical_aberration: float = 2.7
-    amplitude_contrast: float = 0.1
-    defocus_range: tuple[float, float] = (10_000.0, 25_000.0)
-    defocus_spread: float = 200.0
-    astigmatism: float = 400.0
-    particles_per_micrograph: int = 100
+    voltage: Annotated[float, Field(gt=0, le=10_000)] = 300.0
+    spherical_aberration: Annotated[float, Field(ge=0, le=100)] = 2.7
+    amplitude_contrast: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    defocus_range: tuple[Defocus, Defocus] = (10_000.0, 25_000.0)
+    defocus_spread: Annotated[float, Field(ge=0, le=FARTHEST_A)] = 200.0
+    astigmatism: Annotated[float, Field(ge=0, le=FARTHEST_A)] = 400.0
+    particles_per_micrograph: Annotated[int, Field(ge=1, le=MOST)] = 100
 
     def __post_init__(self) -> None:
         """Refuse what no microscope does; ``InputError`` names the setting."""

@@ -6,29 +6,30 @@ from typing import Literal
 
 from pydantic import Field
 
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class SearchSettings(Settings):
     """The stochastic search from a random start."""
 
-    iterations: int = Field(60, ge=1, description="Mini-batches; more follow while poses are ambiguous ...")
-    ambiguous: float = Field(2.0, ge=1, description="... an image has more effective poses than this ...")
-    longest: float = Field(2.5, ge=1, description="... up to so many times as many.")
-    batch_first: int = Field(90, ge=1, description="Images in the first mini-batch.")
-    batch_last: int = Field(150, ge=1, description="Images in the last mini-batch; the size grows linearly.")
+    iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches; more follow while poses are ambiguous ...")
+    ambiguous: float = Field(2.0, ge=1, le=MOST, description="... an image has more effective poses than this ...")
+    longest: float = Field(2.5, ge=1, le=MOST, description="... up to so many times as many.")
+    batch_first: int = Field(90, ge=1, le=MOST, description="Images in the first mini-batch.")
+    batch_last: int = Field(150, ge=1, le=MOST, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(
-        None, gt=0, description="A. None: 35, within D/8 to D/3.5 of a particle of diameter D."
+        None, gt=0, le=COARSEST_A, description="A. None: 35, within D/8 to D/3.5 of a particle of diameter D."
     )
-    annealing: float = Field(1.2, ge=1, description="The last radius over the first.")
-    angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations of the search grid.")
+    annealing: float = Field(1.2, ge=1, le=MOST, description="The last radius over the first.")
+    angular_spacing: float = Field(15.0, gt=0, le=180, description="Degrees between rotations of the search grid.")
     step_rule: Literal["preconditioned", "largest-curvature"] = Field(
         "preconditioned", description="The gradient is divided by W, or by its largest value."
     )
     momentum: float = Field(0.9, ge=0, lt=1)
-    rate: float = Field(1.0, gt=0, description="Step length in units of the (damped) M-step.")
-    noise_inflation: float = Field(2.0, ge=1, description="Noise variance at the start over its estimate.")
-    noise_inflation_images: float = Field(1000.0, gt=0, description="Images after which half of that is gone.")
+    rate: float = Field(1.0, gt=0, le=MOST, description="Step length in units of the (damped) M-step.")
+    noise_inflation: float = Field(2.0, ge=1, le=MOST, description="Noise variance at the start over its estimate.")
+    noise_inflation_images: float = Field(1000.0, gt=0, le=MOST, description="Images after which half of that is gone.")
     class_mixing: float = Field(0.1, ge=0, le=1, description="Class similarity early on, with several classes.")
     positive_fraction: float = Field(0.5, ge=0, le=1, description="Part of the search with density kept positive.")
 
@@ -36,25 +37,31 @@ class SearchSettings(Settings):
 class GrowSettings(Settings):
     """Resolution growth on a large batch, poses refined where their posterior is."""
 
-    iterations: int = Field(10, ge=1, description="Passes at most.")
-    least_gain: float = Field(0.01, ge=0, description="Relative gain in log-likelihood below which passes end.")
-    images: int = Field(3000, ge=100, description="Images of a pass; all of them when there are no more.")
-    cells: int = Field(16, ge=1, description="Coarse orientations an image may keep.")
-    candidates: int = Field(12, ge=1, description="Finer orientations of an image that go on from level to level.")
-    check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh every pass ...")
+    iterations: int = Field(10, ge=1, le=MOST, description="Passes at most.")
+    least_gain: float = Field(
+        0.01, ge=0, le=MOST, description="Relative gain in log-likelihood below which passes end."
+    )
+    images: int = Field(3000, ge=100, le=MOST, description="Images of a pass; all of them when there are no more.")
+    cells: int = Field(16, ge=1, le=MOST, description="Coarse orientations an image may keep.")
+    candidates: int = Field(
+        12, ge=1, le=MOST, description="Finer orientations of an image that go on from level to level."
+    )
+    check_images: int = Field(
+        200, ge=1, le=MOST, description="Images whose orientations are searched afresh every pass ..."
+    )
     moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
-    margin: float = Field(3.0, ge=0, description="Shells beyond it.")
-    noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
+    margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it.")
+    noise_prior: float = Field(50.0, ge=0, le=MOST, description="Weight of the old noise spectrum, in images.")
 
 
 class ClassSettings(Settings):
     """How one consensus becomes several classes."""
 
-    iterations: int = Field(8, ge=1, description="Passes with all classes before the last one.")
-    principal_iterations: int = Field(15, ge=1, description="Power iterations for the principal components.")
+    iterations: int = Field(8, ge=1, le=MOST, description="Passes with all classes before the last one.")
+    principal_iterations: int = Field(15, ge=1, le=MOST, description="Power iterations for the principal components.")
     split_radius: float = Field(0.6, gt=0, le=1, description="Radius of the split over that of the consensus.")
-    splits: int = Field(2, ge=1, description="Ways to split that are compared by held-out likelihood.")
+    splits: int = Field(2, ge=1, le=MOST, description="Ways to split that are compared by held-out likelihood.")
     smallest: float = Field(0.02, ge=0, lt=1, description="A class below this part of the particles is started anew.")
 
 
@@ -62,7 +69,10 @@ class AbinitSettings(Settings):
     """What is particular to ab initio reconstruction, wherever its particles come from."""
 
     max_resolution: float | None = Field(
-        None, gt=0, description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer.",
     )
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     held_out: float = Field(0.05, ge=0, le=0.5, description="Part of the particles kept for comparing maps.")

@@ -11,10 +11,11 @@ from pydantic import Field
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.cryodrgn import write_cryodrgn
+from cryorbit.io.cryodrgn import ctf_file_of, write_cryodrgn
 from cryorbit.io.cryosparc import names_of, with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.particles import read_particles, require_ctf
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
 from cryorbit.io.star_writing import write_star
@@ -93,8 +94,9 @@ def _check_names(config: ConvertConfig) -> None:
         raise InputError(
             "an original is of use only for a .cs file", file=config.target, mend="leave --original out, or write a .cs"
         )
-    if config.target.exists():
-        raise InputError("the file exists", file=config.target, mend="choose another name, or remove it first")
+    require_new_file(config.target)
+    if config.target.suffix == ".pkl":
+        require_new_file(ctf_file_of(config.target))
 
 
 def _write_pickles(config: ConvertConfig) -> Conversion:

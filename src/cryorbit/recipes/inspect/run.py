@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Tensor
 
+from cryorbit.core.bounds import LAST_SEED, MOST
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
@@ -39,9 +40,9 @@ class InspectConfig(TransferSettings):
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
-    sample: int = Field(2000, ge=1, description="Images whose pixels are looked at, at most.")
+    sample: int = Field(2000, ge=1, le=MOST, description="Images whose pixels are looked at, at most.")
     pictures: int = Field(12, ge=1, le=60, description="Images that are shown.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LAST_SEED)
 
 
 def run(config: InspectConfig) -> Inspection:

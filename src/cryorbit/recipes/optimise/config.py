@@ -7,23 +7,28 @@ from typing import Any
 
 from pydantic import Field
 
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class QuadratureSettings(Settings):
     """Which poses are summed over."""
 
-    undersampling: float = Field(1.0, gt=0, description="Factor on angular and shift steps; above 1 is cheaper.")
+    undersampling: float = Field(
+        1.0, gt=0, le=MOST, description="Factor on angular and shift steps; above 1 is cheaper."
+    )
     shift_sigma: float = Field(0.015, ge=0, lt=0.5, description="Standard deviation of shifts over the box; 0: none.")
     shift_range: float | None = Field(None, gt=0, le=0.5, description="Largest shift over the box. None: 2.5 sigma.")
-    draws: int | None = Field(None, ge=10, description="Poses drawn an image. None: all of the sum is evaluated.")
+    draws: int | None = Field(
+        None, ge=10, le=MOST, description="Poses drawn an image. None: all of the sum is evaluated."
+    )
 
 
 class PriorSettings(Settings):
     """Strengths of the prior of density, images having noise of variance 1."""
 
-    positive: float = Field(1e-4, ge=0, description="Of exp(-lambda v) for positive voxels.")
-    negative: float = Field(1e-4, ge=0, description="Of exp(-lambda |v|^3) for negative voxels.")
+    positive: float = Field(1e-4, ge=0, le=MOST, description="Of exp(-lambda v) for positive voxels.")
+    negative: float = Field(1e-4, ge=0, le=MOST, description="Of exp(-lambda |v|^3) for negative voxels.")
 
 
 class OptimiseConfig(ParticleSettings):
@@ -32,11 +37,14 @@ class OptimiseConfig(ParticleSettings):
     method: str = Field("sgd", description="Optimiser by name, module:Class, or projection-matching.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
     resolution: float | None = Field(
-        None, gt=0, description="Finest detail that is scored, A. None: 30, or what a radius of 10 reaches."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Finest detail that is scored, A. None: 30, or what a radius of 10 reaches.",
     )
-    epochs: float = Field(3.0, gt=0, description="Gradients to evaluate, in units of the number of particles.")
-    points: int = Field(5, ge=1, description="Evaluations of the held-out particles an epoch.")
-    held_out: int = Field(100, ge=1, description="Particles that only judge.")
+    epochs: float = Field(3.0, gt=0, le=MOST, description="Gradients to evaluate, in units of the number of particles.")
+    points: int = Field(5, ge=1, le=MOST, description="Evaluations of the held-out particles an epoch.")
+    held_out: int = Field(100, ge=1, le=MOST, description="Particles that only judge.")
     start: Path | None = Field(None, description="Start map, MRC. None: random spheres.")
     quadrature: QuadratureSettings = QuadratureSettings()
     prior: PriorSettings = PriorSettings()

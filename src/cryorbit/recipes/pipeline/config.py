@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from cryorbit.core.bounds import COARSEST_A
 from cryorbit.recipes.abinit.config import AbinitSettings
 from cryorbit.recipes.postprocess.config import PostprocessSettings
 from cryorbit.recipes.refine.config import RefineSettings
@@ -17,7 +18,10 @@ class PipelineConfig(ParticleSettings):
     seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the ab initio stage.")
     refine_all: bool = Field(False, description="Refine every class on its own particles, not only the first.")
     max_resolution: float | None = Field(
-        None, gt=0, description="Finest resolution poses are scored at in refinement, A. None: what the data hold."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Finest resolution poses are scored at in refinement, A. None: what the data hold.",
     )
     abinit: AbinitSettings = AbinitSettings()
     refine: RefineSettings = RefineSettings()

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from cryorbit.core.bounds import COARSEST_A, LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.errors import InputError
 from cryorbit.recipes.settings import Settings
 
@@ -15,11 +16,11 @@ from cryorbit.recipes.settings import Settings
 class PostprocessSettings(Settings):
     """What is particular to post-processing, wherever its half-maps come from."""
 
-    b_factor: float | None = Field(None, description="A^2, negative sharpens. None: fitted.")
-    low_pass: float | None = Field(None, gt=0, description="A. None: at the resolution found.")
+    b_factor: float | None = Field(None, ge=-10_000, le=10_000, description="A^2, negative sharpens. None: fitted.")
+    low_pass: float | None = Field(None, gt=0, le=COARSEST_A, description="A. None: at the resolution found.")
     local_threshold: float = Field(0.5, gt=0, lt=1, description="Correlation at which local resolution is read.")
     local_window: float | None = Field(
-        None, gt=0, description="Diameter of its window, A. None: 6 times the resolution."
+        None, gt=0, le=COARSEST_A, description="Diameter of its window, A. None: 6 times the resolution."
     )
     local_filter: bool = Field(False, description="Also write the map filtered to its local resolution.")
 
@@ -31,14 +32,16 @@ class PostprocessConfig(PostprocessSettings):
     output: Path = Field(description="Job folder. Not given: postprocess/ beside the half-maps.")
     half1: Path | None = Field(None, description="First half-map, unfiltered.")
     half2: Path | None = Field(None, description="Second half-map, unfiltered.")
-    class_number: int = Field(1, ge=1, description="Class whose half-maps and particles are taken from the folder.")
+    class_number: int = Field(
+        1, ge=1, le=MOST, description="Class whose half-maps and particles are taken from the folder."
+    )
     particles: Path | None = Field(None, description="STAR file with poses. None: the folder's, if it has one.")
     mask: Path | None = Field(None, description="Soft mask in [0, 1]. None: found from the map.")
-    pixel_size: float | None = Field(None, gt=0, description="A. None: as the half-maps say.")
+    pixel_size: float | None = Field(None, gt=0, le=COARSEST_A, description="A. None: as the half-maps say.")
     symmetry: str = Field("C1", description="Point group of the map; it multiplies the views.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LAST_SEED)
     device: str = "cpu"
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @model_validator(mode="before")
     @classmethod

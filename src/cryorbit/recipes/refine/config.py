@@ -7,25 +7,32 @@ from typing import Literal
 
 from pydantic import Field
 
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class PassSettings(Settings):
     """Passes over all particles, each half-set under its own map."""
 
-    iterations: int = Field(25, ge=1, description="Passes at most.")
-    patience: int = Field(2, ge=1, description="Passes without a gain after which they end: in resolution ...")
-    least_gain: float = Field(0.003, ge=0, description="... or in log-likelihood, by this part of it.")
+    iterations: int = Field(25, ge=1, le=MOST, description="Passes at most.")
+    patience: int = Field(2, ge=1, le=MOST, description="Passes without a gain after which they end: in resolution ...")
+    least_gain: float = Field(0.003, ge=0, le=MOST, description="... or in log-likelihood, by this part of it.")
     class_changes: float | None = Field(
         None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
     )
-    join_resolution: float = Field(20.0, gt=0, description="The half-sets share what is coarser than this, A.")
+    join_resolution: float = Field(
+        20.0, gt=0, le=COARSEST_A, description="The half-sets share what is coarser than this, A."
+    )
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
-    margin: float = Field(3.0, ge=0, description="Shells beyond it ...")
-    relative_margin: float = Field(0.1, ge=0, description="... or this part of the radius, if that is more.")
-    growth: float = Field(1.4, gt=1, description="Most by which the radius of the scores grows from pass to pass.")
-    noise_prior: float = Field(50.0, ge=0, description="Weight of the old noise spectrum, in images.")
-    mask_from: float = Field(12.0, gt=0, description="A map finer than this, A, is masked along its own outline.")
+    margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it ...")
+    relative_margin: float = Field(0.1, ge=0, le=MOST, description="... or this part of the radius, if that is more.")
+    growth: float = Field(
+        1.4, gt=1, le=MOST, description="Most by which the radius of the scores grows from pass to pass."
+    )
+    noise_prior: float = Field(50.0, ge=0, le=MOST, description="Weight of the old noise spectrum, in images.")
+    mask_from: float = Field(
+        12.0, gt=0, le=COARSEST_A, description="A map finer than this, A, is masked along its own outline."
+    )
 
 
 class PoseSearchSettings(Settings):
@@ -37,11 +44,17 @@ class PoseSearchSettings(Settings):
     assignment: Literal["posterior", "best"] = Field(
         "posterior", description="Whether an image enters the map by its posterior (marginalised), or at its best pose."
     )
-    angular_spacing: float = Field(15.0, gt=0, description="Degrees between rotations where all poses are searched.")
-    cells: int = Field(64, ge=1, description="Coarse orientations an image may keep.")
-    candidates: int = Field(32, ge=1, description="Finer orientations of an image that go on from level to level.")
+    angular_spacing: float = Field(
+        15.0, gt=0, le=180, description="Degrees between rotations where all poses are searched."
+    )
+    cells: int = Field(64, ge=1, le=MOST, description="Coarse orientations an image may keep.")
+    candidates: int = Field(
+        32, ge=1, le=MOST, description="Finer orientations of an image that go on from level to level."
+    )
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
-    check_images: int = Field(200, ge=1, description="Images whose orientations are searched afresh before a pass ...")
+    check_images: int = Field(
+        200, ge=1, le=MOST, description="Images whose orientations are searched afresh before a pass ..."
+    )
     moved: float = Field(
         0.1, ge=0, le=1, description="... and the part of their posterior beyond a local search that calls for all."
     )
@@ -50,14 +63,14 @@ class PoseSearchSettings(Settings):
 class StochasticSettings(Settings):
     """Preconditioned stochastic gradient steps before the passes (method "psgd")."""
 
-    iterations: int = Field(20, ge=1, description="Mini-batches at most.")
+    iterations: int = Field(20, ge=1, le=MOST, description="Mini-batches at most.")
     batch: int | None = Field(
-        None, ge=10, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
+        None, ge=10, le=MOST, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
     )
     rate: float = Field(1.0, gt=0, le=1, description="Step length in units of the preconditioned step.")
     momentum: float = Field(0.5, ge=0, lt=1)
     forgetting: float = Field(0.3, gt=0, le=1, description="Part of the preconditioner that each batch renews.")
-    patience: int = Field(2, ge=1, description="Steps without a gain in resolution after which they end.")
+    patience: int = Field(2, ge=1, le=MOST, description="Steps without a gain in resolution after which they end.")
 
 
 class LateSettings(Settings):
@@ -66,8 +79,8 @@ class LateSettings(Settings):
     method: Literal["none", "sem-vr", "svrg"] = Field(
         "none", description="sem-vr: on statistics, each step an M-step; svrg: on preconditioned gradients."
     )
-    epochs: int = Field(2, ge=1, description="Each is a pass over all particles, then every mini-batch twice.")
-    batches: int = Field(4, ge=1, description="Mini-batches an epoch.")
+    epochs: int = Field(2, ge=1, le=MOST, description="Each is a pass over all particles, then every mini-batch twice.")
+    batches: int = Field(4, ge=1, le=MOST, description="Mini-batches an epoch.")
     rate: float = Field(0.1, gt=0, le=1, description="Part of the way that a mini-batch points to.")
 
 
@@ -75,7 +88,7 @@ class RefineSettings(Settings):
     """What is particular to refinement, wherever its particles and maps come from."""
 
     method: Literal["em", "psgd"] = Field("em", description="Passes over all particles, or mini-batches first.")
-    initial_resolution: float = Field(30.0, gt=0, description="Low-pass filter of the start maps, A.")
+    initial_resolution: float = Field(30.0, gt=0, le=COARSEST_A, description="Low-pass filter of the start maps, A.")
     passes: PassSettings = PassSettings()
     poses: PoseSearchSettings = PoseSearchSettings()
     sgd: StochasticSettings = StochasticSettings()
@@ -87,5 +100,7 @@ class RefineConfig(RefineSettings, ParticleSettings):
 
     maps: tuple[Path, ...] = Field(min_length=1, description="Start maps, MRC; several are classes.")
     mask: Path | None = Field(None, description="Soft mask, MRC. None: made from the map.")
-    max_resolution: float | None = Field(None, gt=0, description="Finest resolution poses are scored at, A.")
+    max_resolution: float | None = Field(
+        None, gt=0, le=COARSEST_A, description="Finest resolution poses are scored at, A."
+    )
     check_start: bool = Field(True, description="Refuse start maps that the images do not show.")

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from pydantic import Field
 
+from cryorbit.core.bounds import LAST_SEED, MOST
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.image_examples import ImageFamily
@@ -27,17 +28,17 @@ CHECKPOINTED = 10
 class SuperviseConfig(Settings):
     """Settings of the supervised phase."""
 
-    radius: int = Field(7, ge=1, description="Largest radius, Fourier pixels.")
-    orders: int = Field(10, ge=0, description="Largest angular order.")
-    box: int = Field(46, ge=4, description="Pixels of the images, in which shifts are counted.")
-    eta_most: float = Field(4.0, gt=0, description="Largest spread of shifts, pixels.")
+    radius: int = Field(7, ge=1, le=MOST, description="Largest radius, Fourier pixels.")
+    orders: int = Field(10, ge=0, le=MOST, description="Largest angular order.")
+    box: int = Field(46, ge=4, le=MOST, description="Pixels of the images, in which shifts are counted.")
+    eta_most: float = Field(4.0, gt=0, le=MOST, description="Largest spread of shifts, pixels.")
     cheap: bool = Field(False, description="Fewer nodes than the thesis has.")
-    atoms: int = Field(20, ge=1, description="Atoms of a structure.")
-    steps: int = Field(20_000, ge=1)
-    batch: int = Field(128, ge=1, description="New data sets a step.")
-    rate: float = Field(2e-3, gt=0, description="First learning rate.")
-    test_count: int = Field(13_000, ge=1, description="Data sets of the test.")
-    seed: int = Field(0, ge=0)
+    atoms: int = Field(20, ge=1, le=MOST, description="Atoms of a structure.")
+    steps: int = Field(20_000, ge=1, le=MOST)
+    batch: int = Field(128, ge=1, le=MOST, description="New data sets a step.")
+    rate: float = Field(2e-3, gt=0, le=MOST, description="First learning rate.")
+    test_count: int = Field(13_000, ge=1, le=MOST, description="Data sets of the test.")
+    seed: int = Field(0, ge=0, le=LAST_SEED)
 
     @property
     def setting(self) -> Setting:

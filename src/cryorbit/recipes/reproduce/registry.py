@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pydantic import Field
 
+from cryorbit.core.bounds import LAST_SEED
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress
 from cryorbit.recipes.settings import Settings
@@ -28,7 +29,7 @@ class ReproduceConfig(Settings):
         pattern="^(quick|medium|full)$",
         description="A few minutes, about an hour where that is less than all, or all that was published.",
     )
-    seed: int = Field(0, ge=0, description="First seed.")
+    seed: int = Field(0, ge=0, le=LAST_SEED, description="First seed.")
 
 
 @dataclass(frozen=True, slots=True)

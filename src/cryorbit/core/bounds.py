@@ -1,0 +1,10 @@
+"""Bounds of settings: beyond them a number is a slip of the pen, not a wish."""
+
+from __future__ import annotations
+
+MOST = 10**9
+"""No count, factor or strength is larger."""
+COARSEST_A = 10_000.0
+"""No detail, particle or window is larger, A."""
+MOST_THREADS = 10_000
+LAST_SEED = 2**63 - 1

@@ -96,6 +96,6 @@ def test_input_errors_are_told_without_traceback(tmp_path: Path, capsys: pytest.
     captured = capsys.readouterr()
     assert captured.err.startswith("error: ")
     assert str(tmp_path) in captured.err
-    assert "mend: give the folder" in captured.err
+    assert "fix: give the folder" in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""

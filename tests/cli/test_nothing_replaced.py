@@ -75,7 +75,7 @@ def test_a_folder_or_a_file_of_the_users_is_left_alone(
     assert contents(project) == before
     said = capsys.readouterr().err
     assert "other files" in said or "the file exists" in said or "already holds" in said
-    assert "mend: choose" in said
+    assert "fix: choose" in said
 
 
 def test_a_job_writes_no_kind_of_file_that_the_guard_does_not_know(

@@ -76,7 +76,7 @@ def test_what_fits_passes_and_what_does_not_is_told() -> None:
     require({"volumes": GIB, "batches": GIB}, 2 * GIB, "x")
     with pytest.raises(InputError) as error:
         require({"volumes": 3 * GIB, "batches": GIB // 2}, 2 * GIB, "give a coarser --max-resolution")
-    for words in ("needs 3.5 GB", "volumes 3.0 GB", "batches 0.5 GB", "2.0 GB is left", "mend: give a coarser"):
+    for words in ("needs 3.5 GB", "volumes 3.0 GB", "batches 0.5 GB", "2.0 GB is left", "fix: give a coarser"):
         assert words in str(error.value)
     with pytest.raises(InputError, match=r"0\.0 GB is left"):
         require({"volumes": GIB}, -GIB, "x")

@@ -228,7 +228,7 @@ def check_refused(path: Path, says: str, *files: Path) -> None:
     assert says in str(caught.value)
     assert any(file.name in str(caught.value) for file in files)
     assert caught.value.mend
-    assert f"mend: {caught.value.mend}" in str(caught.value)
+    assert f"fix: {caught.value.mend}" in str(caught.value)
 
 
 @pytest.mark.parametrize(("damage", "says"), STAR_DAMAGES.values(), ids=STAR_DAMAGES)

@@ -14,7 +14,7 @@ from cryorbit.io.job_folder import JobFolder
 def test_a_folder_with_files_that_a_job_could_replace_is_refused(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.mkdir() if name.endswith("/") else file.write_text("mine")
-    with pytest.raises(InputError, match=rf"{file.name}\n  mend: choose a new or an empty folder"):
+    with pytest.raises(InputError, match=rf"{file.name}\n  fix: choose a new or an empty folder"):
         require_free_folder(tmp_path)
 
 

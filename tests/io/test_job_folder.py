@@ -88,7 +88,7 @@ def test_a_file_where_the_folder_should_be_is_named(star: Path) -> None:
 def test_open_refuses_what_is_no_job(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "job.json").write_text(content)
-    with pytest.raises(InputError, match="mend"):
+    with pytest.raises(InputError, match="fix"):
         JobFolder.open(tmp_path)
 
 

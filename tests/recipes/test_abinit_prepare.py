@@ -115,7 +115,7 @@ def test_the_noise_is_that_of_the_images(folder: Path) -> None:
     ("changes", "words"),
     [
         ({"diameter": 200.0}, ["diameter", "160"]),
-        ({"symmetry": "Q3"}, ["'Q3' is not a point group", "mend"]),
+        ({"symmetry": "Q3"}, ["'Q3' is not a point group", "fix"]),
         ({"particles": Path("none.star")}, ["none.star"]),
     ],
 )

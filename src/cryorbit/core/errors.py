@@ -28,4 +28,4 @@ class InputError(ValueError):
         self.row = row
         self.mend = mend
         place = "" if file is None else f"{file}: " if row is None else f"{file}, row {row}: "
-        super().__init__(f"{place}{problem}" + (f"\n  mend: {mend}" if mend else ""))
+        super().__init__(f"{place}{problem}" + (f"\n  fix: {mend}" if mend else ""))

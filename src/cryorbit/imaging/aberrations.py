@@ -4,7 +4,7 @@ Beam tilt and coma, trefoil: odd, ``2 pi A lambda^2 k^3``; the axial coma of a t
 Tetrafoil: even, ``pi/2 A lambda^3 k^4``. RELION's Zernike coefficients are radians as they stand, on frequencies in
 1/A: those of the antisymmetric part (``rlnOddZernike``) and of the symmetric one (``rlnEvenZernike``).
 
-Source: Zivanov, Nakane & Scheres, IUCrJ 7 (2020) 253, equations 2 to 9 and appendix.
+Source: Zivanov, Nakane & Scheres, IUCrJ 7 (2020) 253.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def with_fields(records: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarra
     return result
 
 
+@np.errstate(invalid="ignore")  # values that are no numbers are named by the checks, with their rows
 def star_tables(records: np.ndarray) -> dict[str, pd.DataFrame]:
     """The records as RELION's tables ``optics`` and ``particles``, in RELION's units and signs."""
     optics_row, optics = _optics(records)

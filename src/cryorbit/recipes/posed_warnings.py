@@ -55,7 +55,7 @@ def disagreement(agreement: float | None, name: str) -> list[str]:
 
 def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], seed: int) -> list[str]:
     """A sentence where the views are uneven."""
-    sampling = view_sampling(rotations, group, generator_for(seed, "views that are sampled"))
+    sampling = view_sampling(rotations, group, generator_for(seed, "views of known poses"))
     if not sampling.biased:
         return []
     return [

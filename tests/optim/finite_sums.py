@@ -20,7 +20,7 @@ Index = Int[Tensor, " b"] | None
 class LeastSquares:
     """``f_i = (a_i . x - b_i)^2 / 2``; the EM it offers minimises the separable majoriser ``D >= A^T A``."""
 
-    rows: Float[Tensor, "n *shape"]
+    rows: Float[Tensor, " n *shape"]
     targets: Float[Tensor, " n"]
 
     @property
@@ -51,11 +51,11 @@ class LeastSquares:
         found, diagonal = self.evaluate(x, idx), self.curvature(x)
         return Expectation(found.value, torch.stack([diagonal * x - found.field, diagonal]))
 
-    def maximise(self, statistics: Float[Tensor, "2 *shape"]) -> Float[Tensor, "*shape"]:
+    def maximise(self, statistics: Float[Tensor, " 2 *shape"]) -> Float[Tensor, "*shape"]:
         """Minimum of the majoriser."""
         return statistics[0] / statistics[1]
 
-    def admissible(self, statistics: Float[Tensor, "2 *shape"], reference: Tensor) -> Float[Tensor, "2 *shape"]:
+    def admissible(self, statistics: Float[Tensor, " 2 *shape"], reference: Tensor) -> Float[Tensor, " 2 *shape"]:
         """All statistics are."""
         del reference
         return statistics
@@ -69,7 +69,7 @@ class LeastSquares:
 class LogisticRegression:
     """``f_i = log(1 + exp(-b_i a_i . x)) + ridge |x|^2 / 2`` with labels of +1 and -1; gradients only."""
 
-    rows: Float[Tensor, "n *shape"]
+    rows: Float[Tensor, " n *shape"]
     labels: Float[Tensor, " n"]
     ridge: float = 0.1
 

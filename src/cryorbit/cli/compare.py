@@ -35,7 +35,8 @@ def compare(
     from cryorbit.recipes.config import load_config
 
     given = {"moving": moving, "reference": reference, "mask": mask, "output": output, "json_file": json}
-    found = run(load_config(CompareConfig, None, given))
+    config = load_config(CompareConfig, None, given)
+    found = run(config)
     angle, shift = found.alignment.angle_deg, found.alignment.shift_A.tolist()
     table = Table(show_header=False, box=None)
     table.add_row("hand", "mirrored" if found.alignment.hand_flipped else "the same")

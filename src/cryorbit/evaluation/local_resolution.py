@@ -105,7 +105,7 @@ def _window_means(volume: Float[Tensor, "n n n"], lattice: _Lattice) -> Float[Te
 
 
 def _first_crossing(
-    curves: Float[Tensor, "b *m"], centers: Float[Tensor, " b"], threshold: float
+    curves: Float[Tensor, " b *m"], centers: Float[Tensor, " b"], threshold: float
 ) -> Float[Tensor, "*m"]:
     """Shell at which each curve first falls below the threshold, interpolated; the last one if it never does."""
     below = curves < threshold

@@ -18,8 +18,8 @@ from torch import Tensor
 class Memory:
     """Secant pairs, oldest first: steps of the unknown and the changes of the field that they made."""
 
-    steps: Float[Tensor, "k *shape"]
-    changes: Float[Tensor, "k *shape"]
+    steps: Float[Tensor, " k *shape"]
+    changes: Float[Tensor, " k *shape"]
 
     @classmethod
     def empty(cls, x: Float[Tensor, "*shape"]) -> Memory:

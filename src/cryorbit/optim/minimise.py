@@ -70,7 +70,7 @@ class Trace:
     passes: Float[Tensor, " t"]
     seconds: Float[Tensor, " t"]
     interventions: Interventions | None
-    snapshots: Float[Tensor, "s *shape"]
+    snapshots: Float[Tensor, " s *shape"]
 
 
 def minimise(

@@ -18,7 +18,7 @@ from cryorbit.optim.smoothness import find_smoothness
 class SAGState:
     """Last gradient of every block (zero before its first), how many blocks were seen, smoothness at the start."""
 
-    table: Float[Tensor, "m *shape"]
+    table: Float[Tensor, " m *shape"]
     seen: Float[Tensor, " m"]
     smoothness: Float[Tensor, ""]
 

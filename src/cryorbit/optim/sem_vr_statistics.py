@@ -28,7 +28,7 @@ class StatisticsSnapshot:
     x: Float[Tensor, "*shape"]
     value: Float[Tensor, ""]
     statistics: Float[Tensor, "*stats"]
-    rows: Float[Tensor, "m *stats"]
+    rows: Float[Tensor, " m *stats"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ class Snapshot:
     x: Float[Tensor, "*shape"]
     value: Float[Tensor, ""]
     field: Float[Tensor, "*shape"]
-    rows: Float[Tensor, "m *shape"]
+    rows: Float[Tensor, " m *shape"]
 
 
 @runtime_checkable

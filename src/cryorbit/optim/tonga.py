@@ -19,7 +19,7 @@ from cryorbit.optim.smoothness import find_smoothness
 class TongaState:
     """Recent gradients, discounted, that span the covariance; smoothness at the start; number of steps so far."""
 
-    factors: Float[Tensor, "r *shape"]
+    factors: Float[Tensor, " r *shape"]
     smoothness: Float[Tensor, ""]
     steps: int = 0
 
@@ -80,7 +80,7 @@ class Tonga:
         return x, TongaState(factors, state.smoothness, state.steps + len(order))
 
     def _direction(
-        self, factors: Float[Tensor, "r *shape"], gradient: Float[Tensor, "*shape"]
+        self, factors: Float[Tensor, " r *shape"], gradient: Float[Tensor, "*shape"]
     ) -> Float[Tensor, "*shape"]:
         """``(weight C / mean variance + I)^-1 g``, as long as g, by the Woodbury identity in the r directions."""
         rows = factors.flatten(1)
@@ -94,7 +94,7 @@ class Tonga:
         return natural * (gradient.norm() / natural.norm().clamp_min(torch.finfo(natural.dtype).tiny))
 
 
-def compress(factors: Float[Tensor, "r *shape"], rank: int) -> Float[Tensor, "q *shape"]:
+def compress(factors: Float[Tensor, " r *shape"], rank: int) -> Float[Tensor, " q *shape"]:
     """The ``rank`` factors whose covariance ``sum u u^T`` is nearest to that of all ``factors``."""
     rows = factors.flatten(1)
     values, vectors = torch.linalg.eigh(rows @ rows.mT)

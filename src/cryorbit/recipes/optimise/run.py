@@ -10,6 +10,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES, require, room
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for

@@ -15,6 +15,7 @@ from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
 from cryorbit.io.cryosparc import names_of, read_cs, star_tables
+from cryorbit.io.destinations import require_usable_path
 from cryorbit.io.image_paths import ImageNames, locate, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header
@@ -119,6 +120,7 @@ def read_particles(
         The file is damaged, lacks what is needed, or mixes pixel sizes or boxes.
     """
     file = Path(path)
+    require_usable_path(file)
     records = read_cs(file, passthrough) if file.suffix == ".cs" else None
     blocks = read_star(file) if records is None else star_tables(records)
     tables = relion.relion_tables(blocks, file)

@@ -16,32 +16,47 @@ from cryorbit.io import atomic
 from torture.forks import Outcome, attempt, cpu_seconds, finish, start
 
 SHORT_REFINE = "[passes]\niterations = 2\n[poses]\ncells = 4\nangular_spacing = 40.0\n"
+SHORT_ABINIT = """[abinit.search]
+iterations = 3
+batch_first = 20
+batch_last = 20
+angular_spacing = 40.0
+[abinit.grow]
+iterations = 1
+cells = 2
+"""
 SETTINGS: Mapping[str, str] = {
     "refine.toml": f"diameter = 100.0\nmax_resolution = 20.0\ncheck_start = false\n{SHORT_REFINE}",
     "optimise.toml": "epochs = 1.0\nheld_out = 10\nresolution = 40\ndiameter = 100\nquadrature.undersampling = 3.0\n",
     "moments.toml": "resolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\ndensity_degree = 2\n",
     "train.toml": "steps = 60\nbatch = 8\ntest_count = 50\nlength = 8\n",
     "passes.toml": "passes = 20.0\n",
+    "run.toml": f"seeds = 1\ndiameter = 100.0\nmax_resolution = 20.0\n{SHORT_ABINIT}[refine.passes]\niterations = 1\n"
+    "[refine.poses]\ncells = 4\nangular_spacing = 40.0\n",
 }
 PARTICLES = "particles.star"
+JOB = ["-o", "job"]
 JOBS: Mapping[str, Sequence[str]] = {
-    "abinit": ["abinit", PARTICLES, "--config", "settings.toml"],
-    "abinit, two classes": ["abinit", PARTICLES, "--config", "settings.toml", "--classes", "2"],
-    "reconstruct": ["reconstruct", PARTICLES],
-    "refine": ["refine", PARTICLES, "--map", "map.mrc", "--config", "refine.toml"],
-    "classify": ["classify", PARTICLES, "--map", "map.mrc", "other.mrc", "--config", "refine.toml"],
-    "optimise": ["optimise", PARTICLES, "--config", "optimise.toml"],
-    "moments": ["moments", PARTICLES, "--config", "moments.toml"],
-    "postprocess": ["postprocess", "--half1", "map.mrc", "--half2", "other.mrc"],
-    "mra solve": ["mra", "solve", "observations.npz", "--config", "passes.toml"],
-    "mra moments": ["mra", "moments", "observations.npz", "--starts", "1"],
-    "mra train": ["mra", "train", "--config", "train.toml"],
+    "run": ["run", PARTICLES, *JOB, "--config", "run.toml"],
+    "abinit": ["abinit", PARTICLES, *JOB, "--config", "settings.toml"],
+    "abinit, two classes": ["abinit", PARTICLES, *JOB, "--config", "settings.toml", "--classes", "2"],
+    "reconstruct": ["reconstruct", PARTICLES, *JOB],
+    "refine": ["refine", PARTICLES, *JOB, "--map", "map.mrc", "--config", "refine.toml"],
+    "classify": ["classify", PARTICLES, *JOB, "--map", "map.mrc", "other.mrc", "--config", "refine.toml"],
+    "optimise": ["optimise", PARTICLES, *JOB, "--config", "optimise.toml"],
+    "moments": ["moments", PARTICLES, *JOB, "--config", "moments.toml"],
+    "postprocess": ["postprocess", "--half1", "map.mrc", "--half2", "other.mrc", *JOB],
+    "mra solve": ["mra", "solve", "observations.npz", *JOB, "--config", "passes.toml"],
+    "mra moments": ["mra", "moments", "observations.npz", *JOB, "--starts", "1"],
+    "mra train": ["mra", "train", *JOB, "--config", "train.toml"],
 }
 """Verbs whose jobs go on."""
 ONCE: Mapping[str, Sequence[str]] = {
-    "simulate": ["simulate", "map.mrc", "-n", "60"],
-    "inspect": ["inspect", PARTICLES],
-    "mra simulate": ["mra", "simulate", "-n", "60"],
+    "simulate": ["simulate", "map.mrc", *JOB, "-n", "60"],
+    "inspect": ["inspect", PARTICLES, *JOB],
+    "convert": ["convert", PARTICLES, "job/particles.cs"],
+    "compare": ["compare", "map.mrc", "other.mrc", "-o", "job/superposed.mrc"],
+    "mra simulate": ["mra", "simulate", *JOB, "-n", "60"],
 }
 """Verbs that are run again: what a killed one leaves is whole."""
 VERBS: Mapping[str, Sequence[str]] = {**JOBS, **ONCE}
@@ -103,7 +118,7 @@ def undisturbed(folder: Path, command: Sequence[str]) -> tuple[dict[str, bytes],
     """The results of a command that nobody disturbs, and what it took."""
     job = folder / "job"
     shutil.rmtree(job, ignore_errors=True)
-    outcome = attempt(lambda: main([*command, "-o", "job", "-q"]), folder, folder / "log")
+    outcome = attempt(lambda: main([*command, "-q"]), folder, folder / "log")
     if outcome.code != 0:
         raise RuntimeError(f"{' '.join(command)} ended with {outcome.code}: {outcome.said[-2000:]}")
     return results(job), outcome
@@ -116,7 +131,7 @@ def disturbed(
     expected, whole = known
     job, resumable = folder / "job", verb in JOBS
     shutil.rmtree(job, ignore_errors=True)
-    fresh = [*VERBS[verb], "-o", "job", "-q"]
+    fresh = [*VERBS[verb], "-q"]
     tally.runs += 1
     for attempts in range(draw.randint(1, MOST_KILLS)):
         begun = (job / "job.json").exists() and resumable
@@ -138,7 +153,7 @@ def disturbed(
         outcome = attempt(lambda: main(["resume", "job", "-q"]), folder, folder / "log")
     finished_before = "this job is finished" in outcome.said
     found = results(job)
-    if (outcome.code == 0 or finished_before) and found == expected and not list(job.rglob(".*.*")):
+    if (outcome.code == 0 or finished_before) and found == expected and not list(job.rglob(".*.part*")):
         tally.same += 1
     else:
         wrong = [name for name in expected if found.get(name) != expected[name]]

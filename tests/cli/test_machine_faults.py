@@ -29,6 +29,31 @@ def test_no_memory(error: Exception) -> None:
     assert "--memory" in str(told)
 
 
+def test_a_library_that_finds_no_memory_to_load_into() -> None:
+    error = OSError("Could not find/load shared object file 'libllvmlite.so'")
+    error.__context__ = OSError("libLLVM.so: failed to map segment from shared object")
+    told = machine_fault(error)
+    assert told is not None
+    assert "the memory is exhausted" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.EFBIG, "ulimit -f"),
+        (errno.ENAMETOOLONG, "shorter names"),
+        (errno.ENOENT, "put them back"),
+        (errno.EMFILE, "ulimit -n"),
+        (errno.EROFS, "-o"),
+    ],
+)
+def test_faults_that_a_user_can_mend_name_file_and_mend(number: int, words: str) -> None:
+    told = machine_fault(OSError(number, "why", "job/map.mrc"))
+    assert told is not None
+    assert "job/map.mrc: why" in str(told)
+    assert words in str(told)
+
+
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.EBADF, "bad descriptor")])
 def test_a_fault_of_the_program_stays_one(error: Exception) -> None:
     assert machine_fault(error) is None

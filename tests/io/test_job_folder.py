@@ -240,6 +240,16 @@ def test_a_job_that_does_not_finish_says_so(job: JobFolder, problem: type[BaseEx
     assert record["error"] == ("ValueError: for a reason" if status == "failed" else None)
 
 
+def test_what_a_killed_process_had_begun_to_write_is_removed(job: JobFolder) -> None:
+    parts = [job.path / ".map.123.part.mrc", job.path / "checkpoint" / ".state.123.part.pt"]
+    for part in parts:
+        part.write_text("half of it")
+    (job.path / ".mine").write_text("mine")
+    with running(job):
+        assert not any(part.exists() for part in parts)
+    assert (job.path / ".mine").read_text() == "mine"
+
+
 def test_seconds_add_up_over_resumes(job: JobFolder) -> None:
     job.record(timings={"seconds": 100.0})
     with running(job):

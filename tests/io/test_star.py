@@ -180,3 +180,14 @@ def test_numbers_names_the_row_of_a_word(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"row 7: rlnDefocusU is 'none'"):
         numbers(table, "rlnDefocusU", tmp_path / "a.star")
     np.testing.assert_array_equal(numbers(table.iloc[:2], "rlnDefocusU", "a.star"), [1.5, np.nan])
+
+
+@pytest.mark.parametrize(("byte", "words"), [(b"\0", "binary, not text"), (b"x", "a line has more than")])
+def test_a_line_without_end_is_told_at_once(tmp_path: Path, byte: bytes, words: str) -> None:
+    file = tmp_path / "endless.star"
+    file.write_bytes(b"data_\n" + byte * 2**21)
+    with file.open("r+b") as stream:
+        # as far as the disk lets it: holes in a file are zeros, and cost nothing
+        stream.truncate(2**34)
+    with pytest.raises(InputError, match=rf"endless\.star, row 2: .*{words}"):
+        read_star(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
 
 from cryorbit.core.errors import InputError
 
@@ -41,8 +42,8 @@ _ALLOCATORS = (
 
 def machine_fault(error: Exception) -> InputError | None:
     """What to tell the user of an error of the system; None when it is a fault of the program."""
-    text = str(error).lower()
-    if type(error).__name__ in _NO_MEMORY or any(words in text for words in _ALLOCATORS):
+    texts = [str(each).lower() for each in _chain(error)]
+    if type(error).__name__ in _NO_MEMORY or any(words in text for words in _ALLOCATORS for text in texts):
         mend = (
             "close other programs, raise the limit of memory (ulimit -v), give a smaller --memory, or larger pixels "
             "(cryorbit resample)"
@@ -51,3 +52,10 @@ def machine_fault(error: Exception) -> InputError | None:
     if isinstance(error, OSError) and error.errno in _MENDS:
         return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
     return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those it came from: a library that cannot be loaded does not say itself that memory was short."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTS = ".*.part*"
+"""Temporary names."""
+
 
 @contextmanager
 def atomic_path(path: Path | str) -> Iterator[Path]:
@@ -22,7 +25,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
     try:
         yield temporary
         _sync(temporary)
@@ -36,6 +39,12 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write in a folder, at which nobody else is working."""
+    for part in folder.glob(PARTS):
+        part.unlink(missing_ok=True)
 
 
 def _require_room(temporary: Path, target: Path) -> None:

@@ -73,6 +73,8 @@ def read_record(folder: Path) -> dict[str, Any]:
         It is missing, no JSON, or a part of it is not of the kind that it must be; the part is named.
     """
     file = folder / RECORD
+    if file.exists() and not file.is_file():
+        raise InputError("is no file", file=file, mend=MEND)
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:

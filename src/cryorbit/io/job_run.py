@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Stopped
+from cryorbit.io.atomic import remove_parts
 from cryorbit.io.destinations import LOG
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.provenance import describe_input
@@ -36,6 +37,8 @@ def running(job: JobFolder, report: Report | None = None) -> Iterator[None]:
         If another process is working on the job.
     """
     with job.locked(), _logged(job.path / LOG):
+        for folder in (job.path, job.path / "checkpoint", job.path / "figures"):
+            remove_parts(folder)
         began = time.monotonic()
         before = job.read()
         seconds_before = float(before["timings"].get("seconds", 0.0))

@@ -15,6 +15,7 @@ from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
 from cryorbit.io.cryosparc import names_of
+from cryorbit.io.destinations import require_usable_path
 from cryorbit.io.image_paths import is_file, locate, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header
@@ -157,6 +158,7 @@ def read_particles(
         The file is damaged, lacks what is needed, or mixes pixel sizes or boxes.
     """
     file = Path(path)
+    require_usable_path(file)
     tables, records = read_tables(file, passthrough)
     pixel_size = relion.pixel_size(tables)
     sign = None if records is None else _signs(records, file)

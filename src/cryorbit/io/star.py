@@ -32,6 +32,8 @@ TOKEN = re.compile(
     r"""|(\#.*)"""
     r"""|(\S+)"""
 )
+LONGEST_LINE = 2**20
+"""Characters from which on a line is taken to have no end, and the file to be something else."""
 ROWS_PER_CHUNK = 50_000
 """Rows are packed into arrays this often: millions of separate strings would take gigabytes."""
 
@@ -118,9 +120,12 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             refuse_foreign(head, file)
             if b"\0" in head:
                 raise InputError("the file is binary, not text", file=file, row=1, mend="give a STAR file")
-            for number, line in enumerate(text, 1):
+            for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
                 if "\0" in line:
                     raise InputError("the file is binary, not text", file=file, row=number, mend="give a STAR file")
+                if len(line) == LONGEST_LINE:
+                    what = f"a line has more than {LONGEST_LINE:,} characters"
+                    raise InputError(what, file=file, row=number, mend="give a STAR file")
                 stripped = line.strip()
                 if stripped and not stripped.startswith("#"):
                     yield number, stripped

@@ -89,8 +89,9 @@ def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict
         checkpoint["training"] = None
         job.save_checkpoint(checkpoint | {"metrics": job.metrics_count()})
     settings = {name: getattr(config, name) for name in ("architecture", "length", "components")}
-    with job.atomic(ENCODERS_FILE) as file:
-        torch.save({**settings, "weights": checkpoint["finished"]}, file)
+    # to a stream: given a path, torch writes the temporary name into the file
+    with job.atomic(ENCODERS_FILE) as file, file.open("wb") as stream:
+        torch.save({**settings, "weights": checkpoint["finished"]}, stream)
     errors: dict[str, Any] = checkpoint["errors"]
     job.record(result={"errors": errors})
     return errors

@@ -6,8 +6,3 @@ The same seed gives the same damage. A case is good when it ends in time, withou
 the file if it is refused, with the impossible value refused or its particle set aside, and with the user's files as
 they were. A kill is good when the job that is resumed ends with the bytes of the undisturbed one.
 """
-
-import os
-
-# children are forked, and threads do not survive that; read when the libraries load
-os.environ["OMP_NUM_THREADS"] = os.environ["NUMBA_NUM_THREADS"] = "1"

@@ -92,6 +92,12 @@ class Own:
     rate: float = 0.1
     batch_size: int | None = None
 
+    def init(self) -> None:
+        """Begin."""
+
+    def step(self) -> None:
+        """Go on."""
+
 
 def test_an_optimiser_of_ones_own_is_checked_by_its_annotations() -> None:
     model = settings_model(Own)

@@ -19,7 +19,7 @@ from cryorbit.recipes.refine.start import refuse_bad_start
 from cryorbit.recipes.refine.verdict import Ending, judge
 
 COUNT, BOX, PIXEL = 4000, 100, 2.0
-SHOWN = {"log_likelihood": 9.0, "lead_over_noise": 30.0, "magnification": 1.0}
+SHOWN = {"log_likelihood": 9.0, "lead_over_noise": 30.0, "inverted": 0.0, "magnification": 1.0}
 TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fix: correct for it"
 LAST = {"stage": "final", "all_poses_searched": False}
 

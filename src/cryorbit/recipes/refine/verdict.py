@@ -129,7 +129,7 @@ def _starts(ending: Ending) -> Iterator[Remark]:
         else:
             wrong = f"{beginning} no better than a random map"
             yield Remark("bad", wrong, f"{wrong}; fix: start from a map of this particle")
-        if start.get("inverted"):
+        if start["inverted"]:
             wrong = f"{beginning} better when its contrast is inverted"
             yield Remark("bad", wrong, f"{wrong}; fix: multiply the grey values of the start map by -1")
         if magnification != 1:

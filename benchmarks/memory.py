@@ -45,12 +45,13 @@ def main(
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         measured = [(box, number, *refined(Path(scratch), box, count, number)) for box in boxes for number in threads]
     # heavy libraries only now: the memory of this process would count towards that of what it starts
+    from cryorbit.recipes.refine.config import PoseSearchSettings
     from cryorbit.recipes.volume_memory import VolumeLoad
     from tables import Row, save, show
 
     rows: list[Row] = []
     for box, number, cpu, peak in measured:
-        load = VolumeLoad(box, box / 2 - 1, searched=True, cells=16 * count // 2)
+        load = VolumeLoad(box, box / 2 - 1, searched=True, cells=PoseSearchSettings().cells * count // 2)
         estimate = HELD_MIB + sum(load.needs().values()) / 2**20
         rows.append(
             {

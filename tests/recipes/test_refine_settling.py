@@ -9,7 +9,7 @@ import torch
 
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.passes import next_radius
-from cryorbit.recipes.refine.settling import stands_still
+from cryorbit.recipes.refine.settling import best_likelihood, stands_still
 from cryorbit.recipes.refine.state import State
 
 CONFIG = RefineConfig(particles=Path("p.star"), output=Path("o"), maps=(Path("m.mrc"),))
@@ -19,7 +19,7 @@ GIVEN: Any = SimpleNamespace(box=100, source=SimpleNamespace(pixel_size=2.0))
 def state(radius: float = 20.0) -> State:
     """A state whose last pass was scored to 20 shells, resolved 25 and explained the images by 30 nats."""
     maps, noise = torch.zeros(2, 1, 4, 4, 4), torch.ones(2, 51)
-    return State("pass", 3, maps, noise, radius, resolved=25.0, posed_radius=20.0, log_likelihood=30.0)
+    return State("pass", 3, maps, noise, radius, resolved=25.0, posed_radius=20.0, best_likelihood=30.0)
 
 
 @pytest.mark.parametrize(
@@ -44,3 +44,9 @@ def test_radius_is_a_margin_beyond_what_is_resolved_and_never_shrinks() -> None:
     assert next_radius(CONFIG, GIVEN, state(), 21.0) == pytest.approx(24)
     assert next_radius(CONFIG, GIVEN, state(), 5.0) == 20
     assert next_radius(CONFIG, GIVEN, state(40.0), 60.0) == 49
+
+
+def test_likelihoods_of_one_radius_are_held_against_the_best() -> None:
+    assert best_likelihood(state(), 29.0) == 30.0
+    assert best_likelihood(state(), 31.0) == 31.0
+    assert best_likelihood(state(21.0), 29.0) == 29.0

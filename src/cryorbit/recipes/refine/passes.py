@@ -19,7 +19,7 @@ from cryorbit.recipes.refine.expectation import Expectation, expectation, half_s
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
-from cryorbit.recipes.refine.settling import class_changes, settled, stands_still
+from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import working_grid
 
@@ -53,7 +53,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         posed_radius=state.radius,
         scale=updated_scales(given, state.scale, estimates),
         history=(*state.history, resolved),
-        log_likelihood=likelihood,
+        best_likelihood=best_likelihood(state, likelihood),
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
     return new, {**metrics, **class_changes(config, state.estimates, estimates)}

@@ -31,7 +31,12 @@ def stands_still(config: RefineConfig, state: State, resolved: float, likelihood
     """
     if state.radius > state.posed_radius or resolved > state.resolved:
         return False
-    return likelihood - state.log_likelihood <= config.passes.least_gain * abs(likelihood)
+    return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
+
+
+def best_likelihood(state: State, likelihood: float) -> float:
+    """The best of the passes at one radius; that of settled passes goes up and down by a few thousandths."""
+    return likelihood if state.radius > state.posed_radius else max(likelihood, state.best_likelihood)
 
 
 def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:

@@ -40,8 +40,8 @@ class State:
         Contrast of each particle, or None while all are alike.
     history
         Resolved radius after each pass.
-    log_likelihood
-        Mean over the images in the last pass, nats.
+    best_likelihood
+        Largest mean log-likelihood of the passes that were scored to this radius, nats.
     extra
         What is carried for the stochastic stage and the report.
     """
@@ -57,7 +57,7 @@ class State:
     posed_radius: float = 0.0
     scale: Float[Tensor, " n"] | None = None
     history: tuple[float, ...] = ()
-    log_likelihood: float = float("-inf")
+    best_likelihood: float = float("-inf")
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -85,7 +85,7 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda star: star.write_bytes((star.parent / "Extract" / "a.mrcs").read_bytes()),
         "an MRC file of images",
     ),
-    "zeros without end": (lambda star: (star.unlink(), star.symlink_to("/dev/zero")), "binary, not text"),
+    "zeros without end": (lambda star: (star.unlink(), star.symlink_to("/dev/zero")), "a device or a pipe"),
     "micrographs": (replaced("_rlnImageName", "_rlnMovieName"), "no table has the column rlnImageName"),
     "no rows": (lambda star: star.write_text(star.read_text().split("000001@")[0]), "has no rows"),
     "row cut short": (replaced(" 0007\n", "\n", 1), "12 values in a table of 13 columns"),

@@ -115,11 +115,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
     refuse_folder(file)
     try:
         with file.open("rb") as handle, TextIOWrapper(handle, encoding="utf-8-sig") as text:
-            # before any line is read: that of a device may have no end
-            head = handle.peek(HEAD_BYTES)[:HEAD_BYTES]
-            refuse_foreign(head, file)
-            if b"\0" in head:
-                raise InputError("the file is binary, not text", file=file, row=1, mend="give a STAR file")
+            refuse_foreign(handle.peek(HEAD_BYTES)[:HEAD_BYTES], file)
             for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
                 if "\0" in line:
                     raise InputError("the file is binary, not text", file=file, row=number, mend="give a STAR file")

@@ -56,8 +56,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with mrcfile.new("mask.mrc") as file:
         file.set_data(np.pad(np.ones((20, 20, 20), np.float32), 6))
         file.voxel_size = PIXEL_SIZE
-    co.simulate_particles(truth, tmp_path, count=120, snr=0.5, **{"microscope.particles_per_micrograph": 15})
-    (tmp_path / "job.json").unlink()
+    made = tmp_path / "made"
+    co.simulate_particles(truth, made, count=120, snr=0.5, **{"microscope.particles_per_micrograph": 15})
+    (made / "job.json").unlink()
+    for file in made.iterdir():
+        file.rename(tmp_path / file.name)
+    made.rmdir()
     return tmp_path
 
 

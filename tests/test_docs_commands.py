@@ -110,7 +110,7 @@ def test_the_python_of_its_page_runs_in_order(project: Path) -> None:
     for block in python_blocks(ROOT / "docs" / "python.md"):
         exec(compile(replaced(block, FEWER_IN_PYTHON), "python.md", "exec"), names)
     assert names["sharp"].status == "finished"
-    assert (project / "map.mrc").is_file()
+    assert (project / "sharpened.mrc").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

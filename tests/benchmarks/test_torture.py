@@ -19,7 +19,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def row(text: str, name: str) -> list[str]:
     """The cells of the row of a table after its first."""
     (line,) = re.findall(rf"(?m)^\| {re.escape(name)} \| (.*) \|$", text)
-    return line.split(" | ")
+    return line.strip(" |").split(" | ")
 
 
 def test_a_small_campaign_finds_nothing() -> None:

@@ -73,9 +73,7 @@ def find_method(name: str) -> type[Method[Any]]:
             found: type[Method[Any]] = getattr(import_module(module_name), class_name)
         except (ImportError, AttributeError) as error:
             raise InputError(f"no method {name!r}: {error}", mend="give an importable module:Class") from error
-        if not (isinstance(found, type) and hasattr(found, "init") and hasattr(found, "step")):
-            raise InputError(
-                f"{name!r} is no method", mend="give a class with `init` and `step`, as docs/optimise.md says"
-            )
+        if not isinstance(found, type):
+            raise InputError(f"{name!r} is no class", mend="give an importable module:Class")
         return found
     raise InputError(f"no method {name!r}", mend=f"choose one of {', '.join(METHODS)}, or module:Class")

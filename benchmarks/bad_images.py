@@ -17,7 +17,8 @@ import cyclopts
 import mrcfile
 import numpy as np
 
-from half_maps import read_map
+from cryorbit.evaluation.fsc import fourier_shell_correlation
+from cryorbit.io.mrc import read_map
 from jobs import Record
 from measure import CRYORBIT, run_measured
 from simulated import RIBOSOME
@@ -131,13 +132,7 @@ def _run(folder: Path, verb: str, *words: str | Path) -> None:
 
 def _fsc(found: Path, truth: Path) -> np.ndarray:
     """Fourier shell correlation of two maps on one grid."""
-    a, b = (np.fft.fftn(read_map(path)[0]) for path in (found, truth))
-    axis = np.fft.fftfreq(len(a), 1 / len(a))
-    shell = np.rint(np.sqrt(sum(k**2 for k in np.meshgrid(axis, axis, axis, indexing="ij")))).astype(int).ravel()
-    cross, first, second = (
-        np.bincount(shell, values.ravel())[: len(a) // 2] for values in ((a * b.conj()).real, abs(a) ** 2, abs(b) ** 2)
-    )
-    return cross / np.sqrt(first * second)
+    return fourier_shell_correlation(read_map(found)[0], read_map(truth)[0]).numpy()
 
 
 def _falls(clean: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> Record:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.geometry.hemisphere import hemisphere
+from cryorbit.geometry.ball_points import ball_points
 from cryorbit.inference.turned_map import sample_map
 from cryorbit.volumes.voxel import resample
 
@@ -46,7 +46,7 @@ def copies_agreement(
         1 for a symmetric particle. None where the maps do not share enough that depends on direction.
     """
     size = min(SIZE, first.shape[-1])
-    points = _ball(radius * size / first.shape[-1]).to(first)
+    points = ball_points(radius * size / first.shape[-1], RADII, DIRECTION_ORDER).to(first)
     # interpolated at half the voxel size
     fine = [resample(resample(volume, size), 2 * size) for volume in (first, second)]
     reference, power = _by_direction(sample_map(fine[0], 2 * points))
@@ -62,10 +62,3 @@ def copies_agreement(
 def _by_direction(values: Float[Tensor, "r d"]) -> tuple[Float[Tensor, "r d"], Float[Tensor, ""]]:
     """What is left of values on spheres when the mean over each is taken out, and their power with it."""
     return values - values.mean(-1, keepdim=True), values.square().sum()
-
-
-def _ball(radius: float) -> Float[Tensor, "r d 3"]:
-    """Spheres of evenly spread points, denser outwards, where most of a particle is."""
-    radii = radius * ((torch.arange(RADII, dtype=torch.float64) + 0.5) / RADII).sqrt()
-    half = hemisphere(DIRECTION_ORDER)
-    return radii[:, None, None] * torch.cat([half, -half])

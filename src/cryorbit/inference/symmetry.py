@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from torch import Tensor
 
 from cryorbit.core.chunks import chunks
-from cryorbit.geometry.hemisphere import hemisphere
+from cryorbit.geometry.ball_points import ball_points
 from cryorbit.geometry.point_groups import asymmetric_unit
 from cryorbit.geometry.rotations import rotvec_to_matrix
 from cryorbit.geometry.so3_grid import hopf_grid
@@ -71,7 +71,7 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     """The axes and the centre under which the map agrees best with its copies within ``radius`` voxels."""
     small = resample(volume, min(SEARCH_SIZE, volume.shape[-1]))
     scale = small.shape[-1] / volume.shape[-1]
-    ball = _ball(radius * scale).to(small)
+    ball = ball_points(radius * scale, RADII, DIRECTION_ORDER).to(small)
     operators, frames = _without_inverses(group).to(small), _distinct_frames(group).to(small)
     likely = frames[_spectrum_scores(small, frames, operators).topk(min(STARTS, len(frames))).indices]
     centres = torch.stack([_centre_of(small, frame, group.to(small)) for frame in likely])
@@ -110,13 +110,6 @@ def _distinct_frames(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "f 3 3"]:
     """A grid of frames without those that differ by an operator of the group."""
     frames = hopf_grid(2 if len(group) < FEW_OPERATORS else 3)
     return frames[asymmetric_unit(frames.mT, group.double())]
-
-
-def _ball(radius: float) -> Float[Tensor, "r d 3"]:
-    """Spheres of evenly spread points, denser outwards, where most of a particle is."""
-    radii = radius * ((torch.arange(RADII, dtype=torch.float64) + 0.5) / RADII).sqrt()
-    half = hemisphere(DIRECTION_ORDER)
-    return radii[:, None, None] * torch.cat([half, -half])
 
 
 def _scores(
@@ -158,7 +151,7 @@ def _spectrum_scores(
     power = torch.bincount(shell, amplitude.flatten() ** 2) / torch.bincount(shell)
     whitened = amplitude / power[shell].reshape(amplitude.shape).sqrt().clamp_min(torch.finfo(power.dtype).tiny)
     middle = frames.new_zeros(len(frames), 3)
-    spheres = _ball(SPECTRUM_PART * size).to(volume)
+    spheres = ball_points(SPECTRUM_PART * size, RADII, DIRECTION_ORDER).to(volume)
     return _scores(whitened.to(volume), frames, middle, operators, spheres, structure=True)
 
 

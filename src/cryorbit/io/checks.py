@@ -11,7 +11,7 @@ stacks, less than any of the work that follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,9 +90,9 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
     remarks = check_files(particles)
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
-    twice = duplicates(particles, torch.stack(list(faults.values())).any(dim=0))
+    twice = duplicates(particles, any_of(faults))
     reasons = faults | twice
-    bad = torch.stack(list(reasons.values())).any(dim=0)
+    bad = any_of(reasons)
     aside = {int(index): "; ".join(_reasons_of(int(index), reasons)) for index in torch.nonzero(bad)[:, 0]}
     set_aside = _listed(particles, aside)
     _refuse_too_many(particles, faults, set_aside, max_bad_fraction)
@@ -116,8 +116,13 @@ def impossible_numbers(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
 def broken_pixels(statistics: ImageStatistics) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the images that nothing can be done for, by reason."""
     broken = broken_images(statistics)
-    known = torch.stack(list(broken.values())).any(0)
+    known = any_of(broken)
     return broken | {SPREAD.reason: SPREAD.broken(statistics.spread) & ~known}
+
+
+def any_of(reasons: Mapping[str, Bool[Tensor, " n"]]) -> Bool[Tensor, " n"]:
+    """Mask of the particles that one reason or more applies to."""
+    return torch.stack(list(reasons.values())).any(0)
 
 
 def duplicates(particles: Particles, unfit: Bool[Tensor, " n"]) -> dict[str, Bool[Tensor, " n"]]:
@@ -153,7 +158,7 @@ def _reasons_of(index: int, reasons: dict[str, Bool[Tensor, " n"]]) -> Iterator[
 def _refuse_too_many(
     particles: Particles, faults: dict[str, Bool[Tensor, " n"]], set_aside: pd.DataFrame, max_bad_fraction: float
 ) -> None:
-    faulty = torch.stack(list(faults.values())).any(0)
+    faulty = any_of(faults)
     count = int(faulty.sum())
     if count <= max_bad_fraction * len(particles) and len(set_aside) < len(particles):
         return

@@ -54,13 +54,7 @@ def read_observations(path: Path) -> MRAFile:
     missing = [name for name in ("data", "length", "sigma") if name not in found]
     if missing:
         raise InputError(f"holds no {' and no '.join(missing)}", file=path, mend=mend)
-    kinds = {name: found[name] for name in ("data", "length", "sigma", "signal") if name in found}
-    odd = next((name for name, value in kinds.items() if value.dtype.kind not in "fiu"), None)
-    odd = odd or next((name for name in ("length", "sigma") if found[name].size != 1), None)
-    if odd:
-        raise InputError(
-            f"{odd} is no {'number' if odd in ('length', 'sigma') else 'array of numbers'}", file=path, mend=mend
-        )
+    _require_numbers(found, path, mend)
     data, samples, sigma = torch.from_numpy(found["data"]).double(), found["length"].item(), found["sigma"].item()
     if not (math.isfinite(samples) and samples == int(samples) and abs(samples) <= MOST):
         raise InputError(f"length is {samples:g}, no number of samples", file=path, mend=mend)
@@ -77,6 +71,14 @@ def read_observations(path: Path) -> MRAFile:
     if truth is not None and (truth.shape != (data.shape[1], length) or not truth.isfinite().all()):
         raise InputError("the true signal does not fit the data", file=path, mend="leave signal out of the file")
     return MRAFile(data, length, sigma, truth)
+
+
+def _require_numbers(found: Mapping[str, np.ndarray], path: Path, mend: str) -> None:
+    """Raise `InputError` unless length and sigma are a number each, data and signal arrays of numbers."""
+    for name in ("data", "length", "sigma", "signal"):
+        single = name in ("length", "sigma")
+        if name in found and (found[name].dtype.kind not in "fiu" or (single and found[name].size != 1)):
+            raise InputError(f"{name} is no {'number' if single else 'array of numbers'}", file=path, mend=mend)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Tensor | float]) -> None:

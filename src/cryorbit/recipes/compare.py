@@ -14,8 +14,8 @@ from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.destinations import require_new_file
-from cryorbit.io.mrc import read_map, write_map
-from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, onto_grid, read_onto, require_content
+from cryorbit.io.mrc import read_header, read_map, write_map
+from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, fitting, onto_grid, read_onto, require_content
 from cryorbit.recipes.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -95,10 +95,16 @@ def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) 
 
 
 def regridding(config: CompareConfig) -> list[str]:
-    """What is done to map and mask so that they lie on the grid of the reference, a sentence each."""
-    reference, pixel_size = read_box(config.reference)
-    files = [config.moving, *([] if config.mask is None else [config.mask])]
-    return [done for file in files if (done := read_onto(file, len(reference), pixel_size)[1]) is not None]
+    """What is done to map and mask so that they lie on the grid of the reference, a sentence each; from headers."""
+    reference = read_header(config.reference)
+    box, pixel_size = max(reference.shape), reference.pixel_size[0]
+    sentences = []
+    for file in filter(None, (config.moving, config.mask)):
+        header = read_header(file)
+        stated = header.pixel_size[0] if all(header.pixel_size) else 0.0
+        _, done = fitting(header.shape, stated, box, pixel_size)
+        sentences += [] if done is None else [f"{file.name}: {done}"]
+    return sentences
 
 
 def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:

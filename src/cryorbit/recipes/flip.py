@@ -17,12 +17,13 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
+from cryorbit.io.destinations import make_folder, require_new_file
 from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.recipes.file_kinds import MAPS, TABLES
 from cryorbit.recipes.settings import Settings
 
-TABLES, MAPS = (".star", ".cs"), (".mrc", ".map", ".ccp4")
 PRIOR = "rlnAngleTiltPrior"
 MIRROR = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
 
@@ -48,7 +49,7 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
         _check(source, target, targets)
     # everything is read before anything is written
     particles = {file: _posed(file, config.data_dir) for file in config.sources if file.suffix in TABLES}
-    config.output.mkdir(parents=True, exist_ok=True)
+    make_folder(config.output)
     for source, target in zip(config.sources, targets, strict=True):
         if source in particles:
             _flip_particles(particles[source], target)
@@ -75,8 +76,7 @@ def _check(source: Path, target: Path, targets: list[Path]) -> None:
         raise InputError("neither a map nor a particle file", file=source, mend="give .mrc, .star or .cs files")
     if source.suffix in MAPS:
         read_header(source)
-    if target.exists():
-        raise InputError("the file exists", file=target, mend="choose another --output")
+    require_new_file(target)
     if targets.count(target) > 1:
         raise InputError("two files would get this name", file=target, mend="flip them one at a time")
 

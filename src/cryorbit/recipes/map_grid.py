@@ -39,7 +39,27 @@ def onto_grid(
     volume: Float[Tensor, "z y x"], stated: float, box: int, pixel_size: float
 ) -> tuple[Float[Tensor, "{box} {box} {box}"], str | None]:
     """A map whose header states a voxel size, in A, on another grid, and what was done to it, if anything."""
-    side, extent = max(volume.shape), box * pixel_size
+    step, done = fitting(volume.shape, stated, box, pixel_size)
+    return volume if step is None else resampled(volume, 3, box, step), done
+
+
+def fitting(shape: tuple[int, ...], stated: float, box: int, pixel_size: float) -> tuple[float | None, str | None]:
+    """What brings a map to another grid, known from its header: the step of its voxels, and what to tell of it.
+
+    Parameters
+    ----------
+    shape, stated
+        Of the map, voxels, and the voxel size that its header states, A; 0 for none.
+    box, pixel_size
+        Of the grid, voxels and A.
+
+    Returns
+    -------
+    step, sentence
+        The new voxel size over the old one, None where the map is on the grid; and what is assumed and done, if
+        anything.
+    """
+    side, extent = max(shape), box * pixel_size
     unset = is_unset(stated, side, box, pixel_size)
     own = pixel_size if unset else stated
     assumed = f"its header states {stated:g} A a voxel, which says none; {pixel_size:.4g} A is taken" if unset else None
@@ -49,12 +69,12 @@ def onto_grid(
         step = side / box
     elif abs(step - 1) <= PIXEL_SIZE_TOLERANCE:
         step = 1.0
-    if step == 1 and set(volume.shape) == {box}:
-        return volume, assumed
+    if step == 1 and set(shape) == {box}:
+        return None, assumed
     change = f"resampled from {side} voxels of {own:.4g} A to {box} of {pixel_size:.4g} A"
     if step == 1:
         change = f"{'cropped' if side > box else 'padded'} from {side} voxels to {box}"
-    return resampled(volume, 3, box, step), change if assumed is None else f"{assumed}; {change}"
+    return step, change if assumed is None else f"{assumed}; {change}"
 
 
 def is_unset(stated: float, side: int, box: int, pixel_size: float) -> bool:

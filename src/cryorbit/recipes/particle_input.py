@@ -105,6 +105,10 @@ class ParticleInput:
         """Operators of the point group, or None where there is only the identity."""
         return self.symmetry if len(self.symmetry) > 1 else None
 
+    def particle_radius(self, size: int) -> float:
+        """Radius of the particle on a working box of ``size`` voxels, within the box."""
+        return min(0.5 * self.diameter_px * size / self.box, size / 2 - 1)
+
     def window(self, size: int) -> Float[Tensor, "m m m"]:
         """Soft ball around the particle on a working box of ``size`` voxels."""
         scale = size / self.box

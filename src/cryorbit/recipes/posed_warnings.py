@@ -38,7 +38,7 @@ def on_symmetry(given: ParticleInput, known: KnownPoses, name: str) -> list[str]
         return []
     index = torch.linspace(0, len(given.particles) - 1, min(LOOKED_AT, len(given.particles))).round().long()
     halves = coarse_halves(given, known, index)
-    radius = min(0.5 * given.diameter_px * halves.shape[-1] / given.box, halves.shape[-1] / 2 - 1)
+    radius = given.particle_radius(halves.shape[-1])
     return disagreement(copies_agreement(halves[0], halves[1], given.symmetry, radius), name)
 
 

@@ -17,15 +17,16 @@ from pydantic import Field
 from cryorbit.core.errors import InputError
 from cryorbit.fourier.resampling import resampled
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.destinations import require_new_file
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.relion import ORIGINS_PX
+from cryorbit.recipes.file_kinds import MAPS, TABLES
 from cryorbit.recipes.settings import Settings
 
 BATCH = 250
-TABLES, MAPS = (".star", ".cs"), (".mrc", ".map", ".ccp4")
 ROUNDING = 1e-4
 
 
@@ -71,8 +72,7 @@ def _check_target(target: Path, suffixes: tuple[str, ...]) -> None:
     if target.suffix not in suffixes:
         raise InputError("the name has another ending", file=target, mend=f"let it end in {' or '.join(suffixes)}")
     for file in (target, target.with_suffix(".mrcs")):
-        if file.exists():
-            raise InputError("the file exists", file=file, mend="choose another name, or remove it first")
+        require_new_file(file)
 
 
 def _new_grid(config: ResampleConfig, box: int, pixel_size: float) -> tuple[int, float]:

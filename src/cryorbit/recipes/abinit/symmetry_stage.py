@@ -94,7 +94,7 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[
     if len(prepared.symmetry) == 1:
         return replace(state, stage="finish"), {}
     size = state.volume.shape[-1]
-    radius, window = min(0.5 * prepared.diameter_px * size / prepared.box, size / 2 - 1), prepared.window(size)
+    radius, window = prepared.particle_radius(size), prepared.window(size)
     group = prepared.symmetry.to(state.volume)
     axes = [find_axes(volume, group, radius) for volume in state.volume]
     pairs = list(zip(state.volume, axes, strict=True))

@@ -73,7 +73,7 @@ def compare_starts(
     size = max(outcome.volume.shape[-1] for outcome in outcomes)
     maps = [resample(o.volume[int(o.class_fractions.argmax())].cpu(), size) for o in outcomes]
     if group is not None:
-        radius = min(0.5 * prepared.diameter_px * size / prepared.box, size / 2 - 1)
+        radius = prepared.particle_radius(size)
         operators = group.to(maps[0])
         maps = [average_over_group(volume, find_axes(volume, operators, radius), operators) for volume in maps]
     pixel = prepared.extent / size

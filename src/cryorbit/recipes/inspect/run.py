@@ -18,7 +18,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import phase_units_problem
-from cryorbit.io.checks import broken_pixels, duplicates, impossible_numbers
+from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import survey
@@ -58,11 +58,11 @@ def run(config: InspectConfig) -> Inspection:
     files = _files(particles)
     images, broken = _look(particles, torch.nonzero(files.readable)[:, 0], config)
     faulty = impossible_numbers(particles) | broken
-    bad = torch.stack(list(faulty.values())).any(0) | ~files.readable
+    bad = any_of(faulty) | ~files.readable
     twice = duplicates(particles, bad)
     reasons = faulty | twice
     unusable = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
-    lost = bad | torch.stack(list(twice.values())).any(0)
+    lost = bad | any_of(twice)
     return Inspection(
         source=particles.source,
         table=particles.table,
@@ -133,7 +133,7 @@ def _look(
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
         masks[reason][sample[mask]] = True
-    good = torch.nonzero(~torch.stack(list(broken.values())).any(0))[:, 0]
+    good = torch.nonzero(~any_of(broken))[:, 0]
     if len(good) == 0:
         return None, masks
     grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
@@ -153,7 +153,7 @@ def _defocus(ctf: CTFParams) -> Defocus:
 
 def _gaps(particles: Particles) -> list[float]:
     """Gaps in the CTF of the particles that have one."""
-    known = ~torch.stack(list(impossible_numbers(particles).values())).any(0)
+    known = ~any_of(impossible_numbers(particles))
     if not known.any() or not particles.box or particles.ctf.is_absent:
         return []
     return ctf_gaps(particles.ctf[torch.nonzero(known)[:, 0]], particles.box, particles.pixel_size)

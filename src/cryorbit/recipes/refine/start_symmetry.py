@@ -32,7 +32,7 @@ def on_axes(
     if given.operators is None:
         return density, None
     size = density.shape[-1]
-    group, radius = given.operators.to(density), min(0.5 * given.diameter_px * size / given.box, size / 2 - 1)
+    group, radius = given.operators.to(density), given.particle_radius(size)
     smooth = apply_gain(density, low_pass(size, given.extent / size, config.initial_resolution))
     agreement = copies_agreement(smooth, smooth, group, radius)
     if agreement is None or agreement >= SYMMETRIC:

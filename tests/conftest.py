@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from cryorbit.api.devices import limit_threads
+
 
 @pytest.fixture
 def generator() -> torch.Generator:
@@ -22,7 +24,7 @@ def rng() -> np.random.Generator:
 def pytest_configure() -> None:
     """Processes that share the cores do not each take all of them."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    limit_threads(max(1, torch.get_num_threads() // workers))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

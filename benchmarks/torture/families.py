@@ -17,7 +17,15 @@ from cryorbit.cli.main import main
 from torture.commands import command_line, run_without_work
 from torture.damage import damage_bytes, damage_text, damage_value
 from torture.forks import no_report
-from torture.values import impossible_cs, impossible_pixels, impossible_star, judge_map, judge_particles, judge_settings
+from torture.values import (
+    impossible_cs,
+    impossible_pixels,
+    impossible_star,
+    judge_map,
+    judge_particles,
+    judge_pixels,
+    judge_settings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ def stack(folder: Path, draw: random.Random) -> Trial:
 def stack_values(folder: Path, draw: random.Random) -> Trial:
     """An image stack with an impossible pixel in one image."""
     label, row = impossible_pixels(folder / "particles.mrcs", draw)
-    return Trial(lambda: judge_particles("particles.star", row, label), ("particles.mrcs", "particles.star"), label)
+    return Trial(lambda: judge_pixels("particles.star", row, label), ("particles.mrcs", "particles.star"), label)
 
 
 def volume(folder: Path, draw: random.Random) -> Trial:

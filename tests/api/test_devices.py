@@ -1,5 +1,9 @@
 """Names of devices: those that jobs run on, and a clear answer to every other word."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -61,3 +65,23 @@ def test_the_doctor_says_that_another_gpu_is_not_used(monkeypatch: pytest.Monkey
     (check,) = device_checks.check_devices()
     assert (check.level, "jobs run on the CPU" in check.finding) == ("good", True)
     assert "Apple" in check.finding
+
+
+def test_a_limit_of_threads_is_one_on_torch_even_after_numba_has_started() -> None:
+    """In a process of its own: numba's threads start once, and set torch's number as well when they do."""
+    code = """
+import numba, numpy, torch
+from cryorbit.api.devices import limit_threads
+
+@numba.njit(parallel=True)
+def doubled(values):
+    for i in numba.prange(len(values)):
+        values[i] *= 2
+
+limit_threads(1)
+doubled(numpy.ones(8))
+print(torch.get_num_threads(), numba.get_num_threads())
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["1", "1"]

@@ -49,5 +49,6 @@ def limit_threads(threads: int | None) -> None:
     import numba
     import torch
 
-    torch.set_num_threads(threads)
+    # numba first: when its OpenMP starts, it sets the number of threads that torch uses as well
     numba.set_num_threads(min(threads, numba.get_num_threads()))
+    torch.set_num_threads(threads)

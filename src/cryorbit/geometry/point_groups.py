@@ -76,9 +76,10 @@ def asymmetric_unit(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3
     with all in-plane angles. Views along a symmetry axis, whose mates differ in-plane only, are divided by a
     reference rotation.
     """
-    mates = rotations.to(group)[:, None] @ group
-    nearness = mates[:, :, 2] @ _REFERENCE[2].to(group)
-    in_plane = (mates * _REFERENCE.to(group)).sum((-1, -2))
+    rotations, reference = rotations.to(group), _REFERENCE.to(group)
+    # products with every mate R g without the mates themselves, as <R g, A> = <R, A g'>
+    nearness = rotations[:, 2] @ (group @ reference[2]).mT
+    in_plane = rotations.flatten(1) @ (reference @ group.mT).flatten(1).mT
     tied = nearness >= nearness.amax(1, keepdim=True) - 1e-6
     winner = torch.where(tied, in_plane, -math.inf).argmax(1)
     return torch.linalg.matrix_norm(group[winner] - group[0]) < 1e-6

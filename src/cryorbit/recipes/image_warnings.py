@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
+from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
 """Images that are looked at: their noise is all alike."""
@@ -51,6 +53,18 @@ def multiplication_contradicted(source: ParticleSource, index: Int[Tensor, " m"]
         told = "the table says that the images were multiplied with their CTF, but their noise does not follow it"
         return told, MEND_NOT_MULTIPLIED
     return None
+
+
+def on_tilts(table: pd.DataFrame) -> list[str]:
+    """A sentence where the images are of a tilt series; ``table`` has RELION's labels."""
+    count = tilts(table)
+    if count is None:
+        return []
+    return [
+        f"The images are of tilt series ({count} doses on a micrograph), and each is taken for a particle of its own: "
+        "it holds so little that poses found one by one are seldom right. Fix: find poses by subtomogram averaging; "
+        "`cryorbit reconstruct` makes a map from them."
+    ]
 
 
 def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:

@@ -22,7 +22,7 @@ from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_ctf_gaps, on_noise
+from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_ctf_gaps, on_noise, on_tilts
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
@@ -100,6 +100,10 @@ class ParticleInput:
         halves = [] if self.half_doubt is None else [self.half_doubt]
         return [*halves, *unused_optics(self.particles).doubts(resolution_A)]
 
+    def pose_doubts(self, resolution_A: float) -> list[str]:
+        """The same of a map whose poses were found from the images: those of tilts hold too little."""
+        return [*self.doubts(resolution_A), *on_tilts(self.particles.table)]
+
     @property
     def operators(self) -> Float[Tensor, "g 3 3"] | None:
         """Operators of the point group, or None where there is only the identity."""
@@ -174,7 +178,12 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     extent = source.box * source.pixel_size
     halves = half_sets(particles, settings.seed)
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
-    warnings = (*on_noise(noise, extent), *on_box(diameter, extent), *on_ctf_gaps(gaps))
+    warnings = (
+        *on_noise(noise, extent),
+        *on_box(diameter, extent),
+        *on_ctf_gaps(gaps),
+        *on_tilts(particles.table),
+    )
     read = ParticleInput(
         everything=everything,
         particles=particles,

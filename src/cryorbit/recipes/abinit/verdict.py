@@ -98,7 +98,7 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
         f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average",
         f"particles fit the map better than pure noise by {gain:.1f} nats on average",
     ]
-    doubts = [*_about_symmetry(state), *_about_views(prepared, state), *prepared.doubts(half_map_resolution)]
+    doubts = [*_about_symmetry(state), *_about_views(prepared, state), *prepared.pose_doubts(half_map_resolution)]
     reasons += [*doubts, *_confirmed_symmetry(state)]
     held_out = state.outcomes[state.start].held_out if state.outcomes else math.nan
     if not math.isnan(held_out):

@@ -23,6 +23,7 @@ from cryorbit.io.file_checks import check_file, header_remarks, last_sections, m
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import survey
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.recipes.image_warnings import on_tilts
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
 from cryorbit.recipes.particle_input import with_transfer
@@ -79,7 +80,7 @@ def run(config: InspectConfig) -> Inspection:
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
         unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
-        remarks=(*files.remarks, *unused_optics(particles).sentences()),
+        remarks=(*files.remarks, *on_tilts(particles.table), *unused_optics(particles).sentences()),
         unit_problem=phase_units_problem(particles.ctf.phase_shift),
         images=images,
         ctf_gaps=_gaps(particles),

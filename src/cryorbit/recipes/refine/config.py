@@ -29,6 +29,9 @@ class PassSettings(Settings):
     growth: float = Field(
         1.4, gt=1, le=MOST, description="Most by which the radius of the scores grows from pass to pass."
     )
+    relaxation: float = Field(
+        0.75, ge=0, lt=1, description="Part of its change by which a map goes beyond each pass once the radius stands."
+    )
     noise_prior: float = Field(50.0, ge=0, le=MOST, description="Weight of the old noise spectrum, in images.")
     mask_from: float = Field(
         12.0, gt=0, le=COARSEST_A, description="A map finer than this, A, is masked along its own outline."

@@ -21,7 +21,10 @@ from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest
 from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import working_grid
+from cryorbit.volumes.voxel import resample, working_grid
+
+RADIUS_STANDS = 1.2
+"""A radius that is not this many times that of the pass before tells of hardly anything new."""
 
 
 def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
@@ -44,7 +47,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         state,
         stage=stage,
         iteration=state.iteration + 1 if stage != "late" else 0,
-        references=maps.references,
+        references=relaxed(config, state, maps.references, likelihood),
         noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
         radius=next_radius(config, given, state, resolved),
         resolved=max(resolved, state.resolved),
@@ -57,6 +60,32 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
     return new, {**metrics, **class_changes(config, state.estimates, estimates)}
+
+
+def relaxed(
+    config: RefineConfig, state: State, references: Float[Tensor, "2 k m m m"], likelihood: float
+) -> Float[Tensor, "2 k m m m"]:
+    """The references of the next pass: beyond those that this one ends with, on the way from those it began with.
+
+    Where posteriors are broad EM goes the right way by short steps, pass after pass. Not while the radius grows, as new
+    shells turn the way, nor where the last step was too long and the images fit worse. Over-relaxed EM: Salakhutdinov
+    and Roweis, Adaptive overrelaxed bound optimization methods, 2003.
+
+    Parameters
+    ----------
+    config, state
+        Settings, and the state before the pass.
+    references
+        That the M-step of the pass made.
+    likelihood
+        Mean log-likelihood of the pass, nats.
+    """
+    grown = state.radius > RADIUS_STANDS * state.posed_radius
+    worse = state.radius == state.posed_radius and likelihood < state.best_likelihood
+    if grown or worse:
+        return references
+    before = resample(state.references, references.shape[-1])
+    return references + config.passes.relaxation * (references - before)
 
 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:

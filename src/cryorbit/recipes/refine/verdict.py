@@ -110,7 +110,7 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
 
 def _table(ending: Ending) -> Iterator[Remark]:
     """What the particle table says of half-sets and optics that this resolution does not bear."""
-    for doubt in ending.given.doubts(ending.head.resolution_masked_A):
+    for doubt in ending.given.pose_doubts(ending.head.resolution_masked_A):
         yield Remark("doubtful", doubt.partition(";")[0], doubt)
 
 

@@ -1,6 +1,5 @@
 """When passes end, and how fast the radius of their scores grows."""
 
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,10 +8,9 @@ import pytest
 import torch
 
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.passes import next_radius, relaxed
+from cryorbit.recipes.refine.passes import next_radius
 from cryorbit.recipes.refine.settling import best_likelihood, stands_still
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample
 
 CONFIG = RefineConfig(particles=Path("p.star"), output=Path("o"), maps=(Path("m.mrc"),))
 GIVEN: Any = SimpleNamespace(box=100, source=SimpleNamespace(pixel_size=2.0))
@@ -52,32 +50,3 @@ def test_likelihoods_of_one_radius_are_held_against_the_best() -> None:
     assert best_likelihood(state(), 29.0) == 30.0
     assert best_likelihood(state(), 31.0) == 31.0
     assert best_likelihood(state(21.0), 29.0) == 29.0
-
-
-@pytest.mark.parametrize(
-    ("radius", "likelihood", "beyond"),
-    [
-        pytest.param(20.0, 31.0, 0.75, id="the radius stands and the images fit better"),
-        pytest.param(23.0, 25.0, 0.75, id="the radius hardly grew, likelihoods do not compare"),
-        pytest.param(28.0, 31.0, 0.0, id="the radius grew"),
-        pytest.param(20.0, 29.0, 0.0, id="the last step was too long"),
-    ],
-)
-def test_references_go_beyond_a_pass_while_that_helps(radius: float, likelihood: float, beyond: float) -> None:
-    before = replace(state(radius), references=torch.ones(2, 1, 4, 4, 4))
-    made = torch.full((2, 1, 4, 4, 4), 3.0)
-    assert torch.equal(relaxed(CONFIG, before, made, likelihood), made + beyond * 2)
-
-
-def test_without_relaxation_a_pass_is_a_step_of_em() -> None:
-    plain = CONFIG.model_copy(update={"passes": CONFIG.passes.model_copy(update={"relaxation": 0.0})})
-    made = torch.full((2, 1, 4, 4, 4), 3.0)
-    assert torch.equal(relaxed(plain, state(), made, 31.0), made)
-
-
-def test_references_go_beyond_a_pass_on_a_grid_of_its_own() -> None:
-    volume = torch.zeros(2, 1, 4, 4, 4)
-    volume[..., 2, 2, 2] = 1
-    finer = resample(volume, 8)
-    moved = relaxed(CONFIG, replace(state(), references=volume), finer, 31.0)
-    torch.testing.assert_close(moved, finer)

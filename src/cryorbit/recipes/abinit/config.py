@@ -52,6 +52,9 @@ class GrowSettings(Settings):
     moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
     margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it.")
+    relaxation: float = Field(
+        0.75, ge=0, lt=1, description="Part of its change by which a map goes beyond each pass once the radius stands."
+    )
     noise_prior: float = Field(50.0, ge=0, le=MOST, description="Weight of the old noise spectrum, in images.")
 
 

@@ -25,6 +25,7 @@ from cryorbit.inference.local_search import Descent, Domain, PoseEstimates, Refi
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
 from cryorbit.inference.pose_space import PoseSpace
+from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
@@ -49,16 +50,18 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
     next_radius = min(limit, max(radius, resolved + config.grow.margin))
     likelihood = float(statistics.log_evidence / statistics.images)
+    now, last = Scored(radius, likelihood), Scored(*state.extra.get("last_pass", (0.0, -math.inf)))
     # likelihoods of passes at two radii do not compare
-    gained = likelihood - state.extra.get("likelihood_at", {}).get(radius, -math.inf)
+    gained = math.inf if radius != last.radius else likelihood - last.likelihood
     converged = next_radius == radius and gained < config.grow.least_gain * likelihood
     over = converged or state.iteration + 1 == config.grow.iterations
     new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
     new = replace(
         new,
+        volume=new.volume if over else relaxed(state.volume, new.volume, config.grow.relaxation, now, last),
         radius=next_radius,
         estimates={"rotation": estimates.rotation, "shift": estimates.shift},
-        extra={**state.extra, "likelihood_at": {radius: likelihood}},
+        extra={**state.extra, "last_pass": (radius, likelihood)},
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )

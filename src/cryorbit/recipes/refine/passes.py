@@ -13,6 +13,7 @@ from cryorbit.core.memory import give_back_free
 from cryorbit.inference.constraints import without_corners
 from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_low_shells
 from cryorbit.inference.mstep import resolved_radius
+from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
@@ -21,10 +22,7 @@ from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest
 from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample, working_grid
-
-RADIUS_STANDS = 1.2
-"""A radius that is not this many times that of the pass before tells of hardly anything new."""
+from cryorbit.volumes.voxel import working_grid
 
 
 def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
@@ -38,6 +36,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     settings = config.passes
     likelihood = found.log_likelihood
     stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood) else 0
+    now, last = Scored(state.radius, likelihood), Scored(state.posed_radius, state.best_likelihood)
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled)
     stage = "pass"
@@ -47,7 +46,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         state,
         stage=stage,
         iteration=state.iteration + 1 if stage != "late" else 0,
-        references=relaxed(config, state, maps.references, likelihood),
+        references=relaxed(state.references, maps.references, settings.relaxation, now, last),
         noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
         radius=next_radius(config, given, state, resolved),
         resolved=max(resolved, state.resolved),
@@ -60,32 +59,6 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
     return new, {**metrics, **class_changes(config, state.estimates, estimates)}
-
-
-def relaxed(
-    config: RefineConfig, state: State, references: Float[Tensor, "2 k m m m"], likelihood: float
-) -> Float[Tensor, "2 k m m m"]:
-    """The references of the next pass: beyond those that this one ends with, on the way from those it began with.
-
-    Where posteriors are broad EM goes the right way by short steps, pass after pass. Not while the radius grows, as new
-    shells turn the way, nor where the last step was too long and the images fit worse. Over-relaxed EM: Salakhutdinov
-    and Roweis, Adaptive overrelaxed bound optimization methods, 2003.
-
-    Parameters
-    ----------
-    config, state
-        Settings, and the state before the pass.
-    references
-        That the M-step of the pass made.
-    likelihood
-        Mean log-likelihood of the pass, nats.
-    """
-    grown = state.radius > RADIUS_STANDS * state.posed_radius
-    worse = state.radius == state.posed_radius and likelihood < state.best_likelihood
-    if grown or worse:
-        return references
-    before = resample(state.references, references.shape[-1])
-    return references + config.passes.relaxation * (references - before)
 
 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:

@@ -31,13 +31,16 @@ from cryorbit.volumes.voxel import resample
 
 SEARCH_SIZE = 32
 """Box on which axes are looked for: they are known from low resolution."""
-RADII, DIRECTION_ORDER = 12, 2
+RADII, DIRECTION_ORDER, SPARSE_ORDER = 12, 2, 1
+"""Points at which a map is compared with its copies: spheres, and HEALPix orders, of the last and of the first look."""
+SCREENING_OPERATORS, SCREENED = 4, 16
+"""All frames are looked at with about so many operators, and one in so many with all."""
 SPECTRUM_PART = 0.6
 """Part of the radius of the transform whose amplitudes are compared: further out there is mostly noise."""
 FEW_OPERATORS = 8
 """Group order up to which a grid of 15 degrees is searched; larger groups leave room for one of 7.5 degrees."""
 CENTRE_OPERATORS = 4
-STARTS = 5
+STARTS, FINALISTS = 5, 2
 ANGLE_DEG, STEP = 6.0, 1.0
 """First steps of the refinement, degrees and voxels of the small box."""
 EVALUATIONS = 300
@@ -71,16 +74,17 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     """The axes and the centre under which the map agrees best with its copies within ``radius`` voxels."""
     small = resample(volume, min(SEARCH_SIZE, volume.shape[-1]))
     scale = small.shape[-1] / volume.shape[-1]
-    ball = ball_points(radius * scale, RADII, DIRECTION_ORDER).to(small)
+    sparse, ball = (ball_points(radius * scale, RADII, order).to(small) for order in (SPARSE_ORDER, DIRECTION_ORDER))
     operators, frames = _without_inverses(group).to(small), _distinct_frames(group).to(small)
-    likely = frames[_spectrum_scores(small, frames, operators).topk(min(STARTS, len(frames))).indices]
+    likely = _likely_frames(_whitened_amplitudes(small), frames, SPECTRUM_PART * small.shape[-1], operators)
     centres = torch.stack([_centre_of(small, frame, group.to(small)) for frame in likely])
     centre = centres[_scores(small, likely, centres, operators, ball, structure=False).argmax()]
-    fits = _scores(small, frames, centre.expand(len(frames), 3), operators, ball, structure=True)
-    nearby = frames[fits.topk(len(likely)).indices]
+    nearby = _likely_frames(small, frames, radius * scale, operators, centre)
     starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
-    refined = [_refined(small, start, group.to(small), operators, ball) for start in starts]
-    best = max(refined, key=lambda found: found.structure_score)
+    refined = [_refined(small, start, group.to(small), operators, sparse) for start in starts]
+    finalists = sorted(refined, key=lambda found: found.structure_score)[-FINALISTS:]
+    ends = [_refined(small, (each.frame, each.centre), group.to(small), operators, ball) for each in finalists]
+    best = max(ends, key=lambda found: found.structure_score)
     score = _scores(small, best.frame[None], best.centre[None], operators, ball, structure=False)
     return replace(best, centre=best.centre / scale, score=float(score))
 
@@ -112,6 +116,23 @@ def _distinct_frames(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "f 3 3"]:
     return frames[asymmetric_unit(frames.mT, group.double())]
 
 
+def _likely_frames(
+    volume: Float[Tensor, "m m m"],
+    frames: Float[Tensor, "f 3 3"],
+    radius: float,
+    operators: Float[Tensor, "o 3 3"],
+    centre: Float[Tensor, " 3"] | None = None,
+) -> Float[Tensor, "s 3 3"]:
+    """The frames that fit best about one centre: all by a few operators and points, the better part by all of them."""
+    places = frames.new_zeros(len(frames), 3) if centre is None else centre.expand(len(frames), 3)
+    sparse, ball = (ball_points(radius, RADII, order).to(volume) for order in (SPARSE_ORDER, DIRECTION_ORDER))
+    few = operators[:: max(1, len(operators) // SCREENING_OPERATORS)]
+    rough = _scores(volume, frames, places, few, sparse, structure=True)
+    better = rough.topk(max(min(STARTS, len(frames)), len(frames) // SCREENED)).indices
+    fits = _scores(volume, frames[better], places[better], operators, ball, structure=True)
+    return frames[better[fits.topk(min(STARTS, len(frames))).indices]]
+
+
 def _scores(
     volume: Float[Tensor, "m m m"],
     frames: Float[Tensor, "f 3 3"],
@@ -139,10 +160,8 @@ def _scores(
     return torch.cat(scores)
 
 
-def _spectrum_scores(
-    volume: Float[Tensor, "m m m"], frames: Float[Tensor, "f 3 3"], operators: Float[Tensor, "o 3 3"]
-) -> Float[Tensor, " f"]:
-    """Scores of the amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
+def _whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n"]:
+    """Amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
     size = volume.shape[-1]
     padded = torch.nn.functional.pad(volume, (0, size) * 3)
     amplitude = torch.fft.fftshift(torch.fft.fftn(padded)).abs()
@@ -150,9 +169,7 @@ def _spectrum_scores(
     shell = torch.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).round().long().flatten()
     power = torch.bincount(shell, amplitude.flatten() ** 2) / torch.bincount(shell)
     whitened = amplitude / power[shell].reshape(amplitude.shape).sqrt().clamp_min(torch.finfo(power.dtype).tiny)
-    middle = frames.new_zeros(len(frames), 3)
-    spheres = ball_points(SPECTRUM_PART * size, RADII, DIRECTION_ORDER).to(volume)
-    return _scores(whitened.to(volume), frames, middle, operators, spheres, structure=True)
+    return whitened.to(volume)
 
 
 def _centre_of(

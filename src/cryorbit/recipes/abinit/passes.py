@@ -45,14 +45,15 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     batch = growth_batch(config, prepared)
     limit = final_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
-    cells = batch_cells(config, prepared, state, batch)
+    last = Scored(*state.extra.get("last_pass", (0.0, -math.inf)))
+    cells, searched = batch_cells(config, prepared, state, batch, stands=radius == last.radius)
     statistics, estimates, maps = full_pass(config, prepared, replace(state, radius=radius), batch, cells)
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
     next_radius = min(limit, max(radius, resolved + config.grow.margin))
     likelihood = float(statistics.log_evidence / statistics.images)
-    now, last = Scored(radius, likelihood), Scored(*state.extra.get("last_pass", (0.0, -math.inf)))
+    now = Scored(radius, likelihood)
     # likelihoods of passes at two radii do not compare
-    gained = math.inf if radius != last.radius else likelihood - last.likelihood
+    gained = likelihood - last.likelihood if radius == last.radius else math.inf
     converged = next_radius == radius and gained < config.grow.least_gain * likelihood
     over = converged or state.iteration + 1 == config.grow.iterations
     new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
@@ -61,28 +62,35 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
         volume=new.volume if over else relaxed(state.volume, new.volume, config.grow.relaxation, now, last),
         radius=next_radius,
         estimates={"rotation": estimates.rotation, "shift": estimates.shift},
-        extra={**state.extra, "last_pass": (radius, likelihood)},
+        extra={**state.extra, "last_pass": (radius, likelihood), "fresh_cells": searched},
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )
     return new, pass_metrics(prepared, radius, statistics, estimates)
 
 
-def batch_cells(config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"]) -> Candidates:
-    """Coarse candidates of the batch: those of the last pass while they hold, else from a search over all poses.
+def batch_cells(
+    config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"], *, stands: bool
+) -> tuple[Candidates, bool]:
+    """Coarse candidates of the batch, and whether all poses were searched: those of the last pass while they hold.
 
-    They hold when, for a sample of the batch, a fresh search under the present map finds the orientations that the
-    last pass refined. Early on many images sit at poses that a poor map favoured, and a local search keeps them there.
+    Those of a search serve two passes where the radius ``stands``: the map has hardly changed. Later they hold when,
+    for a sample of the batch, a fresh search under the present map finds the orientations that the last pass refined.
+    Early on many images sit at poses that a poor map favoured, and a local search keeps them there.
     """
     if state.cells is None:
-        return find_cells(config, prepared, state, batch)
+        return find_cells(config, prepared, state, batch), True
+    if stands and state.extra["fresh_cells"]:
+        return state.cells, False
     count = min(config.grow.check_images, len(batch))
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
     sample = slice(start, start + count)
     fresh = find_cells(config, prepared, state, batch[sample])
     tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
     moved = moved_fraction(fresh, state.estimates["rotation"][sample], tolerance)
-    return find_cells(config, prepared, state, batch) if moved > config.grow.moved else state.cells
+    if moved > config.grow.moved:
+        return find_cells(config, prepared, state, batch), True
+    return state.cells, False
 
 
 def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:

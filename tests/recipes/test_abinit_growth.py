@@ -1,0 +1,62 @@
+"""When growth searches all poses anew, and when what it has found serves again."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cryorbit.inference.candidates import Candidates
+from cryorbit.recipes.abinit import passes
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.state import State
+
+CONFIG = AbinitConfig(particles=Path("p.star"), output=Path("o"))
+BATCH = torch.arange(500)
+SAMPLE = CONFIG.grow.check_images
+
+
+@pytest.fixture
+def searched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each search over all poses looked at; every search finds the identity."""
+    calls: list[int] = []
+
+    def find(*given: Any) -> Candidates:
+        calls.append(len(given[-1]))
+        return cells(len(given[-1]))
+
+    monkeypatch.setattr(passes, "find_cells", find)
+    return calls
+
+
+def cells(images: int) -> Candidates:
+    identity = torch.eye(3).expand(images, 3, 3)
+    return Candidates(torch.arange(images), torch.zeros(images, dtype=torch.long), identity, torch.zeros(images, 2))
+
+
+def state(*, fresh: bool, turned: bool = False) -> State:
+    """A state after a pass whose orientations are those that a search finds, or half a turn away."""
+    rotation = torch.diag(torch.tensor([-1.0, -1.0, 1.0])) if turned else torch.eye(3)
+    volume = torch.zeros(1, 4, 4, 4)
+    plain = State(0, "grow", 3, volume, volume, torch.ones(3), 2.0)
+    estimates = {"rotation": rotation.expand(len(BATCH), 3, 3)}
+    return replace(plain, cells=cells(len(BATCH)), estimates=estimates, extra={"fresh_cells": fresh})
+
+
+@pytest.mark.parametrize(
+    ("before", "stands", "looked_at", "fresh"),
+    [
+        pytest.param(state(fresh=True, turned=True), True, [], False, id="a search serves one more pass"),
+        pytest.param(state(fresh=True), False, [SAMPLE], False, id="the radius grew, orientations hold"),
+        pytest.param(state(fresh=False), True, [SAMPLE], False, id="served twice, orientations hold"),
+        pytest.param(state(fresh=False, turned=True), True, [SAMPLE, 500], True, id="served twice, they moved"),
+        pytest.param(replace(state(fresh=True), cells=None), True, [500], True, id="nothing was found yet"),
+    ],
+)
+def test_all_poses_are_searched_again_when_they_may_have_moved(
+    before: State, stands: bool, looked_at: list[int], fresh: bool, searched: list[int]
+) -> None:
+    prepared: Any = None
+    _, anew = passes.batch_cells(CONFIG, prepared, before, BATCH, stands=stands)
+    assert (searched, anew) == (looked_at, fresh)

@@ -9,7 +9,7 @@ import torch
 from cryorbit.cli.main import main
 from cryorbit.evaluation.radial_filter import apply_gain
 from cryorbit.imaging.masks import soft_ball
-from cryorbit.io.mrc import write_map
+from cryorbit.io.mrc import read_map, write_map
 
 BOX, PIXEL_SIZE = 48, 2.0
 
@@ -59,6 +59,26 @@ def test_two_files_a_given_b_factor_and_an_output(
     )
     assert "B-factor -45 A^2, as given" in capsys.readouterr().out
     assert (tmp_path / "out" / "local_filtered.mrc").is_file()
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_symmetry_that_the_half_maps_have_not_is_told(
+    symmetric: bool, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for half in (1, 2):
+        volume = read_map(folder / f"run_half{half}_class001_unfil.mrc")[0]
+        if symmetric:
+            # of the even box the middle voxel stays where it is
+            inner = volume[1:, 1:, 1:]
+            turned = torch.stack([torch.rot90(inner, quarter, (1, 2)) for quarter in range(4)]).mean(0)
+            volume = torch.zeros_like(volume)
+            volume[1:, 1:, 1:] = turned
+        write_map(tmp_path / f"half{half}.mrc", volume, PIXEL_SIZE)
+    halves = [str(tmp_path / f"half{half}.mrc") for half in (1, 2)]
+    words = ("--symmetry", "C4", "-o", str(tmp_path / "out"))
+    main(["postprocess", "--half1", halves[0], "--half2", halves[1], *words])
+    said = capsys.readouterr().out
+    assert ("does not have C4 symmetry about its axes" in " ".join(said.split())) is not symmetric
 
 
 @pytest.mark.parametrize(

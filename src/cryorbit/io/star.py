@@ -32,6 +32,8 @@ TOKEN = re.compile(
     r"""|(\#.*)"""
     r"""|(\S+)"""
 )
+BLOCK, LOOP = "data_", "loop_"
+"""Words that begin a block and a table; STAR knows no difference of capital and small letters in them."""
 LONGEST_LINE = 2**20
 """Characters from which on a line is taken to have no end, and the file to be something else."""
 ROWS_PER_CHUNK = 50_000
@@ -54,8 +56,8 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
     blocks: dict[str, _Block] = {}
     block: _Block | None = None
     for number, line in _lines(file):
-        if line.startswith("data_"):
-            name = line.split()[0].removeprefix("data_")
+        if _is_word(line, BLOCK):
+            name = line.split()[0][len(BLOCK) :]
             if name in blocks:
                 raise InputError(
                     f"a second block data_{name}",
@@ -148,7 +150,7 @@ class _Block:
 
     def take(self, line: str, number: int) -> None:
         """Take in one line of the block."""
-        if _is_loop(line):
+        if _is_word(line, LOOP, whole=True):
             if self.labels:
                 raise self._error("a second table in one block", number, "begin it with a data_ line of its own")
             self.loop = True
@@ -210,10 +212,14 @@ class _Block:
         return InputError(problem, file=self.file, row=number, mend=mend)
 
 
-def _is_loop(line: str) -> bool:
-    """Whether the line begins a table; a comment may follow."""
+def _is_word(line: str, keyword: str, *, whole: bool = False) -> bool:
+    """Whether the line is a word, in any letter case, that begins with ``keyword`` or is it; a comment may follow.
+
+    A row of a table may begin with such a word, as with a micrograph ``data_0001.mrc``: other values follow.
+    """
     word, *rest = line.split(maxsplit=1)
-    return word == "loop_" and not (rest and rest[0][0] != "#")
+    fits = word.lower() == keyword if whole else word[: len(keyword)].lower() == keyword
+    return fits and not (rest and rest[0][0] != "#")
 
 
 def _split(line: str) -> tuple[list[str], set[int]]:

@@ -162,7 +162,7 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "complex": (lambda stack: _edit_header(stack, mode=4), "no MRC file"),
     "unknown mode": (lambda stack: _edit_header(stack, mode=101), "no MRC file"),
     "negative size": (lambda stack: _edit_header(stack, nz=-20), "no MRC file"),
-    "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "cut short"),
+    "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "promises an extended header"),
     "another box": (lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)), "18 x 18 pixels, not 16 x 16"),
     "not a number": (
         lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),

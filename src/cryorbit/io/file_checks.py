@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from cryorbit.core.errors import InputError
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.mrc import MrcHeader, read_header
+from cryorbit.io.mrc import MrcHeader, read_header, require_whole
 from cryorbit.io.particles import Particles, missing_files
 
 UNKNOWN_PIXEL = (0.0, 1.0)
@@ -50,13 +49,7 @@ def check_file(particles: Particles, number: int, last_section: int) -> MrcHeade
     path = particles.images.files[number]
     header = read_header(path)
     particles.images.check_header(path, header, np.array([last_section]))
-    size = path.stat().st_size
-    if size < header.file_bytes:
-        raise InputError(
-            f"the stack is cut short: {size} bytes where its header promises {header.file_bytes}",
-            file=path,
-            mend="copy the stack again, or extract the particles again",
-        )
+    require_whole(path, header, "stack")
     return header
 
 

@@ -111,7 +111,7 @@ def _files(particles: Particles) -> _Files:
             headers[number] = check_file(particles, number, int(last[number]))
         except InputError as error:
             unfit.add(number)
-            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem))
+            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem, error.mend))
     return _Files(
         missing=tuple(stack.files[number] for number in missing),
         missing_particles=int(counts[missing].sum()),

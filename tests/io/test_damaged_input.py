@@ -154,7 +154,7 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent": (lambda stack: stack.unlink(), "1 of 2 image files are missing"),
     "fewer images": (
         lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
-        "image 20 is asked for, the stack holds 19",
+        "image 20 is asked for (row 40 of particles.star), the stack holds 19",
     ),
     "cut short": (lambda stack: written(stack.read_bytes()[:-1])(stack), "cut short: 21503 bytes"),
     "empty": (written(b""), "no MRC file"),
@@ -211,7 +211,7 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent stack": (lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"), "1 of 1 image files are missing"),
     "index beyond the stack": (
         lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
-        "image 80 is asked for, the stack holds 40",
+        "of J7_particles.cs), the stack holds 40",
     ),
     "pixel size 0": (lambda cs: _edit_cs(_handed(cs), blob__psize_A=0), "pixel size is 0"),
     "sign 2": (lambda cs: _edit_cs(_handed(cs), blob__sign=2), "blob/sign is 2"),

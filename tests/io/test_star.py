@@ -208,3 +208,21 @@ def test_a_row_that_begins_like_a_block(tmp_path: Path) -> None:
     table = read_star(file)["particles"]
     assert table["rlnMicrographName"].tolist() == ["data_1.mrc", "loop_2.mrc"]
     assert table["rlnX"].tolist() == [4, 5]
+
+
+def test_a_label_too_many_is_told_from_a_line_cut_short(tmp_path: Path) -> None:
+    """3dem/relion#849: where the first line does not fit, the labels may be what is wrong."""
+    file = tmp_path / "labels.star"
+    head = "data_optics\nloop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n"
+    for text, row, begins in (
+        (f"{head}_rlnOpticsGroup1 #3\n1 300\n", 6, "compare the labels above the line with its values"),
+        (f"{head}1 300 2.7\n", 5, "compare the labels above the line with its values"),
+        (f"{head}1 300\n2 300 2.7\n", 6, "the line is cut short or glued to another"),
+        (f"{head}1 300\n2\n", 6, "the line is cut short or glued to another"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match="values in a table of") as caught:
+            read_star(file)
+        assert caught.value.row == row
+        assert caught.value.mend is not None
+        assert caught.value.mend.startswith(begins)

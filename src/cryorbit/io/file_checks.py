@@ -48,7 +48,10 @@ def check_file(particles: Particles, number: int, last_section: int) -> MrcHeade
     """The header of file ``number``; `InputError` unless it is there, whole, fits the table and has that section."""
     path = particles.images.files[number]
     header = read_header(path)
-    particles.images.check_header(path, header, np.array([last_section]))
+    stack = particles.images
+    asks = int(np.argmax((stack.file_index == number) & (stack.section == last_section)))
+    by = f" (row {particles.rows[asks]} of {particles.source.name})"
+    stack.check_header(path, header, np.array([last_section]), by)
     require_whole(path, header, "stack")
     return header
 

@@ -39,6 +39,12 @@ LONGEST_LINE = 2**20
 ROWS_PER_CHUNK = 50_000
 """Rows are packed into arrays this often: millions of separate strings would take gigabytes."""
 
+_LABELS_DO_NOT_FIT = (
+    "compare the labels above the line with its values: take out a label too many, or add what is missing; if the line "
+    "is cut short or glued to another, export the file again"
+)
+_LINE_DOES_NOT_FIT = "the line is cut short or glued to another; export the file again or remove the line"
+
 
 def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
     """Read every block of a STAR file, in the order of the file; ``data_name`` becomes the key ``name``.
@@ -133,7 +139,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"the file is not text (byte {error.start} is no UTF-8)", file=file, mend="give a STAR file"
+            f"the file is not text (byte {error.start} is no UTF-8)", file=file, mend="give a STAR file, saved as UTF-8"
         ) from error
 
 
@@ -193,11 +199,9 @@ class _Block:
     def _take_row(self, line: str, number: int) -> None:
         values, quoted = _split(line)
         if len(values) != len(self.labels):
-            raise self._error(
-                f"{len(values)} values in a table of {len(self.labels)} columns",
-                number,
-                "the line is cut short or glued to another; export the file again or remove the line",
-            )
+            first = not self.rows and not self.chunks
+            mend = _LABELS_DO_NOT_FIT if first else _LINE_DOES_NOT_FIT
+            raise self._error(f"{len(values)} values in a table of {len(self.labels)} columns", number, mend)
         self.text_columns |= quoted
         self.rows.append(values)
         if len(self.rows) == ROWS_PER_CHUNK:

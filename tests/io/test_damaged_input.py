@@ -99,6 +99,10 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "no astigmatism angle": (without_column("rlnDefocusAngle"), "no column rlnDefocusAngle"),
     "no voltage": (without_column("rlnVoltage"), "no column rlnVoltage"),
     "no optics block": (replaced("data_optics", "data_others"), "no block data_optics"),
+    "optics groups without numbers": (
+        replaced("_rlnOpticsGroup #2", "_rlnOpticsGroup1 #2"),
+        "data_optics has no column rlnOpticsGroup",
+    ),
     "unknown optics group": (replaced("\ntalos 2 ", "\ntalos 3 "), "is not in data_optics"),
     "optics group twice": (replaced("\ntalos 2 ", "\ntalos 1 "), "defined twice"),
     "two pixel sizes": (replaced("2.000000 16 2\n\n", "2.010000 16 2\n\n"), "pixel size is 2 for some"),

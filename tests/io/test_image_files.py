@@ -10,6 +10,8 @@ from cryorbit.io.checks import check_particles
 from cryorbit.io.image_paths import near_names
 from cryorbit.io.mrc import read_header, read_map, require_whole
 from cryorbit.io.particles import read_particles
+from cryorbit.recipes.convert import ConvertConfig
+from cryorbit.recipes.convert import run as convert
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.inspect import run as inspect
 
@@ -45,6 +47,7 @@ def test_a_near_file_in_the_project_folder_is_named(star_set: Path) -> None:
 def test_another_file_is_not_near(star_set: Path) -> None:
     extract = star_set.parent / "Extract"
     (extract / "a.mrcs").rename(extract / "aa.mrcs")
+    (extract / "a.mrc.mrcs").mkdir()
     assert near_names(extract / "a.mrcs") == []
     assert near_names(extract / "none" / "a.mrcs") == []
     with pytest.raises(InputError) as caught:
@@ -77,6 +80,8 @@ def test_a_pipe_for_a_stack_is_refused(star_set: Path, linked: bool) -> None:
         read_particles(star_set)
     assert (caught.value.file, caught.value.row) == (star_set, 21)
     assert caught.value.mend == "give a file; what comes through a pipe is to be saved first"
+    with pytest.raises(InputError, match="is a device or a pipe"):
+        convert(ConvertConfig(source=star_set, target=star_set.with_name("out.star")))
 
 
 def test_an_extended_header_that_was_not_copied(star_set: Path) -> None:

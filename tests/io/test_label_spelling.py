@@ -66,7 +66,7 @@ def test_half_a_shift_is_refused(star_set: Path, axis: str) -> None:
         changed(star_set, f"_rlnOrigin{axis}Angst", f"_rlnOrigin{axis}Angs")
 
 
-@pytest.mark.parametrize(("start", "program"), [("cisTEM", "cisTEM"), ("wrp", "Warp and M")])
+@pytest.mark.parametrize(("start", "program"), [("cisTEM", "cisTEM"), ("wrp", "Warp or M")])
 def test_labels_of_other_programs(star_set: Path, start: str, program: str) -> None:
     """ml-struct-bio/cryodrgn#330, warpem/warp#149."""
     with pytest.raises(InputError, match=f"its labels are those of {program}") as caught:

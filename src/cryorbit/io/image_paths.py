@@ -97,10 +97,10 @@ def near_names(place: Path) -> list[str]:
     Letter case and endings in ``.mrc`` and ``.mrcs``, of which there may be two, make no difference.
     """
     try:
-        beside = sorted(other.name for other in place.parent.iterdir())
+        beside = sorted(other.name for other in place.parent.iterdir() if _bare(other.name) == _bare(place.name))
     except (OSError, ValueError):
         return []
-    return [name for name in beside if _bare(name) == _bare(place.name)]
+    return [name for name in beside if is_file(place.with_name(name))]
 
 
 def _bare(name: str) -> str:

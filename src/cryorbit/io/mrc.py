@@ -235,4 +235,4 @@ _AGAIN = {
     "map": "copy or export the map again",
     "stack": "copy the stack again, or extract the particles again",
 }
-_MODES = "give an uncompressed MRC file of mode 0, 1, 2, 6 or 12"
+_MODES = "give an uncompressed MRC file of mode 0, 1, 2, 6 or 12; copy or make it again if its header is damaged"

@@ -164,7 +164,7 @@ def read_particles(
     sign = None if records is None else _signs(records, file)
     names = parse_image_names(tables.particles["rlnImageName"], file)
     files = locate(names.names, file, data_dir)
-    _refuse_devices(tables, names, files)
+    refuse_devices(tables, names, files)
     box = _box(tables, files, unknown_box=unknown_box)
     return Particles(
         source=file,
@@ -191,8 +191,8 @@ def require_ctf(particles: Particles) -> None:
         )
 
 
-def _refuse_devices(tables: relion.RelionTables, names: ImageNames, files: tuple[Path, ...]) -> None:
-    """Raise `InputError` if a stack is a pipe, which would be waited for, or a device, which may never end."""
+def refuse_devices(tables: relion.RelionTables, names: ImageNames, files: tuple[Path, ...]) -> None:
+    """Raise `InputError` if one of the ``files`` of ``names`` is a pipe, which is waited for, or an endless device."""
     number = next((number for number, file in enumerate(files) if is_device(file)), None)
     if number is not None:
         row = int(tables.particles.index[np.argmax(names.name_index == number)]) + 1

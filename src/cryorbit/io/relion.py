@@ -30,7 +30,7 @@ TOMOGRAPHIC = (
     *("rlnTomoTiltSeriesPixelSize", "rlnTomoTiltSeriesName", "rlnTomoParticlesFile", "rlnTomoImportParticleFile"),
 )
 """Labels that only tables of RELION's tomography have, in whichever block."""
-PROGRAMS = {"cisTEM": "cisTEM", "wrp": "Warp and M"}
+PROGRAMS = {"cisTEM": "cisTEM", "wrp": "Warp or M"}
 """Programs that write STAR files with labels of their own, by how those begin."""
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
@@ -270,6 +270,12 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
                 mend="put the data_optics block of the original file back",
             )
         return None
+    if "rlnOpticsGroup" not in optics:
+        raise InputError(
+            "data_optics has no column rlnOpticsGroup",
+            file=file,
+            mend="add it, or correct its label: the number that particles name the group by",
+        )
     group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
     if group_numbers.has_duplicates:
         raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")

@@ -13,6 +13,8 @@ from cryorbit.io.particles import class_numbers, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.star import read_star
+from cryorbit.recipes.convert import ConvertConfig
+from cryorbit.recipes.convert import run as convert
 from small_sets import BOX, COUNT, PIXEL_SIZE, save_cs, write_stack
 
 
@@ -54,6 +56,54 @@ def test_one_file_may_hold_everything(cs_set: Path, images: np.ndarray) -> None:
     assert particles.half_sets is None
     place = handed["blob/idx"]
     np.testing.assert_array_equal(particles.images.read(np.arange(COUNT)).numpy(), images[place])
+
+
+@pytest.mark.parametrize("path", [b">J3/stack.mrc   ", b"  J3/stack.mrc", b"> J3/stack.mrc\0\0"])
+def test_paths_that_are_padded(cs_set: Path, images: np.ndarray, path: bytes) -> None:
+    handed = cs_set.with_name("J7_passthrough_particles.cs")
+    records = np.load(handed)
+    records["blob/path"] = path
+    save_cs(handed, records)
+    particles = read_particles(cs_set)
+    assert set(particles.table["rlnImageName"].str.rpartition("@")[2]) == {"J3/stack.mrc"}
+    np.testing.assert_array_equal(particles.images.read(np.arange(COUNT)).numpy(), images)
+
+
+def test_records_of_the_other_byte_order(cs_set: Path, tmp_path: Path, images: np.ndarray) -> None:
+    for file in (cs_set, cs_set.with_name("J7_passthrough_particles.cs")):
+        records = np.load(file)
+        save_cs(file, records.astype(records.dtype.newbyteorder(">")))
+    particles = read_particles(cs_set)
+    np.testing.assert_array_equal(particles.images.read(np.arange(COUNT)).numpy(), images)
+    np.testing.assert_array_equal(particles.ctf.defocus_u, 12000 + np.arange(COUNT))
+    found = convert(ConvertConfig(source=cs_set, target=tmp_path / "out.star", check=True))
+    assert found.faithful
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_a_passthrough_file_alone(cs_set: Path, main: bool) -> None:
+    """asarnow/pyem#40: it names no images, and the file beside which it is found is offered."""
+    handed = cs_set.with_name("J7_passthrough_particles.cs")
+    records = np.load(handed)
+    kept = [name for name in records.dtype.names or () if not name.startswith("blob/")]
+    save_cs(handed, records[kept].astype([(name, records.dtype[name]) for name in kept]))
+    if not main:
+        cs_set.unlink()
+    with pytest.raises(InputError, match="no field blob/path") as caught:
+        read_particles(handed)
+    offered = ": J7_particles.cs" if main else ""
+    assert caught.value.file == handed
+    assert caught.value.mend is not None
+    assert caught.value.mend.endswith(f"give the job's own particles file, beside which it is found{offered}")
+
+
+def test_a_uid_that_occurs_twice_is_named(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    records["uid"][9] = records["uid"][3]
+    save_cs(cs_set, records)
+    with pytest.raises(InputError, match="a uid occurs twice") as caught:
+        read_particles(cs_set)
+    assert caught.value.row == 10
 
 
 def test_the_passthrough_of_another_subset_is_not_taken(cs_set: Path) -> None:

@@ -99,6 +99,10 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "no astigmatism angle": (without_column("rlnDefocusAngle"), "no column rlnDefocusAngle"),
     "no voltage": (without_column("rlnVoltage"), "no column rlnVoltage"),
     "no optics block": (replaced("data_optics", "data_others"), "no block data_optics"),
+    "optics groups without numbers": (
+        replaced("_rlnOpticsGroup #2", "_rlnOpticsGroup1 #2"),
+        "data_optics has no column rlnOpticsGroup",
+    ),
     "unknown optics group": (replaced("\ntalos 2 ", "\ntalos 3 "), "is not in data_optics"),
     "optics group twice": (replaced("\ntalos 2 ", "\ntalos 1 "), "defined twice"),
     "two pixel sizes": (replaced("2.000000 16 2\n\n", "2.010000 16 2\n\n"), "pixel size is 2 for some"),
@@ -154,7 +158,7 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent": (lambda stack: stack.unlink(), "1 of 2 image files are missing"),
     "fewer images": (
         lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
-        "image 20 is asked for, the stack holds 19",
+        "image 20 is asked for (row 40 of particles.star), the stack holds 19",
     ),
     "cut short": (lambda stack: written(stack.read_bytes()[:-1])(stack), "cut short: 21503 bytes"),
     "empty": (written(b""), "no MRC file"),
@@ -162,7 +166,7 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "complex": (lambda stack: _edit_header(stack, mode=4), "no MRC file"),
     "unknown mode": (lambda stack: _edit_header(stack, mode=101), "no MRC file"),
     "negative size": (lambda stack: _edit_header(stack, nz=-20), "no MRC file"),
-    "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "cut short"),
+    "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "promises an extended header"),
     "another box": (lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)), "18 x 18 pixels, not 16 x 16"),
     "not a number": (
         lambda stack: written(stack.read_bytes()[:1024] + b"\xff" * 4 * 20 * BOX**2)(stack),
@@ -211,7 +215,7 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent stack": (lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"), "1 of 1 image files are missing"),
     "index beyond the stack": (
         lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
-        "image 80 is asked for, the stack holds 40",
+        "of J7_particles.cs), the stack holds 40",
     ),
     "pixel size 0": (lambda cs: _edit_cs(_handed(cs), blob__psize_A=0), "pixel size is 0"),
     "sign 2": (lambda cs: _edit_cs(_handed(cs), blob__sign=2), "blob/sign is 2"),

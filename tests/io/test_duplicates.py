@@ -8,10 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryorbit.io.checks import SAME_IMAGE, SAME_PLACE, check_particles
+from cryorbit.core.errors import InputError
+from cryorbit.io.checks import SAME_IMAGE, SAME_PLACE, SHARED_IMAGE, check_particles
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.inspect import InspectConfig
+from cryorbit.recipes.inspect import run as inspect
 from small_sets import COUNT, PIXEL_SIZE
 
 
@@ -79,6 +82,66 @@ def picked_twice(star: Path, micrographs: str | None = None, distance_px: float 
 
 
 TWICE = dict.fromkeys(range(21, 41), SAME_PLACE)
+
+
+def expanded(star: Path, copies: int) -> pd.DataFrame:
+    """The table with every row that many times, turned about the axis."""
+    table = read_star(star)["particles"]
+    turns = (table.assign(rlnAngleRot=table["rlnAngleRot"] + 360 * copy / copies) for copy in range(copies))
+    return pd.concat(turns, ignore_index=True)
+
+
+def spread(star: Path, column: str, step: float) -> pd.DataFrame:
+    """The table three times, a column of the copies ``step`` apart, on places that are all others."""
+    table = expanded(star, 3)
+    table["rlnCoordinateX"], table["rlnCoordinateY"] = 500.0 * (table.index % COUNT), 100.0
+    table[column] = table[column] + step * (table.index // COUNT)
+    return table
+
+
+@pytest.mark.parametrize(
+    ("column", "step", "right"),
+    [
+        ("rlnCoordinateX", 0.0, True),
+        ("rlnCoordinateX", 200.0, False),
+        ("rlnDefocusU", 500.0, True),
+        ("rlnDefocusU", 2000.0, False),
+    ],
+)
+def test_copies_of_an_expansion_have_one_place_and_one_defocus(
+    star_set: Path, column: str, step: float, right: bool
+) -> None:
+    star = written(star_set, spread(star_set, column, step))
+    if right:
+        assert set_aside(star) == {}
+        return
+    with pytest.raises(InputError, match="an image that rows of other particles have too") as caught:
+        check_particles(read_particles(star))
+    assert (caught.value.row, caught.value.problem[:10]) == (1, "120 of 120")
+    assert caught.value.mend is not None
+    assert caught.value.mend.startswith("correct the numbers before the @ in rlnImageName")
+    assert inspect(InspectConfig(particles=star)).unusable == {SHARED_IMAGE: 3 * COUNT}
+
+
+def test_a_few_that_share_an_image_are_set_aside(star_set: Path) -> None:
+    table = read_star(star_set)["particles"]
+    table["rlnCoordinateX"], table["rlnCoordinateY"] = 500.0 * table.index, 100.0
+    table.loc[30, "rlnImageName"] = table.loc[25, "rlnImageName"]
+    assert set_aside(written(star_set, table)) == dict.fromkeys((26, 31), SHARED_IMAGE)
+
+
+@pytest.mark.parametrize(("tilts", "right"), [((60, 90), True), ((30, 60, 90), False)])
+def test_no_symmetry_makes_more_copies(star_set: Path, tilts: tuple[int, ...], right: bool) -> None:
+    """The same number in every row (3dem/relion#707), in poses that are all over the sphere."""
+    table = read_star(star_set)["particles"]
+    turns = [(360 * turn / 39, tilt) for turn in range(39) for tilt in tilts]
+    copies = [table.iloc[:1].assign(rlnAngleRot=rot, rlnAngleTilt=tilt) for rot, tilt in turns]
+    star = written(star_set, pd.concat([table.iloc[1:], *copies]))
+    if right:
+        assert set_aside(star) == {}
+        return
+    with pytest.raises(InputError, match=f"{len(copies)} of .* an image that rows of other particles have too"):
+        check_particles(read_particles(star))
 
 
 @pytest.mark.parametrize("micrographs", [None, "MotionCorr/job002/{}", "/elsewhere/{}"])

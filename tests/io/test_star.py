@@ -20,7 +20,7 @@ FLOATS = st.floats(allow_nan=True, allow_infinity=True)
 # a line break, or both kinds of closing quotes, cannot be written in STAR
 TEXTS = st.one_of(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters="'"), max_size=12),
-    st.sampled_from(["1", "-2.50", "1e5", "nan", "007", "data_x", "_y", "#", "loop_", '"']),
+    st.sampled_from(["1", "-2.50", "1e5", "nan", "007", "data_x", "Data_X", "_y", "#", "loop_", '"']),
 )
 
 
@@ -191,3 +191,38 @@ def test_a_line_without_end_is_told_at_once(tmp_path: Path, byte: bytes, words: 
         stream.truncate(2**34)
     with pytest.raises(InputError, match=rf"endless\.star, row 2: .*{words}"):
         read_star(file)
+
+
+@pytest.mark.parametrize("block", ["data_particles", "DATA_particles", "Data_particles # all"])
+@pytest.mark.parametrize("loop", ["loop_", "LOOP_"])
+def test_words_of_star_in_any_letter_case(tmp_path: Path, block: str, loop: str) -> None:
+    file = tmp_path / "case.star"
+    file.write_text(f"{block}\n{loop}\n_rlnX #1\n4\n")
+    assert read_star(file)["particles"]["rlnX"].tolist() == [4]
+
+
+def test_a_row_that_begins_like_a_block(tmp_path: Path) -> None:
+    """Micrographs called ``data_0001.mrc``, in the first column."""
+    file = tmp_path / "data.star"
+    file.write_text("data_particles\nloop_\n_rlnMicrographName\n_rlnX\ndata_1.mrc 4\nloop_2.mrc 5\n")
+    table = read_star(file)["particles"]
+    assert table["rlnMicrographName"].tolist() == ["data_1.mrc", "loop_2.mrc"]
+    assert table["rlnX"].tolist() == [4, 5]
+
+
+def test_a_label_too_many_is_told_from_a_line_cut_short(tmp_path: Path) -> None:
+    """3dem/relion#849: where the first line does not fit, the labels may be what is wrong."""
+    file = tmp_path / "labels.star"
+    head = "data_optics\nloop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n"
+    for text, row, begins in (
+        (f"{head}_rlnOpticsGroup1 #3\n1 300\n", 6, "compare the labels above the line with its values"),
+        (f"{head}1 300 2.7\n", 5, "compare the labels above the line with its values"),
+        (f"{head}1 300\n2 300 2.7\n", 6, "the line is cut short or glued to another"),
+        (f"{head}1 300\n2\n", 6, "the line is cut short or glued to another"),
+    ):
+        file.write_text(text)
+        with pytest.raises(InputError, match="values in a table of") as caught:
+            read_star(file)
+        assert caught.value.row == row
+        assert caught.value.mend is not None
+        assert caught.value.mend.startswith(begins)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
-from cryorbit.io.duplicates import same_images, same_places
+from cryorbit.io.duplicates import same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
@@ -32,7 +32,11 @@ FEWEST = 50
 """Particles that a reconstruction needs at least."""
 NAMED = 3
 """Particles that a sentence names; the files have them all."""
+SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
+
+
+_SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults))
+    faults |= mistaken_images(particles, twice)
     reasons = faults | twice
     bad = any_of(reasons)
     aside = {int(index): "; ".join(_reasons_of(int(index), reasons)) for index in torch.nonzero(bad)[:, 0]}
@@ -129,6 +134,11 @@ def duplicates(particles: Particles, unfit: Bool[Tensor, " n"]) -> dict[str, Boo
     """Masks of the particles that an earlier row is, by reason; no place is taken by one that is ``unfit``."""
     twice = same_images(particles)
     return {SAME_IMAGE: twice, SAME_PLACE: same_places(particles, twice | unfit)}
+
+
+def mistaken_images(particles: Particles, twice: Mapping[str, Bool[Tensor, " n"]]) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles that the table gives the image of others, by reason; ``twice`` is of `duplicates`."""
+    return {SHARED_IMAGE: shared_images(particles, twice[SAME_IMAGE])}
 
 
 def _listed(particles: Particles, reasons: dict[int, str]) -> pd.DataFrame:
@@ -175,7 +185,7 @@ def _refuse_too_many(
 def _mend(particles: Particles, reason: str) -> str:
     """What the user can do about the first of the reasons."""
     found = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
-    mends = {bound.reason: bound.mend for bound in found}
+    mends = {bound.reason: bound.mend for bound in found} | {SHARED_IMAGE: _SHARED_MEND}
     return mends.get(reason.split("; ")[0], "correct the table or extract again")
 
 

@@ -85,16 +85,14 @@ def star_tables(records: np.ndarray) -> dict[str, pd.DataFrame]:
     optics_row, optics = _optics(records)
     columns: dict[str, list[str] | np.ndarray] = {
         "rlnImageName": [
-            f"{index + 1:06d}@{path.lstrip('>')}"
-            for index, path in zip(records["blob/idx"].tolist(), texts(records, "blob/path"), strict=True)
+            f"{index + 1:06d}@{path}"
+            for index, path in zip(records["blob/idx"].tolist(), paths(records, "blob/path"), strict=True)
         ],
         "rlnOpticsGroup": optics_row + 1,
     }
     names = names_of(records)
     if "location/micrograph_path" in names:
-        columns["rlnMicrographName"] = [
-            name.lstrip(">") or "None" for name in texts(records, "location/micrograph_path")
-        ]
+        columns["rlnMicrographName"] = [path or "None" for path in paths(records, "location/micrograph_path")]
     places = coordinates(records)
     if places is not None:
         columns.update(zip(COORDINATES, places.T, strict=True))
@@ -172,3 +170,13 @@ def texts(records: np.ndarray, field: str) -> list[str]:
     """Text of a field, whichever of numpy's two kinds it is stored as."""
     values = records[field].tolist()
     return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values]
+
+
+def paths(records: np.ndarray, field: str) -> list[str]:
+    """Paths of a field, plain."""
+    return [plain_path(text) for text in texts(records, field)]
+
+
+def plain_path(text: str) -> str:
+    """A path without what is no part of it: the mark ``>`` of the project's folder, blanks that pad a field."""
+    return text.strip().lstrip(">").lstrip()

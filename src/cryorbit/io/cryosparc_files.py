@@ -63,9 +63,18 @@ def read_cs(path: Path | str, passthrough: Path | str | None = None) -> np.ndarr
         raise InputError(
             f"there is no field {missing[0]} ({len(missing)} of {len(NEEDED)} needed fields are missing)",
             file=file,
-            mend=f"give the passthrough file of the job too, or put it beside this one{unfit}",
+            mend=f"{_mend_for_missing(file)}{unfit}",
         )
     return records
+
+
+def _mend_for_missing(file: Path) -> str:
+    """What the user can do where ``file``, with what was found beside it, lacks fields."""
+    if not _is_passthrough(file):
+        return "give the passthrough file of the job too, or put it beside this one"
+    beside = sorted(other.name for other in file.absolute().parent.glob("*.cs") if not _is_passthrough(other))
+    offered = f": {', '.join(beside[:3])}" if beside else ""
+    return f"this is a passthrough file: give the job's own particles file, beside which it is found{offered}"
 
 
 def write_cs(path: Path, records: np.ndarray) -> None:
@@ -111,9 +120,13 @@ def _load(file: Path) -> np.ndarray:
     names = names_of(records) if isinstance(records, np.ndarray) else ()
     if "uid" not in names or records.ndim != 1 or not len(records):
         raise InputError("this is no .cs file of particles (no records with a uid)", file=file, mend=_GIVE_CS)
+    # what numpy holds in the other byte order, pandas and torch do not take
+    records = records.astype(records.dtype.newbyteorder("="), copy=False)
     _check_types(records, file)
-    if len(np.unique(records["uid"])) < len(records):
-        raise InputError("a uid occurs twice", file=file, mend="remove duplicate particles in cryoSPARC")
+    twice = pd.Series(records["uid"]).duplicated().to_numpy()
+    if twice.any():
+        row = int(twice.argmax()) + 1
+        raise InputError("a uid occurs twice", file=file, row=row, mend="remove duplicate particles in cryoSPARC")
     return records
 
 

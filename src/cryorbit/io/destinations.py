@@ -16,6 +16,8 @@ WRITTEN = frozenset(
 LOG = "log.txt"
 PREPARED = ("input.star", "input.cs", "start_*.mrc", "real")
 """Names that a job reads but never writes: what Python holds in memory is laid down under them before it begins."""
+SAVE_FIRST = "give a file; what comes through a pipe is to be saved first"
+"""What helps where a device or a pipe is given for a file."""
 LONGEST_NAME, LONGEST_PATH = 200, 3500
 """Bytes of a name and of a path: below the limits of file systems (255, 4096) by what cryorbit adds to them."""
 
@@ -36,9 +38,16 @@ def require_usable_path(path: Path) -> None:
     longest = max(path.parts, key=len, default="")
     if len(os.fsencode(longest)) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
         raise InputError("the name is too long for the files of a job", file=f"{longest[:40]}...", mend="shorten it")
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        mend = "give a file; what comes through a pipe is to be saved first"
-        raise InputError("this is a device or a pipe, not a file", file=path, mend=mend)
+    if is_device(path):
+        raise InputError("this is a device or a pipe, not a file", file=path, mend=SAVE_FIRST)
+
+
+def is_device(path: Path) -> bool:
+    """Whether there is something at ``path`` that is neither a file nor a folder."""
+    try:
+        return path.exists() and not (path.is_file() or path.is_dir())
+    except (OSError, ValueError):
+        return False  # no name that the system accepts
 
 
 def require_free_folder(folder: Path, made: Collection[str] = ()) -> None:

@@ -3,7 +3,8 @@
 Copies in different half-sets share their noise, so that the half-maps agree to Nyquist whatever the map is worth.
 
 An image is known by its file, not by the name of it, and by its section. An image that occurs again in another pose is
-a symmetry-expanded particle: its copies are all kept, and must stay in one half-set.
+a symmetry-expanded particle: its copies are all kept, and must stay in one half-set. They have one place and one
+defocus, and are no more than a symmetry makes; else the table gives one image to several particles.
 
 A place is the coordinate of the pick less the origin, which moves when a particle is centred again. Two particles
 nearer than `NEAREST_A`, or a tenth of a smaller box, are one that was picked twice: real neighbours are a good part
@@ -32,6 +33,10 @@ NEAREST_A, NEAREST_BOXES = 20.0, 0.1
 EXPANDED_DEG = 8.0
 """Angle between poses from which on an image shows copies of a symmetric particle: below a turn of C39, above what two
 refinements differ by."""
+MOST_COPIES = 78
+"""Copies of an image that are farther than `EXPANDED_DEG` apart, at most: those of D39."""
+DEFOCUS_APART_A = 3000.0
+"""Difference in defocus beyond which two images are not one: more than the height of the parts of a large virus."""
 SAME_MICROGRAPH = 0.1
 """Part of the places of a micrograph that another of the same file name shares when it is the same; by chance, in a
 crowded one, it is 0.01."""
@@ -66,6 +71,25 @@ def same_images(particles: Particles) -> Bool[Tensor, " n"]:
         if not again[row]:
             earlier.append(row)
     return again
+
+
+def shared_images(particles: Particles, twice: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Mask of the particles whose image other particles have too, so that it can be right for one of them at most.
+
+    They are told from the copies of a symmetry expansion by their places, their defocus and their number. Those that
+    are there ``twice`` are not looked at.
+    """
+    image = pd.Series(image_numbers(particles).numpy())
+    if not bool(image[~twice.numpy()].duplicated().any()):
+        return torch.zeros(len(particles), dtype=torch.bool)
+    picks = _picks(particles)
+    x, y = np.full((2, len(image)), np.nan) if picks is None else picks.T
+    values = pd.DataFrame({"x": x, "y": y, "defocus": particles.ctf.defocus_u.numpy()})[~twice.numpy()]
+    copies = values.groupby(image[values.index])
+    spread = copies.max() - copies.min()
+    apart = (np.hypot(spread["x"], spread["y"]) > _nearest(particles)) | (spread["defocus"] > DEFOCUS_APART_A)
+    wrong = apart | (copies.size() > MOST_COPIES)
+    return torch.from_numpy(image.isin(wrong[wrong].index).to_numpy(copy=True)) & ~twice
 
 
 def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
@@ -107,7 +131,15 @@ def _later_of_pairs(
 
 
 def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
-    """Where each particle is on its micrograph, A: coordinate less origin; None without coordinates, or in a volume.
+    """Where each particle is on its micrograph, A: its pick less the origin; None where there are no picks."""
+    places = _picks(particles)
+    if places is not None and particles.poses is not None:
+        places -= particles.poses.shifts.numpy() * particles.pixel_size
+    return places
+
+
+def _picks(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
+    """Where each particle was picked, A; None without coordinates, or in a volume.
 
     Coordinates are pixels of the micrograph, whose size is that of the images where the table does not say. The same
     ones of many images, on whichever micrographs, were filled in, and are no places (NaN).
@@ -117,10 +149,8 @@ def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | No
         return None
     coordinates = table[list(COORDINATES)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
     coordinates[_shared_by_many(coordinates, image_numbers(particles).numpy())] = np.nan
-    places = coordinates * _micrograph_pixel(particles)[:, None]
-    if particles.poses is not None:
-        places -= particles.poses.shifts.numpy() * particles.pixel_size
-    return places
+    picks: Float[np.ndarray, "n 2"] = coordinates * _micrograph_pixel(particles)[:, None]
+    return picks
 
 
 def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

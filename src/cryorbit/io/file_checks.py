@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
-from cryorbit.core.errors import InputError
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.mrc import MrcHeader, read_header
+from cryorbit.io.mrc import MrcHeader, read_header, require_whole
 from cryorbit.io.particles import Particles, missing_files
 
 UNKNOWN_PIXEL = (0.0, 1.0)
@@ -49,14 +48,11 @@ def check_file(particles: Particles, number: int, last_section: int) -> MrcHeade
     """The header of file ``number``; `InputError` unless it is there, whole, fits the table and has that section."""
     path = particles.images.files[number]
     header = read_header(path)
-    particles.images.check_header(path, header, np.array([last_section]))
-    size = path.stat().st_size
-    if size < header.file_bytes:
-        raise InputError(
-            f"the stack is cut short: {size} bytes where its header promises {header.file_bytes}",
-            file=path,
-            mend="copy the stack again, or extract the particles again",
-        )
+    stack = particles.images
+    asks = int(np.argmax((stack.file_index == number) & (stack.section == last_section)))
+    by = f" (row {particles.rows[asks]} of {particles.source.name})"
+    stack.check_header(path, header, np.array([last_section]), by)
+    require_whole(path, header, "stack")
     return header
 
 

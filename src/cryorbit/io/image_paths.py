@@ -18,6 +18,7 @@ PARENTS = 3
 """How many parents of the table's folder are searched; RELION and cryoSPARC name files from the project folder."""
 STACK_MARK = ":mrcs"
 """What RELION takes behind a name in ``.mrc`` to mean a stack, as it does behind no name in ``.mrc`` without it."""
+_COUNT_FROM_1 = "count the images of each stack from 1: where they are counted from 0, add 1 to every number"
 _OTHER_SUFFIX = {".mrc": ".mrcs", ".mrcs": ".mrc"}
 
 
@@ -56,7 +57,7 @@ def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
                 f"the image name {name!r} is not of the form NNNNNN@stack.mrcs with a number from 1",
                 file=file,
                 row=int(column.index[row]) + 1,
-                mend="correct rlnImageName or take the row out",
+                mend=_COUNT_FROM_1 if number and not number.strip("0") else "correct rlnImageName or take the row out",
             )
         numbers.append(int(number or 1) - 1)
         stacks.append(stack)
@@ -90,6 +91,30 @@ def find_by_bare_name(name: str, folder: Path) -> Path | None:
     return find_file(Path(name).name, [folder])
 
 
+def near_names(place: Path) -> list[str]:
+    """Files that are there beside ``place``, which is not, under nearly its name.
+
+    Letter case and endings in ``.mrc`` and ``.mrcs``, of which there may be two, make no difference.
+    """
+    try:
+        beside = sorted(other.name for other in place.parent.iterdir() if _bare(other.name) == _bare(place.name))
+    except (OSError, ValueError):
+        return []
+    return [name for name in beside if is_file(place.with_name(name))]
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"(\.mrcs?)+$", "", name.lower())
+
+
+def mend_for_missing(first: Path) -> str:
+    """What the user can do where image files are not where they should be, the ``first`` of them at that place."""
+    near = near_names(first)
+    if near:
+        return f"rename the files, or correct their names in the table: there is {near[0]} in that folder"
+    return "give the folder that the names are relative to, or that holds the files, with --data-dir"
+
+
 def is_file(path: Path) -> bool:
     """Whether there is such a file; no file has a name that the system does not accept."""
     try:
@@ -110,9 +135,22 @@ def locate(names: Sequence[str], table: Path, data_dir: Path | str | None) -> tu
     guesses = [None if file else find_by_bare_name(name, folders[0]) for name, file in zip(names, found, strict=True)]
     claims = Counter(str(file) for file in (*found, *guesses) if file is not None)
     return tuple(
-        file or (guess if guess is not None and claims[str(guess)] == 1 else folders[0] / name)
+        file or (guess if guess is not None and claims[str(guess)] == 1 else _expected(name, folders))
         for name, file, guess in zip(names, found, guesses, strict=True)
     )
+
+
+def _expected(name: str, folders: Sequence[Path]) -> Path:
+    """Where a file that is not there should be: in the first folder that has its folder, else in the first of all."""
+    places = [folder / name for folder in folders]
+    return next((place for place in places if _is_folder(place.parent)), places[0])
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def file_identity(path: Path) -> tuple[int, int] | str:

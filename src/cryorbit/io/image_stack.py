@@ -94,8 +94,8 @@ class ImageStack:
                 mend="check the file or give the data folder",
             ) from error
 
-    def check_header(self, path: Path, header: MrcHeader, sections: Int[np.ndarray, " g"]) -> None:
-        """Raise `InputError` unless the file has images of this box and all of ``sections``."""
+    def check_header(self, path: Path, header: MrcHeader, sections: Int[np.ndarray, " g"], by: str = "") -> None:
+        """Raise `InputError` unless the file has images of this box and all ``sections``, asked for ``by`` a row."""
         if header.shape[1:] != (self.box, self.box):
             raise InputError(
                 f"the images are {header.shape[2]} x {header.shape[1]} pixels, not {self.box} x {self.box}",
@@ -104,7 +104,7 @@ class ImageStack:
             )
         if len(sections) and int(sections.max()) >= header.shape[0]:
             raise InputError(
-                f"image {int(sections.max()) + 1} is asked for, the stack holds {header.shape[0]}",
+                f"image {int(sections.max()) + 1} is asked for{by}, the stack holds {header.shape[0]}",
                 file=path,
                 mend="give the stack the table was made for; images are counted from 1 in STAR, from 0 in .cs files",
             )

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import mrcfile
 import numpy as np
@@ -122,6 +122,29 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     )
 
 
+def require_whole(path: Path, header: MrcHeader, what: Literal["map", "stack"]) -> None:
+    """Raise `InputError` if the file has fewer bytes than its header promises.
+
+    Programs that copy a header and not the extended header behind it leave ``nsymbt`` at the old length: the values
+    then begin earlier than it says (ccpem/mrcfile#51).
+    """
+    size = path.stat().st_size
+    if size >= header.file_bytes:
+        return
+    extended = header.offset - HEADER_BYTES
+    if extended and size == header.file_bytes - extended:
+        raise InputError(
+            f"the header promises an extended header of {extended:,} bytes, which is not there",
+            file=path,
+            mend=f"set nsymbt (bytes 92 to 95 of the header) to 0, or export the {what} again",
+        )
+    raise InputError(
+        f"the {what} is cut short: {size} bytes where its header promises {header.file_bytes}",
+        file=path,
+        mend=_AGAIN[what],
+    )
+
+
 def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Tensor, "z y x"], float]:
     """A map, float32, and its voxel size in A; axes stored in another order are brought to ``[z, y, x]``.
 
@@ -141,8 +164,7 @@ def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Ten
     size = unstated if unstated is not None and not all(header.pixel_size) else _voxel_size(header, path)
     count = int(np.prod(header.shape))
     # a cut file must be refused before memory for what its header promises is asked for
-    if Path(path).stat().st_size < header.file_bytes:
-        raise InputError("the map is cut short", file=path, mend="copy or export the map again")
+    require_whole(Path(path), header, "map")
     values = np.fromfile(path, header.dtype, count, offset=header.offset).reshape(header.shape)
     stored = header.axes[::-1]
     volume = values.transpose([stored.index(axis) for axis in (3, 2, 1)]).astype(np.float32)
@@ -209,4 +231,8 @@ def _voxel_size(header: MrcHeader, path: Path | str) -> float:
     return float(sizes[0])
 
 
-_MODES = "give an uncompressed MRC file of mode 0, 1, 2, 6 or 12"
+_AGAIN = {
+    "map": "copy or export the map again",
+    "stack": "copy the stack again, or extract the particles again",
+}
+_MODES = "give an uncompressed MRC file of mode 0, 1, 2, 6 or 12; copy or make it again if its header is damaged"

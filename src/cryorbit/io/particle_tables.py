@@ -8,6 +8,7 @@ import numpy as np
 
 from cryorbit.io.cryosparc import star_tables
 from cryorbit.io.cryosparc_files import SUFFIXES, read_cs
+from cryorbit.io.label_spelling import as_relion_spells
 from cryorbit.io.relion import RelionTables, relion_tables
 from cryorbit.io.star import read_star
 
@@ -24,6 +25,6 @@ def read_tables(file: Path, passthrough: Path | str | None = None) -> tuple[Reli
         The file is damaged, of another kind, or holds no table of single particles.
     """
     if file.suffix not in SUFFIXES:
-        return relion_tables(read_star(file), file), None
+        return relion_tables(as_relion_spells(read_star(file)), file), None
     records = read_cs(file, passthrough)
     return relion_tables(star_tables(records), file), records

@@ -15,8 +15,8 @@ from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
 from cryorbit.io.cryosparc import names_of
-from cryorbit.io.destinations import require_usable_path
-from cryorbit.io.image_paths import is_file, locate, parse_image_names
+from cryorbit.io.destinations import SAVE_FIRST, is_device, require_usable_path
+from cryorbit.io.image_paths import ImageNames, is_file, locate, mend_for_missing, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import read_tables
@@ -164,6 +164,7 @@ def read_particles(
     sign = None if records is None else _signs(records, file)
     names = parse_image_names(tables.particles["rlnImageName"], file)
     files = locate(names.names, file, data_dir)
+    refuse_devices(tables, names, files)
     box = _box(tables, files, unknown_box=unknown_box)
     return Particles(
         source=file,
@@ -187,6 +188,19 @@ def require_ctf(particles: Particles) -> None:
             f"there is no column {DEFOCUS}",
             file=particles.source,
             mend="add the CTF parameters; or give --no-ctf for images that have no CTF, such as negative stain",
+        )
+
+
+def refuse_devices(tables: relion.RelionTables, names: ImageNames, files: tuple[Path, ...]) -> None:
+    """Raise `InputError` if one of the ``files`` of ``names`` is a pipe, which is waited for, or an endless device."""
+    number = next((number for number, file in enumerate(files) if is_device(file)), None)
+    if number is not None:
+        row = int(tables.particles.index[np.argmax(names.name_index == number)]) + 1
+        raise InputError(
+            f"{files[number]} is a device or a pipe, not a file",
+            file=tables.file,
+            row=row,
+            mend=SAVE_FIRST,
         )
 
 
@@ -227,7 +241,7 @@ def missing_files(table: Path, row: int, first: Path, missing: int, files: int) 
         f"{first} is not there ({missing} of {files} image files are missing)",
         file=table,
         row=row,
-        mend="give the folder that the names are relative to, or that holds the files, with --data-dir",
+        mend=mend_for_missing(first),
     )
 
 

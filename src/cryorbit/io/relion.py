@@ -30,6 +30,8 @@ TOMOGRAPHIC = (
     *("rlnTomoTiltSeriesPixelSize", "rlnTomoTiltSeriesName", "rlnTomoParticlesFile", "rlnTomoImportParticleFile"),
 )
 """Labels that only tables of RELION's tomography have, in whichever block."""
+PROGRAMS = {"cisTEM": "cisTEM", "wrp": "Warp or M"}
+"""Programs that write STAR files with labels of their own, by how those begin."""
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -87,11 +89,7 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     named = [name for name in ("particles", "images", "") if name in tables]
     name = next((name for name in [*named, *tables] if "rlnImageName" in tables[name]), None)
     if name is None:
-        raise InputError(
-            f"no table has the column rlnImageName (blocks: {', '.join(map(repr, tables))})",
-            file=file,
-            mend="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
-        )
+        raise _no_image_names(tables, file)
     particles = tables[name]
     if particles.empty:
         raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
@@ -128,6 +126,7 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
     if not all(tables.has(label) for label in ANGLES):
         return None
     angles = np.stack([tables.numbers(label) for label in ANGLES], axis=-1)
+    _refuse_half_a_shift(tables)
     if all(tables.has(label) for label in ORIGINS_A):
         shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / np.reshape(pixel_size, (-1, 1))
     else:
@@ -141,6 +140,18 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
             mend="take the row out, or the pose columns where poses are not needed",
         )
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
+
+
+def _refuse_half_a_shift(tables: RelionTables) -> None:
+    """Raise `InputError` where one of the two columns of a shift is there without the other: 0 is not what is meant."""
+    for pair in (ORIGINS_A, ORIGINS_PX):
+        there, absent = sorted(pair, key=tables.has, reverse=True)
+        if tables.has(there) and not tables.has(absent):
+            raise InputError(
+                f"there is a column {there} and no column {absent}",
+                file=tables.file,
+                mend=f"add {absent}, or correct its label; remove {there} if the particles have no shifts",
+            )
 
 
 def pixel_sizes(tables: RelionTables) -> Float[np.ndarray, " n"]:
@@ -232,6 +243,24 @@ def premultiplied(tables: RelionTables) -> bool:
     return bool(values.all())
 
 
+def _no_image_names(tables: Mapping[str, pd.DataFrame], file: Path) -> InputError:
+    """The error that no block names images; labels of another program are told as such."""
+    labels = [str(label) for table in tables.values() for label in table]
+    program = next((name for start, name in PROGRAMS.items() if any(label.startswith(start) for label in labels)), None)
+    what = "no table has the column rlnImageName"
+    if program is not None:
+        return InputError(
+            f"{what}: its labels are those of {program}",
+            file=file,
+            mend=f"export the particles from {program} for RELION",
+        )
+    return InputError(
+        f"{what} (blocks: {', '.join(map(repr, tables))})",
+        file=file,
+        mend="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
+    )
+
+
 def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Path) -> Int[np.ndarray, " n"] | None:
     if optics is None:
         if "rlnOpticsGroup" in particles and "rlnVoltage" not in particles:
@@ -241,6 +270,12 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
                 mend="put the data_optics block of the original file back",
             )
         return None
+    if "rlnOpticsGroup" not in optics:
+        raise InputError(
+            "data_optics has no column rlnOpticsGroup",
+            file=file,
+            mend="add it, or correct its label: the number that particles name the group by",
+        )
     group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
     if group_numbers.has_duplicates:
         raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")

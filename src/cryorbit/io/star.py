@@ -32,10 +32,18 @@ TOKEN = re.compile(
     r"""|(\#.*)"""
     r"""|(\S+)"""
 )
+BLOCK, LOOP = "data_", "loop_"
+"""Words that begin a block and a table; STAR knows no difference of capital and small letters in them."""
 LONGEST_LINE = 2**20
 """Characters from which on a line is taken to have no end, and the file to be something else."""
 ROWS_PER_CHUNK = 50_000
 """Rows are packed into arrays this often: millions of separate strings would take gigabytes."""
+
+_LABELS_DO_NOT_FIT = (
+    "compare the labels above the line with its values: take out a label too many, or add what is missing; if the line "
+    "is cut short or glued to another, export the file again"
+)
+_LINE_DOES_NOT_FIT = "the line is cut short or glued to another; export the file again or remove the line"
 
 
 def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
@@ -54,8 +62,8 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
     blocks: dict[str, _Block] = {}
     block: _Block | None = None
     for number, line in _lines(file):
-        if line.startswith("data_"):
-            name = line.split()[0].removeprefix("data_")
+        if _is_word(line, BLOCK):
+            name = line.split()[0][len(BLOCK) :]
             if name in blocks:
                 raise InputError(
                     f"a second block data_{name}",
@@ -131,7 +139,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"the file is not text (byte {error.start} is no UTF-8)", file=file, mend="give a STAR file"
+            f"the file is not text (byte {error.start} is no UTF-8)", file=file, mend="give a STAR file, saved as UTF-8"
         ) from error
 
 
@@ -148,7 +156,7 @@ class _Block:
 
     def take(self, line: str, number: int) -> None:
         """Take in one line of the block."""
-        if _is_loop(line):
+        if _is_word(line, LOOP, whole=True):
             if self.labels:
                 raise self._error("a second table in one block", number, "begin it with a data_ line of its own")
             self.loop = True
@@ -191,11 +199,9 @@ class _Block:
     def _take_row(self, line: str, number: int) -> None:
         values, quoted = _split(line)
         if len(values) != len(self.labels):
-            raise self._error(
-                f"{len(values)} values in a table of {len(self.labels)} columns",
-                number,
-                "the line is cut short or glued to another; export the file again or remove the line",
-            )
+            first = not self.rows and not self.chunks
+            mend = _LABELS_DO_NOT_FIT if first else _LINE_DOES_NOT_FIT
+            raise self._error(f"{len(values)} values in a table of {len(self.labels)} columns", number, mend)
         self.text_columns |= quoted
         self.rows.append(values)
         if len(self.rows) == ROWS_PER_CHUNK:
@@ -210,10 +216,14 @@ class _Block:
         return InputError(problem, file=self.file, row=number, mend=mend)
 
 
-def _is_loop(line: str) -> bool:
-    """Whether the line begins a table; a comment may follow."""
+def _is_word(line: str, keyword: str, *, whole: bool = False) -> bool:
+    """Whether the line is a word, in any letter case, that begins with ``keyword`` or is it; a comment may follow.
+
+    A row of a table may begin with such a word, as with a micrograph ``data_0001.mrc``: other values follow.
+    """
     word, *rest = line.split(maxsplit=1)
-    return word == "loop_" and not (rest and rest[0][0] != "#")
+    fits = word.lower() == keyword if whole else word[: len(keyword)].lower() == keyword
+    return fits and not (rest and rest[0][0] != "#")
 
 
 def _split(line: str) -> tuple[list[str], set[int]]:

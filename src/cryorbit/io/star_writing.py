@@ -14,7 +14,7 @@ from cryorbit.core.chunks import chunks
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.star import ROWS_PER_CHUNK, numeric_kind
 
-NEEDS_QUOTES = re.compile(r"""^$|^["'#_;]|^(?:data_|loop_|save_|global_|stop_)|\s""")
+NEEDS_QUOTES = re.compile(r"""^$|^["'#_;]|^(?i:data_|loop_|save_|global_|stop_)|\s""")
 VERSION = "# version 30001"
 """The mark by which RELION knows tables of the kind with optics groups."""
 

@@ -89,7 +89,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
     text = ""
     require_usable_path(file)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
         return tomllib.loads(text)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=file, mend="check the path") from error

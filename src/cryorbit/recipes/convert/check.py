@@ -12,7 +12,16 @@ import torch
 from jaxtyping import Float
 
 from cryorbit.geometry.rotations import angular_distance, euler_to_matrix, rotvec_to_matrix
-from cryorbit.io.cryosparc import CENTRE, COORDINATE, CTF_LABELS, OPTICS_LABELS, coordinates, names_of, shift_pixels
+from cryorbit.io.cryosparc import (
+    CENTRE,
+    COORDINATE,
+    CTF_LABELS,
+    OPTICS_LABELS,
+    coordinates,
+    names_of,
+    plain_path,
+    shift_pixels,
+)
 from cryorbit.io.cryosparc_records import NO_ABERRATION
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX, pixel_sizes
@@ -196,4 +205,4 @@ def _judged(name: str, largest: float, allowed: float, unit: str) -> ColumnFate:
 def _plain_texts(values: np.ndarray) -> np.ndarray:
     """Texts without cryoSPARC's mark of its project folder; no name is ``None``, as in RELION."""
     texts = (each.decode(errors="replace") if isinstance(each, bytes) else str(each) for each in values.tolist())
-    return np.array([text.lstrip(">") or "None" for text in texts], dtype=object)
+    return np.array([plain_path(text) or "None" for text in texts], dtype=object)

@@ -21,6 +21,7 @@ from cryorbit.io.image_paths import (
 )
 from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import UID, read_tables
+from cryorbit.io.particles import refuse_devices
 from cryorbit.io.relion import RelionTables
 from cryorbit.io.star_versions import IMAGE_SIZE, flat_table
 
@@ -87,7 +88,9 @@ def read_particle_file(
     if records is not None:
         tables.particles[UID] = records["uid"].astype(str)
     names = parse_image_names(tables.particles["rlnImageName"], path)
-    return ParticleFile(tables, records, names, locate(names.names, place or path, data_dir))
+    files = locate(names.names, place or path, data_dir)
+    refuse_devices(tables, names, files)
+    return ParticleFile(tables, records, names, files)
 
 
 def flat_with_names(particles: ParticleFile, target: Path) -> pd.DataFrame:

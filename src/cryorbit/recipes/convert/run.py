@@ -16,6 +16,7 @@ from cryorbit.io.cryosparc import names_of, with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
 from cryorbit.io.destinations import require_new_file
+from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.io.particles import read_particles, require_ctf
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
 from cryorbit.io.star_writing import write_star
@@ -141,7 +142,7 @@ def _notes(source: ParticleFile, config: ConvertConfig) -> list[str]:
     if missing:
         notes.append(
             f"{len(missing)} of {len(source.files)} image files were not found, {missing[0]} first; "
-            "their names stay as they came (--data-dir names the folder that they are relative to)."
+            f"their names stay as they came. Fix: {mend_for_missing(missing[0])}."
         )
     if config.target.suffix == ".star" and not source.tables.has(IMAGE_SIZE) and source.box is None:
         notes.append(f"The box is not known: RELION will want {IMAGE_SIZE} in data_optics.")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cryorbit.io.bounds import PHASE_UNITS_MEND
 from cryorbit.io.checks import FEWEST
+from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
 
 UNFIT_FRACTION = 0.1
@@ -33,11 +34,20 @@ class FileFault:
         How many particles are in it.
     problem
         What is wrong.
+    mend
+        What the user can do about it.
     """
 
     file: Path
     particles: int
     problem: str
+    mend: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What the user is told."""
+        fix = f" Fix: {self.mend}." if self.mend else ""
+        return f"{self.file}: {self.problem} ({_counted(self.particles)}).{fix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,7 @@ class Inspection:
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
         found = self._on_missing()
-        found += [f"{fault.file}: {fault.problem} ({_counted(fault.particles)})." for fault in self.faults[:LISTED]]
+        found += [fault.sentence for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
             found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
         if self.unit_problem is not None:
@@ -241,8 +251,8 @@ class Inspection:
         if not self.missing:
             return []
         count = f"{len(self.missing):,} of {self.files:,} image files are not there"
-        where = "give the folder that their names are relative to, or that holds them, with --data-dir"
-        return [f"{count} ({_counted(self.missing_particles)}), {self.missing[0]} first: {where}."]
+        first = self.missing[0]
+        return [f"{count} ({_counted(self.missing_particles)}), {first} first. Fix: {mend_for_missing(first)}."]
 
     def record(self) -> dict[str, Any]:
         """The numbers, for JSON."""

@@ -18,7 +18,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import phase_units_problem
-from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers
+from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import survey
@@ -61,6 +61,8 @@ def run(config: InspectConfig) -> Inspection:
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
     twice = duplicates(particles, bad)
+    faulty |= mistaken_images(particles, twice)
+    bad |= any_of(faulty)
     reasons = faulty | twice
     unusable = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
     lost = bad | any_of(twice)
@@ -111,7 +113,7 @@ def _files(particles: Particles) -> _Files:
             headers[number] = check_file(particles, number, int(last[number]))
         except InputError as error:
             unfit.add(number)
-            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem))
+            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem, error.mend))
     return _Files(
         missing=tuple(stack.files[number] for number in missing),
         missing_particles=int(counts[missing].sum()),

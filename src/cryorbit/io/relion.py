@@ -17,6 +17,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.io.bounds import PIXEL_SIZE
 from cryorbit.io.integer_columns import integers
+from cryorbit.io.relion_strangers import no_image_names, refuse_tomography
 from cryorbit.io.star import numbers
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
@@ -25,13 +26,6 @@ ORIGINS_PX = ("rlnOriginX", "rlnOriginY")
 KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 """Labels of what must not be split over half-sets, the most particular first."""
 CLASS = "rlnClassNumber"
-TOMOGRAPHIC = (
-    *("rlnTomoSubTomosAre2DStacks", "rlnTomoVisibleFrames", "rlnTomoSubtomogramBinning", "rlnTomoSubTomogramBinning"),
-    *("rlnTomoTiltSeriesPixelSize", "rlnTomoTiltSeriesName", "rlnTomoParticlesFile", "rlnTomoImportParticleFile"),
-)
-"""Labels that only tables of RELION's tomography have, in whichever block."""
-PROGRAMS = {"cisTEM": "cisTEM", "wrp": "Warp or M"}
-"""Programs that write STAR files with labels of their own, by how those begin."""
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -85,11 +79,11 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
         There is no table of particles, an optics group is missing or defined twice, a class or a group is no whole
         number, or the particles are not single two-dimensional images (helical segments, subtomograms, tilt series).
     """
-    _refuse_tomography(tables, file)
+    refuse_tomography(tables, file)
     named = [name for name in ("particles", "images", "") if name in tables]
     name = next((name for name in [*named, *tables] if "rlnImageName" in tables[name]), None)
     if name is None:
-        raise _no_image_names(tables, file)
+        raise no_image_names(tables, file)
     particles = tables[name]
     if particles.empty:
         raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
@@ -243,24 +237,6 @@ def premultiplied(tables: RelionTables) -> bool:
     return bool(values.all())
 
 
-def _no_image_names(tables: Mapping[str, pd.DataFrame], file: Path) -> InputError:
-    """The error that no block names images; labels of another program are told as such."""
-    labels = [str(label) for table in tables.values() for label in table]
-    program = next((name for start, name in PROGRAMS.items() if any(label.startswith(start) for label in labels)), None)
-    what = "no table has the column rlnImageName"
-    if program is not None:
-        return InputError(
-            f"{what}: its labels are those of {program}",
-            file=file,
-            mend=f"export the particles from {program} for RELION",
-        )
-    return InputError(
-        f"{what} (blocks: {', '.join(map(repr, tables))})",
-        file=file,
-        mend="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
-    )
-
-
 def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Path) -> Int[np.ndarray, " n"] | None:
     if optics is None:
         if "rlnOpticsGroup" in particles and "rlnVoltage" not in particles:
@@ -288,16 +264,6 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
             mend="add the group to data_optics or take the particles out",
         )
     return rows
-
-
-def _refuse_tomography(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
-    label = next((label for label in TOMOGRAPHIC for table in tables.values() if label in table), None)
-    if label is not None:
-        raise InputError(
-            f"these are tomographic particles ({label}), which are not supported",
-            file=file,
-            mend="give particles of single-particle images",
-        )
 
 
 def _refuse_unsupported(tables: RelionTables) -> None:

@@ -81,6 +81,7 @@ def test_a_negative_b_factor_is_judged_by_what_it_does_at_nyquist() -> None:
         ([0.5, 0.4], True),
         ([0.0, 1.5708], True),
         ([90.0, 1.2], False),
+        ([90.0] + [1.5708] * 20, True),
         ([0.0, 0.0], False),
         ([-0.5, 1.2, 0.3], False),
     ],

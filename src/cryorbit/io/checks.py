@@ -27,6 +27,7 @@ from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles
+from cryorbit.io.same_pixels import same_pixels
 
 FEWEST = 50
 """Particles that a reconstruction needs at least."""
@@ -34,6 +35,7 @@ NAMED = 3
 """Particles that a sentence names; the files have them all."""
 SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
+SAME_PIXELS = "the pixels of an earlier row, under another name"
 
 
 _SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
@@ -94,7 +96,7 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
     remarks = check_files(particles)
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
-    twice = duplicates(particles, any_of(faults))
+    twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))
     faults |= mistaken_images(particles, twice)
     reasons = faults | twice
     bad = any_of(reasons)
@@ -130,10 +132,21 @@ def any_of(reasons: Mapping[str, Bool[Tensor, " n"]]) -> Bool[Tensor, " n"]:
     return torch.stack(list(reasons.values())).any(0)
 
 
-def duplicates(particles: Particles, unfit: Bool[Tensor, " n"]) -> dict[str, Bool[Tensor, " n"]]:
-    """Masks of the particles that an earlier row is, by reason; no place is taken by one that is ``unfit``."""
+def duplicates(
+    particles: Particles, unfit: Bool[Tensor, " n"], measured: tuple[ImageStatistics, Int[Tensor, " m"]] | None
+) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles that an earlier row is, by reason.
+
+    Parameters
+    ----------
+    particles, unfit
+        The set, and mask of those that take no place.
+    measured
+        Statistics of the images that were measured, and where these are in the set.
+    """
     twice = same_images(particles)
-    return {SAME_IMAGE: twice, SAME_PLACE: same_places(particles, twice | unfit)}
+    copied = torch.zeros_like(twice) if measured is None else same_pixels(particles, *measured) & ~twice
+    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: same_places(particles, twice | copied | unfit)}
 
 
 def mistaken_images(particles: Particles, twice: Mapping[str, Bool[Tensor, " n"]]) -> dict[str, Bool[Tensor, " n"]]:

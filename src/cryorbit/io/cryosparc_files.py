@@ -118,8 +118,10 @@ def _load(file: Path) -> np.ndarray:
     except _DAMAGED as error:
         raise InputError(f"this is no .cs file ({error})", file=file, mend=_GIVE_CS) from error
     names = names_of(records) if isinstance(records, np.ndarray) else ()
-    if "uid" not in names or records.ndim != 1 or not len(records):
+    if "uid" not in names or records.ndim != 1:
         raise InputError("this is no .cs file of particles (no records with a uid)", file=file, mend=_GIVE_CS)
+    if not len(records):
+        raise InputError("the file has no particles", file=file, mend="give the file of the particles that were kept")
     # what numpy holds in the other byte order, pandas and torch do not take
     records = records.astype(records.dtype.newbyteorder("="), copy=False)
     _check_types(records, file)

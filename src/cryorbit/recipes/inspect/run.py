@@ -20,8 +20,9 @@ from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
-from cryorbit.io.image_statistics import survey
+from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.recipes.image_warnings import on_tilts
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
@@ -57,10 +58,11 @@ def run(config: InspectConfig) -> Inspection:
     read = read_particles(config.particles, config.data_dir, config.passthrough, unknown_box=True)
     particles = with_transfer(read, config)
     files = _files(particles)
-    images, broken = _look(particles, torch.nonzero(files.readable)[:, 0], config)
+    measured = _measured(particles, torch.nonzero(files.readable)[:, 0], config)
+    images, broken = (None, {}) if measured is None else _look(particles, measured, config)
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
-    twice = duplicates(particles, bad)
+    twice = duplicates(particles, bad, None if measured is None else (measured.statistics, measured.index))
     faulty |= mistaken_images(particles, twice)
     bad |= any_of(faulty)
     reasons = faulty | twice
@@ -123,15 +125,28 @@ def _files(particles: Particles) -> _Files:
     )
 
 
-def _look(
-    particles: Particles, readable: Int[Tensor, " r"], config: InspectConfig
-) -> tuple[ImageFindings | None, dict[str, Bool[Tensor, " n"]]]:
-    """Findings of an even sample of the readable images, and masks of those that are broken, by reason."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """An even sample of the readable images, and what their pixels tell."""
+
+    index: Int[Tensor, " m"]
+    statistics: ImageStatistics
+    outliers: GreyLevels
+
+
+def _measured(particles: Particles, readable: Int[Tensor, " r"], config: InspectConfig) -> _Measured | None:
     count = min(config.sample, len(readable))
     if count == 0:
-        return None, {}
+        return None
     sample = readable[torch.linspace(0, len(readable) - 1, count).round().long()]
-    statistics, outliers = survey(particles.images.subset(sample.numpy()))
+    return _Measured(sample, *survey(particles.images.subset(sample.numpy())))
+
+
+def _look(
+    particles: Particles, measured: _Measured, config: InspectConfig
+) -> tuple[ImageFindings | None, dict[str, Bool[Tensor, " n"]]]:
+    """Findings of the images that were measured, and masks of those that are broken, by reason."""
+    sample, statistics, outliers = measured.index, measured.statistics, measured.outliers
     broken = broken_pixels(statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():

@@ -15,6 +15,9 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.mrc import read_map
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.posed import posed_particles
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.config import load_config
 from cryorbit.recipes.reconstruct import ReconstructConfig
 from small_sets import BOX, COUNT, PIXEL_SIZE, save_cs, write_stack
@@ -277,3 +280,12 @@ def test_settings_of_other_systems(star_set: Path, mark: bytes, end: bytes) -> N
     given = {"particles": star_set, "output": star_set.parent / "job"}
     config = load_config(ReconstructConfig, file, given)
     assert (config.seed, config.symmetry) == (3, "D2")
+
+
+def test_angles_of_a_classification_in_two_dimensions_are_no_poses(star_set: Path) -> None:
+    table = read_star(star_set)
+    flat = table["particles"].assign(rlnAngleRot=0.0, rlnAngleTilt=0.0)
+    write_star(star_set.with_name("flat.star"), table | {"particles": flat})
+    with pytest.raises(InputError, match="all particles have the same view") as caught:
+        posed_particles(read_particles(star_set.with_name("flat.star")))
+    assert "cryorbit abinit" in str(caught.value)

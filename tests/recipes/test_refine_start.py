@@ -68,6 +68,17 @@ def test_the_grey_scale_of_the_images_is_found(folder: Path, first: State) -> No
     assert float(coarse.abs().sum() / fine.abs().sum()) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_level_of_the_solvent_is_taken_out(folder: Path, first: State, sign: int) -> None:
+    raised = changed_map(folder, f"raised_{sign}.mrc", sign * true_map(folder) + 300 * float(true_map(folder).std()))
+    if sign < 0:
+        with pytest.raises(InputError, match="the map is dark"):
+            started(folder, raised)
+        return
+    other = started(folder, raised).references
+    assert float((other - first.references).norm() / first.references.norm()) < 0.02
+
+
 def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: State) -> None:
     assert torch.equal(first.references[0], first.references[1])
     assert (first.stage, first.iteration, first.estimates) == ("pass", 0, None)

@@ -94,7 +94,8 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     for path in config.maps:
         density, fitted = read_onto(path, given.box, given.source.pixel_size)
         # twice as fine as need be: a map is magnified by interpolation
-        density, turned = on_axes(resample(density, min(2 * size, given.box)), config, given, path)
+        fine = resample(without_offset(density), min(2 * size, given.box))
+        density, turned = on_axes(fine, config, given, path)
         notes += [f"Start map {sentence}" for sentence in (fitted, turned) if sentence is not None]
         volume = in_window(filtered(density, given.extent, config.initial_resolution), given, size)
         volume = volume * best_scale(judge, volume)
@@ -109,6 +110,14 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     noise = given.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
     return State(stage, 0, references, noise, radius, extra={"start": findings, "start_notes": notes})
+
+
+def without_offset(density: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+    """The density less that of the solvent, the median of what lies beyond the sphere that the box holds."""
+    size = len(density)
+    axis = torch.arange(size, device=density.device) - size // 2
+    beyond = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size / 2) ** 2
+    return density - density[beyond].median()
 
 
 def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryorbit.core.errors import InputError
 
-CPU_S, WALL_S, MEMORY_BYTES = 20, 900, 6 * 2**30
+CPU_S, WALL_S, MEMORY_BYTES = 60, 900, 6 * 2**30
 """A case that takes more than one of these hangs; wall time is generous, as the machine may have other work."""
 REFUSED, CRASHED = 2, 70
 ACCEPTED = "accepted: "

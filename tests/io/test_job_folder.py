@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -311,3 +312,20 @@ def test_a_job_killed_at_any_moment_can_be_read(job: JobFolder) -> None:
     assert torch.equal(state["volume"], torch.full((100_000,), float(state["count"])))
     assert job.metrics_count() in (state["count"], state["count"] - 1)
     assert job.read()["result"]["count"] in (state["count"], state["count"] - 1)
+
+
+def test_a_file_where_checkpoints_belong_is_named(job: JobFolder) -> None:
+    shutil.rmtree(job.path / "checkpoint")
+    (job.path / "checkpoint").write_text("")
+    with pytest.raises(InputError, match="checkpoint: this is a file where the job has a folder"), job.locked():
+        pass
+
+
+def test_inputs_are_checked_though_the_record_names_no_folder(job: JobFolder, star: Path) -> None:
+    record = job.read()
+    del record["folder"]
+    (job.path / "job.json").write_text(json.dumps(record))
+    check_inputs(job)
+    star.write_text("data_other\n")
+    with pytest.raises(InputError, match="has changed"):
+        check_inputs(job)

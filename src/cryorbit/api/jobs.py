@@ -87,7 +87,7 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     if record["status"] == "finished" and (folder / REPORT).is_file():
         raise InputError("this job is finished", file=folder, mend=f"open {folder / REPORT}")
     # an unknown verb is to be told before a changed input
-    recipe = find_recipe(record["verb"])
+    recipe = find_recipe(record["verb"], folder / RECORD)
     if record["status"] in COMPLETE:
         return PlannedJob(recipe, None), job
     changes = {name: value for name, value in given.items() if value is not None}
@@ -100,7 +100,9 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     if not trust:
         refuse_code(config, folder / RECORD, "add --trust, if you know what it does")
     check_inputs(job)
-    moved = {name: _each_path(value, lambda path: moved_path(path, record["folder"], folder)) for name, value in config}
+    moved = {
+        name: _each_path(value, lambda path: moved_path(path, record.get("folder"), folder)) for name, value in config
+    }
     return PlannedJob(recipe, settle(config.model_copy(update=moved))), job
 
 

@@ -56,10 +56,11 @@ class Recipe:
     input_files: Callable[[Any], list[Path]]
 
 
-def find_recipe(verb: str) -> Recipe:
-    """Import the recipe behind ``verb``; ``InputError`` if the verb makes no job that can be resumed."""
+def find_recipe(verb: str, file: Path | None = None) -> Recipe:
+    """Import the recipe behind ``verb``; ``InputError``, of ``file``, if it makes no job that can be resumed."""
     if verb not in CONFIGS:
-        raise InputError(f"a job of {verb!r} cannot be resumed", mend="run the command again in a new folder")
+        mend = "run the command again in a new folder"
+        raise InputError(f"a job of {verb!r} cannot be resumed", file=file, mend=mend)
     module_name, _, config_name = CONFIGS[verb].partition(":")
     module = import_module(module_name)
     return Recipe(verb, getattr(module, config_name), module.run, getattr(module, "input_files", _named_files))

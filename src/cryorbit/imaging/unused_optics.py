@@ -76,6 +76,8 @@ class UnusedOptics:
         frequencies = np.arange(TRIED + 1) / (TRIED * self.nyquist_A)
         phases = np.array([0.0, *(term.phase(float(k)) for k in frequencies[1:])])
         stated = f"{term.name[0].upper()}{term.name[1:]} ({term.labels}) is not corrected for"
+        if not np.isfinite(phases).all():
+            return f"{stated}: its values cannot be; correct or remove them."
         if phases.max() <= HARMFUL_RAD:
             most = f"{phases[-1]:.2g} rad at {self.nyquist_A:.3g} A (Nyquist)"
             return f"{stated}: phases are off by {most}, which is harmless."

@@ -10,6 +10,8 @@ What was never set is 0: a half-set that is 0 throughout, and the size of the pi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -19,6 +21,8 @@ from cryorbit.geometry.rotations import matrix_to_euler, rotvec_to_matrix
 
 COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 _DEGREES = 180.0 / np.pi
+MOST_TURN_RAD = 20 * np.pi
+"""Radians of a rotation vector, ten turns."""
 NEEDED = (
     *("blob/path", "blob/idx", "blob/psize_A", "blob/shape"),
     *("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast"),
@@ -128,6 +132,8 @@ def _alignment(records: np.ndarray) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     if {"alignments3D/pose", "alignments3D/shift"} <= set(names):
         vectors = torch.from_numpy(records["alignments3D/pose"].astype(np.float64))
+        # no rotation: what such a number means was lost to rounding
+        vectors[vectors.norm(dim=-1) > MOST_TURN_RAD] = math.nan
         angles = matrix_to_euler(rotvec_to_matrix(vectors).mT).numpy()
         origins = records["alignments3D/shift"].astype(np.float64) * shift_pixels(records)[:, None]
         labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst")

@@ -162,6 +162,12 @@ class JobFolder:
         except filelock.Timeout:
             mend = "wait for it, or stop it first"
             raise InputError("another process is working on this job", file=self.path, mend=mend) from None
+        except (FileExistsError, NotADirectoryError) as error:
+            raise InputError(
+                "this is a file where the job has a folder",
+                file=self.path / "checkpoint",
+                mend="run the command again in a new folder",
+            ) from error
         with lock:
             yield
 

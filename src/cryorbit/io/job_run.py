@@ -74,7 +74,7 @@ def check_inputs(job: JobFolder) -> None:
     """Raise ``InputError`` if an input of the job is gone or is no longer the file it was."""
     record = job.read()
     for entry in record["inputs"]:
-        file = moved_path(Path(entry["path"]), record["folder"], job.path)
+        file = moved_path(Path(entry["path"]), record.get("folder"), job.path)
         if not file.is_file():
             mend = "put the file back, or move the job's folder and its inputs together"
             raise InputError("the job's input is gone", file=file, mend=mend)

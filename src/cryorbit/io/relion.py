@@ -26,6 +26,9 @@ ORIGINS_PX = ("rlnOriginX", "rlnOriginY")
 KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 """Labels of what must not be split over half-sets, the most particular first."""
 CLASS = "rlnClassNumber"
+MOST_DEG = 3600.0
+"""Degrees of an angle, ten turns: programs add turns up, but not many."""
+_MEND_POSE = "take the row out, or the pose columns where poses are not needed"
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -131,7 +134,15 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
             "an angle or a shift is not finite",
             file=tables.file,
             row=int(tables.particles.index[np.argmin(finite)]) + 1,
-            mend="take the row out, or the pose columns where poses are not needed",
+            mend=_MEND_POSE,
+        )
+    turned = (np.abs(angles) > MOST_DEG).any(-1)
+    if turned.any():
+        raise InputError(
+            f"an angle is larger than {MOST_DEG:.0f} degrees",
+            file=tables.file,
+            row=int(tables.particles.index[np.argmax(turned)]) + 1,
+            mend=_MEND_POSE,
         )
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,6 +16,8 @@ from cryorbit.core.errors import InputError
 from cryorbit.fourier.resampling import resampled
 from cryorbit.io.mrc import read_map
 
+FEW, FAR_OUT = 10, 1e4
+"""No voxel of a map is so many times as far from the median as the last of a few that are farthest."""
 PIXEL_SIZE_TOLERANCE = 0.01
 """Relative difference of pixel sizes, or of fields of view, that is none; headers are often rounded."""
 COMPARABLE = 2.0
@@ -87,6 +90,16 @@ def is_unset(stated: float, side: int, box: int, pixel_size: float) -> bool:
 
 
 def require_content(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
-    """Raise `InputError`, of ``file`` if there is one, unless a map holds more than one value."""
+    """Raise `InputError`, of ``file`` if there is one, where a map is one value, or one voxel and nothing beside it."""
     if volume.max() == volume.min():
         raise InputError("the map is constant", file=file, mend="give a map that shows something")
+    sizes = (volume - volume.median()).abs().flatten()
+    largest = sizes.topk(min(FEW, int((sizes > 0).sum()))).values
+    if float(largest[0]) > FAR_OUT * float(largest[-1]):
+        place = np.unravel_index(int(sizes.argmax()), volume.shape)[::-1]
+        raise InputError(
+            f"voxel {tuple(map(int, place))} (x, y, z) is {float(largest[0] / largest[-1]):.3g} times as far from the "
+            "median as all but a few",
+            file=file,
+            mend="correct the voxel, or write the map again",
+        )

@@ -20,7 +20,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Stopped
 from cryorbit.io import checkpoint
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_run import check_inputs, running
+from cryorbit.io.job_run import check_inputs, running, write_missing_report
 
 
 @pytest.fixture
@@ -329,3 +329,12 @@ def test_inputs_are_checked_though_the_record_names_no_folder(job: JobFolder, st
     star.write_text("data_other\n")
     with pytest.raises(InputError, match="has changed"):
         check_inputs(job)
+
+
+def test_what_a_kill_left_half_written_goes_with_the_report_that_was_missing(job: JobFolder) -> None:
+    job.record(status="reporting")
+    left = job.path / ".report.123.part.html"
+    left.write_text("half")
+    write_missing_report(job, lambda folder: (folder / "report.html").write_text("whole"))
+    assert not left.exists()
+    assert job.read()["status"] == "finished"

@@ -79,12 +79,13 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
     from cryorbit.io.job_record import MEND, RECORD
-    from cryorbit.io.job_run import check_inputs, moved_path
+    from cryorbit.io.job_run import check_inputs, moved_path, tidy
     from cryorbit.recipes.config import load_config
 
     job = JobFolder.open(folder)
     record = job.read()
     if record["status"] == "finished" and (folder / REPORT).is_file():
+        tidy(job)
         raise InputError("this job is finished", file=folder, mend=f"open {folder / REPORT}")
     # an unknown verb is to be told before a changed input
     recipe = find_recipe(record["verb"], folder / RECORD)

@@ -37,8 +37,7 @@ def running(job: JobFolder, report: Report | None = None) -> Iterator[None]:
         If another process is working on the job.
     """
     with job.locked(), _logged(job.path / LOG):
-        for folder in (job.path, job.path / "checkpoint", job.path / "figures"):
-            remove_parts(folder)
+        tidy(job)
         began = time.monotonic()
         before = job.read()
         seconds_before = float(before["timings"].get("seconds", 0.0))
@@ -66,8 +65,15 @@ def running(job: JobFolder, report: Report | None = None) -> Iterator[None]:
 def write_missing_report(job: JobFolder, report: Report) -> None:
     """Write the report of a job whose work is done; ``InputError`` if another process is at it."""
     with job.locked(), _logged(job.path / LOG):
+        tidy(job)
         report(job.path)
         job.record(status="finished", error=None)
+
+
+def tidy(job: JobFolder) -> None:
+    """Remove what processes that were killed had begun to write; nobody else may be working on the job."""
+    for folder in (job.path, job.path / "checkpoint", job.path / "figures"):
+        remove_parts(folder)
 
 
 def check_inputs(job: JobFolder) -> None:

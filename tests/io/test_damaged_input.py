@@ -207,7 +207,7 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
         lambda cs: save_cs(cs, np.load(cs)[["alignments3D/pose", "alignments3D/shift"]].copy()),
         "no records with a uid",
     ),
-    "no records": (lambda cs: save_cs(cs, np.load(cs)[:0]), "no records with a uid"),
+    "no records": (lambda cs: save_cs(cs, np.load(cs)[:0]), "the file has no particles"),
     "plain numbers": (lambda cs: save_cs(cs, np.arange(12.0)), "no records with a uid"),
     "uid twice": (lambda cs: _edit_cs(cs, uid=7), "a uid occurs twice"),
     "no passthrough": (lambda cs: _handed(cs).unlink(), "there is no field blob/path"),

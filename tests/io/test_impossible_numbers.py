@@ -16,12 +16,12 @@ from small_sets import save_cs
 
 
 @pytest.mark.parametrize("label", ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"])
-def test_an_angle_beyond_ten_turns(star_set: Path, label: str) -> None:
+def test_an_angle_of_which_nothing_is_left(star_set: Path, label: str) -> None:
     table = read_star(star_set)
     particles = table["particles"].copy()
     particles.loc[4, label] = 1e12
     write_star(star_set.with_name("turned.star"), table | {"particles": particles})
-    with pytest.raises(InputError, match="row 5: an angle is larger than 3600 degrees"):
+    with pytest.raises(InputError, match="row 5: an angle is larger than 1,000,000 degrees"):
         read_particles(star_set.with_name("turned.star"))
 
 

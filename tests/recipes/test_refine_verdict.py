@@ -43,7 +43,7 @@ def ending(*maps: RefinedMap, **changes: Any) -> Ending:
         extent=BOX * source.pixel_size,
         diameter=120.0,
         symmetry=symmetry,
-        doubts=lambda resolution: [TILT] if changes.get("tilted") and resolution < 7 else [],
+        pose_doubts=lambda resolution: [TILT] if changes.get("tilted") and resolution < 7 else [],
     )
     sizes = torch.tensor([each.particles for each in maps])
     rotations = random_rotations(int(sizes.sum()), torch.Generator().manual_seed(1))

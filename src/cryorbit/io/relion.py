@@ -26,8 +26,8 @@ ORIGINS_PX = ("rlnOriginX", "rlnOriginY")
 KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 """Labels of what must not be split over half-sets, the most particular first."""
 CLASS = "rlnClassNumber"
-MOST_DEG = 3600.0
-"""Degrees of an angle, ten turns: programs add turns up, but not many."""
+MOST_DEG = 1e6
+"""Degrees of an angle: a program may add turns up, but in single precision nothing is left of an angle beyond."""
 _MEND_POSE = "take the row out, or the pose columns where poses are not needed"
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
@@ -139,7 +139,7 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
     turned = (np.abs(angles) > MOST_DEG).any(-1)
     if turned.any():
         raise InputError(
-            f"an angle is larger than {MOST_DEG:.0f} degrees",
+            f"an angle is larger than {MOST_DEG:,.0f} degrees",
             file=tables.file,
             row=int(tables.particles.index[np.argmax(turned)]) + 1,
             mend=_MEND_POSE,

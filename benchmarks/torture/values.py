@@ -15,8 +15,8 @@ from pydantic import BaseModel
 
 from cryorbit.api.jobs import plan_job
 from cryorbit.api.recipe_table import CONFIGS
-from cryorbit.io.checks import check_particles
-from cryorbit.io.particles import read_particles
+from cryorbit.io.checks import CheckReport, check_particles
+from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.compare import read_box
@@ -122,24 +122,27 @@ def impossible_settings(file: Path, draw: random.Random) -> tuple[str, str]:
 
 def judge_particles(name: str, row: int | None, label: str) -> None:
     """Read and check particles as every job does; say so if the particle with the impossible value is kept."""
-    particles = read_particles(name)
-    report = check_particles(particles, 1.0)
-    kept = np.asarray(particles.subset(report.keep).table.index)
+    _, _, kept = _checked(name)
     if row != -1 and len(kept) and (row is None or row in kept):
         print(ACCEPTED + label, flush=True)  # noqa: T201
 
 
 def judge_pixels(name: str, row: int, label: str) -> None:
     """Read and check particles as every job does; say so if it would see the impossible pixel."""
-    particles = read_particles(name)
-    report = check_particles(particles, 1.0)
-    kept = np.asarray(particles.subset(report.keep).table.index)
+    particles, report, kept = _checked(name)
     place = torch.from_numpy(np.flatnonzero(kept == row))
     images = particles.images.read(report.keep[place])
     if report.grey.levels is not None:
         images = report.grey.levels[place].apply(images)
     if bool((~(images.abs() < IMPOSSIBLE_PIXEL)).any()):
         print(ACCEPTED + label, flush=True)  # noqa: T201
+
+
+def _checked(name: str) -> tuple[Particles, CheckReport, np.ndarray]:
+    """Particles, the verdict on them, and the rows from 0 of those that are kept."""
+    particles = read_particles(name)
+    report = check_particles(particles, 1.0)
+    return particles, report, np.asarray(particles.subset(report.keep).table.index)
 
 
 def judge_map(name: str, label: str | None) -> None:

@@ -148,3 +148,8 @@ def test_a_method_that_needs_an_e_step_says_so() -> None:
     problem, _ = logistic_regression()
     with pytest.raises(TypeError, match="no E-step"):
         run(problem, "em", 3)
+
+
+def test_a_class_that_is_no_method_is_told_what_it_lacks() -> None:
+    with pytest.raises(InputError, match="it has no init and no step"):
+        find_method("pathlib:Path")

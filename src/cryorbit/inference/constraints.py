@@ -17,9 +17,13 @@ def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -
 
     The images do not determine the mean density (their zero frequency is not used); an empty background does.
     """
+    return (volume - background_level(volume, window)).mul_(window)
+
+
+def background_level(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k 1 1 1"]:
+    """Mean of each volume outside the window."""
     outside = (window < 0.02).to(volume)
-    level = (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
-    return (volume - level).mul_(window)
+    return (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
 
 
 def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:

@@ -36,8 +36,6 @@ NAMED = 3
 SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
 SAME_PIXELS = "the pixels of an earlier row, under another name"
-
-
 _SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
 
 

@@ -28,7 +28,6 @@ KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 CLASS = "rlnClassNumber"
 MOST_DEG = 1e6
 """Degrees of an angle: a program may add turns up, but in single precision nothing is left of an angle beyond."""
-_MEND_POSE = "take the row out, or the pose columns where poses are not needed"
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -128,22 +127,20 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
         shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / np.reshape(pixel_size, (-1, 1))
     else:
         shifts = np.stack([tables.numbers(label, 0.0) for label in ORIGINS_PX], axis=-1)
-    finite = np.isfinite(angles).all(-1) & np.isfinite(shifts).all(-1)
-    if not finite.all():
-        raise InputError(
-            "an angle or a shift is not finite",
-            file=tables.file,
-            row=int(tables.particles.index[np.argmin(finite)]) + 1,
-            mend=_MEND_POSE,
-        )
+    infinite = ~(np.isfinite(angles).all(-1) & np.isfinite(shifts).all(-1))
     turned = (np.abs(angles) > MOST_DEG).any(-1)
-    if turned.any():
-        raise InputError(
-            f"an angle is larger than {MOST_DEG:,.0f} degrees",
-            file=tables.file,
-            row=int(tables.particles.index[np.argmax(turned)]) + 1,
-            mend=_MEND_POSE,
-        )
+    problems = {
+        "an angle or a shift is not finite": infinite,
+        f"an angle is larger than {MOST_DEG:,.0f} degrees": turned,
+    }
+    for problem, wrong in problems.items():
+        if wrong.any():
+            raise InputError(
+                problem,
+                file=tables.file,
+                row=int(tables.particles.index[np.argmax(wrong)]) + 1,
+                mend="take the row out, or the pose columns where poses are not needed",
+            )
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
 
 

@@ -75,5 +75,11 @@ def find_method(name: str) -> type[Method[Any]]:
             raise InputError(f"no method {name!r}: {error}", mend="give an importable module:Class") from error
         if not isinstance(found, type):
             raise InputError(f"{name!r} is no class", mend="give an importable module:Class")
+        missing = [part for part in ("init", "step") if not hasattr(found, part)]
+        if missing:
+            raise InputError(
+                f"{name!r} is no method: it has no {' and no '.join(missing)}",
+                mend="give a class with `init` and `step`, as docs/optimise.md says",
+            )
         return found
     raise InputError(f"no method {name!r}", mend=f"choose one of {', '.join(METHODS)}, or module:Class")

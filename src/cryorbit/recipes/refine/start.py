@@ -20,6 +20,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.constraints import background_level
 from cryorbit.inference.global_search import coarse_grid, resolvable_radius
 from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.search import grid_slices
@@ -94,7 +95,8 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     for path in config.maps:
         density, fitted = read_onto(path, given.box, given.source.pixel_size)
         # twice as fine as need be: a map is magnified by interpolation
-        fine = resample(without_offset(density), min(2 * size, given.box))
+        level = background_level(density[None], given.window(given.box).to(density))[0]
+        fine = resample(density - level, min(2 * size, given.box))
         density, turned = on_axes(fine, config, given, path)
         notes += [f"Start map {sentence}" for sentence in (fitted, turned) if sentence is not None]
         volume = in_window(filtered(density, given.extent, config.initial_resolution), given, size)
@@ -110,14 +112,6 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     noise = given.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
     return State(stage, 0, references, noise, radius, extra={"start": findings, "start_notes": notes})
-
-
-def without_offset(density: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
-    """The density less that of the solvent, the median of what lies beyond the sphere that the box holds."""
-    size = len(density)
-    axis = torch.arange(size, device=density.device) - size // 2
-    beyond = axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size / 2) ** 2
-    return density - density[beyond].median()
 
 
 def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:

@@ -155,9 +155,9 @@ def what_images_say(
     of the map: one whose amplitudes fall off too early would fit better when it is made smaller, whatever its size.
 
     Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, whether
-    the map fits clearly better with its contrast inverted (1, else 0), and its magnification (1 where no other is
-    clearly better). No image tells a map from its mirror image: a
-    wrong hand cannot be found here.
+    the map fits clearly better with its contrast inverted, and better than inverted random maps (1, else 0), and its
+    magnification (1 where no other is clearly better). No image tells a map from its mirror image: a wrong hand cannot
+    be found here.
     """
     own = judge.log_evidence(volume)
 
@@ -166,10 +166,16 @@ def what_images_say(
 
     better = {m: _lead(at_equal_spectrum(other), own) for m, other in others.items()}
     best = max(better, key=lambda m: better[m])
+    by_chance = [with_spectrum_of(other, volume) for other in random]
+    inverse = judge.log_evidence(-volume)
+    inverted = _lead(inverse, own) > SURELY_BETTER and (
+        # noise, too, fits better one way round than the other
+        _lead_over_all(inverse, torch.stack([judge.log_evidence(-other) for other in by_chance])) >= UNLIKE_RANDOM
+    )
     return {
         "log_likelihood": float(own.mean()),
-        "lead_over_noise": _lead_over_all(own, torch.stack([at_equal_spectrum(other) for other in random])),
-        "inverted": float(_lead(judge.log_evidence(-volume), own) > SURELY_BETTER),
+        "lead_over_noise": _lead_over_all(own, torch.stack([judge.log_evidence(other) for other in by_chance])),
+        "inverted": float(inverted),
         "magnification": best if better[best] > SURELY_BETTER else 1.0,
     }
 

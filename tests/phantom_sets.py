@@ -11,7 +11,7 @@ import torch
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import Truth, clean_images, draw_classes, draw_poses

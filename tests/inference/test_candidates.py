@@ -22,7 +22,6 @@ from cryorbit.inference.candidates import (
     in_every_class,
     normalise,
     prune,
-    rank_within,
     refine,
     score_candidates,
     thinned,
@@ -67,20 +66,6 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
         residual = ((moved - ctf[b] * slice_).abs() ** 2).sum(1)
         expected = (transform[b].abs() ** 2).sum() - residual
         torch.testing.assert_close(scores.log_joint[e], expected, rtol=1e-4, atol=1e-3)
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 4), st.floats(-5, 5, width=32)), max_size=30))
-def test_ranks_are_those_of_each_image_alone(entries: list[tuple[int, float]]) -> None:
-    image = torch.tensor([b for b, _ in entries], dtype=torch.long)
-    value = torch.tensor([v for _, v in entries])
-    ranks = rank_within(value, image, 5)
-    for b in range(5):
-        mine = value[image == b]
-        assert ranks[image == b].sort().values.tolist() == list(range(len(mine)))
-        by_rank = torch.empty_like(mine)
-        by_rank[ranks[image == b]] = mine
-        assert torch.equal(by_rank, mine.sort(descending=True).values)
 
 
 @pytest.mark.parametrize(("keep_nats", "at_most"), [(1e9, 2), (2.5, 100), (4.0, 3)])

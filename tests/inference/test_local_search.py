@@ -16,8 +16,11 @@ from cryorbit.geometry.rotations import angular_distance
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
 from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
-from cryorbit.inference.local_search import Descent, Domain, Level, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.local_search import Descent, Refinement, refine_poses
+from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.pose_levels import Level, levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.search import PoseGrid

@@ -1,5 +1,6 @@
 """Searches of a symmetric particle: one asymmetric unit holds what all orientations hold."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from cryorbit.geometry.point_groups import near_asymmetric_unit, point_group
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.so3_grid import hopf_grid
 from cryorbit.inference.global_search import GlobalSearch, coarse_spacing, search_all_poses
-from cryorbit.inference.local_search import Descent, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.local_search import Descent, Refinement, refine_poses
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_hold import posterior_elsewhere
+from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
@@ -30,14 +33,16 @@ def symmetric_set(folder: Path, snr: float) -> PhantomSet:
     return phantom_set(folder, [blob_volume(blobs, 32)], 60, snr, generator)
 
 
-def search(particles: PhantomSet, space: PoseSpace, cells: int) -> tuple[VolumeStatistics, PoseEstimates]:
+def search(
+    particles: PhantomSet, space: PoseSpace, cells: int, reach: float = math.inf
+) -> tuple[VolumeStatistics, PoseEstimates]:
     """All poses of a space, refined."""
     index, domain, volume = particles.everything, particles.domain(RADIUS), particles.working(RADIUS)
     plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, cells)
     generator = torch.Generator().manual_seed(3)
     found = search_all_poses(particles.source, index, particles.volumes, domain.noise_variance, plan, generator)
     statistics = empty_statistics(domain.grid, domain.disc, 2, 1, torch.zeros(0, dtype=torch.complex64))
-    refinement = Refinement(Descent(LEVELS, space), index % 2)
+    refinement = Refinement(Descent(LEVELS, space), index % 2, reach=reach)
     return statistics, refine_poses(particles.source, index, found, volume, domain, refinement, statistics)
 
 
@@ -80,3 +85,17 @@ def test_posterior_elsewhere(tmp_path: Path, turn: int | None, expected: float) 
     around = known[:, None], 20.0
     found = posterior_elsewhere(particles.source, index, cells, volume, domain, Descent(LEVELS, space), around)
     assert float(found.mean()) == pytest.approx(expected, abs=0.15)
+
+
+def test_a_pass_says_what_it_left_elsewhere(tmp_path: Path) -> None:
+    """The posterior beyond a reach of the best poses that a pass tells is what a second search finds there."""
+    particles = symmetric_set(tmp_path, 0.05)
+    _, estimates = search(particles, PoseSpace(SHIFT_RANGE, GROUP), 150, reach=12.0)
+    index, domain, space = particles.everything, particles.domain(RADIUS), PoseSpace(SHIFT_RANGE, GROUP)
+    plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, 150)
+    generator = torch.Generator().manual_seed(3)
+    cells = search_all_poses(particles.source, index, particles.volumes, domain.noise_variance, plan, generator)
+    around, volume = (estimates.class_rotation, 12.0), particles.working(RADIUS)
+    again = posterior_elsewhere(particles.source, index, cells, volume, domain, Descent(LEVELS, space), around)
+    assert 0.05 < float(again.mean()) < 0.95
+    torch.testing.assert_close(estimates.elsewhere, again, atol=1e-4, rtol=1e-3)

@@ -10,7 +10,7 @@ from refine_jobs import DIAMETER
 from cryorbit.cli.main import main
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.classes import class_accuracy
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.io.star import read_star

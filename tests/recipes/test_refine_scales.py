@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.scales import updated_scales
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+
+_LOGGER = logging.getLogger("cryorbit")
 
 
 class Stopped(Exception):  # noqa: N818 (an end, not an error)
@@ -23,7 +26,7 @@ class Progress(Protocol):
         ...
 
     def note(self, message: str) -> None:
-        """Tell people one line that is not a step."""
+        """Tell people one line that is not a step, and log it."""
         ...
 
     def stage_finished(self, folder: Path) -> None:
@@ -45,7 +48,8 @@ class SilentProgress:
         """Do nothing."""
 
     def note(self, message: str) -> None:
-        """Do nothing."""
+        """Log the line, as every watcher does."""
+        _LOGGER.info(message)
 
     def stage_finished(self, folder: Path) -> None:
         """Do nothing."""

@@ -26,7 +26,7 @@ from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
 from cryorbit.volumes.voxel import PAD, synthesize

@@ -23,6 +23,7 @@ from cryorbit.geometry.point_groups import asymmetric_unit
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.groups import among_largest, largest, leaders
 from cryorbit.inference.pose_scores import pose_scores, slices_by_class
 
 NEGLIGIBLE = 1e-7
@@ -110,17 +111,12 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     images = candidates.images
     classes = int(candidates.klass.max()) + 1
     group = candidates.image * classes + candidates.klass
-    best = _largest(marginal, group, images * classes)
-    hopeful = best[group] > _largest(marginal, candidates.image, images)[candidates.image] - CLASS_NATS
+    best = largest(marginal, group, images * classes)
+    hopeful = best[group] > largest(marginal, candidates.image, images)[candidates.image] - CLASS_NATS
     near = marginal > best[group] - keep_nats
-    keep = hopeful & near & (rank_within(marginal, group, images * classes) < at_most)
+    keep = hopeful & near & among_largest(marginal, group, images * classes, at_most)
     kept = candidates[keep]
     return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
-
-
-def _largest(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Float[Tensor, " g"]:
-    """The largest value of each group, minus infinity where there is none."""
-    return value.new_full((groups,), -torch.inf).scatter_reduce(0, group, value, "amax")
 
 
 def refine(candidates: Candidates, spacing: float) -> Candidates:
@@ -157,23 +153,6 @@ def in_every_class(candidates: Candidates, classes: int) -> Candidates:
         candidates.rotation.repeat_interleave(classes, 0),
         candidates.centre.repeat_interleave(classes, 0),
     )
-
-
-def rank_within(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Int[Tensor, " e"]:
-    """Rank of each value among those of its group (an image, say), 0 for the largest."""
-    order = value.argsort(descending=True, stable=True)
-    order = order[group[order].argsort(stable=True)]
-    ordered = group[order]
-    start = torch.searchsorted(ordered, torch.arange(groups, device=group.device))
-    rank = torch.empty_like(group)
-    rank[order] = torch.arange(len(group), device=group.device) - start[ordered]
-    return rank
-
-
-def leaders(value: Float[Tensor, " e"], group: Int[Tensor, " e"], groups: int) -> Int[Tensor, " l"]:
-    """Where the largest value of each group is, the first of equal ones; groups that have none are left out."""
-    found = torch.nonzero(rank_within(value, group, groups) == 0)[:, 0]
-    return found[group[found].argsort()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +212,7 @@ def normalise(candidates: Candidates, scores: CandidateScores, poses_in_all: flo
     """Posterior weights; ``poses_in_all`` is the number of poses of the full grid that the candidates are part of."""
     images = candidates.images
     per_candidate = scores.log_joint.amax(1)
-    best = _largest(per_candidate, candidates.image, images)
+    best = largest(per_candidate, candidates.image, images)
     gamma = (scores.log_joint - best[candidates.image, None]).exp()
     total = torch.zeros_like(best).index_add_(0, candidates.image, gamma.sum(1))
     gamma = gamma / total[candidates.image, None]

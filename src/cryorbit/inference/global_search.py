@@ -17,8 +17,10 @@ from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.candidates import Candidates, by_image, leaders, rank_within
-from cryorbit.inference.local_search import GAMMA_FLOOR, Domain
+from cryorbit.inference.candidates import Candidates, by_image
+from cryorbit.inference.domain import Domain
+from cryorbit.inference.groups import among_largest, leaders
+from cryorbit.inference.local_search import GAMMA_FLOOR
 from cryorbit.inference.marginal import Posterior, pose_posterior
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.search import PoseGrid, grid_slices
@@ -120,7 +122,7 @@ def _most_likely(
     # every key has entries, and leaders come in the order of the keys
     shift = posterior.shift[leaders(posterior.gamma, number, len(key))]
     image, cell = torch.div(key, slices, rounding_mode="floor"), key % slices
-    keep = (rank_within(mass, image, images) < at_most) & (mass > GAMMA_FLOOR)
+    keep = among_largest(mass, image, images, at_most) & (mass > GAMMA_FLOOR)
     return image[keep], cell[keep], shift[keep]
 
 

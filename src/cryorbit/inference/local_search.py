@@ -27,7 +27,6 @@ from cryorbit.inference.candidates import (
     Candidates,
     at_best_pose,
     candidate_slices,
-    leaders,
     normalise,
     one_of_each_orbit,
     prune,
@@ -35,9 +34,12 @@ from cryorbit.inference.candidates import (
     score_candidates,
     thinned,
 )
+from cryorbit.inference.domain import Domain
+from cryorbit.inference.pose_estimates import PoseEstimates, estimates_of, joined
+from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
-from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
+from cryorbit.volumes.voxel import PAD, synthesize
 
 LARGEST_BATCH = 64
 SLICES_AN_IMAGE = 40
@@ -48,38 +50,6 @@ LEAST_MASS = 0.05
 """Candidates with less posterior than this are not inserted each, but drawn, a few in place of many."""
 GOLDEN_RATIO = 0.6180339887498949
 """Its multiples, modulo one, are spread evenly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """One level of refinement: the grid it makes and the radius it scores at.
-
-    Attributes
-    ----------
-    spacing
-        Angular spacing (degrees) of the level's rotations.
-    shift_step
-        Spacing (px) of its lattice of local shifts.
-    radius
-        Fourier radius of its scores.
-    at_most, keep_nats
-        Which candidates go on to the next level: so many, none farther behind the best.
-    """
-
-    spacing: float
-    shift_step: float
-    radius: float
-    at_most: int
-    keep_nats: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """Where a pass works: the working box, the half disc, and the noise variance of each shell."""
-
-    grid: VoxelGrid
-    disc: HalfDisc
-    noise_variance: Float[Tensor, " s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,73 +84,14 @@ class Refinement:
         For each of the pass's particles the half-set of the statistics that it joins.
     best_only
         Whether an image is inserted at its best pose only, instead of by its posterior.
+    reach
+        Degrees around its best poses beyond which posterior of an image counts as elsewhere.
     """
 
     descent: Descent
     half_set: Int[Tensor, " n"]
     best_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PoseEstimates:
-    """What a pass found for each image.
-
-    Attributes
-    ----------
-    rotation, shift, klass
-        The pose and class of the largest posterior (shift in px).
-    class_posterior
-        Posterior of each class.
-    class_rotation, class_shift
-        The best pose in each class; in a class that has no candidates left, that of the best class.
-    max_probability
-        Posterior of the best pose.
-    effective
-        Effective number of poses.
-    log_evidence
-        Log-likelihood relative to pure noise, nats.
-    overlap, model_power
-        Posterior means of ``Re sum conj(Y) S data`` and ``sum weight |Y|^2``: their ratio is the contrast of the image
-        relative to the model.
-    """
-
-    rotation: Float[Tensor, "n 3 3"]
-    shift: Float[Tensor, "n 2"]
-    klass: Int[Tensor, " n"]
-    class_posterior: Float[Tensor, "n k"]
-    class_rotation: Float[Tensor, "n k 3 3"]
-    class_shift: Float[Tensor, "n k 2"]
-    max_probability: Float[Tensor, " n"]
-    effective: Float[Tensor, " n"]
-    log_evidence: Float[Tensor, " n"]
-    overlap: Float[Tensor, " n"]
-    model_power: Float[Tensor, " n"]
-
-
-def finest_spacing(radius: float, diameter_px: float, box: int) -> float:
-    """Angular spacing in degrees that loses next to nothing at ``radius``: ``0.7 N / (D r)`` radians."""
-    return math.degrees(0.7 * box / (diameter_px * radius))
-
-
-def levels_for(
-    radius: float, first_spacing: float, first_step: float, diameter_px: float, box: int, at_most: int
-) -> list[Level]:
-    """Levels from a coarse grid down to what ``radius`` can tell apart, ``at_most`` candidates going on from each.
-
-    A rotation by an angle a moves coefficients at radius r by ``a r``; a particle of diameter D in a box N tells
-    apart displacements of ``N / D`` Fourier pixels. So a level of spacing a is scored up to ``r = 1.2 N / (D a)``
-    (never below half the final radius), and the last level has ``a <= 0.7 N / (D r)``.
-    """
-    levels = []
-    spacing, step = first_spacing, first_step
-    finest = finest_spacing(radius, diameter_px, box)
-    while True:
-        spacing, step = spacing / 2, step / 2
-        level_radius = 1.2 * box / (diameter_px * spacing * torch.pi / 180)
-        last = spacing <= finest
-        levels.append(Level(spacing, step, radius if last else min(radius, max(level_radius, 0.5 * radius)), at_most))
-        if last:
-            return levels
+    reach: float = math.inf
 
 
 def refine_poses(
@@ -229,8 +140,9 @@ def refine_poses(
         _insert_live(into, live, refinement.half_set[part], domain, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        found.append(_estimates(candidates, posterior, lattice, len(spectra), fit))
-    return _joined(found)
+        around = refinement.descent.space.symmetry, refinement.reach
+        found.append(estimates_of(candidates, posterior, lattice, len(spectra), fit, around))
+    return joined(found)
 
 
 def batches(cells: Candidates, images: int, disc: HalfDisc) -> Iterator[tuple[slice, Candidates]]:
@@ -315,49 +227,3 @@ def _insert_live(
             add_slices(
                 statistics.data[h, k], statistics.weight[h, k], data, weight, copies, domain.disc.frequencies, PAD
             )
-
-
-def _estimates(
-    candidates: Candidates,
-    posterior: CandidatePosterior,
-    lattice: Float[Tensor, "t 2"],
-    classes: int,
-    fit: Float[Tensor, "2 b"],
-) -> PoseEstimates:
-    """The best pose of every image of a batch, and how sure it is."""
-    images = candidates.images
-    top, shift = posterior.gamma.max(1)
-    best, best_of_class = _best_of_classes(candidates, top, classes)
-    found = candidates.centre + lattice[shift]
-    by_class = torch.zeros(images * classes, device=top.device)
-    by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))
-    squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
-    return PoseEstimates(
-        rotation=candidates.rotation[best],
-        shift=found[best],
-        klass=candidates.klass[best],
-        class_posterior=by_class.reshape(images, classes),
-        class_rotation=candidates.rotation[best_of_class],
-        class_shift=found[best_of_class],
-        max_probability=top[best],
-        effective=1 / squares,
-        log_evidence=posterior.log_evidence,
-        overlap=fit[0],
-        model_power=fit[1],
-    )
-
-
-def _best_of_classes(
-    candidates: Candidates, top: Float[Tensor, " e"], classes: int
-) -> tuple[Int[Tensor, " b"], Int[Tensor, "b k"]]:
-    """Where the candidate of the largest posterior of each image is, and that of each of its classes."""
-    image, klass, images = candidates.image, candidates.klass, candidates.images
-    best = leaders(top, image, images)
-    of_class = best[:, None].repeat(1, classes)
-    leads = leaders(top, image * classes + klass, images * classes)
-    of_class[image[leads], klass[leads]] = leads
-    return best, of_class
-
-
-def _joined(parts: list[PoseEstimates]) -> PoseEstimates:
-    return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))

@@ -12,7 +12,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryorbit.inference.candidates import Candidates, CandidateScores, rank_within, refine
+from cryorbit.inference.candidates import Candidates, CandidateScores, refine
+from cryorbit.inference.groups import among_largest, largest
 
 CHILDREN = 8
 
@@ -77,9 +78,9 @@ def capped(
     shift = cells.centre[candidate] * len(scores.lattice) + point
     within, bites = torch.ones_like(image, dtype=torch.bool), []
     for key, at_most in zip((cells.orientation[candidate], shift), most, strict=True):
-        rank = _rank_of_group(key, score, image)
-        within &= rank < at_most
-        bites.append(torch.bincount(image[rank >= at_most], minlength=cells.candidates.images) > 0)
+        best = _in_best_keys(key, score, image, at_most)
+        within &= best
+        bites.append(torch.bincount(image[~best], minlength=cells.candidates.images) > 0)
     return kept[within], torch.stack(bites, 1)
 
 
@@ -100,13 +101,11 @@ def children(cells: PoseCells, lattice: Float[Tensor, "t 2"], kept: Int[Tensor, 
     return PoseCells(refine(parents, spacing), orientation.flatten(), number[order].repeat_interleave(CHILDREN))
 
 
-def _rank_of_group(key: Int[Tensor, " s"], score: Float[Tensor, " s"], image: Int[Tensor, " s"]) -> Int[Tensor, " s"]:
-    """Rank, within its image, of the group that each entry belongs to, by the group's best score.
-
-    A group is the entries of one image with the same ``key``.
-    """
+def _in_best_keys(
+    key: Int[Tensor, " s"], score: Float[Tensor, " s"], image: Int[Tensor, " s"], at_most: int
+) -> Bool[Tensor, " s"]:
+    """Whether the ``key`` of each entry is among the best of its image, by the best score that an entry has with it."""
     span = int(key.max()) + 1
-    groups, number = torch.unique(image * span + key, return_inverse=True)
-    best = score.new_full((len(groups),), -torch.inf).scatter_reduce(0, number, score, "amax")
-    owner = torch.div(groups, span, rounding_mode="floor")
-    return rank_within(best, owner, int(owner[-1]) + 1)[number]
+    keys, number = torch.unique(image * span + key, return_inverse=True)
+    owner = torch.div(keys, span, rounding_mode="floor")
+    return among_largest(largest(score, number, len(keys)), owner, int(owner[-1]) + 1, at_most)[number]

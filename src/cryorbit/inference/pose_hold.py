@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.geometry.rotations import angular_distance
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import Descent, Domain, batches, descend
+from cryorbit.inference.domain import Domain
+from cryorbit.inference.local_search import Descent, batches, descend
+from cryorbit.inference.pose_estimates import posterior_beyond
 from cryorbit.volumes.voxel import synthesize
 
 
@@ -38,15 +39,9 @@ def posterior_elsewhere(
     """
     spectra = synthesize(volume, domain.grid)
     rotations, reach = known
-    mates = rotations[..., None, :, :]
-    if descent.space.symmetry is not None:
-        mates = mates @ descent.space.symmetry.to(mates)
     found = []
     for part, mine in batches(cells, len(index), domain.disc):
         observations = source.observe(index[part], domain.disc, domain.noise_variance)
         candidates, posterior, _ = descend(mine, observations, spectra, domain, descent)
-        nearby = mates[part][candidates.image, candidates.klass]
-        far = angular_distance(candidates.rotation[:, None], nearby).amin(1) > reach
-        mass = torch.where(far, posterior.gamma.sum(1), 0.0)
-        found.append(mass.new_zeros(len(observations)).index_add_(0, candidates.image, mass))
+        found.append(posterior_beyond(candidates, posterior, rotations[part], (descent.space.symmetry, reach)))
     return torch.cat(found)

@@ -13,7 +13,7 @@ from cryorbit.core.data import Poses
 from cryorbit.fourier.interpolation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, inserted_copies, symmetrised
 from cryorbit.volumes.voxel import PAD
 

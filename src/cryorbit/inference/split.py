@@ -20,7 +20,7 @@ from cryorbit.fourier.interpolation import gather_slices, join_mates
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.statistics import insert
 from cryorbit.volumes.voxel import PAD, grid_radius, solve, synthesize
 

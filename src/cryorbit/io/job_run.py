@@ -16,6 +16,7 @@ from cryorbit.core.progress import Stopped
 from cryorbit.io.atomic import remove_parts
 from cryorbit.io.destinations import LOG
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_record import RECORD
 from cryorbit.io.provenance import describe_input
 
 Report: TypeAlias = Callable[[Path], object]
@@ -83,7 +84,7 @@ def check_inputs(job: JobFolder) -> None:
         file = moved_path(Path(entry["path"]), record.get("folder"), job.path)
         if not file.is_file():
             mend = "put the file back, or move the job's folder and its inputs together"
-            raise InputError("the job's input is gone", file=file, mend=mend)
+            raise InputError(f"an input of {job.path / RECORD} is gone", file=file, mend=mend)
         if describe_input(file) | {"path": entry["path"]} != entry:
             mend = "put the old file back, or start a new job"
             raise InputError("the job's input has changed since the job began", file=file, mend=mend)

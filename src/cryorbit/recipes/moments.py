@@ -135,6 +135,8 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     other = None
     if config.compare is not None:
         other = read_like(config.compare, torch.empty((given.box,) * 3), given.source.pixel_size)
+    for sentence in given.sentences:
+        progress.note(sentence)
     plan = plan_rings(given, config.resolution)
     work = _Work.resumed(job, progress, plan.rings)
     _add_images(given, plan.rings, work)

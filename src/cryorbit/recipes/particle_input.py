@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import torch
@@ -26,7 +25,6 @@ from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box,
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
-LOGGER = logging.getLogger(__name__)
 SAMPLE = 2000
 """Images looked at for the diameter and the noise."""
 WINDOW_MARGIN = 1.1
@@ -184,7 +182,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
     )
-    read = ParticleInput(
+    return ParticleInput(
         everything=everything,
         particles=particles,
         report=report,
@@ -197,9 +195,6 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         remarks=(*warnings, *halves.remarks, *unused_optics(particles).sentences()),
         half_doubt=halves.doubt,
     )
-    for sentence in read.sentences:
-        LOGGER.info(sentence)
-    return read
 
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:

@@ -10,7 +10,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.copies import SYMMETRIC, copies_agreement
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import half_volumes, shell_weights
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.recipes.particle_input import ParticleInput

@@ -6,7 +6,6 @@ half-sets (``solve_maps``), and the files.
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.constraints import windowed, without_corners
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
@@ -42,8 +41,6 @@ from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 from cryorbit.volumes.voxel import working_grid
-
-LOGGER = logging.getLogger(__name__)
 
 
 class ReconstructConfig(ParticleSettings):
@@ -99,7 +96,6 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, given.particles), *given.sentences]
     notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), given.symmetry, config.seed)]
     for sentence in notes:
-        LOGGER.info(sentence)
         progress.note(sentence)
     grid = working_grid(given.box, largest_radius(config, posed))
     disc = half_disc(given.box, largest_radius(config, posed)).to(given.source.device)

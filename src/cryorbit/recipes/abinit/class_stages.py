@@ -18,7 +18,7 @@ from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.candidates import in_every_class
-from cryorbit.inference.local_search import Domain
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.split import PosedImages, cluster, principal_components

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.passes import final_radius, find_cells, full_pass, pass_metrics
 from cryorbit.recipes.abinit.prepare import Prepared

@@ -13,8 +13,9 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.local_search import Domain, PoseEstimates
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import Maps, maximise
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map

@@ -14,6 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.inference.candidates import Candidates, in_every_class
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -21,9 +22,11 @@ from cryorbit.inference.global_search import (
     resolvable_radius,
     search_all_poses,
 )
-from cryorbit.inference.local_search import Descent, Domain, PoseEstimates, Refinement, levels_for, refine_poses
+from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
 from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.shells import shell_sums
-from cryorbit.inference.local_search import Descent, Domain, PoseEstimates, Refinement, refine_poses
+from cryorbit.inference.domain import Domain
+from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.pose_candidates import pose_candidates, pose_space
+from cryorbit.recipes.refine.pose_candidates import local_reach, pose_candidates, pose_space
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -88,7 +90,7 @@ def expectation(
         cells, levels, everywhere = pose_candidates(config, given, state, half, images)
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
         descent = Descent(levels, pose_space(config, given), local=not everywhere)
-        refinement = Refinement(descent, alone, config.poses.assignment == "best")
+        refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(given, state))
         domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)
         # no name here for the volume, which is large: the pass forgets it once it has its transform

@@ -12,14 +12,17 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
 from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
     resolvable_radius,
     search_all_poses,
 )
-from cryorbit.inference.local_search import Descent, Domain, Level, PoseEstimates, finest_spacing, levels_for
+from cryorbit.inference.local_search import Descent
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_hold import posterior_elsewhere
+from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
@@ -40,8 +43,8 @@ def pose_candidates(
 ) -> tuple[Candidates, list[Level], bool]:
     """Where to look: around the poses of the last pass while they hold, else everywhere.
 
-    They hold when, for a sample of the images, a search over all poses finds hardly any posterior elsewhere; in the
-    late stage they do.
+    They hold when hardly any posterior was elsewhere, and a search over all poses finds hardly any now, for a sample
+    of the images; in the late stage they do.
     """
     known = state.estimates
     if known is not None and (state.stage == "late" or _hold(config, given, state, half, index, known)):
@@ -68,7 +71,12 @@ def _hold(
     index: Int[Tensor, " n"],
     known: PoseEstimates,
 ) -> bool:
-    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
+    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass.
+
+    Where a search over all poses has just found more, one of a sample would cost a good part of another and say so too.
+    """
+    if float(known.elsewhere[index].mean()) > config.poses.moved:
+        return False
     count = min(config.poses.check_images, len(index))
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
@@ -138,6 +146,11 @@ def _local_levels(config: RefineConfig, given: ParticleInput, state: State) -> l
 def _local_width(given: ParticleInput, state: State) -> float:
     """Width in degrees of the cell of a local search."""
     return _local_factor(state) * finest_spacing(state.radius, given.diameter_px, given.box)
+
+
+def local_reach(given: ParticleInput, state: State) -> float:
+    """How far (degrees) the next local search reaches around the best poses, if the radius hardly grows."""
+    return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, given.diameter_px, given.box)
 
 
 def _local_factor(state: State) -> int:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.particle_input import ParticleInput
 
 PRIOR_IMAGES = 10.0

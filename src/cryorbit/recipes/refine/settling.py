@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
 

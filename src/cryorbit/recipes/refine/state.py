@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.inference.local_search import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates
 
 STAGES = ("sgd", "pass", "late", "final", "done")
 

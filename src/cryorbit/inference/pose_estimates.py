@@ -1,0 +1,126 @@
+"""What a pass found of the pose of each image, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.geometry.rotations import angular_distance
+from cryorbit.inference.candidates import CandidatePosterior, Candidates
+from cryorbit.inference.groups import leaders
+
+
+@dataclass(frozen=True, slots=True)
+class PoseEstimates:
+    """What a pass found for each image.
+
+    Attributes
+    ----------
+    rotation, shift, klass
+        The pose and class of the largest posterior (shift in px).
+    class_posterior
+        Posterior of each class.
+    class_rotation, class_shift
+        The best pose in each class; in a class that has no candidates left, that of the best class.
+    max_probability
+        Posterior of the best pose.
+    effective
+        Effective number of poses.
+    log_evidence
+        Log-likelihood relative to pure noise, nats.
+    elsewhere
+        Posterior, from 0 to 1, beyond the pass's ``reach`` around the best pose of each class.
+    overlap, model_power
+        Posterior means of ``Re sum conj(Y) S data`` and ``sum weight |Y|^2``: their ratio is the contrast of the image
+        relative to the model.
+    """
+
+    rotation: Float[Tensor, "n 3 3"]
+    shift: Float[Tensor, "n 2"]
+    klass: Int[Tensor, " n"]
+    class_posterior: Float[Tensor, "n k"]
+    class_rotation: Float[Tensor, "n k 3 3"]
+    class_shift: Float[Tensor, "n k 2"]
+    max_probability: Float[Tensor, " n"]
+    effective: Float[Tensor, " n"]
+    log_evidence: Float[Tensor, " n"]
+    elsewhere: Float[Tensor, " n"]
+    overlap: Float[Tensor, " n"]
+    model_power: Float[Tensor, " n"]
+
+
+def estimates_of(
+    candidates: Candidates,
+    posterior: CandidatePosterior,
+    lattice: Float[Tensor, "t 2"],
+    classes: int,
+    fit: Float[Tensor, "2 b"],
+    around: tuple[Float[Tensor, "s 3 3"] | None, float],
+) -> PoseEstimates:
+    """The best pose of every image of a batch, and how sure it is.
+
+    ``fit`` holds ``overlap`` and ``model_power``; ``around``, the symmetry and the reach beyond which posterior is
+    elsewhere.
+    """
+    images = candidates.images
+    top, shift = posterior.gamma.max(1)
+    best, best_of_class = _best_of_classes(candidates, top, classes)
+    found = candidates.centre + lattice[shift]
+    by_class = torch.zeros(images * classes, device=top.device)
+    by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))
+    squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
+    return PoseEstimates(
+        rotation=candidates.rotation[best],
+        shift=found[best],
+        klass=candidates.klass[best],
+        class_posterior=by_class.reshape(images, classes),
+        class_rotation=candidates.rotation[best_of_class],
+        class_shift=found[best_of_class],
+        max_probability=top[best],
+        effective=1 / squares,
+        log_evidence=posterior.log_evidence,
+        elsewhere=posterior_beyond(candidates, posterior, candidates.rotation[best_of_class], around),
+        overlap=fit[0],
+        model_power=fit[1],
+    )
+
+
+def _best_of_classes(
+    candidates: Candidates, top: Float[Tensor, " e"], classes: int
+) -> tuple[Int[Tensor, " b"], Int[Tensor, "b k"]]:
+    """Where the candidate of the largest posterior of each image is, and that of each of its classes."""
+    image, klass, images = candidates.image, candidates.klass, candidates.images
+    best = leaders(top, image, images)
+    of_class = best[:, None].repeat(1, classes)
+    leads = leaders(top, image * classes + klass, images * classes)
+    of_class[image[leads], klass[leads]] = leads
+    return best, of_class
+
+
+def posterior_beyond(
+    candidates: Candidates,
+    posterior: CandidatePosterior,
+    known: Float[Tensor, "b k 3 3"],
+    around: tuple[Float[Tensor, "s 3 3"] | None, float],
+) -> Float[Tensor, " b"]:
+    """Posterior of each image whose rotation is farther than a reach (degrees) from the known one of its class.
+
+    ``around`` holds the symmetry, mates under which are one pose, and the reach.
+    """
+    symmetry, reach = around
+    mass = posterior.gamma.sum(1)
+    elsewhere = mass.new_zeros(candidates.images)
+    if reach == math.inf:
+        return elsewhere
+    mates = known[..., None, :, :] if symmetry is None else known[..., None, :, :] @ symmetry.to(known)
+    distance = angular_distance(candidates.rotation[:, None], mates[candidates.image, candidates.klass]).amin(1)
+    return elsewhere.index_add_(0, candidates.image, torch.where(distance > reach, mass, 0.0))
+
+
+def joined(parts: list[PoseEstimates]) -> PoseEstimates:
+    """The estimates of consecutive batches as one."""
+    return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))

@@ -1,4 +1,7 @@
-"""Stages "pass" and "final": every half-set is aligned to its own map, and the two maps tell what is known."""
+"""Stages "pass" and "final": every half-set is aligned to its own map, and the two maps tell what is known.
+
+A pass that inserts images as far out as the final maps go needs no last pass after it.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,12 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         best_likelihood=best_likelihood(state, likelihood),
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
-    return new, {**metrics, **class_changes(config, state.estimates, estimates)}
+    metrics |= class_changes(config, state.estimates, estimates)
+    # the sums are the largest arrays there are, and have told all they know
+    del found
+    if stage == "final" and inserted >= final_radius(config, given.box, given.source.pixel_size):
+        new = ended(new, maps)
+    return new, metrics
 
 
 def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
@@ -71,17 +79,20 @@ def final_iteration(config: RefineConfig, given: ParticleInput, state: State) ->
     resolved = resolved_by(config, maps)
     new = replace(
         state,
-        stage="done",
-        references=maps.references,
         noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
         estimates=found.by_particle(),
         history=(*state.history, resolved),
     )
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
-    # the sums are the largest arrays there are, and have told all they know
     del found
+    return ended(new, maps), metrics
+
+
+def ended(state: State, maps: HalfMaps) -> State:
+    """The state that the job is written from."""
     halves = torch.stack([without_corners(half) for half in maps.halves])
-    return replace(new, extra={**state.extra, "halves": halves, "volume": maps.volume}), metrics
+    extra = {**state.extra, "halves": halves, "volume": maps.volume}
+    return replace(state, stage="done", references=maps.references, extra=extra)
 
 
 def maximisation(

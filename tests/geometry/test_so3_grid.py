@@ -5,7 +5,7 @@ import torch
 from scipy.spatial import KDTree
 
 from cryorbit.geometry.rotations import angular_distance, random_rotations
-from cryorbit.geometry.so3_grid import hopf_grid, neighbourhood, order_for, spacing_deg, subdivide
+from cryorbit.geometry.so3_grid import hopf_grid, neighbourhood, order_for, paired_grid, spacing_deg, subdivide
 
 
 def nearest_deg(grid: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
@@ -21,6 +21,15 @@ def test_counts_and_rotations(order: int, count: int) -> None:
     identity = torch.eye(3, dtype=torch.float64)
     torch.testing.assert_close(grid @ grid.mT, identity.expand_as(grid), atol=1e-12, rtol=0)
     torch.testing.assert_close(torch.linalg.det(grid), torch.ones(count, dtype=torch.float64))
+
+
+def test_pairs_are_half_a_turn_apart_and_make_the_same_grid() -> None:
+    pairs = paired_grid(1)
+    half_turn = torch.diag(torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64))
+    torch.testing.assert_close(pairs[1::2], half_turn @ pairs[::2])
+    distance = torch.cdist(pairs.flatten(1), hopf_grid(1).flatten(1))
+    assert distance.argmin(1).sort().values.tolist() == list(range(len(pairs)))
+    assert float(distance.amin(1).max()) < 1e-6
 
 
 @pytest.mark.parametrize("order", [0, 1, 2])

@@ -59,6 +59,19 @@ def test_posterior_equals_brute_force_in_any_blocks(problem, budget):
     torch.testing.assert_close(posterior.effective, 1 / (expected**2).sum((1, 2)), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("budget", [1, 4 * 13 * 17, 2**25])
+def test_a_pair_of_views_is_a_slice_and_its_conjugate(problem, budget):
+    _, _, slices, phases, observations = problem
+    both = torch.stack([slices, slices.conj()], 1).flatten(0, 1)
+    log_prior = torch.linspace(-1, 0, len(both))
+    paired = pose_posterior(observations, slices, phases, log_prior, budget, paired=True)
+    single = pose_posterior(observations, both, phases, log_prior)
+    shape = (len(observations), len(phases), len(both))
+    torch.testing.assert_close(_dense(paired, shape), _dense(single, shape), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(paired.log_evidence, single.log_evidence, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(paired.effective, single.effective, rtol=1e-3, atol=1e-3)
+
+
 def test_statistics_are_posterior_sums(problem):
     _, _, slices, phases, observations = problem
     posterior = pose_posterior(observations, slices, phases, torch.zeros(len(slices)))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.geometry.so3_grid import hopf_grid
+from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference import search
@@ -40,7 +40,7 @@ class Problem:
         self.observations: Observations = particles.source.observe(
             torch.arange(images), self.domain.disc, self.domain.noise_variance
         )
-        rotations = hopf_grid(1).float().expand(classes, -1, 3, 3)
+        rotations = paired_grid(1).float().expand(classes, -1, 3, 3)
         self.poses = PoseGrid(rotations, disc_grid(2.0, 2.0).float())
         size = self.domain.grid.size
         self.window = soft_ball(size, 0.4 * size, 2.0)

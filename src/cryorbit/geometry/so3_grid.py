@@ -51,6 +51,16 @@ def hopf_grid(order: int) -> Float[Tensor, "r 3 3"]:
     return euler_to_matrix(angles)
 
 
+def paired_grid(order: int) -> Float[Tensor, "r 3 3"]:
+    """The rotations of ``hopf_grid``, each followed by the one half a turn further in the plane of the image.
+
+    The slices of such a pair are each other's complex conjugates.
+    """
+    psi_count = 6 * 2**order
+    by_direction = hopf_grid(order).unflatten(0, (-1, 2, psi_count // 2))
+    return by_direction.transpose(1, 2).flatten(0, 2)
+
+
 def subdivide(rotations: Float[Tensor, "*n 3 3"], spacing: float) -> Float[Tensor, "*n 8 3 3"]:
     """Eight children of each rotation, at +- spacing / 4 along each axis of the image's frame.
 

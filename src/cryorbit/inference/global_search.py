@@ -13,7 +13,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import near_asymmetric_unit
 from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
+from cryorbit.geometry.so3_grid import order_for, paired_grid, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
@@ -102,12 +102,12 @@ def coarse_cells(
     Every class keeps cells of its own: between the points of a coarse grid a strong map fits badly and a weak one (of
     junk, say) does no harm, so classes do not compete here.
     """
-    slices = grid_slices(volume, poses.rotations, domain.disc, domain.grid)
+    slices = grid_slices(volume, poses.fronts, domain.disc, domain.grid)
     phases = shift_phases(poses.shifts, domain.disc)
     parts = []
     for klass, mine in enumerate(slices.chunk(len(volume))):
-        posterior = pose_posterior(observations, mine, phases, torch.zeros_like(mine.real[:, 0]))
-        image, cell, shift = _most_likely(posterior, len(observations), len(mine), at_most)
+        posterior = pose_posterior(observations, mine, phases, torch.zeros(2 * len(mine)).to(phases.real), paired=True)
+        image, cell, shift = _most_likely(posterior, len(observations), 2 * len(mine), at_most)
         rotation = poses.rotations[klass, cell]
         parts.append(Candidates(image, torch.full_like(image, klass), rotation, poses.shifts[shift]))
     return by_image(parts)
@@ -134,8 +134,8 @@ def moved_fraction(fresh: Candidates, rotation: Float[Tensor, "n 3 3"], toleranc
 
 
 def coarse_grid(spacing: float, classes: int, like: Tensor) -> Float[Tensor, "k r 3 3"]:
-    """The same equal-volume grid for every class, no coarser than ``spacing`` degrees."""
-    return hopf_grid(order_for(spacing)).to(like).expand(classes, -1, 3, 3)
+    """The same equal-volume grid for every class, no coarser than ``spacing`` degrees, in pairs half a turn apart."""
+    return paired_grid(order_for(spacing)).to(like).expand(classes, -1, 3, 3)
 
 
 def coarse_spacing(spacing: float) -> float:

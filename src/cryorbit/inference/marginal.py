@@ -2,8 +2,10 @@
 
 Suffix legend: B images, T shifts, G slices (all classes and rotations), P Fourier coefficients, E entries kept.
 
-For every image the log-posterior of all G x T poses is one real matrix product of size B T x 2P x G; only the entries
-that matter are kept (the posterior is sparse from the first iteration on), which makes the statistics cheap:
+For every image the log-posterior of all G x T poses is one real matrix product of size B T x 2P x G. Where slices
+come in pairs half a turn apart, conjugates of each other, sum and difference of two products of size B T x P x G / 2
+give the same at half the cost. Only the entries that matter are kept (the posterior is sparse from the first
+iteration on), which makes the statistics cheap:
 
     D_g = sum_{b,t} gamma S_t data_b,    W_g = sum_{b,t} gamma weight_b           (one sparse product each)
 
@@ -70,18 +72,31 @@ def pose_posterior(
     observations: Observations,
     slices: Complex[Tensor, "g p"],
     phases: Complex[Tensor, "t p"],
-    log_prior: Float[Tensor, " g"],
+    log_prior: Float[Tensor, " v"],
     budget_bytes: int = BUDGET_BYTES,
+    *,
+    paired: bool = False,
 ) -> Posterior:
-    """Posterior of every image over all slices and shifts; ``log_prior`` covers slices and the shifts' 1/T."""
-    per_image = 4 * len(phases) * len(slices)
-    images = chunk_size(per_image, budget_bytes, len(observations))
-    columns = chunk_size(4 * len(phases) * images, budget_bytes, len(slices))
-    # once for all blocks of images, and without the square roots of abs()
-    power = slices.real.square() + slices.imag.square()
+    """Posterior of every image over all views (of slices) and shifts.
+
+    Parameters
+    ----------
+    observations, slices, phases
+        Images, slices, and the phases of the shifts.
+    log_prior
+        Of each view, the 1/T of the shifts included.
+    budget_bytes
+        Memory for the scores of a block.
+    paired
+        Whether each slice stands for two views, itself and its conjugate, numbered ``2 g`` and ``2 g + 1``: the second
+        is turned by half a turn in the plane of the image.
+    """
+    views = _views(slices, log_prior, paired=paired)
+    per_slice = 4 * len(phases) * views.sides
+    images = chunk_size(per_slice * len(slices), budget_bytes, len(observations))
+    columns = chunk_size(per_slice * images, budget_bytes, len(slices))
     blocks = [
-        _block_posterior(observations[rows], (slices, power), phases, log_prior, columns)
-        for rows in chunks(len(observations), images)
+        _block_posterior(observations[rows], views, phases, columns) for rows in chunks(len(observations), images)
     ]
     return join_posteriors(blocks)
 
@@ -131,29 +146,78 @@ def residual_power(
     return observations.power.sum(0) - 2 * cross + model
 
 
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """Slices as the matrix products take them, prepared once for all blocks of images.
+
+    Attributes
+    ----------
+    parts
+        Real and imaginary parts: interleaved in one matrix, or two matrices where slices are paired.
+    power
+        Squared moduli.
+    log_prior
+        Of the sides of each slice.
+    """
+
+    parts: tuple[Float[Tensor, "g q"], ...]
+    power: Float[Tensor, "g p"]
+    log_prior: Float[Tensor, "s g"]
+
+    @property
+    def sides(self) -> int:
+        """Views that each slice stands for."""
+        return len(self.log_prior)
+
+
+def _views(slices: Complex[Tensor, "g p"], log_prior: Float[Tensor, " v"], *, paired: bool) -> _Views:
+    # without the square roots of abs()
+    power = slices.real.square() + slices.imag.square()
+    parts = _halves(slices) if paired else (_interleaved(slices),)
+    return _Views(parts, power, log_prior.reshape(-1, 1 + paired).mT)
+
+
+def _interleaved(values: Complex[Tensor, "n p"]) -> Float[Tensor, "n 2*p"]:
+    return torch.view_as_real(values).flatten(1)
+
+
+def _halves(values: Complex[Tensor, "n p"]) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]:
+    """Real and imaginary parts, each contiguous."""
+    return values.real.contiguous(), values.imag.contiguous()
+
+
 def _block_posterior(
-    observations: Observations,
-    model: tuple[Complex[Tensor, "g p"], Float[Tensor, "g p"]],
-    phases: Complex[Tensor, "t p"],
-    log_prior: Float[Tensor, " g"],
-    columns: int,
+    observations: Observations, views: _Views, phases: Complex[Tensor, "t p"], columns: int
 ) -> Posterior:
-    """Posterior of a block of images, the slices (and their squared moduli) streamed ``columns`` at a time."""
-    slices, power = model
-    images, shifts = len(observations), len(phases)
-    shifted = torch.view_as_real(_shifted(observations.data, phases)).flatten(1)
-    best = shifted.new_full((images,), -torch.inf)
+    """Posterior of a block of images, the slices streamed ``columns`` at a time."""
+    images, shifts, sides = len(observations), len(phases), views.sides
+    shifted = _shifted(observations.data, phases)
+    data = _halves(shifted) if sides > 1 else (_interleaved(shifted),)
+    best = data[0].new_full((images,), -torch.inf)
     log_squares = best.clone()
     found: list[Entries] = []
-    for part in chunks(len(slices), columns):
-        flat = torch.view_as_real(slices[part]).flatten(1)
-        scores = (shifted @ flat.mT).unflatten(0, (images, shifts))
-        offset = log_prior[part] - 0.5 * (observations.weight @ power[part].mT)
+    for part in chunks(len(views.power), columns):
+        scores = _scores(data, [values[part] for values in views.parts]).unflatten(0, (images, shifts))
+        fits = 0.5 * (observations.weight @ views.power[part].mT)
+        offset = (views.log_prior[:, part] - fits[:, None]).flatten(1)
         entries = significant_entries(scores, offset, best)
         best = torch.maximum(best, entries.best)
         log_squares = torch.logaddexp(log_squares, entries.log_squares)
-        found.append(replace(entries, slice=entries.slice + part.start))
+        count = len(views.power[part])
+        side, number = torch.div(entries.slice, count, rounding_mode="floor"), entries.slice % count
+        found.append(replace(entries, slice=(number + part.start) * sides + side))
     return _normalise(found, best, log_squares)
+
+
+def _scores(data: tuple[Float[Tensor, "n q"], ...], parts: list[Float[Tensor, "c q"]]) -> Float[Tensor, "n v"]:
+    """Real part of ``data conj(slice)`` for all slices; where parts are apart, of ``data slice`` after that."""
+    if len(parts) == 1:
+        return data[0] @ parts[0].mT
+    scores = data[0].new_empty(len(data[0]), 2, len(parts[0]))
+    real, imaginary = (a @ b.mT for a, b in zip(data, parts, strict=True))
+    torch.add(real, imaginary, out=scores[:, 0])
+    torch.sub(real, imaginary, out=scores[:, 1])
+    return scores.flatten(1)
 
 
 def _normalise(found: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:

@@ -66,10 +66,28 @@ class SearchState:
 
 @dataclass(frozen=True, slots=True)
 class PoseGrid:
-    """The poses of one step: rotations of each class and shifts common to all."""
+    """The poses of one step.
+
+    Attributes
+    ----------
+    rotations
+        Of each class, in pairs half a turn apart in the plane of the image (``geometry.so3_grid.paired_grid``).
+    shifts
+        Common to all, pixels.
+    """
 
     rotations: Float[Tensor, "k r 3 3"]
     shifts: Float[Tensor, "t 2"]
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` if the rotations do not come in pairs."""
+        if not torch.allclose(self.rotations[:, ::2, :2], -self.rotations[:, 1::2, :2], atol=1e-5):
+            raise ValueError("rotations of a pose grid come in pairs half a turn apart")
+
+    @property
+    def fronts(self) -> Float[Tensor, "k h 3 3"]:
+        """The first of each pair: the slice of the second is the conjugate of its slice."""
+        return self.rotations[:, ::2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +151,11 @@ def search_step(
     """
     grid, disc, window = domain
     classes, per_class = poses.rotations.shape[:2]
-    slices = grid_slices(state.volume, poses.rotations, disc, grid)
+    fronts = grid_slices(state.volume, poses.fronts, disc, grid)
+    slices = torch.stack([fronts, fronts.conj()], 1).flatten(0, 1)
     phases = shift_phases(poses.shifts, disc)
     log_prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))
-    posterior = pose_posterior(observations, slices, phases, log_prior)
+    posterior = pose_posterior(observations, fronts, phases, log_prior, paired=True)
     mass = class_mass(posterior, per_class, classes, len(observations))
     mixed = mix_classes(posterior, mass, per_class, settings.class_mixing)
     statistics = slice_statistics(mixed, observations, phases, len(slices))

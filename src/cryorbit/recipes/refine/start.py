@@ -52,10 +52,10 @@ with its contrast inverted."""
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """A sample of images, and the grid of poses under which maps are compared."""
+    """A sample of images, and the grid of poses under which maps are compared (one rotation of each pair)."""
 
     observations: Observations
-    rotations: Float[Tensor, "1 r 3 3"]
+    fronts: Float[Tensor, "1 r 3 3"]
     shifts: Float[Tensor, "t 2"]
     box: int
     radius: float
@@ -64,8 +64,9 @@ class _Judge:
         """Log-likelihood of every image under a map, relative to pure noise."""
         slices = self._slices(volume)
         phases = shift_phases(self.shifts, half_disc(self.box, self.radius).to(volume.device))
-        prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))
-        return pose_posterior(self.observations, slices, phases, prior).log_evidence.double()
+        views = 2 * len(slices)
+        prior = torch.full((views,), -math.log(views * len(phases))).to(slices.real)
+        return pose_posterior(self.observations, slices, phases, prior, paired=True).log_evidence.double()
 
     def power(self, volume: Float[Tensor, "m m m"]) -> float:
         """Mean power that images of a map have in a coefficient, in whitened units."""
@@ -74,7 +75,7 @@ class _Judge:
     def _slices(self, volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "r p"]:
         grid = working_grid(self.box, self.radius)
         disc = half_disc(self.box, self.radius).to(volume.device)
-        return grid_slices(resample(volume[None], grid.size), self.rotations, disc, grid)
+        return grid_slices(resample(volume[None], grid.size), self.fronts, disc, grid)
 
 
 def begin(config: RefineConfig, given: ParticleInput) -> State:
@@ -242,4 +243,5 @@ def _judge(config: RefineConfig, given: ParticleInput, radius: float) -> _Judge:
     index = torch.linspace(0, len(given.source) - 1, min(SAMPLE, len(given.source))).round().long()
     observations = given.source.observe(index, disc, given.noise_variance)
     shifts = disc_grid(config.poses.shift_range * given.box, given.box / (4 * radius)).to(observations.power)
-    return _Judge(observations, coarse_grid(spacing, 1, observations.power), shifts, given.box, radius)
+    fronts = coarse_grid(spacing, 1, observations.power)[:, ::2]
+    return _Judge(observations, fronts, shifts, given.box, radius)

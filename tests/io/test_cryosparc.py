@@ -203,6 +203,19 @@ def test_half_sets_that_are_0_throughout_are_none(cs_set: Path) -> None:
     assert half_sets.unique().tolist() == [2]
 
 
+def test_errors_name_the_fields_of_the_file(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    records["alignments3D/split"][4] = 7
+    save_cs(cs_set, records)
+    with pytest.raises(InputError, match="alignments3D/split is 7, not 0 or 1") as caught:
+        read_particles(cs_set)
+    assert (caught.value.file, caught.value.row) == (cs_set, 5)
+    records["alignments3D/split"][4] = np.iinfo(records["alignments3D/split"].dtype).max
+    save_cs(cs_set, records)
+    with pytest.raises(InputError, match="alignments3D/split is 0, not 1 or 2"):
+        read_particles(cs_set)
+
+
 def test_a_class_of_minus_one_is_none(cs_set: Path) -> None:
     unset = np.where(np.arange(COUNT) == 3, 2**32 - 1, 5).astype(np.uint32)
     classes = class_numbers(read_particles(with_values(cs_set, alignments3D__class=unset)))

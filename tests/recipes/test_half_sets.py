@@ -94,7 +94,7 @@ def test_given_halves_that_are_uneven_are_doubted(star: Path, smaller: int, doub
     assert (halves.doubt is not None) == doubtful
     if halves.doubt is not None:
         assert f"({COUNT - smaller} and {smaller} particles)" in halves.doubt
-        assert "fix: remove rlnRandomSubset" in halves.doubt
+        assert "fix: remove the column rlnRandomSubset" in halves.doubt
 
 
 def test_one_half_only_is_refused(star: Path) -> None:

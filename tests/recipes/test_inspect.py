@@ -41,8 +41,8 @@ def disc_set(folder: Path, rng: np.random.Generator, height: float, sign: float 
     disc = (np.hypot(x, y) <= RADIUS) * rng.uniform(0.5, 1.5, (MANY, 1, 1)) * height
     (folder / "Extract").mkdir()
     write_stack(folder / "Extract" / "a.mrcs", (rng.standard_normal((MANY, BOX, BOX)) + sign * disc).astype(np.float32))
-    row = "mic.mrc 1 10000 9900 0 0 0 0 0 0 1 0"
-    names = "".join(f"{number + 1:06d}@Extract/a.mrcs {row}\n" for number in range(MANY))
+    row = "mic.mrc 1 10000 9900 0 0 0 0 0 0"
+    names = "".join(f"{number + 1:06d}@Extract/a.mrcs {row} {number % 2 + 1} 0\n" for number in range(MANY))
     star = folder / "discs.star"
     star.write_text(STAR_HEAD.replace(" 16 2\n", f" {BOX} 2\n") + names)
     return star
@@ -118,13 +118,18 @@ def with_pixels(value: float) -> Callable[[Path], None]:
         (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
         (
             changed("10000.00 9900.00", "0.00 0.00"),
-            "To be set aside for a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV): 1 particle.",
+            "To be set aside for a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV): 1 particle (row 1).",
             1,
             True,
         ),
-        (changed("000002@", "000001@"), "To be set aside for a duplicate of an earlier row: 1 particle.", 1, True),
-        (with_pixels(np.nan), "To be set aside for pixels that are not finite: 1 particle.", 1, True),
-        (with_pixels(2.0), "To be set aside for a constant image: 1 particle.", 1, True),
+        (
+            changed("000002@", "000001@"),
+            "To be set aside for a duplicate of an earlier row: 1 particle (row 2).",
+            1,
+            True,
+        ),
+        (with_pixels(np.nan), "To be set aside for pixels that are not finite: 1 particle (row 4).", 1, True),
+        (with_pixels(2.0), "To be set aside for a constant image: 1 particle (row 4).", 1, True),
     ],
 )
 def test_faults_are_told(
@@ -135,6 +140,14 @@ def test_faults_are_told(
     assert any(words in warning for warning in found.warnings()), found.warnings()
     assert found.unusable_count == unusable
     assert found.fit == fit
+
+
+def test_particles_of_one_half_set_are_no_set_to_reconstruct_from(star_set: Path) -> None:
+    tables = read_star(star_set)
+    write_star(star_set, {**tables, "particles": tables["particles"].assign(rlnRandomSubset=1)})
+    found = inspect(star_set)
+    assert not found.fit
+    assert any(each.startswith("All particles are in half-set 1 (rlnRandomSubset). Fix:") for each in found.warnings())
 
 
 def test_without_any_image_the_table_is_told(star_set: Path) -> None:

@@ -129,7 +129,20 @@ def _load(file: Path) -> np.ndarray:
     if twice.any():
         row = int(twice.argmax()) + 1
         raise InputError("a uid occurs twice", file=file, row=row, mend="remove duplicate particles in cryoSPARC")
+    _check_split(records, file)
     return records
+
+
+def _check_split(records: np.ndarray, file: Path) -> None:
+    """Raise ``InputError`` if a particle is in a half-set that there is not."""
+    if "alignments3D/split" not in names_of(records):
+        return
+    split = records["alignments3D/split"]
+    wrong = (split > 1) & (split != np.iinfo(split.dtype).max)
+    if wrong.any():
+        row = int(wrong.argmax()) + 1
+        problem = f"alignments3D/split is {split[row - 1]}, not 0 or 1"
+        raise InputError(problem, file=file, row=row, mend="split the particles again in cryoSPARC")
 
 
 def _check_types(records: np.ndarray, file: Path) -> None:

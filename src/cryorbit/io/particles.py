@@ -14,6 +14,7 @@ from torch import Tensor
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
+from cryorbit.io.column_names import in_words_of
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.destinations import SAVE_FIRST, is_device, require_usable_path
 from cryorbit.io.image_paths import ImageNames, is_file, locate, mend_for_missing, parse_image_names
@@ -160,6 +161,18 @@ def read_particles(
     file = Path(path)
     require_usable_path(file)
     tables, records = read_tables(file, passthrough)
+    with in_words_of(file):
+        return _particles(file, tables, records, data_dir, unknown_box=unknown_box)
+
+
+def _particles(
+    file: Path,
+    tables: relion.RelionTables,
+    records: np.ndarray | None,
+    data_dir: Path | str | None,
+    *,
+    unknown_box: bool,
+) -> Particles:
     pixel_size = relion.pixel_size(tables)
     sign = None if records is None else _signs(records, file)
     names = parse_image_names(tables.particles["rlnImageName"], file)

@@ -211,10 +211,11 @@ def half_sets(tables: RelionTables) -> Int[Tensor, " n"] | None:
         return None
     wrong = ~np.isin(values, (1, 2))
     if wrong.any():
+        row = int(np.argmax(wrong))
         raise InputError(
-            f"rlnRandomSubset is {values[wrong][0]}, not 1 or 2",
+            f"rlnRandomSubset is {tables.particles['rlnRandomSubset'].iloc[row]}, not 1 or 2",
             file=tables.file,
-            row=int(tables.particles.index[np.argmax(wrong)]) + 1,
+            row=int(tables.particles.index[row]) + 1,
             mend="assign every particle to half-set 1 or 2, or remove the column",
         )
     return torch.from_numpy(values)

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.io.column_names import column_name
 from cryorbit.io.cryosparc_files import SUFFIXES
 from cryorbit.io.duplicates import MICROGRAPH, image_numbers, micrograph_numbers
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import group_label
 
+SUBSET = "rlnRandomSubset"
 FEWEST_GROUPS = 10
 """Micrographs (or other groups) from which on halves are drawn by them."""
 EVEN = 0.4
@@ -64,7 +66,7 @@ def half_sets(particles: Particles, seed: int) -> HalfSets:
         return HalfSets(united, remarks)
     doubt = (
         f"the half-sets of the input are uneven ({len(united) - smaller:,} and {smaller:,} particles): the smaller one "
-        "limits the resolution that half-maps can show; fix: remove rlnRandomSubset to have even halves drawn"
+        f"limits the resolution that half-maps can show; fix: {_removal(particles)} to have even halves drawn"
     )
     return HalfSets(united, (*remarks, f"{doubt[0].upper()}{doubt[1:]}."), doubt)
 
@@ -74,14 +76,19 @@ def _given(particles: Particles) -> Int[Tensor, " n"]:
     given = particles.half_sets.long() - 1
     if 0 < int(given.sum()) < len(given):
         return given
-    remove = "remove the column rlnRandomSubset to have halves drawn at random"
-    if particles.source.suffix in SUFFIXES:
-        remove = f"convert the file to a .star file (`cryorbit convert`) and {remove}"
     raise InputError(
-        f"all particles are in half-set {int(given[0]) + 1} (rlnRandomSubset)",
+        f"all particles are in half-set {int(given[0]) + 1} ({column_name(SUBSET, particles.source)})",
         file=particles.source,
-        mend=f"give the particles of both half-sets, or {remove}",
+        mend=f"give the particles of both half-sets, or {_removal(particles)} to have halves drawn at random",
     )
+
+
+def _removal(particles: Particles) -> str:
+    """How the half-sets of a file are taken out of it."""
+    remove = f"remove the column {SUBSET}"
+    if particles.source.suffix in SUFFIXES:
+        return f"convert the file to a .star file (`cryorbit convert`) and {remove}"
+    return remove
 
 
 def _drawn(particles: Particles, image: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:

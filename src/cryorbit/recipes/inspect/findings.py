@@ -10,7 +10,6 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryorbit.io.bounds import PHASE_UNITS_MEND
 from cryorbit.io.checks import FEWEST
 from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
@@ -152,7 +151,7 @@ class Inspection:
     faults
         Image files that are there and cannot be used.
     unusable
-        How many particles cannot be used, by reason.
+        Rows of the particles that cannot be used, by reason.
     unusable_count
         How many that are in all; files that cannot be used count with all their particles.
     duplicate_count
@@ -161,8 +160,8 @@ class Inspection:
         Particles without a pose among those that have poses.
     remarks
         Sentences on what a reconstruction passes over: headers that contradict the table, optics that are not used.
-    unit_problem
-        A sentence if a column is in another unit; a reconstruction refuses it. None where all is well.
+    table_problems
+        What is wrong with whole columns so that a job refuses them, each with its fix.
     images
         What the pixels tell; None without a readable image.
     ctf_gaps
@@ -180,12 +179,12 @@ class Inspection:
     missing: tuple[Path, ...]
     missing_particles: int
     faults: tuple[FileFault, ...]
-    unusable: dict[str, int]
+    unusable: dict[str, list[int]]
     unusable_count: int
     duplicate_count: int
     unaligned: int
     remarks: tuple[str, ...]
-    unit_problem: str | None
+    table_problems: tuple[tuple[str, str], ...]
     images: ImageFindings | None
     ctf_gaps: list[float]
 
@@ -204,7 +203,7 @@ class Inspection:
         if self.images is not None and self.images.contradiction is not None:
             return False
         faulty = self.unusable_count - self.duplicate_count
-        sound = not self.missing and not self.faults and self.unit_problem is None
+        sound = not self.missing and not self.faults and not self.table_problems
         return sound and faulty <= UNFIT_FRACTION * len(self) and not self.too_few
 
     @property
@@ -218,9 +217,8 @@ class Inspection:
         found += [fault.sentence for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
             found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
-        if self.unit_problem is not None:
-            found.append(f"{self.unit_problem[0].upper()}{self.unit_problem[1:]}; {PHASE_UNITS_MEND}.")
-        found += [f"To be set aside for {reason}: {_counted(count)}." for reason, count in self.unusable.items()]
+        found += [_on_contradiction(*each) for each in self.table_problems]
+        found += [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
         if self.too_few:
             usable = len(self) - self.unusable_count
             found.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")
@@ -273,7 +271,7 @@ class Inspection:
             "unaligned_particles": self.unaligned,
             "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
-            "unusable": self.unusable,
+            "unusable": {reason: len(rows) for reason, rows in self.unusable.items()},
             "unusable_particles": self.unusable_count,
             "duplicate_particles": self.duplicate_count,
             "fit": self.fit,
@@ -307,6 +305,12 @@ def _on_repairs(repairs: dict[int, str]) -> list[str]:
     if len(repairs) > LISTED:
         found.append(f"{len(repairs) - LISTED:,} more images are to be repaired.")
     return found
+
+
+def _named(rows: list[int]) -> str:
+    """How many particles, and the first of their rows."""
+    places = ", ".join(map(str, rows[:LISTED])) + (" ..." if len(rows) > LISTED else "")
+    return f"{_counted(len(rows))} (row{'s' if len(rows) > 1 else ''} {places})"
 
 
 def _counted(particles: int) -> str:

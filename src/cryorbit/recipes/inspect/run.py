@@ -17,13 +17,14 @@ from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
-from cryorbit.io.bounds import phase_units_problem
+from cryorbit.io.bounds import PHASE_UNITS_MEND, phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import on_tilts
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
@@ -66,8 +67,10 @@ def run(config: InspectConfig) -> Inspection:
     faulty |= mistaken_images(particles, twice)
     bad |= any_of(faulty)
     reasons = faulty | twice
-    unusable = {reason: int(mask.sum()) for reason, mask in reasons.items() if mask.any()}
+    rows = torch.from_numpy(particles.rows)
+    unusable = {reason: rows[mask].tolist() for reason, mask in reasons.items() if mask.any()}
     lost = bad | any_of(twice)
+    on_halves, half_problem = _half_sets(particles.subset(~lost), config.seed)
     return Inspection(
         source=particles.source,
         table=particles.table,
@@ -84,11 +87,27 @@ def run(config: InspectConfig) -> Inspection:
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
         unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
-        remarks=(*files.remarks, *on_tilts(particles.table), *unused_optics(particles).sentences()),
-        unit_problem=phase_units_problem(particles.ctf.phase_shift),
+        remarks=(*files.remarks, *on_halves, *on_tilts(particles.table), *unused_optics(particles).sentences()),
+        table_problems=(*half_problem, *_unit_problem(particles)),
         images=images,
         ctf_gaps=_gaps(particles),
     )
+
+
+def _half_sets(particles: Particles, seed: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """What is to be said of the half-sets, and what is wrong with them, with a fix."""
+    if not len(particles):
+        return (), []
+    try:
+        return half_sets(particles, seed).remarks, []
+    except InputError as error:
+        return (), [(error.problem, error.mend or "")]
+
+
+def _unit_problem(particles: Particles) -> list[tuple[str, str]]:
+    """What is wrong with the units of a column, with a fix."""
+    problem = phase_units_problem(particles.ctf.phase_shift)
+    return [] if problem is None else [(problem, PHASE_UNITS_MEND)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,45 @@
+"""What a column is called in the user's own file: tables of ``.cs`` files are kept under RELION's labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.cryosparc import CTF_LABELS, OPTICS_LABELS
+from cryorbit.io.cryosparc_files import SUFFIXES
+
+FIELDS = {
+    **{label: field for label, (field, _) in CTF_LABELS.items()},
+    **OPTICS_LABELS,
+    **dict.fromkeys(("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"), "alignments3D/pose"),
+    **dict.fromkeys(("rlnOriginXAngst", "rlnOriginYAngst"), "alignments3D/shift"),
+    "rlnClassNumber": "alignments3D/class",
+    "rlnRandomSubset": "alignments3D/split",
+    "rlnImageName": "blob/path",
+    "rlnImageSize": "blob/shape",
+    "rlnMicrographName": "location/micrograph_path",
+}
+
+
+def column_name(label: str, file: Path) -> str:
+    """The field of a ``.cs`` file that a label stands for, or the label itself where the file is of RELION."""
+    return FIELDS.get(label, label) if file.suffix in SUFFIXES else label
+
+
+@contextmanager
+def in_words_of(file: Path) -> Iterator[None]:
+    """Let errors about ``file`` name the columns as it does."""
+    try:
+        yield
+    except InputError as error:
+        if file.suffix not in SUFFIXES or error.file is None or Path(error.file) != file:
+            raise
+        problem, mend = (_renamed(text, file) for text in (error.problem, error.mend or ""))
+        raise InputError(problem, file=error.file, row=error.row, mend=mend or None) from error
+
+
+def _renamed(text: str, file: Path) -> str:
+    return re.sub(r"\brln\w+", lambda found: column_name(found[0], file), text)

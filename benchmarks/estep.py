@@ -30,7 +30,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference import marginal, search
 from cryorbit.inference.marginal import BUDGET_BYTES, pose_posterior, slice_statistics
-from cryorbit.inference.search import grid_slices
+from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings

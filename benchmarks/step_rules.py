@@ -1,4 +1,4 @@
-"""Two step rules of the search on the same data: the gradient divided by W, or by its largest value.
+"""Two metrics of the search on the same data: the gradient divided by W, or by its largest value.
 
     python benchmarks/step_rules.py --output benchmarks/results/step_rules.json
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
-from typing import Literal, get_args
 
 import cyclopts
 import torch
 
 from cryorbit.api.devices import limit_threads
 from cryorbit.evaluation.comparison import compare_maps
+from cryorbit.inference.grid_oracle import METRICS
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
@@ -26,8 +26,6 @@ from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.volumes.voxel import resample
 from simulated import ParticleSet, simulate_set
 from tables import Row, save, show
-
-StepRule = Literal["preconditioned", "largest-curvature"]
 
 
 def main(
@@ -39,15 +37,15 @@ def main(
     threads: int | None = None,
     output: Path | None = None,
 ) -> None:
-    """Search from so many random starts by either rule, with so many mini-batches."""
+    """Search from so many random starts in either metric, with so many mini-batches."""
     limit_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         particles = simulate_set(Path(folder) / "set", count, snr)
         prepared = prepare(AbinitConfig(particles=particles.star, output=Path(folder)))
         rows = [
-            measure_search(particles, prepared, SearchSettings(iterations=number, step_rule=rule), seed)
+            measure_search(particles, prepared, SearchSettings(iterations=number, metric=metric), seed)
             for number in iterations
-            for rule in get_args(StepRule)
+            for metric in METRICS
             for seed in range(seeds)
         ]
     note = f"{count} images of a ribosome, signal-to-noise ratio {snr}; {torch.get_num_threads()} threads"
@@ -67,7 +65,7 @@ def measure_search(particles: ParticleSet, prepared: Prepared, settings: SearchS
     truth, pixel_size = read_map(particles.truth_map)
     found = compare_maps(resample(state.volume[0], prepared.box), truth, pixel_size)
     return {
-        "rule": settings.step_rule,
+        "metric": settings.metric,
         "mini-batches": settings.iterations,
         "seed": seed,
         "FSC 0.5, A": found.resolution(0.5),

@@ -147,10 +147,10 @@ def test_wrong_names_are_told_before_anything_is_made(particles: co.ParticleSet,
 
 def test_settings_are_overlaid_within_groups(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text("classes = 2\n[search]\niterations = 5\nmomentum = 0.5\n")
+    file.write_text("classes = 2\n[search]\niterations = 5\nnoise_inflation = 3.5\n")
     given = {"particles": "p.star", "output": "job", "search": SearchSettings(iterations=7), "grow.cells": 8}
     config = plan_job("abinit", unfold(given), file).config
-    assert (config.classes, config.search.iterations, config.search.momentum) == (2, 7, 0.5)
+    assert (config.classes, config.search.iterations, config.search.noise_inflation) == (2, 7, 3.5)
     assert config.grow.cells == 8
     assert config.particles == Path.cwd() / "p.star"
     with pytest.raises(co.InputError, match="whole and in parts"):

@@ -7,10 +7,8 @@ from pathlib import Path
 import pytest
 
 from abinit_vs_relion import PHASES, relion_command, shortened
-from cryorbit.recipes.abinit.config import SearchSettings
 from estep import STAGES
 from measure import CRYORBIT, run_measured
-from step_rules import StepRule
 from stopwatch import Stopwatch, watching
 from tables import save, show
 
@@ -72,10 +70,6 @@ def test_the_relion_command_names_files_threads_and_phases() -> None:
     options = dict(itertools.pairwise(words))
     assert (options["--i"], options["--o"], options["--j"]) == ("a.star", "out/run", "2")
     assert [options[f"--sgd_{name}_iter"] for name in ("ini", "inbetween", "fin")] == ["1", "4", "2"]
-
-
-def test_step_rules_are_those_of_the_search() -> None:
-    assert SearchSettings.model_fields["step_rule"].annotation == StepRule
 
 
 def test_tables_and_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,10 +20,10 @@ from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.pose_levels import Level, levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.search import PoseGrid
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import PhantomSet

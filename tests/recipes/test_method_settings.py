@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from cryorbit.cli.optimise import read_settings
+from cryorbit.cli.method_settings import read_settings
 from cryorbit.core.errors import InputError
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Safeguard

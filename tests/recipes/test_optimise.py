@@ -14,7 +14,7 @@ from abinit_jobs import make_set
 from test_abinit import StopsAfter
 
 from cryorbit.cli.main import main
-from cryorbit.cli.optimise import read_settings
+from cryorbit.cli.method_settings import read_settings
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, SilentProgress, Stopped
 from cryorbit.io.job_folder import JobFolder

@@ -59,8 +59,8 @@ def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None, *, t
 
     recipe = find_recipe(verb)
     config = load_config(recipe.config, file, given)
-    if not trust and given.get("method") is None:
-        refuse_code(config, file, "give it with --method, or add --trust, if you know what it does")
+    if not trust:
+        refuse_code(config, file, "give it with --method, or add --trust, if you know what it does", given)
     return PlannedJob(recipe, settle(config))
 
 
@@ -107,13 +107,18 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     return PlannedJob(recipe, settle(config.model_copy(update=moved))), job
 
 
-def refuse_code(config: BaseModel, file: Path | None, mend: str) -> None:
-    """Raise `InputError` if settings that nobody typed name code to be run, as ``module:Class``."""
+def refuse_code(config: BaseModel, file: Path | None, mend: str, given: object = None) -> None:
+    """Raise `InputError` if settings, of groups too, name code to be run, ``module:Class``, that is not ``given``."""
+    from pydantic import BaseModel
+
     from cryorbit.core.errors import InputError
 
-    method = getattr(config, "method", None)
-    if isinstance(method, str) and ":" in method:
-        raise InputError(f"the setting 'method' names code to be run, {method!r}", file=file, mend=mend)
+    named = given if isinstance(given, Mapping) else dict(given) if isinstance(given, BaseModel) else {}
+    for name, value in config:
+        if isinstance(value, BaseModel):
+            refuse_code(value, file, mend, named.get(name))
+        elif name == "method" and isinstance(value, str) and ":" in value and named.get(name) != value:
+            raise InputError(f"the setting 'method' names code to be run, {value!r}", file=file, mend=mend)
 
 
 def work(planned: PlannedJob, job: JobFolder, progress: Progress) -> None:

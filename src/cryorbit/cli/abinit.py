@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, MethodSettings, Output, ParticleFile, Shared, Trust
 
 
 def abinit(
@@ -18,6 +18,12 @@ def abinit(
     diameter: Diameter = None,
     max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12 or finer.")] = None,
     seeds: Annotated[int | None, Parameter(help="Independent runs to compare. Default: 1.")] = None,
+    method: Annotated[
+        str | None,
+        Parameter(help="Optimiser of the search by name, or module:Class for one of your own. Default: momentum."),
+    ] = None,
+    setting: MethodSettings = (),
+    trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Make first maps from particle images of unknown pose.
@@ -26,7 +32,9 @@ def abinit(
     resume` goes on.
     """
     from cryorbit.cli.jobs import start
+    from cryorbit.cli.method_settings import read_settings
 
+    search = {"method": method, "settings": read_settings(setting) or None}
     given = {
         "particles": particles,
         "output": output,
@@ -35,5 +43,6 @@ def abinit(
         "diameter": diameter,
         "max_resolution": max_resolution,
         "seeds": seeds,
+        "search": {name: value for name, value in search.items() if value is not None} or None,
     }
-    start("abinit", given | shared.settings(), shared.config)
+    start("abinit", given | shared.settings(), shared.config, trust=trust)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Output, ParticleFile, Shared, Trust
+from cryorbit.cli.options import NOTHING_SHARED, MethodSettings, Output, ParticleFile, Shared, Trust
 
 
 def optimise(
@@ -19,9 +18,7 @@ def optimise(
         str | None,
         Parameter(help="Optimiser by name, module:Class for one of your own, or projection-matching. Default: sgd."),
     ] = None,
-    setting: Annotated[
-        tuple[str, ...], Parameter(negative="", help="A setting of the optimiser, key=value; may be repeated.")
-    ] = (),
+    setting: MethodSettings = (),
     resolution: Annotated[
         float | None, Parameter(help="Finest detail that is scored, A. Default: 30, or what a radius of 10 reaches.")
     ] = None,
@@ -38,6 +35,7 @@ def optimise(
     Ctrl-C stops it in good order; `cryorbit resume` goes on.
     """
     from cryorbit.cli.jobs import start
+    from cryorbit.cli.method_settings import read_settings
 
     given = {
         "particles": particles,
@@ -49,22 +47,3 @@ def optimise(
         "start": start_map,
     }
     start("optimise", given | shared.settings(), shared.config, trust=trust)
-
-
-def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Settings from ``key=value``, values as JSON where they are; ``InputError`` if there is no equals sign."""
-    from cryorbit.core.errors import InputError
-
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        name = key.strip().replace("-", "_")
-        if not equals or not name:
-            raise InputError(f"the setting {pair!r} has no value", mend="write --setting key=value")
-        if name in settings:
-            raise InputError(f"the setting {name!r} was given twice", mend="leave one out")
-        try:
-            settings[name] = json.loads(value)
-        except ValueError:
-            settings[name] = value
-    return settings

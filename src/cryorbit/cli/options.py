@@ -73,6 +73,9 @@ Memory = Annotated[
     ),
 ]
 
+MethodSettings = Annotated[
+    tuple[str, ...], Parameter(negative="", help="A setting of the optimiser, key=value; may be repeated.")
+]
 Trust = Annotated[
     bool,
     Parameter(

@@ -41,7 +41,12 @@ def centre_offset(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k 3"]:
     return torch.stack([(profile * axis).sum(-1) / total for profile in profiles], -1)
 
 
-def rolled(volume: Float[Tensor, "m m m"], offset: Float[Tensor, "3"]) -> Float[Tensor, "m m m"]:
+def centred(value: Float[Tensor, "*any k m m m"], offsets: Float[Tensor, "k 3"]) -> Float[Tensor, "*any k m m m"]:
+    """Each class moved by whole voxels so that its offset ``(x, y, z)`` comes to the centre."""
+    return torch.stack([rolled(one, offset) for one, offset in zip(value.unbind(-4), offsets, strict=True)], -4)
+
+
+def rolled(volume: Float[Tensor, "*any m m m"], offset: Float[Tensor, "3"]) -> Float[Tensor, "*any m m m"]:
     """The volume moved by whole voxels so that ``offset`` ``(x, y, z)`` comes to the centre."""
     x, y, z = (-offset.round().long()).tolist()
     return torch.roll(volume, (z, y, x), (-3, -2, -1))

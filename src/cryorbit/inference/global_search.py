@@ -22,8 +22,8 @@ from cryorbit.inference.domain import Domain
 from cryorbit.inference.groups import among_largest, leaders
 from cryorbit.inference.local_search import GAMMA_FLOOR
 from cryorbit.inference.marginal import Posterior, pose_posterior
+from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.inference.search import PoseGrid, grid_slices
 from cryorbit.volumes.voxel import resample, working_grid
 
 BATCH = 256

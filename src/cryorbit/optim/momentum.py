@@ -1,9 +1,10 @@
-"""Classical momentum: stochastic gradient steps that remember their direction."""
+"""Stochastic gradient steps that remember their direction: classical momentum, and that of Nesterov."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -33,7 +34,10 @@ class Momentum:
     step_size
         First eta in units of ``(1 - mu_t) / L``, so that steps in one direction add up to those of plain gradients.
     momentum
-        Largest mu; it grows to it from 0.5.
+        Largest mu.
+    schedule
+        Whether mu grows to it from 0.5 ("growing"), or is the same from the second step on ("constant"): there is no
+        velocity before the first.
     decay, power
         How steps become shorter: ``eta_t = eta_0 (1 + decay t)^-power``.
     batch_size
@@ -42,9 +46,12 @@ class Momentum:
 
     step_size: Positive = 1.0
     momentum: Kept = 0.9
+    schedule: Literal["growing", "constant"] = "growing"
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
     batch_size: Count | None = 100
+    ahead: ClassVar[bool] = False
+    """Whether the gradient is taken where the velocity leads."""
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> MomentumState:
         """Start at rest."""
@@ -62,8 +69,22 @@ class Momentum:
         del generator
         velocity = state.velocity
         for number, block in enumerate(order, start=state.steps):
-            kept = growing_momentum(number, self.momentum)
+            kept = self._kept(number)
             length = self.step_size * (1 - kept) * annealed(number, self.decay, self.power) / state.smoothness
-            velocity = kept * velocity - length * blocks.evaluate(x, block).field
+            carried = kept * velocity
+            velocity = carried - length * blocks.evaluate(x + carried if self.ahead else x, block).field
             x = x + velocity
         return x, MomentumState(velocity, state.smoothness, state.steps + len(order))
+
+    def _kept(self, number: int) -> float:
+        """Part of the velocity that is kept in step ``number``."""
+        if self.schedule == "growing":
+            return growing_momentum(number, self.momentum)
+        return self.momentum if number > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Nesterov(Momentum):
+    """``u <- mu_t u - eta_t g(x + mu_t u)``, ``x <- x + u`` (Punjani & Brubaker 2015); settings as of `Momentum`."""
+
+    ahead: ClassVar[bool] = True

@@ -15,8 +15,7 @@ from cryorbit.optim.em import EM
 from cryorbit.optim.gradient_descent import GradientDescent
 from cryorbit.optim.hessian_free import HessianFree
 from cryorbit.optim.method import Method
-from cryorbit.optim.momentum import Momentum
-from cryorbit.optim.nesterov import Nesterov
+from cryorbit.optim.momentum import Momentum, Nesterov
 from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.preconditioned_sgd import PreconditionedSGD
 from cryorbit.optim.sag import SAG, SAGA

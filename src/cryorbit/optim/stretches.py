@@ -9,16 +9,16 @@ state and three counts are all that a run needs to go on to the same bits.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.checkpoint import pack_state, unpack_state
+from cryorbit.optim.carrying import keeps_snapshot
+from cryorbit.optim.checkpoint import pack_state, state_kind, unpack_state
 from cryorbit.optim.method import Method
 from cryorbit.optim.protocols import Oracle
 
@@ -88,11 +88,6 @@ class Stretches:
         return Position(x, state, epoch, stretch, self._blocks.evaluations)
 
 
-def keeps_snapshot(state: object) -> bool:
-    """Whether a method's state holds what is known of all terms at one point, as those of variance reduction do."""
-    return hasattr(state, "course") or hasattr(state, "snapshot")
-
-
 def pack_position(position: Position) -> dict[str, Any]:
     """The position as plain containers and tensors, for a checkpoint."""
     counts = {"epoch": position.epoch, "stretch": position.stretch, "evaluations": position.evaluations}
@@ -107,16 +102,5 @@ def unpack_position(packed: dict[str, Any], method: Method[Any], like: Tensor) -
     InputError
         The method's ``init`` does not say what its state is.
     """
-    kind = get_type_hints(type(method).init).get("return")
-    if not isinstance(kind, type):
-        name = type(method).__name__
-        raise InputError(f"{name}.init names no class of its state", mend="annotate what it returns: -> MyState")
-    moved = _moved(packed, like.device)
-    return Position(**{**moved, "state": unpack_state(kind, moved["state"])})
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        # counts and other numbers that methods keep as tensors go along
-        return value.to(device)
-    return {key: _moved(item, device) for key, item in value.items()} if isinstance(value, dict) else value
+    state = unpack_state(state_kind(method), packed["state"], like.device)
+    return Position(**{**packed, "x": packed["x"].to(like.device), "state": state})

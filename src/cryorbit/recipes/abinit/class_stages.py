@@ -116,4 +116,4 @@ def _split_volumes(
     known = KnownPoses(poses, label, half, torch.ones(len(batch), device=label.device))
     statistics = reconstruct(prepared.source, batch, known, domain, config.classes)
     volume = maximise(statistics, grid, radius, window).volume
-    return replace(state, volume=volume, velocity=torch.zeros_like(volume), radius=radius)
+    return replace(state, volume=volume, radius=radius)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Literal
 
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.recipes.settings import ParticleSettings, Settings
+
+TUNED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"momentum": {"momentum": 0.9, "schedule": "constant", "decay": 0.0}}
+)
+"""Settings that the search was tuned with: full steps, averaged over ten mini-batches."""
 
 
 class SearchSettings(Settings):
@@ -23,11 +30,16 @@ class SearchSettings(Settings):
     )
     annealing: float = Field(1.2, ge=1, le=MOST, description="The last radius over the first.")
     angular_spacing: float = Field(15.0, gt=0, le=180, description="Degrees between rotations of the search grid.")
-    step_rule: Literal["preconditioned", "largest-curvature"] = Field(
-        "preconditioned", description="The gradient is divided by W, or by its largest value."
+    method: str = Field("momentum", description="Optimiser by name, or module:Class.")
+    settings: dict[str, Any] | None = Field(
+        None, description="Settings of the optimiser. None: for momentum, those of `TUNED`; for others, their own."
     )
-    momentum: float = Field(0.9, ge=0, lt=1)
-    rate: float = Field(1.0, gt=0, le=MOST, description="Step length in units of the (damped) M-step.")
+    metric: Literal["diagonal", "largest"] = Field(
+        "diagonal", description="The gradient is divided by W, or by its largest value."
+    )
+    pool: int = Field(
+        8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
+    )
     noise_inflation: float = Field(2.0, ge=1, le=MOST, description="Noise variance at the start over its estimate.")
     noise_inflation_images: float = Field(1000.0, gt=0, le=MOST, description="Images after which half of that is gone.")
     class_mixing: float = Field(0.1, ge=0, le=1, description="Class similarity early on, with several classes.")

@@ -171,7 +171,7 @@ def after_pass(
     if not prepared.source.premultiplied:
         images, prior = statistics.images, config.grow.noise_prior
         noise = updated_spectrum(noise.double(), residual, coefficients, images, prior).to(noise)
-    return replace(state, volume=maps.volume, velocity=torch.zeros_like(maps.volume), noise_variance=noise)
+    return replace(state, volume=maps.volume, noise_variance=noise)
 
 
 def pass_metrics(

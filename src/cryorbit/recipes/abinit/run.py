@@ -15,7 +15,7 @@ from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
-from cryorbit.recipes.abinit.search_stage import begin, search_iteration
+from cryorbit.recipes.abinit.search_stage import begin, search_iteration, search_method
 from cryorbit.recipes.abinit.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
 
@@ -44,6 +44,8 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
+    # a mistake is told before images are read
+    search_method(config.search)
     prepared = prepare(config)
     for sentence in prepared.sentences:
         progress.note(sentence)

@@ -14,26 +14,21 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.inference.constraints import windowed
+from cryorbit.inference.constraints import centre_offset, centred, windowed
 from cryorbit.inference.global_search import coarse_grid
+from cryorbit.inference.grid_oracle import METRICS, GridOracle
+from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
-from cryorbit.inference.search import (
-    DiagonalPreconditioner,
-    LargestCurvature,
-    PoseGrid,
-    SearchState,
-    StepRule,
-    StepSettings,
-    grid_slices,
-    resized,
-    search_step,
-)
-from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.carrying import bound_to_terms, carried
+from cryorbit.optim.checkpoint import pack_state, state_kind, unpack_state
+from cryorbit.optim.method import Method
+from cryorbit.recipes.abinit.config import TUNED, AbinitConfig, SearchSettings
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
-from cryorbit.volumes.voxel import working_grid
+from cryorbit.recipes.method_settings import make_method
+from cryorbit.volumes.voxel import resample, working_grid
 
-STEP_RULES: dict[str, StepRule] = {"preconditioned": DiagonalPreconditioner(), "largest-curvature": LargestCurvature()}
 CALIBRATION_IMAGES = 200
 RECENT = 10
 """Mini-batches whose effective number of poses is averaged."""
@@ -72,7 +67,6 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
         stage="search",
         iteration=0,
         volume=volume,
-        velocity=torch.zeros_like(volume),
         noise_variance=prepared.noise_variance,
         radius=radius,
         outcomes=outcomes,
@@ -80,43 +74,72 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
 
 
 def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
-    """One stochastic step, and what it saw."""
+    """One step of the optimiser: on the next mini-batch, or on several as one sum if it remembers its images."""
     settings, n = config.search, state.iteration
-    generator = generator_for(config.seed + state.start, "search of a mini-batch", n)
+    method = search_method(settings)
     radius = _radius(config, prepared, n)
-    disc = half_disc(prepared.box, radius).to(prepared.source.device)
     grid = working_grid(prepared.box, radius)
-    batch = _batch(config, prepared, state.start, n)
-    inflation = _inflation(config, n)
-    observations = prepared.source.observe(batch, disc, state.noise_variance * inflation)
-    poses = _perturbed_grid(config, prepared, radius, generator)
-    step = StepSettings(
-        momentum=settings.momentum if n > 0 else 0.0,
-        rate=settings.rate,
-        class_mixing=settings.class_mixing,
-        positive=n < settings.positive_fraction * settings.iterations,
-    )
-    resized_state = resized(SearchState(state.volume, state.velocity), grid.size)
-    domain = (grid, disc, prepared.window(grid.size))
-    new, report = search_step(resized_state, observations, poses, domain, STEP_RULES[settings.step_rule], step)
+    resume = None if state.method is None else unpack_state(state_kind(method), state.method, state.volume.device)
+    batches = settings.pool if resume is not None and bound_to_terms(resume) else 1
+    oracle, size = _oracle(config, prepared, state, (n, batches))
+    blocks = Blocks(oracle, size, generator_for(config.seed + state.start, "mini-batches of the search", n))
+    x = oracle.scale * resample(state.volume, grid.size)
+    if resume is None or bound_to_terms(resume):
+        walk = method.init(blocks, x)
+    else:
+        walk = carried(resume, tuple(state.volume.shape), lambda value: resample(value, grid.size))
+    generator = generator_for(config.seed + state.start, "optimiser of the search", n)
+    x, walk = method.step(blocks, x, walk, list(range(blocks.count)), generator)
+    volume = windowed(x / oracle.scale, prepared.window(grid.size))
+    if n < settings.positive_fraction * settings.iterations:
+        volume = volume.clamp_min(0)
+    offsets = centre_offset(volume)
+    walk = carried(walk, tuple(x.shape), lambda value: centred(value, offsets))
+    report = oracle.reports[-1]
     metrics = {
         "resolution_A": prepared.extent / radius,
         "log_likelihood": report.log_likelihood,
         "ess": report.effective,
         "class_fractions": report.class_fractions.tolist(),
-        "batch": len(batch),
+        "batch": oracle.num_terms,
+        "evaluations": blocks.evaluations,
     }
     recent = [*state.extra.get("effective", []), report.effective][-RECENT:]
-    over = _is_over(config, n + 1, recent)
+    over = _is_over(config, n + batches, recent)
     return replace(
         state,
         stage="grow" if over else "search",
-        iteration=0 if over else n + 1,
-        volume=new.volume,
-        velocity=new.velocity,
+        iteration=0 if over else n + batches,
+        volume=centred(volume, offsets),
+        method=None if over else pack_state(walk),
         radius=radius,
-        extra={} if over else {"effective": recent},
+        extra={} if over else {"effective": recent, "scale": oracle.scale},
     ), metrics
+
+
+def search_method(settings: SearchSettings) -> Method[Any]:
+    """The optimiser that the settings ask for."""
+    own = TUNED.get(settings.method, {}) if settings.settings is None else settings.settings
+    return make_method(settings.method, own)
+
+
+def _oracle(
+    config: AbinitConfig, prepared: Prepared, state: State, mini_batches: tuple[int, int]
+) -> tuple[GridOracle, int]:
+    """The sum over the images of some mini-batches (the first one's number, how many), and the size of the first."""
+    settings, (n, count) = config.search, mini_batches
+    generator = generator_for(config.seed + state.start, "search of a mini-batch", n)
+    radius = _radius(config, prepared, n)
+    disc = half_disc(prepared.box, radius).to(prepared.source.device)
+    batches = [_batch(config, prepared, state.start, n + number) for number in range(count)]
+    observations = prepared.source.observe(torch.cat(batches), disc, state.noise_variance * _inflation(config, n))
+    poses, grid = _perturbed_grid(config, prepared, radius, generator), working_grid(prepared.box, radius)
+    oracle = GridOracle(
+        observations, poses, grid, disc, METRICS[settings.metric], settings.class_mixing, state.extra.get("scale", 1.0)
+    )
+    if "scale" not in state.extra:
+        oracle = replace(oracle, scale=oracle.natural_scale(resample(state.volume, grid.size)))
+    return oracle, len(batches[0])
 
 
 def _is_over(config: AbinitConfig, done: int, recent: list[float]) -> bool:

@@ -55,8 +55,8 @@ class State:
         What comes next.
     volume
         Working volumes of K classes (one until the split).
-    velocity
-        Momentum of the search.
+    method
+        What the optimiser of the search keeps, packed; None before its first step and after its last.
     noise_variance
         Of each shell.
     radius
@@ -75,9 +75,9 @@ class State:
     stage: str
     iteration: int
     volume: Float[Tensor, "k m m m"]
-    velocity: Float[Tensor, "k m m m"]
     noise_variance: Float[Tensor, " s"]
     radius: float
+    method: dict[str, Any] | None = None
     cells: Candidates | None = None
     estimates: dict[str, Tensor] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()

@@ -23,7 +23,7 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.constraints import background_level
 from cryorbit.inference.global_search import coarse_grid, resolvable_radius
 from cryorbit.inference.marginal import pose_posterior
-from cryorbit.inference.search import grid_slices
+from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig

@@ -1,0 +1,183 @@
+"""Images of unknown pose as a finite sum over a grid of all poses, for any optimiser: how a random start becomes a map.
+
+The terms are, for every image i,
+
+    f_i = -log sum_j w_j p(image_i | pose_j, V) / p(image_i | noise)
+
+The field of descent is the gradient in the metric of the curvature: where images ask for D and W on the Fourier grid,
+``-(D - W V) / C``, made a volume as an M-step makes it. With C = W it is the residual ``V - psi(V)`` of expectation
+maximisation (Paul 2024, section 4.4.2), with C the largest W a plain gradient; a step of length one along it is a
+damped M-step. The unknown is the volume in units in which the square of the field is about the slope of the objective
+along it, so that values and fields compare as those of a gradient do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Complex, Float, Int
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.fourier.interpolation import join_mates
+from cryorbit.imaging.observations import Observations
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.class_mixing import class_mass, mix_classes
+from cryorbit.inference.marginal import SliceStatistics, pose_posterior, slice_statistics
+from cryorbit.inference.pose_grid import PoseGrid, grid_slices
+from cryorbit.inference.statistics import insert
+from cryorbit.optim.protocols import Evaluation, Expectation
+from cryorbit.volumes.voxel import VoxelGrid, solve
+
+Metric = Callable[[Float[Tensor, "q q h"]], Float[Tensor, "q q h"]]
+"""The curvature on the Fourier grid from the weights W."""
+FLOOR = 0.02
+"""Part of the largest W that is added to W: frequencies that hardly any slice has met move slowly."""
+TINY = 1e-30
+DEAD = 1e-3
+"""A class with less than this part of the largest class' weight is left as it is: its curvature says nothing."""
+KEPT_WEIGHT = 1e-3
+"""Least part of the reference's weights that statistics are mended to."""
+
+
+def diagonal(weight: Float[Tensor, "q q h"]) -> Float[Tensor, "q q h"]:
+    """``W + floor max W``: a damped stochastic M-step (Toader, Brubaker & Lederman 2025, with the exact majoriser)."""
+    return weight + FLOOR * weight.max()
+
+
+def largest(weight: Float[Tensor, "q q h"]) -> Float[Tensor, "q q h"]:
+    """``max W`` everywhere: the step of the cryoSPARC algorithm, one length for all frequencies."""
+    return torch.full_like(weight, float(weight.max()))
+
+
+METRICS: dict[str, Metric] = {"diagonal": diagonal, "largest": largest}
+
+
+@dataclass(frozen=True, slots=True)
+class GridReport:
+    """What an E-step saw: log-likelihood per image (nats), effective poses, class fractions."""
+
+    log_likelihood: float
+    effective: float
+    class_fractions: Float[Tensor, " k"]
+
+
+@dataclass(frozen=True, slots=True)
+class GridOracle:
+    """The finite sum over images.
+
+    Attributes
+    ----------
+    observations
+        The images at one Fourier radius.
+    poses
+        The grid.
+    grid, disc
+        Working box and half disc of the radius.
+    metric
+        What the gradient is divided by.
+    class_mixing
+        Part of every image's class posterior that is spread evenly over the classes.
+    scale
+        The unknown over the volume.
+    reports
+        What every E-step saw, the last one last.
+    """
+
+    observations: Observations
+    poses: PoseGrid
+    grid: VoxelGrid
+    disc: HalfDisc
+    metric: Metric = diagonal
+    class_mixing: float = 0.0
+    scale: float = 1.0
+    reports: list[GridReport] = field(default_factory=list)
+
+    @property
+    def num_terms(self) -> int:
+        """Number of images."""
+        return len(self.observations)
+
+    def evaluate(self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
+        """Mean value, and the field."""
+        value, slices, found = self._expect_slices(x, idx)
+        inserted = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
+        return Evaluation(value, -self.scale * self._solved(inserted))
+
+    def curvature(self, x: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:
+        """One everywhere: the field is measured in its metric."""
+        return torch.ones_like(x)
+
+    def expect(self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None) -> Expectation:
+        """Mean value, and mean D and W: real part, imaginary part, weight."""
+        value, _, found = self._expect_slices(x, idx)
+        pairs = self._inserted(found)
+        statistics = torch.stack([torch.stack([data.real, data.imag, weight]) for data, weight in pairs])
+        return Expectation(value, statistics / (self.num_terms if idx is None else len(idx)))
+
+    def maximise(self, statistics: Float[Tensor, "k 3 q q h"]) -> Float[Tensor, "k m m m"]:
+        """M-step, damped where W is small."""
+        pairs = [(torch.complex(real, imaginary), weight) for real, imaginary, weight in statistics]
+        return self.scale * self._solved(pairs)
+
+    def admissible(
+        self, statistics: Float[Tensor, "k 3 q q h"], reference: Float[Tensor, "k 3 q q h"]
+    ) -> Float[Tensor, "k 3 q q h"]:
+        """Statistics whose weights are at least a small part of those of ``reference``."""
+        weight = torch.maximum(statistics[:, 2:], KEPT_WEIGHT * reference[:, 2:])
+        return torch.cat([statistics[:, :2], weight], 1)
+
+    def natural_scale(self, x: Float[Tensor, "k m m m"]) -> float:
+        """The scale in whose units the square of the field at ``x`` is about the slope of the objective along it.
+
+        A power of two, which rounds nothing.
+        """
+        _, slices, found = self._expect_slices(x, None)
+        pairs = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
+        slopes = [(data.abs().square() / self.metric(weight).clamp_min(TINY)).sum() for data, weight in pairs]
+        length = self._solved(pairs).square().sum().clamp_min(TINY)
+        return 2.0 ** round(0.5 * math.log2(float(torch.stack(slopes).sum() / length) / self.num_terms))
+
+    def _expect_slices(
+        self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None
+    ) -> tuple[Float[Tensor, ""], Complex[Tensor, "g p"], SliceStatistics]:
+        """Mean value, all slices, and what the images ask of them."""
+        chosen = self.observations if idx is None else self.observations[idx]
+        classes, per_class = self.poses.rotations.shape[:2]
+        fronts = grid_slices(x / self.scale, self.poses.fronts, self.disc, self.grid)
+        slices = torch.stack([fronts, fronts.conj()], 1).flatten(0, 1)
+        phases = shift_phases(self.poses.shifts, self.disc)
+        log_prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))
+        posterior = pose_posterior(chosen, fronts, phases, log_prior, paired=True)
+        mass = class_mass(posterior, per_class, classes, len(chosen))
+        mixed = mix_classes(posterior, mass, per_class, self.class_mixing)
+        evidence = posterior.log_evidence.mean()
+        self.reports.append(GridReport(float(evidence), float(posterior.effective.mean()), mass.mean(0)))
+        return -evidence, slices, slice_statistics(mixed, chosen, phases, len(slices))
+
+    def _inserted(self, found: SliceStatistics) -> list[tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]]:
+        """Data and weight of each class on its Fourier grid."""
+        classes, per_class = self.poses.rotations.shape[:2]
+        touched = found.weight[:, 0] > 0
+        pairs = []
+        for k in range(classes):
+            part = slice(k * per_class, (k + 1) * per_class)
+            live = torch.nonzero(touched[part])[:, 0]
+            data, weight = found.data[part][live], found.weight[part][live]
+            pair = insert(data, weight, self.poses.rotations[k][live], self.disc, self.grid)
+            pairs.append((join_mates(pair[0]), join_mates(pair[1])))
+        return pairs
+
+    def _solved(self, pairs: list[tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]]) -> Float[Tensor, "k m m m"]:
+        """Data over the metric of each class; zero for a class that (almost) no image belongs to."""
+        most = max(float(weight.max()) for _, weight in pairs)
+        empty = pairs[0][1].new_zeros((self.grid.size,) * 3)
+        return torch.stack(
+            [
+                empty if float(weight.max()) < DEAD * most else solve(data, self.metric(weight), self.grid)
+                for data, weight in pairs
+            ]
+        )

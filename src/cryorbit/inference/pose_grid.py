@@ -1,0 +1,47 @@
+"""A grid of all poses, common to all images, and the slices of volumes at its rotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.fourier.interpolation import gather_slices
+from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
+
+
+@dataclass(frozen=True, slots=True)
+class PoseGrid:
+    """Rotations and shifts.
+
+    Attributes
+    ----------
+    rotations
+        Of each class, in pairs half a turn apart in the plane of the image (``geometry.so3_grid.paired_grid``).
+    shifts
+        Common to all, pixels.
+    """
+
+    rotations: Float[Tensor, "k r 3 3"]
+    shifts: Float[Tensor, "t 2"]
+
+    def __post_init__(self) -> None:
+        """Raise ``ValueError`` if the rotations do not come in pairs."""
+        if not torch.allclose(self.rotations[:, ::2, :2], -self.rotations[:, 1::2, :2], atol=1e-5):
+            raise ValueError("rotations of a pose grid come in pairs half a turn apart")
+
+    @property
+    def fronts(self) -> Float[Tensor, "k h 3 3"]:
+        """The first of each pair: the slice of the second is the conjugate of its slice."""
+        return self.rotations[:, ::2]
+
+
+def grid_slices(
+    volume: Float[Tensor, "k m m m"], rotations: Float[Tensor, "k r 3 3"], disc: HalfDisc, grid: VoxelGrid
+) -> Complex[Tensor, "g p"]:
+    """Slices of all classes, class after class."""
+    spectra = synthesize(volume, grid)
+    return torch.cat([gather_slices(f, r, disc.frequencies, PAD) for f, r in zip(spectra, rotations, strict=True)])

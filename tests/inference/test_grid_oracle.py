@@ -1,0 +1,109 @@
+"""The sum over a grid of poses: steps along its field, its units, its E- and M-step, and classes without images."""
+
+import math
+
+import pytest
+import torch
+
+from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.so3_grid import paired_grid
+from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference.grid_oracle import METRICS, GridOracle, Metric, diagonal
+from cryorbit.inference.pose_grid import PoseGrid
+from cryorbit.inference.random_start import random_blobs
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.momentum import Momentum
+from phantom_sets import PhantomSet
+
+RADIUS = 5.0
+
+
+def make(
+    particles: PhantomSet, classes: int = 1, metric: Metric = diagonal, images: int = 60, scale: float = 1.0
+) -> tuple[GridOracle, torch.Tensor]:
+    """The sum over the first images, and volumes to start from."""
+    domain = particles.domain(RADIUS)
+    observations = particles.source.observe(torch.arange(images), domain.disc, domain.noise_variance)
+    poses = PoseGrid(paired_grid(1).float().expand(classes, -1, 3, 3), disc_grid(2.0, 2.0).float())
+    size = domain.grid.size
+    starts = [random_blobs(size, 0.35 * size, torch.Generator().manual_seed(seed)) for seed in range(classes)]
+    volume = 0.3 * particles.volumes.max() / torch.stack(starts).max() * torch.stack(starts)
+    oracle = GridOracle(observations, poses, domain.grid, domain.disc, metric, scale=scale)
+    return oracle, scale * volume * soft_ball(size, 0.4 * size, 2.0)
+
+
+def likelihoods(oracle: GridOracle, x: torch.Tensor, steps: int) -> list[float]:
+    """Log-likelihood before each of some whole steps along the field."""
+    for _ in range(steps):
+        x = x - oracle.evaluate(x, None).field
+    return [report.log_likelihood for report in oracle.reports]
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_whole_steps_never_lose_likelihood(metric: Metric, classes: int, clear_set: PhantomSet) -> None:
+    """Both metrics majorise: a whole step is an M-step or a shorter one."""
+    found = likelihoods(*make(clear_set, classes, metric), 7)
+    assert float(torch.tensor(found).diff().min()) > 0
+    assert found[-1] > found[0] + 10
+
+
+def test_dividing_by_the_weights_is_faster(clear_set: PhantomSet) -> None:
+    reached = {name: likelihoods(*make(clear_set, metric=metric), 5)[-1] for name, metric in METRICS.items()}
+    assert reached["diagonal"] > reached["largest"] + 5
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_in_its_units_the_square_of_the_field_is_the_slope(metric: Metric, clear_set: PhantomSet) -> None:
+    oracle, x = make(clear_set, metric=metric)
+    scale = oracle.natural_scale(x)
+    assert math.log2(scale) == round(math.log2(scale))
+    fitted, x = make(clear_set, metric=metric, scale=scale)
+    field = fitted.evaluate(x, None).field
+    values = [fitted.evaluate(x + step * field, None).value for step in (-1e-2, 1e-2)]
+    slope = float(values[1] - values[0]) / 2e-2
+    # a power of two is a factor of two off, squared; and what lies outside the box counts on the grid alone
+    assert 1 / 3 < slope / float(field.square().sum()) < 3
+
+
+def test_the_unit_changes_no_map(clear_set: PhantomSet) -> None:
+    (oracle, x), (scaled, y) = make(clear_set), make(clear_set, scale=8.0)
+    torch.testing.assert_close(8 * oracle.evaluate(x, None).field, scaled.evaluate(y, None).field)
+
+
+def test_em_on_the_grid_gains_likelihood(clear_set: PhantomSet) -> None:
+    oracle, x = make(clear_set, 2)
+    for _ in range(4):
+        x = oracle.maximise(oracle.expect(x, None).statistics)
+    # the images are read by interpolation, the M-step spreads: near its end it wanders by a few nats
+    assert oracle.reports[-1].log_likelihood > oracle.reports[0].log_likelihood + 60
+
+
+def test_statistics_of_parts_add_to_those_of_all(clear_set: PhantomSet) -> None:
+    oracle, x = make(clear_set)
+    parts = [oracle.expect(x, part).statistics for part in torch.arange(60).split(30)]
+    whole = oracle.expect(x, None).statistics
+    torch.testing.assert_close(sum(parts) / 2, whole, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
+
+
+def test_a_class_without_images_is_left_as_it_is(clear_set: PhantomSet) -> None:
+    oracle, x = make(clear_set, 2)
+    # the second class contradicts every image
+    x[1] *= -300
+    field = oracle.evaluate(x, None).field
+    assert oracle.reports[-1].class_fractions.tolist() == pytest.approx([1, 0], abs=1e-4)
+    assert not field[1].any()
+    assert field[0].any()
+
+
+def test_the_default_optimiser_averages_steps_over_mini_batches(clear_set: PhantomSet) -> None:
+    """Momentum as the search has it, worked out by hand for three steps."""
+    oracle, start = make(clear_set)
+    method = Momentum(momentum=0.9, schedule="constant", decay=0.0)
+    blocks = Blocks(oracle)
+    x, _ = method.step(blocks, start, method.init(blocks, start), [0, 0, 0], torch.Generator())
+    by_hand, velocity = start, torch.zeros_like(start)
+    for kept in (0.0, 0.9, 0.9):
+        velocity = kept * velocity - (1 - kept) * oracle.evaluate(by_hand, None).field
+        by_hand = by_hand + velocity
+    torch.testing.assert_close(x, by_hand)

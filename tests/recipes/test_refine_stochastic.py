@@ -25,7 +25,7 @@ def test_one_batch_of_all_images_is_the_m_step(tmp_path: Path) -> None:
     settings = {
         "method": "psgd",
         "poses": {"cells": 4, "angular_spacing": 30.0},
-        "sgd": {"batch": COUNT, "rate": 1.0, "momentum": 0.0},
+        "sgd": {"batch": COUNT, "settings": {"momentum": 0.0, "decay": 0.0}},
         # what the half-sets share is the mean of their maps here, and of their statistics in the M-step
         "passes": {"join_resolution": 1000.0},
     }

@@ -7,8 +7,7 @@ The terms are, for every image i,
 The field of descent is the gradient in the metric of the curvature: where images ask for D and W on the Fourier grid,
 ``-(D - W V) / C``, made a volume as an M-step makes it. With C = W it is the residual ``V - psi(V)`` of expectation
 maximisation (Paul 2024, section 4.4.2), with C the largest W a plain gradient; a step of length one along it is a
-damped M-step. The unknown is the volume in units in which the square of the field is about the slope of the objective
-along it, so that values and fields compare as those of a gradient do.
+damped M-step.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ Metric = Callable[[Float[Tensor, "q q h"]], Float[Tensor, "q q h"]]
 """The curvature on the Fourier grid from the weights W."""
 FLOOR = 0.02
 """Part of the largest W that is added to W: frequencies that hardly any slice has met move slowly."""
-TINY = 1e-30
 DEAD = 1e-3
 """A class with less than this part of the largest class' weight is left as it is: its curvature says nothing."""
 KEPT_WEIGHT = 1e-3
@@ -81,8 +79,6 @@ class GridOracle:
         What the gradient is divided by.
     class_mixing
         Part of every image's class posterior that is spread evenly over the classes.
-    scale
-        The unknown over the volume.
     reports
         What every E-step saw, the last one last.
     """
@@ -93,7 +89,6 @@ class GridOracle:
     disc: HalfDisc
     metric: Metric = diagonal
     class_mixing: float = 0.0
-    scale: float = 1.0
     reports: list[GridReport] = field(default_factory=list)
 
     @property
@@ -105,11 +100,7 @@ class GridOracle:
         """Mean value, and the field."""
         value, slices, found = self._expect_slices(x, idx)
         inserted = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
-        return Evaluation(value, -self.scale * self._solved(inserted))
-
-    def curvature(self, x: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:
-        """One everywhere: the field is measured in its metric."""
-        return torch.ones_like(x)
+        return Evaluation(value, -self._solved(inserted))
 
     def expect(self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None) -> Expectation:
         """Mean value, and mean D and W: real part, imaginary part, weight."""
@@ -121,7 +112,7 @@ class GridOracle:
     def maximise(self, statistics: Float[Tensor, "k 3 q q h"]) -> Float[Tensor, "k m m m"]:
         """M-step, damped where W is small."""
         pairs = [(torch.complex(real, imaginary), weight) for real, imaginary, weight in statistics]
-        return self.scale * self._solved(pairs)
+        return self._solved(pairs)
 
     def admissible(
         self, statistics: Float[Tensor, "k 3 q q h"], reference: Float[Tensor, "k 3 q q h"]
@@ -130,24 +121,13 @@ class GridOracle:
         weight = torch.maximum(statistics[:, 2:], KEPT_WEIGHT * reference[:, 2:])
         return torch.cat([statistics[:, :2], weight], 1)
 
-    def natural_scale(self, x: Float[Tensor, "k m m m"]) -> float:
-        """The scale in whose units the square of the field at ``x`` is about the slope of the objective along it.
-
-        A power of two, which rounds nothing.
-        """
-        _, slices, found = self._expect_slices(x, None)
-        pairs = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
-        slopes = [(data.abs().square() / self.metric(weight).clamp_min(TINY)).sum() for data, weight in pairs]
-        length = self._solved(pairs).square().sum().clamp_min(TINY)
-        return 2.0 ** round(0.5 * math.log2(float(torch.stack(slopes).sum() / length) / self.num_terms))
-
     def _expect_slices(
         self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None
     ) -> tuple[Float[Tensor, ""], Complex[Tensor, "g p"], SliceStatistics]:
         """Mean value, all slices, and what the images ask of them."""
         chosen = self.observations if idx is None else self.observations[idx]
         classes, per_class = self.poses.rotations.shape[:2]
-        fronts = grid_slices(x / self.scale, self.poses.fronts, self.disc, self.grid)
+        fronts = grid_slices(x, self.poses.fronts, self.disc, self.grid)
         slices = torch.stack([fronts, fronts.conj()], 1).flatten(0, 1)
         phases = shift_phases(self.poses.shifts, self.disc)
         log_prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))

@@ -6,13 +6,18 @@ two sums is done to them; what is known of single terms, and snapshots of a whol
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.checkpoint import state_kind, unpack_state
+from cryorbit.optim.method import Method
+
 State = TypeVar("State")
+Change: TypeAlias = tuple[tuple[int, ...], Callable[[Tensor], Tensor]]
 
 
 def carried(state: State, shape: tuple[int, ...], change: Callable[[Tensor], Tensor]) -> State:
@@ -22,6 +27,29 @@ def carried(state: State, shape: tuple[int, ...], change: Callable[[Tensor], Ten
         for each in fields(state)  # type: ignore[arg-type]
     }
     return replace(state, **changed)  # type: ignore[type-var]
+
+
+def resumed(
+    method: Method[State], packed: Mapping[str, Any] | None, blocks: Blocks, x: Tensor, change: Change
+) -> State:
+    """The state before a method's next step from ``x`` on another sum: its last one carried over, or a first one.
+
+    Parameters
+    ----------
+    method, packed
+        The method, and what its last state was packed to; None before its first step.
+    blocks, x
+        The sum, and the unknown in its shape now.
+    change
+        The unknown's shape at the last step, and what has been done to it since.
+    """
+    state = None if packed is None else unpack_state(state_kind(method), packed, x.device)
+    return method.init(blocks, x) if state is None or bound_to_terms(state) else carried(state, *change)
+
+
+def remembers_terms(method: Method[Any], packed: Mapping[str, Any] | None) -> bool:
+    """Whether a method's last state, packed, is bound to the terms of its sum."""
+    return packed is not None and bound_to_terms(unpack_state(state_kind(method), packed))
 
 
 def keeps_snapshot(state: object) -> bool:

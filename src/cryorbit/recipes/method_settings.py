@@ -13,7 +13,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.optim.method import Method
 from cryorbit.optim.registry import find_method
 from cryorbit.recipes.config import validated
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import MOMENTUM, OptimiserSettings, Settings
 
 
 class MethodSettings(Settings):
@@ -36,6 +36,12 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
     except InputError as error:
         raise InputError(f"optimiser {name}: {error.problem}", mend=error.mend) from error
     return _made(kind, given)
+
+
+def method_of(chosen: OptimiserSettings) -> Method[Any]:
+    """The optimiser that a stage of a job runs on; errors as of `make_method`."""
+    own = chosen.tuned if chosen.method == MOMENTUM else {}
+    return make_method(chosen.method, dict(own if chosen.settings is None else chosen.settings))
 
 
 def settings_model(kind: type) -> type[MethodSettings]:

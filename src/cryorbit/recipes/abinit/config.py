@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
-from cryorbit.recipes.settings import ParticleSettings, Settings
-
-TUNED: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"momentum": {"momentum": 0.9, "schedule": "constant", "decay": 0.0}}
-)
-"""Settings that the search was tuned with: full steps, averaged over ten mini-batches."""
+from cryorbit.recipes.settings import OptimiserSettings, ParticleSettings, Settings
 
 
-class SearchSettings(Settings):
-    """The stochastic search from a random start."""
+class SearchSettings(OptimiserSettings):
+    """The stochastic search from a random start: full steps, averaged over ten mini-batches."""
+
+    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({"momentum": 0.9, "schedule": "constant", "decay": 0.0})
 
     iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches; more follow while poses are ambiguous ...")
     ambiguous: float = Field(2.0, ge=1, le=MOST, description="... an image has more effective poses than this ...")
@@ -30,15 +27,8 @@ class SearchSettings(Settings):
     )
     annealing: float = Field(1.2, ge=1, le=MOST, description="The last radius over the first.")
     angular_spacing: float = Field(15.0, gt=0, le=180, description="Degrees between rotations of the search grid.")
-    method: str = Field("momentum", description="Optimiser by name, or module:Class.")
-    settings: dict[str, Any] | None = Field(
-        None, description="Settings of the optimiser. None: for momentum, those of `TUNED`; for others, their own."
-    )
     metric: Literal["diagonal", "largest"] = Field(
         "diagonal", description="The gradient is divided by W, or by its largest value."
-    )
-    pool: int = Field(
-        8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
     )
     noise_inflation: float = Field(2.0, ge=1, le=MOST, description="Noise variance at the start over its estimate.")
     noise_inflation_images: float = Field(1000.0, gt=0, le=MOST, description="Images after which half of that is gone.")

@@ -15,9 +15,10 @@ from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
-from cryorbit.recipes.abinit.search_stage import begin, search_iteration, search_method
+from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
+from cryorbit.recipes.method_settings import method_of
 
 LOGGER = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     # a mistake is told before images are read
-    search_method(config.search)
+    method_of(config.search)
     prepared = prepare(config)
     for sentence in prepared.sentences:
         progress.note(sentence)

@@ -20,13 +20,13 @@ from cryorbit.inference.grid_oracle import METRICS, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.carrying import bound_to_terms, carried
-from cryorbit.optim.checkpoint import pack_state, state_kind, unpack_state
-from cryorbit.optim.method import Method
-from cryorbit.recipes.abinit.config import TUNED, AbinitConfig, SearchSettings
+from cryorbit.optim.carrying import carried, remembers_terms, resumed
+from cryorbit.optim.checkpoint import pack_state
+from cryorbit.optim.units import Scaled, natural_scale
+from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
-from cryorbit.recipes.method_settings import make_method
+from cryorbit.recipes.method_settings import method_of
 from cryorbit.volumes.voxel import resample, working_grid
 
 CALIBRATION_IMAGES = 200
@@ -76,28 +76,24 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
 def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser: on the next mini-batch, or on several as one sum if it remembers its images."""
     settings, n = config.search, state.iteration
-    method = search_method(settings)
-    radius = _radius(config, prepared, n)
-    grid = working_grid(prepared.box, radius)
-    resume = None if state.method is None else unpack_state(state_kind(method), state.method, state.volume.device)
-    batches = settings.pool if resume is not None and bound_to_terms(resume) else 1
+    method = method_of(settings)
+    batches = settings.pool if remembers_terms(method, state.method) else 1
     oracle, size = _oracle(config, prepared, state, (n, batches))
-    blocks = Blocks(oracle, size, generator_for(config.seed + state.start, "mini-batches of the search", n))
-    x = oracle.scale * resample(state.volume, grid.size)
-    if resume is None or bound_to_terms(resume):
-        walk = method.init(blocks, x)
-    else:
-        walk = carried(resume, tuple(state.volume.shape), lambda value: resample(value, grid.size))
+    volume, window = resample(state.volume, oracle.grid.size), prepared.window(oracle.grid.size)
+    scale = state.extra["scale"] if "scale" in state.extra else natural_scale(method, oracle, volume)
+    blocks = Blocks(Scaled(oracle, scale), size, generator_for(config.seed + state.start, "mini-batches", n))
+    resized = tuple(state.volume.shape), lambda value: resample(value, oracle.grid.size)
+    walk = resumed(method, state.method, blocks, scale * volume, resized)
     generator = generator_for(config.seed + state.start, "optimiser of the search", n)
-    x, walk = method.step(blocks, x, walk, list(range(blocks.count)), generator)
-    volume = windowed(x / oracle.scale, prepared.window(grid.size))
+    x, walk = method.step(blocks, scale * volume, walk, list(range(blocks.count)), generator)
+    volume = windowed(x / scale, window)
     if n < settings.positive_fraction * settings.iterations:
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)
     walk = carried(walk, tuple(x.shape), lambda value: centred(value, offsets))
     report = oracle.reports[-1]
     metrics = {
-        "resolution_A": prepared.extent / radius,
+        "resolution_A": prepared.extent / oracle.disc.radius,
         "log_likelihood": report.log_likelihood,
         "ess": report.effective,
         "class_fractions": report.class_fractions.tolist(),
@@ -112,15 +108,9 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         iteration=0 if over else n + batches,
         volume=centred(volume, offsets),
         method=None if over else pack_state(walk),
-        radius=radius,
-        extra={} if over else {"effective": recent, "scale": oracle.scale},
+        radius=oracle.disc.radius,
+        extra={} if over else {"effective": recent, "scale": scale},
     ), metrics
-
-
-def search_method(settings: SearchSettings) -> Method[Any]:
-    """The optimiser that the settings ask for."""
-    own = TUNED.get(settings.method, {}) if settings.settings is None else settings.settings
-    return make_method(settings.method, own)
 
 
 def _oracle(
@@ -134,12 +124,8 @@ def _oracle(
     batches = [_batch(config, prepared, state.start, n + number) for number in range(count)]
     observations = prepared.source.observe(torch.cat(batches), disc, state.noise_variance * _inflation(config, n))
     poses, grid = _perturbed_grid(config, prepared, radius, generator), working_grid(prepared.box, radius)
-    oracle = GridOracle(
-        observations, poses, grid, disc, METRICS[settings.metric], settings.class_mixing, state.extra.get("scale", 1.0)
-    )
-    if "scale" not in state.extra:
-        oracle = replace(oracle, scale=oracle.natural_scale(resample(state.volume, grid.size)))
-    return oracle, len(batches[0])
+    metric, mixing = METRICS[settings.metric], settings.class_mixing
+    return GridOracle(observations, poses, grid, disc, metric, mixing), len(batches[0])
 
 
 def _is_over(config: AbinitConfig, done: int, recent: list[float]) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
-from cryorbit.recipes.settings import ParticleSettings, Settings
+from cryorbit.recipes.settings import OptimiserSettings, ParticleSettings, Settings
 
 
 class PassSettings(Settings):
@@ -63,15 +65,15 @@ class PoseSearchSettings(Settings):
     )
 
 
-class StochasticSettings(Settings):
-    """Preconditioned stochastic gradient steps before the passes (method "psgd")."""
+class StochasticSettings(OptimiserSettings):
+    """Preconditioned stochastic gradient steps before the passes (method "psgd"): full steps, averaged over two."""
+
+    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({"momentum": 0.5, "schedule": "constant", "decay": 0.0})
 
     iterations: int = Field(20, ge=1, le=MOST, description="Mini-batches at most.")
     batch: int | None = Field(
         None, ge=10, le=MOST, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
     )
-    rate: float = Field(1.0, gt=0, le=1, description="Step length in units of the preconditioned step.")
-    momentum: float = Field(0.5, ge=0, lt=1)
     forgetting: float = Field(0.3, gt=0, le=1, description="Part of the preconditioner that each batch renews.")
     patience: int = Field(2, ge=1, le=MOST, description="Steps without a gain in resolution after which they end.")
 

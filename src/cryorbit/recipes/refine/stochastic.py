@@ -1,7 +1,6 @@
-"""Stage "sgd": preconditioned stochastic gradient steps of both half-sets (Toader, Brubaker & Lederman 2025).
+"""Stage "sgd": stochastic steps of both half-sets by an optimiser of choice (Toader, Brubaker & Lederman 2025).
 
-Every step looks at a mini-batch of each half-set. The gradient ``D - W q - q / tau^2`` is divided by the running mean
-of W plus ``1 / tau^2``: with a rate of one, no momentum and all images this is the M-step of the passes that follow.
+Every step looks at a mini-batch of each half-set, and goes along the preconditioned gradient of ``half_set_oracle``.
 """
 
 from __future__ import annotations
@@ -14,50 +13,77 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.mstep import ShellWeights, half_map_correlation, resolved_radius, shell_weights
-from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
+from cryorbit.inference.mstep import half_map_correlation, resolved_radius
+from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.carrying import remembers_terms, resumed
+from cryorbit.optim.checkpoint import pack_state
+from cryorbit.optim.units import Scaled, natural_scale
+from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
+from cryorbit.recipes.refine.expectation import half_sets, updated_noise
+from cryorbit.recipes.refine.half_set_oracle import Curvature, HalfSetOracle
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import VoxelGrid, on_grid, resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
 
 
 def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
-    """One step of both half-sets; the stage ends when the resolution has stopped growing."""
-    inserted = inserted_radius(state.radius, given.box)
-    grid = working_grid(given.box, inserted)
-    found = expectation(config, given, state, inserted, mini_batches(config, given, state.iteration))
-    weights = shell_weights(found.statistics, grid, inserted)
-    curvature = _running_curvature(config, state, found, grid)
-    volume = resample(state.references, grid.size)
-    step = _preconditioned_step(state, found, volume, weights, curvature, grid)
-    velocity = step if "velocity" not in state.extra else resample(state.extra["velocity"], grid.size)
-    velocity = config.sgd.momentum * velocity + (1 - config.sgd.momentum) * step
-    window = given.window(grid.size)
-    moved = torch.stack([windowed(half, window) for half in volume + config.sgd.rate * velocity])
-    fsc = half_map_correlation(moved[0], moved[1], weights.mean.shape[-1])
+    """One step of the optimiser; the stage ends when the resolution has stopped growing."""
+    method, packed = method_of(config.sgd), state.extra.get("method")
+    batches = config.sgd.pool if remembers_terms(method, packed) else 1
+    oracle = _oracle(config, given, state, batches)
+    size, window = oracle.grid.size, given.window(oracle.grid.size)
+    volume = resample(state.references, size)
+    scale = state.extra["scale"] if "scale" in state.extra else natural_scale(method, oracle, volume)
+    generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
+    blocks = Blocks(Scaled(oracle, scale), -(-oracle.num_terms // batches) if batches > 1 else None, generator)
+    resized = tuple(state.references.shape), lambda value: resample(value, size)
+    walk = resumed(method, packed, blocks, scale * volume, resized)
+    x, walk = method.step(blocks, scale * volume, walk, list(range(blocks.count)), generator)
+    moved = torch.stack([windowed(half, window) for half in x / scale])
+    look = oracle.looks[-1]
+    fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    carried = {"velocity": velocity, "curvature": curvature, "fsc": fsc}
+    carried = {"method": pack_state(walk), "scale": scale, "curvature": look.curvature, "fsc": fsc}
     new = replace(
         state,
         references=joined(config, given, moved),
-        noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
+        noise_variance=updated_noise(look.found, given, state, oracle.inserted, config.passes.noise_prior),
         radius=next_radius(config, given, state, resolved),
         history=(*state.history, resolved),
         extra={**state.extra, **carried},
     )
-    return _advanced(config, new, resolved), {
-        **found.metrics(given, state.radius),
-        "resolved_A": given.extent / resolved,
-    }
+    metrics = {**look.found.metrics(given, state.radius), "evaluations": blocks.evaluations}
+    return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": given.extent / resolved}
+
+
+def _oracle(config: RefineConfig, given: ParticleInput, state: State, batches: int) -> HalfSetOracle:
+    """The sum over the images of the next mini-batches."""
+    images = [mini_batches(config, given, state.iteration + number) for number in range(batches)]
+    first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
+    inserted = inserted_radius(state.radius, given.box)
+    curvature = Curvature(state.extra.get("curvature"), config.sgd.forgetting)
+    return HalfSetOracle(config, given, state, (first, second), inserted, _correlation(state, inserted), curvature)
+
+
+def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:
+    """Correlation of the last half-maps in the shells of the statistics, which the prior follows."""
+    count, known = _shells(inserted), state.extra.get("fsc")
+    if known is None:
+        return state.references.new_full((state.references.shape[1], count), FIRST_CORRELATION)
+    shells = torch.arange(count, device=known.device).clamp_max(known.shape[1] - 1)
+    return known[:, shells].to(state.references)
+
+
+def _shells(inserted: float) -> int:
+    """Shells of statistics that go to a radius, and one beyond."""
+    return int(inserted) + 2
 
 
 def mini_batches(
@@ -76,44 +102,11 @@ def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int
     return shuffled[number * size : (number + 1) * size].sort().values
 
 
-def _running_curvature(
-    config: RefineConfig, state: State, found: Expectation, grid: VoxelGrid
-) -> Float[Tensor, "2 k q q h"]:
-    """Running mean of W; frequencies that earlier grids did not hold start with this batch's."""
-    weight = torch.stack([join_mates(half) for half in found.statistics.weight])
-    if "curvature" not in state.extra:
-        return weight
-    before = on_grid(state.extra["curvature"], grid)
-    share = config.sgd.forgetting
-    return torch.where(before > 0, (1 - share) * before + share * weight, weight)
-
-
-def _preconditioned_step(
-    state: State,
-    found: Expectation,
-    volume: Float[Tensor, "2 k m m m"],
-    weights: ShellWeights,
-    curvature: Float[Tensor, "2 k q q h"],
-    grid: VoxelGrid,
-) -> Float[Tensor, "2 k m m m"]:
-    """The gradient, prior included, divided by the curvature, prior included; 1/tau^2 from the last half maps."""
-    count = weights.mean.shape[-1]
-    fsc = volume.new_full((volume.shape[1], count), FIRST_CORRELATION)
-    known = state.extra.get("fsc")
-    if known is not None:
-        shells = torch.arange(count, device=volume.device).clamp_max(known.shape[1] - 1)
-        fsc = known[:, shells].to(volume)
-    steps = []
-    for h in range(2):
-        gradient, prior = data_gradient(found.statistics, h, volume[h], grid), half_prior(weights, h, fsc)
-        steps.append(preconditioned_step(gradient, volume[h], prior, curvature[h], grid))
-    return torch.stack(steps)
-
-
-def _advanced(config: RefineConfig, state: State, resolved: float) -> State:
-    """The state at its next step, or at the first pass over all particles with nothing carried along."""
+def _advanced(config: RefineConfig, state: State, resolved: float, batches: int) -> State:
+    """The state at its next mini-batch, or at the first pass over all particles with nothing carried along."""
     stalled = 0 if resolved > state.resolved else state.stalled + 1
-    if stalled < config.sgd.patience and state.iteration + 1 < config.sgd.iterations:
-        return replace(state, iteration=state.iteration + 1, resolved=max(resolved, state.resolved), stalled=stalled)
+    done = state.iteration + batches
+    if stalled < config.sgd.patience and done < config.sgd.iterations:
+        return replace(state, iteration=done, resolved=max(resolved, state.resolved), stalled=stalled)
     extra: dict[str, Any] = {name: state.extra[name] for name in ("start", "start_notes") if name in state.extra}
     return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, extra=extra)

@@ -1,0 +1,160 @@
+"""Images of two half-sets, each under its own references, as a finite sum at the present radius, for any optimiser.
+
+The unknown are the references of both. The field of descent is the gradient ``D - W q - q / tau^2`` of the M-step's
+objective over ``W + 1 / tau^2`` (``inference.preconditioned``), with the sign of a descent: a whole step along it, with
+the W of all images, is the M-step of a pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.fourier.half_disc import HalfDisc, half_disc
+from cryorbit.fourier.interpolation import join_mates
+from cryorbit.inference.gold_standard import gold_standard_maps
+from cryorbit.inference.mstep import shell_weights
+from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
+from cryorbit.inference.statistics import empty_statistics
+from cryorbit.optim.protocols import Evaluation
+from cryorbit.optim.protocols import Expectation as Statistics
+from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.expectation import Expectation, expectation
+from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import VoxelGrid, on_grid, working_grid
+
+KEPT_WEIGHT = 1e-3
+"""Least part of the reference's weights that statistics are mended to."""
+Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Curvature:
+    """The running mean of W on the padded grids of both half-sets.
+
+    Attributes
+    ----------
+    before
+        What earlier mini-batches left, or None.
+    share
+        Part that each mini-batch renews.
+    """
+
+    before: Float[Tensor, "2 k q q h"] | None
+    share: float
+
+    def renewed(self, weight: Float[Tensor, "2 k q q h"], grid: VoxelGrid) -> Float[Tensor, "2 k q q h"]:
+        """The mean with another mini-batch; frequencies that earlier grids did not hold start with its own W."""
+        if self.before is None:
+            return weight
+        before = on_grid(self.before, grid)
+        return torch.where(before > 0, (1 - self.share) * before + self.share * weight, weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one E-step found, and the running mean of W with it."""
+
+    found: Expectation
+    curvature: Float[Tensor, "2 k q q h"]
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSetOracle:
+    """The finite sum over images of both half-sets.
+
+    Attributes
+    ----------
+    config, given
+        Settings and particles.
+    state
+        Radius, noise, scales and known poses.
+    images
+        Of each half-set; terms are numbered through both.
+    inserted
+        Fourier radius to which images are inserted.
+    fsc
+        Correlation of the half-maps by shell, which gives the prior.
+    curvature
+        What W is averaged with.
+    looks
+        What every evaluation found, the last one last.
+    """
+
+    config: RefineConfig
+    given: ParticleInput
+    state: State
+    images: Halves
+    inserted: float
+    fsc: Float[Tensor, "k s"]
+    curvature: Curvature
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def grid(self) -> VoxelGrid:
+        """The working box."""
+        return working_grid(self.given.box, self.inserted)
+
+    @property
+    def num_terms(self) -> int:
+        """Number of images."""
+        return len(self.images[0]) + len(self.images[1])
+
+    def evaluate(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
+        """Mean value, without that of the prior, and the field."""
+        grid, look = self.grid, self._look(x, idx)
+        statistics, weights = look.found.statistics, shell_weights(look.found.statistics, self.grid, self.inserted)
+        steps = []
+        for h in range(2):
+            gradient, prior = data_gradient(statistics, h, x[h], grid), half_prior(weights, h, self.fsc)
+            steps.append(preconditioned_step(gradient, x[h], prior, look.curvature[h], grid))
+        return Evaluation(x.new_tensor(-look.found.log_likelihood), -torch.stack(steps))
+
+    def expect(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Statistics:
+        """Mean value, and mean D and W of both half-sets: real part, imaginary part, weight."""
+        found = self._look(x, idx).found
+        data, weight = found.statistics.data, found.statistics.weight
+        packed = torch.stack([data.real, data.imag, weight], 2)
+        return Statistics(x.new_tensor(-found.log_likelihood), packed / float(found.statistics.images))
+
+    def maximise(self, statistics: Float[Tensor, "2 k 3 q q h"]) -> Float[Tensor, "2 k m m m"]:
+        """The M-step of a pass, within the window."""
+        real, imaginary, weight = statistics.unbind(2)
+        empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), torch.complex(real, imaginary))
+        sums = replace(empty, data=torch.complex(real, imaginary), weight=weight.contiguous())
+        window = self.given.window(self.grid.size)
+        join = self.given.extent / self.config.passes.join_resolution
+        return gold_standard_maps(sums, self.grid, self.inserted, join, (window, window)).references
+
+    def admissible(
+        self, statistics: Float[Tensor, "2 k 3 q q h"], reference: Float[Tensor, "2 k 3 q q h"]
+    ) -> Float[Tensor, "2 k 3 q q h"]:
+        """Statistics whose weights are at least a small part of those of ``reference``."""
+        weight = torch.maximum(statistics[:, :, 2:], KEPT_WEIGHT * reference[:, :, 2:])
+        return torch.cat([statistics[:, :, :2], weight], 2)
+
+    @property
+    def _disc(self) -> HalfDisc:
+        return half_disc(self.given.box, self.inserted).to(self.state.references.device)
+
+    def _look(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Look:
+        """The E-step of some images under references."""
+        found = expectation(
+            self.config, self.given, replace(self.state, references=x), self.inserted, self._of_each(idx)
+        )
+        weight = torch.stack([join_mates(half) for half in found.statistics.weight])
+        look = Look(found, self.curvature.renewed(weight, self.grid))
+        self.looks.append(look)
+        return look
+
+    def _of_each(self, idx: Int[Tensor, " b"] | None) -> Halves:
+        """The images of each half-set among the terms ``idx``, sorted as they are stored."""
+        if idx is None:
+            return self.images
+        first, second = self.images
+        ours, theirs = idx[idx < len(first)], idx[idx >= len(first)] - len(first)
+        return first[ours].sort().values, second[theirs].sort().values

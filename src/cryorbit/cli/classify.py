@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared, Trust
 
 
 def classify(
@@ -31,6 +31,7 @@ def classify(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
+    trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Sort particles into classes that begin as the given maps, and refine maps and poses along.
@@ -51,4 +52,4 @@ def classify(
         "max_resolution": max_resolution,
         "check_start": check_start,
     }
-    start("classify", given | shared.settings(), shared.config)
+    start("classify", given | shared.settings(), shared.config, trust=trust)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared, Trust
 
 
 def refine(
@@ -34,6 +34,7 @@ def refine(
         bool | None,
         Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
     ] = None,
+    trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Refine a map and the poses of all particles, the two half-sets apart from each other.
@@ -55,4 +56,4 @@ def refine(
         "max_resolution": max_resolution,
         "check_start": check_start,
     }
-    start("refine", given | shared.settings(), shared.config)
+    start("refine", given | shared.settings(), shared.config, trust=trust)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared
+from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile, Shared, Trust
 
 
 def run(
@@ -23,6 +23,7 @@ def run(
     max_resolution: Annotated[
         float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
     ] = None,
+    trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing.
@@ -42,4 +43,4 @@ def run(
         "diameter": diameter,
         "max_resolution": max_resolution,
     }
-    start("run", given | shared.settings(), shared.config)
+    start("run", given | shared.settings(), shared.config, trust=trust)

@@ -11,6 +11,7 @@ from typing import Any
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
+from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import LATE_SUMS, late_iteration
@@ -51,6 +52,8 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
+    # a mistake is told before images are read
+    method_of(config.sgd)
     particles = read_chosen(config)
     require_memory(config, particles)
     given = read_input(config, particles)

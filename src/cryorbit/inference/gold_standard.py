@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
-from cryorbit.inference.mstep import half_map_correlation, half_volumes, regularised, shell_weights
+from cryorbit.inference.mstep import compare_halves, regularised
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.volumes.voxel import VoxelGrid
 
@@ -60,9 +60,8 @@ def gold_standard_maps(
         Soft window in which the half maps are compared, and soft mask outside which references are zero.
     """
     window, mask = regions
-    weights = shell_weights(statistics, grid, radius)
-    halves = half_volumes(statistics, weights, grid)
-    fsc = half_map_correlation(windowed(halves[0], window), windowed(halves[1], window), weights.mean.shape[-1])
+    compared = compare_halves(statistics, grid, radius, window)
+    weights, fsc = compared.weights, compared.fsc
     volume = regularised(statistics, fsc, weights, grid)
     references = []
     for h in range(2):
@@ -70,7 +69,7 @@ def gold_standard_maps(
         alone = replace(statistics, data=statistics.data[own], weight=statistics.weight[own])
         reference = regularised(alone, fsc, replace(weights, mean=weights.mean[own]), grid)
         references.append(windowed(with_low_shells(reference, volume, join_radius), mask))
-    return HalfMaps(torch.stack(references), halves, windowed(volume, mask), fsc)
+    return HalfMaps(torch.stack(references), compared.halves, windowed(volume, mask), fsc)
 
 
 def with_low_shells(

@@ -63,12 +63,31 @@ class ShellWeights:
         return _shells(self.grid, self.mean.shape[-1], self.mean, slice(None))
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedHalves:
+    """Two half-sets' mean weights, their maps as they are, and the correlation of these within a window by shell."""
+
+    weights: ShellWeights
+    halves: Float[Tensor, "2 k m m m"]
+    fsc: Float[Tensor, "k s"]
+
+
 def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
     """Regularised volumes, half maps and their correlation, all within the window."""
+    compared = compare_halves(statistics, grid, radius, window)
+    volume = regularised(statistics, compared.fsc, compared.weights, grid)
+    halves = torch.stack([windowed(half, window) for half in compared.halves])
+    return Maps(windowed(volume, window), halves, compared.fsc)
+
+
+def compare_halves(
+    statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]
+) -> ComparedHalves:
+    """What every M-step of two half-sets begins with; ``radius`` is that to which slices were inserted."""
     weights = shell_weights(statistics, grid, radius)
-    halves = torch.stack([windowed(half, window) for half in half_volumes(statistics, weights, grid)])
-    fsc = half_map_correlation(halves[0], halves[1], weights.mean.shape[-1])
-    return Maps(windowed(regularised(statistics, fsc, weights, grid), window), halves, fsc)
+    halves = half_volumes(statistics, weights, grid)
+    first, second = (windowed(half, window) for half in halves)
+    return ComparedHalves(weights, halves, half_map_correlation(first, second, weights.mean.shape[-1]))
 
 
 def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: VoxelGrid) -> Float[Tensor, "2 k m m m"]:

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.conventions import HERMITIAN_WEIGHT
 from cryorbit.fourier.half_disc import HalfDisc, half_disc, image_transform
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.masks import soft_ball
@@ -57,6 +58,32 @@ def shell_means(values: Float[Tensor, " p"], disc: HalfDisc, box: int) -> Float[
     filled = torch.nonzero(sums[1] > 0)[:, 0]
     nearest = filled[(torch.arange(count, device=values.device)[:, None] - filled).abs().argmin(1)]
     return sums[0, nearest] / sums[1, nearest]
+
+
+def spectrum_of_residuals(
+    noise_variance: Float[Tensor, " s"],
+    residual: Float[Tensor, " p"],
+    shells: Int[Tensor, " p"],
+    images: Float[Tensor, ""],
+    prior_weight: float,
+) -> Float[Tensor, " s"]:
+    """Noise variance of each shell from the residuals of a pass, as `updated_spectrum` has it.
+
+    Parameters
+    ----------
+    noise_variance
+        The spectrum that the pass assumed.
+    residual
+        Sum over images of the posterior-mean squared residual, in the units of ``Observations.power``.
+    shells
+        Shell of each of these coefficients.
+    images, prior_weight
+        How many images, and the weight of the old spectrum, in images.
+    """
+    # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
+    power = shell_sums(residual / HERMITIAN_WEIGHT, shells, len(noise_variance))
+    coefficients = shell_sums(torch.ones_like(residual), shells, len(noise_variance))
+    return updated_spectrum(noise_variance.double(), power, coefficients, images, prior_weight).to(noise_variance)
 
 
 def updated_spectrum(

@@ -24,7 +24,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.domain import Domain
-from cryorbit.inference.mstep import Maps, half_map_correlation, half_volumes, regularised, shell_weights
+from cryorbit.inference.mstep import Maps, compare_halves, regularised
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
 from cryorbit.io.job_folder import JobFolder
@@ -173,12 +173,10 @@ def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistic
     """
     grid = domain.grid
     window = given.window(grid.size)
-    weights = shell_weights(statistics, grid, domain.disc.radius)
-    halves = half_volumes(statistics, weights, grid)
-    first, second = (windowed(half, window) for half in halves)
-    fsc = half_map_correlation(first, second, weights.mean.shape[-1])
-    volume = windowed(regularised(statistics, fsc, weights, grid), window)
-    return on_full_box(Maps(volume, torch.stack([without_corners(half) for half in halves]), fsc), given.box)
+    compared = compare_halves(statistics, grid, domain.disc.radius, window)
+    volume = windowed(regularised(statistics, compared.fsc, compared.weights, grid), window)
+    halves = torch.stack([without_corners(half) for half in compared.halves])
+    return on_full_box(Maps(volume, halves, compared.fsc), given.box)
 
 
 def _known(given: ParticleInput) -> KnownPoses:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.fourier.shells import shell_sums
 from cryorbit.inference.candidates import Candidates, in_every_class
 from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
@@ -24,7 +23,7 @@ from cryorbit.inference.global_search import (
 )
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.mstep import Maps, maximise, resolved_radius
-from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import PoseSpace
@@ -162,15 +161,11 @@ def after_pass(
     config: AbinitConfig, prepared: Prepared, state: State, statistics: VolumeStatistics, maps: Maps
 ) -> State:
     """Take over the new maps and the noise spectrum they leave."""
-    disc = half_disc(prepared.box, state.radius).to(state.volume.device)
-    count = prepared.box // 2 + 1
-    # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
-    residual = shell_sums(0.5 * statistics.residual, disc.shells, count)
-    coefficients = shell_sums(torch.ones_like(statistics.residual), disc.shells, count)
     noise = state.noise_variance
     if not prepared.source.premultiplied:
+        shells = half_disc(prepared.box, state.radius).to(noise.device).shells
         images, prior = statistics.images, config.grow.noise_prior
-        noise = updated_spectrum(noise.double(), residual, coefficients, images, prior).to(noise)
+        noise = spectrum_of_residuals(noise, statistics.residual, shells, images, prior)
     return replace(state, volume=maps.volume, noise_variance=noise)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference.constraints import centre_offset, centred, windowed
 from cryorbit.inference.global_search import coarse_grid
+from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.grid_oracle import METRICS, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
@@ -30,6 +30,8 @@ from cryorbit.recipes.method_settings import method_of
 from cryorbit.volumes.voxel import resample, working_grid
 
 CALIBRATION_IMAGES = 200
+EXPLAINED = 0.5
+"""Part of the images' power above the noise that a random start has."""
 RECENT = 10
 """Mini-batches whose effective number of poses is averaged."""
 
@@ -183,7 +185,7 @@ def _perturbed_grid(config: AbinitConfig, prepared: Prepared, radius: float, gen
 def _first_scale(
     prepared: Prepared, volume: Float[Tensor, "k m m m"], radius: float, generator: torch.Generator
 ) -> float:
-    """Grey scale at which the start explains half the power that the images have above the noise.
+    """Grey scale at which the start explains part of the power that the images have above the noise.
 
     A start that is too strong makes the first posteriors collapse on whatever it resembles.
     """
@@ -194,7 +196,4 @@ def _first_scale(
     grid = working_grid(prepared.box, radius)
     turns = random_rotations(100, generator).float()[None].to(source.device)
     slices = grid_slices(volume, turns, disc, grid)
-    # in whitened units: image power is 2 |x|^2 / s, of which noise alone gives 2
-    excess = float((observed.power - 2).mean())
-    model = float((observed.weight.mean(0) * (slices.abs() ** 2).mean(0)).mean())
-    return math.sqrt(0.5 * max(excess, 0.02) / model)
+    return explained_scale(observed, slices, EXPLAINED)

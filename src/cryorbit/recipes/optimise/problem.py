@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -12,6 +11,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.slices import SliceOperator
+from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.inference.random_start import random_blobs
@@ -22,8 +22,6 @@ REACH = 0.33
 """Radius of the random start, in boxes."""
 EXPLAINED = 0.5
 """Part of the images' power above the noise that a random start has."""
-LEAST_EXCESS = 0.02
-"""Power above the noise that images are taken to have at least, in units of the noise."""
 PROBES = 500
 """Slices by which the power of a start is measured."""
 
@@ -77,7 +75,4 @@ def scale_to_images(oracle: VolumeOracle, density: Float[Tensor, "n n n"]) -> fl
     operator, observations = oracle.model.operator, oracle.observations
     some = operator.rotations[:: max(1, len(operator.rotations) // PROBES)]
     slices = SliceOperator(operator.grid, operator.disc, some).project(density)
-    # noise alone has a power of 2 in these units
-    excess = max(float((observations.power - 2).mean()), LEAST_EXCESS)
-    model = float((observations.weight.mean(0) * slices.abs().square().mean(0)).mean())
-    return math.sqrt(EXPLAINED * excess / model)
+    return explained_scale(observations, slices, EXPLAINED)

@@ -10,10 +10,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.fourier.shells import shell_sums
 from cryorbit.inference.domain import Domain
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
-from cryorbit.inference.noise import updated_spectrum
+from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.particle_input import ParticleInput
@@ -118,12 +117,6 @@ def updated_noise(
     """Noise spectra of the half-sets from what their references leave unexplained."""
     if given.source.premultiplied:
         return state.noise_variance
-    disc = half_disc(given.box, inserted).to(state.references.device)
-    count = given.box // 2 + 1
-    spectra = []
-    for noise, residual, images in zip(state.noise_variance, found.residual, found.images, strict=True):
-        # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
-        power = shell_sums(0.5 * residual, disc.shells, count)
-        coefficients = shell_sums(torch.ones_like(residual), disc.shells, count)
-        spectra.append(updated_spectrum(noise.double(), power, coefficients, images, prior).to(noise))
-    return torch.stack(spectra)
+    shells = half_disc(given.box, inserted).to(state.references.device).shells
+    halves = zip(state.noise_variance, found.residual, found.images, strict=True)
+    return torch.stack([spectrum_of_residuals(*half[:2], shells, half[2], prior) for half in halves])

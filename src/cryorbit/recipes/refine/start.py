@@ -22,6 +22,7 @@ from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.constraints import background_level
 from cryorbit.inference.global_search import coarse_grid, resolvable_radius
+from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.recipes.map_grid import read_onto
@@ -68,9 +69,9 @@ class _Judge:
         prior = torch.full((views,), -math.log(views * len(phases))).to(slices.real)
         return pose_posterior(self.observations, slices, phases, prior, paired=True).log_evidence.double()
 
-    def power(self, volume: Float[Tensor, "m m m"]) -> float:
-        """Mean power that images of a map have in a coefficient, in whitened units."""
-        return float((self.observations.weight.mean(0) * (self._slices(volume).abs() ** 2).mean(0)).mean())
+    def explained_scale(self, volume: Float[Tensor, "m m m"]) -> float:
+        """Factor on a map's grey values that explains the power of the images."""
+        return explained_scale(self.observations, self._slices(volume))
 
     def _slices(self, volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "r p"]:
         grid = working_grid(self.box, self.radius)
@@ -129,9 +130,7 @@ def in_window(density: Float[Tensor, "n n n"], given: ParticleInput, size: int) 
 
 def best_scale(judge: _Judge, volume: Float[Tensor, "m m m"]) -> float:
     """Factor on a map's grey values under which the images are most likely."""
-    # in whitened units: image power is 2 |x|^2 / s, of which noise alone gives 2
-    excess = max(float((judge.observations.power - 2).mean()), 0.02)
-    middle = math.sqrt(excess / judge.power(volume))
+    middle = judge.explained_scale(volume)
     scales = [middle * factor for factor in SCALES]
     return max(scales, key=lambda scale: float(judge.log_evidence(scale * volume).mean()))
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
@@ -19,8 +18,7 @@ from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
 from cryorbit.recipes.method_settings import method_of
-
-LOGGER = logging.getLogger(__name__)
+from cryorbit.recipes.stage_loop import Stages, go_through
 
 Iteration = Callable[[AbinitConfig, Prepared, State], tuple[State, dict[str, Any]]]
 
@@ -50,37 +48,23 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     prepared = prepare(config)
     for sentence in prepared.sentences:
         progress.note(sentence)
-    state = _restore(config, prepared, job)
-    announced = None
-    while state.stage != "done":
-        if (state.start, state.stage) != announced:
-            announced = (state.start, state.stage)
-            progress.start(_planned(config, state.stage), _description(config, state))
-        began = time.monotonic()
-        stage, iteration, start = state.stage, state.iteration, state.start
-        state, metrics = ITERATIONS[stage](config, prepared, state)
-        trial = trial_of(state) if stage == "symmetrise" else None
-        for sentence in trial.sentences() if trial else []:
-            progress.note(sentence)
-        entry = {"iteration": iteration, "stage": stage, "seed": config.seed + start, **metrics}
-        job.write_metrics({**entry, "seconds": time.monotonic() - began})
-        job.save_checkpoint({"state": to_checkpoint(state), "metrics": job.metrics_count()})
-        progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
-        if progress.stop_requested() and state.stage != "done":
-            raise Stopped
+    stages: Stages[State] = Stages(
+        iterations={name: partial(iteration, config, prepared) for name, iteration in ITERATIONS.items()},
+        describe=lambda state: _description(config, state),
+        planned=lambda stage: _planned(config, stage),
+        pack=to_checkpoint,
+        unpack=lambda packed: from_checkpoint(packed, prepared.source.device),
+        labels=lambda state: {"seed": config.seed + state.start},
+        remarks=_remarks,
+    )
+    state = go_through(stages, lambda: begin(config, prepared, 0, ()), job, progress)
     return write_outputs(config, prepared, state, job)
 
 
-def _restore(config: AbinitConfig, prepared: Prepared, job: JobFolder) -> State:
-    """The state of the checkpoint, or that of a first random start."""
-    checkpoint = job.load_checkpoint()
-    if checkpoint is None:
-        job.truncate_metrics(0)
-        return begin(config, prepared, 0, ())
-    job.truncate_metrics(checkpoint["metrics"])
-    state = from_checkpoint(checkpoint["state"], prepared.source.device)
-    LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
-    return state
+def _remarks(stage: str, state: State) -> list[str]:
+    """What came of the symmetry that was asked for, once it has been tried."""
+    trial = trial_of(state) if stage == "symmetrise" else None
+    return [] if trial is None else trial.sentences()
 
 
 def _planned(config: AbinitConfig, stage: str) -> int | None:

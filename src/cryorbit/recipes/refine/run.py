@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.method_settings import method_of
@@ -22,9 +21,8 @@ from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import State, from_checkpoint, to_checkpoint
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
 from cryorbit.recipes.refine.verdict import Ending, judge
+from cryorbit.recipes.stage_loop import Stages, go_through
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
-
-LOGGER = logging.getLogger(__name__)
 
 Iteration = Callable[[RefineConfig, ParticleInput, State], tuple[State, dict[str, Any]]]
 
@@ -59,21 +57,14 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     given = read_input(config, particles)
     for sentence in given.sentences:
         progress.note(sentence)
-    state = _restore(config, given, job, progress)
-    announced = None
-    while state.stage != "done":
-        if state.stage != announced:
-            announced = state.stage
-            progress.start(_planned(config, state.stage), DESCRIPTIONS[state.stage])
-        began, cpu_began = time.monotonic(), time.process_time()
-        stage, iteration = state.stage, state.iteration
-        state, metrics = ITERATIONS[stage](config, given, state)
-        spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
-        job.write_metrics({"iteration": iteration, "stage": stage, **metrics, **spent})
-        job.save_checkpoint({"state": to_checkpoint(state), "metrics": job.metrics_count()})
-        progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
-        if progress.stop_requested() and state.stage != "done":
-            raise Stopped
+    stages: Stages[State] = Stages(
+        iterations={name: partial(iteration, config, given) for name, iteration in ITERATIONS.items()},
+        describe=lambda state: DESCRIPTIONS[state.stage],
+        planned=lambda stage: _planned(config, stage),
+        pack=to_checkpoint,
+        unpack=lambda packed: from_checkpoint(packed, given.source.device),
+    )
+    state = go_through(stages, lambda: _first(config, given, progress), job, progress)
     result = write_outputs(config, given, state, job)
     verdict = judge(Ending(config, given, state, result.classes, job.read_metrics()))
     job.record(result={"verdict": asdict(verdict)})
@@ -99,19 +90,12 @@ def require_memory(config: RefineConfig, particles: Particles) -> None:
     require_volumes(config, load, particles.pixel_size)
 
 
-def _restore(config: RefineConfig, given: ParticleInput, job: JobFolder, progress: Progress) -> State:
-    """The state of the checkpoint, or that of the start maps."""
-    checkpoint = job.load_checkpoint()
-    if checkpoint is None:
-        job.truncate_metrics(0)
-        progress.note("Looking at the start map.")
-        state = begin(config, given)
-        for sentence in state.extra["start_notes"]:
-            progress.note(sentence)
-        return state
-    job.truncate_metrics(checkpoint["metrics"])
-    state = from_checkpoint(checkpoint["state"], given.source.device)
-    LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
+def _first(config: RefineConfig, given: ParticleInput, progress: Progress) -> State:
+    """The state of the start maps."""
+    progress.note("Looking at the start map.")
+    state = begin(config, given)
+    for sentence in state.extra["start_notes"]:
+        progress.note(sentence)
     return state
 
 

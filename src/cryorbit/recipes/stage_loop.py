@@ -1,0 +1,112 @@
+"""The one loop of a job in stages: a step, its line of metrics, a checkpoint, and a look whether to stop."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.io.job_folder import JobFolder
+
+LOGGER = logging.getLogger(__name__)
+OVER = "done"
+"""The stage after the last one."""
+
+
+class Staged(Protocol):
+    """The state of a job: which stage comes next, and which iteration of it."""
+
+    @property
+    def stage(self) -> str:
+        """Stage that comes next."""
+        ...
+
+    @property
+    def iteration(self) -> int:
+        """Its iteration that comes next."""
+        ...
+
+
+State = TypeVar("State", bound=Staged)
+
+
+def _unlabelled(state: Any) -> dict[str, Any]:
+    del state
+    return {}
+
+
+def _nothing(stage: str, state: Any) -> Iterable[str]:
+    del stage, state
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stages(Generic[State]):
+    """How a job is gone through.
+
+    Attributes
+    ----------
+    iterations
+        Of each stage, one iteration: the next state, and what it measured.
+    describe
+        What the stage of a state is called; told when it changes.
+    planned
+        Iterations of a stage at most; None where they end when they bring nothing more.
+    pack, unpack
+        The state as plain containers and tensors, and back.
+    labels
+        What the line of metrics says of a state besides stage and iteration.
+    remarks
+        What is to be told after an iteration of a stage.
+    """
+
+    iterations: Mapping[str, Callable[[State], tuple[State, dict[str, Any]]]]
+    describe: Callable[[State], str]
+    planned: Callable[[str], int | None]
+    pack: Callable[[State], dict[str, Any]]
+    unpack: Callable[[dict[str, Any]], State]
+    labels: Callable[[State], dict[str, Any]] = _unlabelled
+    remarks: Callable[[str, State], Iterable[str]] = _nothing
+
+
+def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder, progress: Progress) -> State:
+    """The state after the last stage, from that of the job's checkpoint or from the ``first`` one.
+
+    Raises
+    ------
+    Stopped
+        The job was asked to stop; its checkpoint holds everything done so far.
+    """
+    state = _begin(stages, first, job)
+    announced = None
+    while state.stage != OVER:
+        description = stages.describe(state)
+        if description != announced:
+            announced = description
+            progress.start(stages.planned(state.stage), description)
+        began, cpu_began = time.monotonic(), time.process_time()
+        entry = {"iteration": state.iteration, "stage": state.stage, **stages.labels(state)}
+        state, metrics = stages.iterations[entry["stage"]](state)
+        for sentence in stages.remarks(entry["stage"], state):
+            progress.note(sentence)
+        spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
+        job.write_metrics({**entry, **metrics, **spent})
+        job.save_checkpoint({"state": stages.pack(state), "metrics": job.metrics_count()})
+        progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
+        if progress.stop_requested() and state.stage != OVER:
+            raise Stopped
+    return state
+
+
+def _begin(stages: Stages[State], first: Callable[[], State], job: JobFolder) -> State:
+    checkpoint = job.load_checkpoint()
+    if checkpoint is None:
+        job.truncate_metrics(0)
+        return first()
+    job.truncate_metrics(checkpoint["metrics"])
+    state = stages.unpack(checkpoint["state"])
+    LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
+    return state

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
+
 from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.records import pack, unpack
 from cryorbit.io.job_folder import JobFolder
 
 LOGGER = logging.getLogger(__name__)
@@ -55,8 +58,8 @@ class Stages(Generic[State]):
         What the stage of a state is called; told when it changes.
     planned
         Iterations of a stage at most; None where they end when they bring nothing more.
-    pack, unpack
-        The state as plain containers and tensors, and back.
+    kind, device
+        The class of the state, and where its tensors are.
     labels
         What the line of metrics says of a state besides stage and iteration.
     remarks
@@ -66,8 +69,8 @@ class Stages(Generic[State]):
     iterations: Mapping[str, Callable[[State], tuple[State, dict[str, Any]]]]
     describe: Callable[[State], str]
     planned: Callable[[str], int | None]
-    pack: Callable[[State], dict[str, Any]]
-    unpack: Callable[[dict[str, Any]], State]
+    kind: type[State]
+    device: torch.device
     labels: Callable[[State], dict[str, Any]] = _unlabelled
     remarks: Callable[[str, State], Iterable[str]] = _nothing
 
@@ -94,7 +97,7 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
             progress.note(sentence)
         spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
         job.write_metrics({**entry, **metrics, **spent})
-        job.save_checkpoint({"state": stages.pack(state), "metrics": job.metrics_count()})
+        job.save_checkpoint({"state": pack(state), "metrics": job.metrics_count()})
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         if progress.stop_requested() and state.stage != OVER:
             raise Stopped
@@ -107,6 +110,6 @@ def _begin(stages: Stages[State], first: Callable[[], State], job: JobFolder) ->
         job.truncate_metrics(0)
         return first()
     job.truncate_metrics(checkpoint["metrics"])
-    state = stages.unpack(checkpoint["state"])
+    state = unpack(stages.kind, checkpoint["state"], stages.device)
     LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
     return state

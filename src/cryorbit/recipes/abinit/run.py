@@ -15,7 +15,7 @@ from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
-from cryorbit.recipes.abinit.state import State, from_checkpoint, to_checkpoint
+from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
 from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.stage_loop import Stages, go_through
@@ -52,8 +52,8 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         iterations={name: partial(iteration, config, prepared) for name, iteration in ITERATIONS.items()},
         describe=lambda state: _description(config, state),
         planned=lambda stage: _planned(config, stage),
-        pack=to_checkpoint,
-        unpack=lambda packed: from_checkpoint(packed, prepared.source.device),
+        kind=State,
+        device=prepared.source.device,
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
     )

@@ -6,10 +6,9 @@ it: a job continued from its state does what the undisturbed job did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -82,33 +81,3 @@ class State:
     estimates: dict[str, Tensor] = field(default_factory=dict)
     outcomes: tuple[Outcome, ...] = ()
     extra: dict[str, Any] = field(default_factory=dict)
-
-
-def to_checkpoint(state: State) -> dict[str, Any]:
-    """The state as plain containers and tensors."""
-    plain = {f.name: getattr(state, f.name) for f in fields(State)}
-    plain["cells"] = None if state.cells is None else _plain(state.cells)
-    plain["outcomes"] = [_plain(outcome) for outcome in state.outcomes]
-    return plain
-
-
-def from_checkpoint(plain: dict[str, Any], device: torch.device) -> State:
-    """The state again, its tensors on ``device``."""
-    moved = {name: _moved(value, device) for name, value in plain.items()}
-    moved["cells"] = None if moved["cells"] is None else Candidates(**moved["cells"])
-    moved["outcomes"] = tuple(Outcome(**outcome) for outcome in moved["outcomes"])
-    return State(**moved)
-
-
-def _plain(item: Any) -> dict[str, Any]:
-    return {f.name: getattr(item, f.name) for f in fields(item)}
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_moved(item, device) for item in value]
-    return value

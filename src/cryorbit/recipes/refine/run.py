@@ -18,7 +18,7 @@ from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import begin
-from cryorbit.recipes.refine.state import State, from_checkpoint, to_checkpoint
+from cryorbit.recipes.refine.state import State
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
 from cryorbit.recipes.refine.verdict import Ending, judge
 from cryorbit.recipes.stage_loop import Stages, go_through
@@ -61,8 +61,8 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         iterations={name: partial(iteration, config, given) for name, iteration in ITERATIONS.items()},
         describe=lambda state: DESCRIPTIONS[state.stage],
         planned=lambda stage: _planned(config, stage),
-        pack=to_checkpoint,
-        unpack=lambda packed: from_checkpoint(packed, given.source.device),
+        kind=State,
+        device=given.source.device,
     )
     state = go_through(stages, lambda: _first(config, given, progress), job, progress)
     result = write_outputs(config, given, state, job)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -59,27 +58,3 @@ class State:
     history: tuple[float, ...] = ()
     best_likelihood: float = float("-inf")
     extra: dict[str, Any] = field(default_factory=dict)
-
-
-def to_checkpoint(state: State) -> dict[str, Any]:
-    """The state as plain containers and tensors."""
-    plain = {f.name: getattr(state, f.name) for f in fields(State)}
-    if state.estimates is not None:
-        plain["estimates"] = {name: getattr(state.estimates, name) for name in PoseEstimates.__slots__}
-    return plain
-
-
-def from_checkpoint(plain: dict[str, Any], device: torch.device) -> State:
-    """The state again, its tensors on ``device``."""
-    moved = {name: _moved(value, device) for name, value in plain.items()}
-    if moved["estimates"] is not None:
-        moved["estimates"] = PoseEstimates(**moved["estimates"])
-    return State(**moved)
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict):
-        return {key: _moved(item, device) for key, item in value.items()}
-    return value

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from finite_sums import SHAPE, least_squares, logistic_regression
+from finite_sums import SHAPE, LeastSquares, least_squares, logistic_regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -129,9 +129,13 @@ def test_a_safeguard_that_is_off_lets_everything_pass() -> None:
 
 
 def test_statistics_move_less_after_an_epoch_that_was_taken_back() -> None:
-    problem, solution = least_squares()
-    method = SEMVRStatistics(step_size=8.0, batch_size=25)
-    start, stop = torch.ones(SHAPE, dtype=torch.float64), Stop(0.0, 200)
+    even, solution = least_squares()
+    # terms far steeper than the majoriser of them all, each of them a mini-batch
+    steep = torch.ones(60, dtype=torch.float64)
+    steep[::20] = 3
+    problem = LeastSquares(steep[:, None, None] * even.rows[:60], steep * even.targets[:60])
+    method = SEMVRStatistics(batch_size=1)
+    start, stop = torch.ones(SHAPE, dtype=torch.float64), Stop(0.0, 100)
     guarded, bare = (
         minimise(problem, each, start, stop, torch.Generator().manual_seed(0))
         for each in (method, replace(method, safeguard=Safeguard(active=False)))

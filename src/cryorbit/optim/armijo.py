@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Factor, Inner
+from cryorbit.optim.settings import Checked
 
 SHORTEST = 2.0**-60
 
@@ -23,7 +24,7 @@ class StepLength:
 
 
 @dataclass(frozen=True, slots=True)
-class Armijo:
+class Armijo(Checked):
     """``x <- x - eta g``; eta grows every step, and is halved until ``f`` falls by ``descent * eta |g|^2``.
 
     Attributes

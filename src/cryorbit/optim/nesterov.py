@@ -13,11 +13,12 @@ from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.momentum import MomentumState
 from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed, growing_momentum
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
 @dataclass(frozen=True, slots=True)
-class Nesterov:
+class Nesterov(Checked):
     """``u <- mu_t u - eta_t g(x + mu_t u)``, ``x <- x + u`` (Punjani & Brubaker 2015).
 
     Attributes

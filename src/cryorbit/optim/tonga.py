@@ -12,6 +12,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, NotNegative, Positive, Share
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -25,7 +26,7 @@ class TongaState:
 
 
 @dataclass(frozen=True, slots=True)
-class Tonga:
+class Tonga(Checked):
     """``x <- x - eta_t |g| d / |d|``, ``d = (C / tr C * weight + I)^-1 g``, C the covariance of discounted gradients.
 
     C is kept with a low rank. The direction is the natural one, the length that of plain gradients: without that, steps

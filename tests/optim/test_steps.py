@@ -29,6 +29,17 @@ def test_the_steps_are_those_computed_by_hand(name: str) -> None:
         assert not hasattr(holder, "interventions") or holder.interventions.total == 0
 
 
+ENDLESS = set(by_hand_gradients.BY_HAND) - {"gradient-descent", "preconditioned-sgd"} | {"stochastic-em"}
+"""Methods to which an epoch means nothing: that walk through it in parts as they would at once."""
+
+
+@pytest.mark.parametrize("name", sorted(ENDLESS))
+def test_blocks_one_by_one_or_together_are_the_same_steps(name: str) -> None:
+    method, epochs, expected = BY_HAND[name]()
+    found, _, _ = stepped(method, [[block for order in epochs for block in order]])
+    torch.testing.assert_close(found, expected[-1], rtol=1e-9, atol=1e-9)
+
+
 def test_no_two_methods_make_the_same_steps() -> None:
     reached = {}
     for name, kind in METHODS.items():

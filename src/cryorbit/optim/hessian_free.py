@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.ranges import Count, Kept, NotNegative
+from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
@@ -49,7 +49,7 @@ class HessianFree(Checked):
 
     iterations: Count = 5
     tolerance: Kept = 0.3
-    damping: NotNegative = 1.0
+    damping: Positive = 1.0
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
     batch_size: Count | None = 100

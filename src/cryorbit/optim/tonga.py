@@ -85,12 +85,12 @@ class Tonga(Checked):
     ) -> Float[Tensor, "*shape"]:
         """``(weight C / mean variance + I)^-1 g``, as long as g, by the Woodbury identity in the r directions."""
         rows = factors.flatten(1)
-        gram = rows @ rows.mT
-        level = gram.diagonal().mean() / self.weight
-        if level == 0:
+        gram = self.weight * (rows @ rows.mT)
+        mean = rows.square().sum() / len(rows)
+        if mean == 0:
             return gradient
         identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
-        inner = torch.linalg.solve(gram + level * identity, rows @ gradient.flatten())
+        inner = torch.linalg.solve(gram + mean * identity, self.weight * (rows @ gradient.flatten()))
         natural = gradient - (rows.mT @ inner).view_as(gradient)
         return natural * (gradient.norm() / natural.norm().clamp_min(torch.finfo(natural.dtype).tiny))
 

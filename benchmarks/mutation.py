@@ -82,7 +82,7 @@ class Workshop:
         return sorted((self.tests / place.parts[0]).glob("test_*.py"), key=rank)
 
     def run(self, files: Sequence[Path], *, fresh: bool = False) -> Verdict:
-        """What the tests in ``files`` say; if asked, kernels are compiled anew, which caches of their callers outlive."""
+        """What the tests say; if asked, all kernels are compiled anew, for callers keep those they inlined."""
         words = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", FAST)
         with tempfile.TemporaryDirectory() as kernels:
             settings = {"PYTHONPATH": str(self.copy.parent), "OMP_NUM_THREADS": "1"}

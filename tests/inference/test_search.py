@@ -11,7 +11,7 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference import search
 from cryorbit.inference.constraints import centre_offset
-from cryorbit.inference.marginal import Posterior, pose_posterior
+from cryorbit.inference.marginal import Posterior, SliceStatistics, pose_posterior
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.inference.search import (
     DiagonalPreconditioner,
@@ -106,6 +106,37 @@ def test_constraints_hold_after_a_step(clear_set: PhantomSet) -> None:
     assert float(centre_offset(state.volume).abs().max()) <= 0.5 + 1e-3
     assert report.effective >= 1
     assert float(report.class_fractions) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_map_that_is_off_the_centre_is_moved_there_with_its_velocity(clear_set: PhantomSet) -> None:
+    problem = Problem(clear_set, 1)
+    start = problem.start.volume
+    mass = torch.zeros_like(start)
+    middle = start.shape[-1] // 2
+    mass[0, middle - 1, middle + 2, middle + 3] = float(start.max())
+    before = SearchState(mass, mass + 1)
+    kept = StepSettings(momentum=1.0, rate=0.0)
+    after, _ = problem.step(before, DiagonalPreconditioner(), kept)
+    assert float(after.volume[0, middle, middle, middle]) == float(after.volume.max()) > 0
+    assert torch.equal(after.velocity, torch.roll(before.velocity, (1, -2, -3), (1, 2, 3)))
+
+
+@pytest.mark.parametrize(("share", "moves"), [(1e-4, False), (1e-2, True)])
+def test_a_class_with_hardly_any_mass_makes_no_step(
+    clear_set: PhantomSet, monkeypatch: pytest.MonkeyPatch, share: float, moves: bool
+) -> None:
+    problem = Problem(clear_set, 2)
+    slices = 2 * problem.poses.rotations.shape[1]
+
+    def uneven(*_: object) -> SliceStatistics:
+        weight = torch.ones(slices, len(problem.domain.disc))
+        weight[slices // 2 :] *= share
+        return SliceStatistics(weight.to(torch.complex64), weight)
+
+    monkeypatch.setattr(search, "slice_statistics", uneven)
+    after, _ = problem.step(problem.start, DiagonalPreconditioner(), WHOLE_STEP)
+    assert bool(after.velocity[0].any())
+    assert bool(after.velocity[1].any()) == moves
 
 
 def test_residual_power_falls_to_that_of_the_noise(clear_set: PhantomSet) -> None:

@@ -19,6 +19,7 @@ from quadratics import (
 )
 
 from cryorbit.optim.adagrad import AdaGrad
+from cryorbit.optim.armijo import Armijo
 from cryorbit.optim.hessian_free import HessianFree, HessianFreeState
 from cryorbit.optim.momentum import Momentum, MomentumState
 from cryorbit.optim.nesterov import Nesterov
@@ -165,3 +166,30 @@ def test_the_diagonal_of_probes_is_a_running_mean_that_is_mixed_in() -> None:
     expected, length = searched(0, X0, gradient(0, X0) / probe0, 1.2)
     torch.testing.assert_close(x1, expected)
     torch.testing.assert_close(x2, searched(1, x1, gradient(1, x1) / second.diagonal, 1.2 * length)[0])
+
+
+class Uphill(Quadratics):
+    """The sum with gradients of the wrong sign: no step along them descends."""
+
+    def evaluate(self, x: Vector, idx: Index) -> Evaluation:
+        """Mean value, and the gradient turned round."""
+        found = super().evaluate(x, idx)
+        return Evaluation(found.value, -found.field)
+
+
+def test_a_search_that_finds_no_descent_stays_where_it_is_and_begins_anew() -> None:
+    x, state, _ = stepped(Armijo(batch_size=1), [[0]], oracle=Uphill())
+    assert torch.equal(x, X0)
+    assert state.length == 1
+
+
+def test_tonga_at_a_minimum_stays_there() -> None:
+    class Flat(Quadratics):
+        """No gradient anywhere."""
+
+        def evaluate(self, x: Vector, idx: Index) -> Evaluation:
+            """The value of the sum."""
+            found = super().evaluate(x, idx)
+            return Evaluation(found.value, torch.zeros_like(found.field))
+
+    assert torch.equal(stepped(Tonga(batch_size=1), [[0, 1, 2]], oracle=Flat())[0], X0)

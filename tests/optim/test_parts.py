@@ -159,10 +159,14 @@ def test_an_epoch_that_rises_is_taken_back() -> None:
     assert not loose.values[-1] < loose.values[0]
 
 
-def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful() -> None:
+@pytest.mark.parametrize("steepness", [0.03, 1.0, 30.0])
+def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful(steepness: float) -> None:
     problem, _ = logistic_regression()
-    x = torch.ones(SHAPE, dtype=torch.float64)
-    found = find_smoothness(Blocks(problem), x, None)
+    problem = replace(problem, rows=steepness * problem.rows, ridge=0.1 * steepness**2)
+    x = torch.ones(SHAPE, dtype=torch.float64) / steepness
+    blocks = Blocks(problem)
+    found = find_smoothness(blocks, x, None)
+    assert math.log2(found) == round(math.log2(found))
     here = problem.evaluate(x, None)
     squared = here.field.square().sum()
 
@@ -172,6 +176,8 @@ def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful() -> None:
 
     assert enough(found)
     assert not enough(found / 2)
+    # the start, and every trial from 1 to the answer and the one beyond it
+    assert blocks.passes <= 3 + abs(math.log2(found))
 
 
 def test_schedules() -> None:

@@ -101,6 +101,18 @@ def test_a_subsampled_hessian_is_that_of_some_blocks_is_floored_and_kept_for_som
     assert [stepped(small, [[0]] * epochs)[2].evaluations for epochs in (1, 2, 3)] == [10, 14, 24]
 
 
+def test_a_hessian_is_taken_anew_after_a_rise() -> None:
+    method = SVRGSubsampledHessian(refresh=100, batch_size=1)
+    blocks, generator = one_by_one(Quadratics()), torch.Generator().manual_seed(0)
+    _, state = method.step(blocks, X0, method.init(blocks, X0), [0], generator)
+    before = blocks.evaluations
+    x, after = method.step(blocks, 100 * X0, state, [0], generator)
+    # a snapshot of three, three products for each of two unknowns; the step from the old snapshot costs nothing
+    assert blocks.evaluations - before == 9
+    assert (after.age, after.course.rises) == (1, 1)
+    torch.testing.assert_close(x, minimum())
+
+
 def test_statistics_that_raised_the_objective_are_taken_back() -> None:
     _, state, _ = stepped(SEMVRStatistics(batch_size=1), [[0]])
     x, after = SEMVRStatistics(batch_size=1).step(one_by_one(Quadratics()), 100 * X0, state, [0], torch.Generator())

@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -11,7 +10,6 @@ import pytest
 from cryorbit.api.jobs import plan_job
 from cryorbit.cli.optimise import read_settings
 from cryorbit.core.errors import InputError
-from cryorbit.optim.floors import Constant, PartOfLargest
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.settings import settings_model
@@ -87,29 +85,6 @@ def test_what_is_right_is_taken_as_it_is() -> None:
     method: Any = make_method("svrg", {"step_size": 1, "safeguard": {"active": False}, "batch_size": None})
     assert method == METHODS["svrg"](step_size=1, safeguard=Safeguard(active=False), batch_size=None)
     assert method.safeguard.cap == Safeguard().cap
-
-
-@pytest.mark.parametrize(("name", "field"), [each for each in EVERY if each not in NOT_BY_TEXT])
-def test_code_cannot_make_an_optimiser_with_wrong_settings_either(name: str, field: str) -> None:
-    kind: Any = METHODS[name]
-    for each in WRONG:
-        with pytest.raises(InputError, match=rf"{kind.__name__}: the setting '{field}"):
-            kind(**{field: each})
-        with pytest.raises(InputError, match=rf"{kind.__name__}: the setting '{field}"):
-            dataclasses.replace(kind(), **{field: each})
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda: Safeguard(cap=0.0), "Safeguard: the setting 'cap' is 0.0\n.*must be above 0"),
-        (lambda: PartOfLargest(1.5), "PartOfLargest: the setting 'part' is 1.5\n.*must be at most 1"),
-        (lambda: Constant(-1.0), "Constant: the setting 'least' is -1.0\n.*must be above 0"),
-    ],
-)
-def test_parts_of_optimisers_are_checked_too(make: Callable[[], object], words: str) -> None:
-    with pytest.raises(InputError, match=words):
-        make()
 
 
 VERBS = {"optimise": {"particles": "particles.star"}, "mra solve": {"observations": "observations.npz"}}

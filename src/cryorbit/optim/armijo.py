@@ -84,6 +84,9 @@ def backtrack(
     slope = (ray.gradient * ray.direction).sum()
     while length > SHORTEST:
         candidate = ray.x - length * ray.direction
+        if torch.equal(candidate, ray.x):
+            # a step lost in rounding would pass, and its length be where the next search begins
+            break
         if blocks.evaluate(candidate, block).value <= ray.value - descent * length * slope:
             return candidate, length
         length /= 2

@@ -75,10 +75,9 @@ class Workshop:
 
     def tests_of(self, place: Path) -> list[Path]:
         """Test files of a module's floor: its own, then those that name it, then the others."""
-        dotted = ".".join((self.package.name, *place.with_suffix("").parts))
 
         def rank(file: Path) -> tuple[bool, bool, str]:
-            return file.stem != f"test_{place.stem}", dotted not in file.read_text(), file.name
+            return file.stem != f"test_{place.stem}", place.stem not in file.read_text(), file.name
 
         return sorted((self.tests / place.parts[0]).glob("test_*.py"), key=rank)
 

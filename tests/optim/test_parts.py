@@ -21,7 +21,7 @@ from cryorbit.optim.minimise import Stop, minimise
 from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.registry import METHODS
-from cryorbit.optim.safeguards import Interventions, Safeguard
+from cryorbit.optim.safeguards import Interventions, Safeguard, norm
 from cryorbit.optim.schedules import annealed, growing_momentum
 from cryorbit.optim.sem_vr_statistics import SEMVRStatistics
 from cryorbit.optim.smoothness import find_smoothness
@@ -99,6 +99,8 @@ def test_a_memory_forgets_the_oldest_and_can_drop_what_has_no_curvature() -> Non
     assert memory.steps[:, 0].tolist() == [1.0, 2.0, 3.0]
     assert len(memory.positive(torch.tensor([10.0, 1.0]))) == 3
     assert len(memory.positive(torch.tensor([1.5, 1.0]))) == 1
+    # no curvature at all is not positive: it would be divided by
+    assert len(memory.positive(torch.tensor([2.0, 1.0]))) == 1
 
 
 def test_the_safeguard_steps_in_and_counts() -> None:
@@ -116,6 +118,18 @@ def test_the_safeguard_steps_in_and_counts() -> None:
     assert guard.refuses(torch.tensor(2.0), torch.tensor(1.0))
     assert guard.refuses(torch.tensor(math.nan), torch.tensor(1.0))
     assert not guard.refuses(torch.tensor(1.0), torch.tensor(1.0))
+
+
+def test_the_safeguard_measures_in_the_weighted_product() -> None:
+    guard, metric = Safeguard(cap=2.0), torch.tensor([4.0, 1.0])
+    assert float(norm(torch.tensor([2.0, 3.0]), metric)) == 5
+    # of length 2 is the plain step: 4 is the cap, and 5 the length of what is wanted
+    capped, count = guard.limit(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 0.0]), metric, Interventions())
+    torch.testing.assert_close(capped, 0.8 * torch.tensor([2.0, 3.0]))
+    assert count == Interventions(caps=1)
+    step, change = torch.tensor([1.0, -1.0]), torch.tensor([1.0, 2.0])
+    assert guard.trusts(step, change, metric)
+    assert not guard.trusts(step, change, torch.ones(()))
 
 
 def test_a_safeguard_that_is_off_lets_everything_pass() -> None:

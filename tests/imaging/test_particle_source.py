@@ -83,6 +83,21 @@ def test_observations_are_transforms_times_ctf_over_noise(source: ParticleSource
     torch.testing.assert_close(observed.power, 2 * transform.abs() ** 2 / variance)
 
 
+@pytest.mark.parametrize("premultiplied", [False, True])
+def test_contrast_scales_multiply_what_is_expected_of_an_image(source: ParticleSource, premultiplied: bool) -> None:
+    disc, noise, index = half_disc(BOX, 12), torch.linspace(1, 3, BOX // 2 + 1), torch.tensor([3, 4, 9])
+    plain = replace(source, premultiplied=premultiplied)
+    scale = torch.linspace(0.5, 2, COUNT)
+    even, scaled = (each.observe(index, disc, noise) for each in (plain, replace(plain, scale=scale)))
+    mine = scale[index, None]
+    torch.testing.assert_close(scaled.data, mine * even.data)
+    torch.testing.assert_close(scaled.weight, mine**2 * even.weight)
+    # what the image holds is what it held; next to the zeros of the CTF it cannot be told from a premultiplied one
+    transfer = (even.weight * noise[disc.shells] / 2).sqrt()
+    clear = transfer * mine.clamp_max(1) > 0.11
+    torch.testing.assert_close(scaled.power[clear], even.power[clear])
+
+
 def test_a_premultiplied_set_is_seen_as_the_plain_one(
     source: ParticleSource, images: torch.Tensor, tmp_path: Path
 ) -> None:

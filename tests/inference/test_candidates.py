@@ -87,6 +87,15 @@ def test_pruning_keeps_the_best_of_every_class_of_an_image(
     assert torch.equal(kept.klass, candidates.klass[expected])
 
 
+@pytest.mark.parametrize(("behind", "stays"), [(29.0, True), (31.0, False)])
+def test_a_class_far_behind_an_images_best_is_given_up_for_that_image_alone(behind: float, stays: bool) -> None:
+    image, klass = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1])
+    both = Candidates(image, klass, torch.eye(3).expand(4, 3, 3), torch.zeros(4, 2))
+    log_joint = torch.tensor([[0.0], [-behind], [0.0], [-1.0]])
+    kept = prune(both, CandidateScores(log_joint, torch.zeros(1, 2)), 1.0, 1)
+    assert kept.image.tolist() == ([0, 0, 1, 1] if stays else [0, 1, 1])
+
+
 def test_pruning_moves_centres_to_the_best_shift(candidates: Candidates, scores: CandidateScores) -> None:
     kept = prune(candidates, scores, 1e9, 100)
     assert torch.equal(kept.rotation, candidates.rotation)

@@ -3,7 +3,7 @@
 import torch
 
 from cryorbit.imaging.masks import soft_ball
-from cryorbit.inference.constraints import centre_offset, rolled, windowed
+from cryorbit.inference.constraints import centre_offset, centred, rolled, windowed
 
 
 def test_windowing_takes_the_level_of_the_background_off(generator: torch.Generator) -> None:
@@ -31,5 +31,17 @@ def test_centre_offset_is_the_centre_of_mass_of_positive_density() -> None:
 def test_rolling_by_the_offset_centres() -> None:
     volume = torch.zeros(12, 12, 12)
     volume[8, 3, 7] = 1.0
-    centred = rolled(volume, centre_offset(volume[None])[0])
-    assert float(centred[6, 6, 6]) == 1
+    whole = rolled(volume, centre_offset(volume[None])[0])
+    assert float(whole[6, 6, 6]) == 1
+
+
+def test_classes_are_moved_to_their_centres_with_what_goes_along() -> None:
+    volume = torch.zeros(2, 8, 8, 8)
+    volume[0, 3, 6, 7], volume[1, 4, 4, 4] = 1.0, 1.0
+    offsets = centre_offset(volume)
+    moved = centred(volume, offsets)
+    assert moved[:, 4, 4, 4].tolist() == [1.0, 1.0]
+    along = torch.randn(3, 2, 8, 8, 8, generator=torch.Generator().manual_seed(1))
+    found = centred(along, offsets)
+    assert torch.equal(found[:, 0], torch.roll(along[:, 0], (1, -2, -3), (1, 2, 3)))
+    assert torch.equal(found[:, 1], along[:, 1])

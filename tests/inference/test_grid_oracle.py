@@ -8,7 +8,9 @@ import torch
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference import grid_oracle
 from cryorbit.inference.grid_oracle import METRICS, GridOracle, Metric, diagonal
+from cryorbit.inference.marginal import SliceStatistics
 from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.blocks import Blocks
@@ -100,6 +102,24 @@ def test_a_class_without_images_is_left_as_it_is(clear_set: PhantomSet) -> None:
     assert oracle.reports[-1].class_fractions.tolist() == pytest.approx([1, 0], abs=1e-4)
     assert not field[1].any()
     assert field[0].any()
+
+
+@pytest.mark.parametrize(("share", "moves"), [(1e-4, False), (1e-2, True)])
+def test_a_class_with_hardly_any_mass_makes_no_step(
+    clear_set: PhantomSet, monkeypatch: pytest.MonkeyPatch, share: float, moves: bool
+) -> None:
+    oracle, x = make(clear_set, 2)
+    slices = 2 * oracle.poses.rotations.shape[1]
+
+    def uneven(*_: object) -> SliceStatistics:
+        weight = torch.ones(slices, len(oracle.disc))
+        weight[slices // 2 :] *= share
+        return SliceStatistics(weight.to(torch.complex64), weight)
+
+    monkeypatch.setattr(grid_oracle, "slice_statistics", uneven)
+    field = oracle.evaluate(x, None).field
+    assert bool(field[0].any())
+    assert bool(field[1].any()) == moves
 
 
 def test_the_default_optimiser_averages_steps_over_mini_batches(clear_set: PhantomSet) -> None:

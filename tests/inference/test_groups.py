@@ -19,6 +19,7 @@ def test_the_largest_of_each_group(entries: list[tuple[int, int]], count: int) -
     value = torch.tensor([float(value) for _, value in entries])
     top, lead = largest(value, group, GROUPS), leaders(value, group, GROUPS).tolist()
     among = among_largest(value, group, GROUPS, count)
+    assert len(lead) == len({owner for owner, _ in entries})
     for number in range(GROUPS):
         mine = [entry for entry, (owner, _) in enumerate(entries) if owner == number]
         ranked = sorted(mine, key=lambda entry: -entries[entry][1])

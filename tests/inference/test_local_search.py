@@ -101,6 +101,14 @@ def test_coarse_cells_hold_the_truth(clear_set: PhantomSet) -> None:
     assert float(offset[distance == nearest[cells.image]].median()) < SHIFT_STEP
 
 
+def test_images_fit_their_slices_as_strongly_as_they_were_simulated(clear_set: PhantomSet, cells: Candidates) -> None:
+    _, found = refined(clear_set, cells)
+    contrast = found.overlap / found.model_power
+    assert float(contrast.median()) == pytest.approx(1, abs=0.05)
+    assert float((contrast - 1).abs().quantile(0.9)) < 0.2
+    assert bool((found.model_power > 0).all())
+
+
 def test_known_poses_are_found_again(clear_set: PhantomSet, cells: Candidates) -> None:
     _, found = refined(clear_set, cells)
     finest = LEVELS[-1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from finite_sums import SHAPE, least_squares, logistic_regression
+from finite_sums import SHAPE, LeastSquares, least_squares, logistic_regression
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -21,7 +21,7 @@ from cryorbit.optim.minimise import Stop, minimise
 from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.registry import METHODS
-from cryorbit.optim.safeguards import Interventions, Safeguard
+from cryorbit.optim.safeguards import Interventions, Safeguard, norm
 from cryorbit.optim.schedules import annealed, growing_momentum
 from cryorbit.optim.sem_vr_statistics import SEMVRStatistics
 from cryorbit.optim.smoothness import find_smoothness
@@ -99,6 +99,8 @@ def test_a_memory_forgets_the_oldest_and_can_drop_what_has_no_curvature() -> Non
     assert memory.steps[:, 0].tolist() == [1.0, 2.0, 3.0]
     assert len(memory.positive(torch.tensor([10.0, 1.0]))) == 3
     assert len(memory.positive(torch.tensor([1.5, 1.0]))) == 1
+    # no curvature at all is not positive: it would be divided by
+    assert len(memory.positive(torch.tensor([2.0, 1.0]))) == 1
 
 
 def test_the_safeguard_steps_in_and_counts() -> None:
@@ -118,6 +120,18 @@ def test_the_safeguard_steps_in_and_counts() -> None:
     assert not guard.refuses(torch.tensor(1.0), torch.tensor(1.0))
 
 
+def test_the_safeguard_measures_in_the_weighted_product() -> None:
+    guard, metric = Safeguard(cap=2.0), torch.tensor([4.0, 1.0])
+    assert float(norm(torch.tensor([2.0, 3.0]), metric)) == 5
+    # of length 2 is the plain step: 4 is the cap, and 5 the length of what is wanted
+    capped, count = guard.limit(torch.tensor([2.0, 3.0]), torch.tensor([1.0, 0.0]), metric, Interventions())
+    torch.testing.assert_close(capped, 0.8 * torch.tensor([2.0, 3.0]))
+    assert count == Interventions(caps=1)
+    step, change = torch.tensor([1.0, -1.0]), torch.tensor([1.0, 2.0])
+    assert guard.trusts(step, change, metric)
+    assert not guard.trusts(step, change, torch.ones(()))
+
+
 def test_a_safeguard_that_is_off_lets_everything_pass() -> None:
     guard, one = replace(Safeguard(), active=False), torch.ones(())
     wild = torch.tensor([-1e9, 1.0])
@@ -129,9 +143,13 @@ def test_a_safeguard_that_is_off_lets_everything_pass() -> None:
 
 
 def test_statistics_move_less_after_an_epoch_that_was_taken_back() -> None:
-    problem, solution = least_squares()
-    method = SEMVRStatistics(step_size=8.0, batch_size=25)
-    start, stop = torch.ones(SHAPE, dtype=torch.float64), Stop(0.0, 200)
+    even, solution = least_squares()
+    # terms far steeper than the majoriser of them all, each of them a mini-batch
+    steep = torch.ones(60, dtype=torch.float64)
+    steep[::20] = 3
+    problem = LeastSquares(steep[:, None, None] * even.rows[:60], steep * even.targets[:60])
+    method = SEMVRStatistics(batch_size=1)
+    start, stop = torch.ones(SHAPE, dtype=torch.float64), Stop(0.0, 100)
     guarded, bare = (
         minimise(problem, each, start, stop, torch.Generator().manual_seed(0))
         for each in (method, replace(method, safeguard=Safeguard(active=False)))
@@ -155,10 +173,14 @@ def test_an_epoch_that_rises_is_taken_back() -> None:
     assert not loose.values[-1] < loose.values[0]
 
 
-def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful() -> None:
+@pytest.mark.parametrize("steepness", [0.03, 1.0, 30.0])
+def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful(steepness: float) -> None:
     problem, _ = logistic_regression()
-    x = torch.ones(SHAPE, dtype=torch.float64)
-    found = find_smoothness(Blocks(problem), x, None)
+    problem = replace(problem, rows=steepness * problem.rows, ridge=0.1 * steepness**2)
+    x = torch.ones(SHAPE, dtype=torch.float64) / steepness
+    blocks = Blocks(problem)
+    found = find_smoothness(blocks, x, None)
+    assert math.log2(found) == round(math.log2(found))
     here = problem.evaluate(x, None)
     squared = here.field.square().sum()
 
@@ -168,6 +190,8 @@ def test_smoothness_allows_a_step_that_descends_and_is_not_wasteful() -> None:
 
     assert enough(found)
     assert not enough(found / 2)
+    # the start, and every trial from 1 to the answer and the one beyond it
+    assert blocks.passes <= 3 + abs(math.log2(found))
 
 
 def test_schedules() -> None:

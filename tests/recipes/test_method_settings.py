@@ -2,15 +2,18 @@
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
+from cryorbit.api.jobs import plan_job
 from cryorbit.cli.method_settings import read_settings
 from cryorbit.core.errors import InputError
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Safeguard
-from cryorbit.recipes.method_settings import make_method, settings_model
+from cryorbit.optim.settings import settings_model
+from cryorbit.recipes.method_settings import make_method
 
 EVERY = [(name, each.name) for name, kind in METHODS.items() for each in dataclasses.fields(kind)]  # type: ignore[arg-type]
 NOT_BY_TEXT = {("preconditioned-sgd", "floor")}
@@ -82,6 +85,44 @@ def test_what_is_right_is_taken_as_it_is() -> None:
     method: Any = make_method("svrg", {"step_size": 1, "safeguard": {"active": False}, "batch_size": None})
     assert method == METHODS["svrg"](step_size=1, safeguard=Safeguard(active=False), batch_size=None)
     assert method.safeguard.cap == Safeguard().cap
+
+
+VERBS = {"optimise": {"particles": "particles.star"}, "mra solve": {"observations": "observations.npz"}}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("content", "problem", "mend"),
+    [
+        ('method = "svrg"\n[settings]\nbase = "scaler"', "'base' is 'scaler'", "it must be 'curvature' or 'scalar'"),
+        ('method = "svrg"\n[settings]\nbatch_size = 0', "'batch_size' is 0", "it must be at least 1"),
+        ('method = "svrg"\n[settings]\nsafeguard = 3', "'safeguard' is 3", "it must be a table of settings"),
+        ('method = "svrgg"', "no method 'svrgg'", "choose one of"),
+    ],
+)
+def test_settings_of_optimisers_are_checked_before_a_job_is_made(
+    verb: str, content: str, problem: str, mend: str, tmp_path: Path
+) -> None:
+    file, output = tmp_path / "settings.toml", tmp_path / "job"
+    file.write_text(content)
+    with pytest.raises(InputError) as told:
+        plan_job(verb, {**VERBS[verb], "output": output}, file)
+    assert problem in told.value.problem
+    assert told.value.file == file
+    assert mend in str(told.value.mend)
+    assert not output.exists()
+
+
+def test_projection_matching_has_no_settings() -> None:
+    given = {**VERBS["optimise"], "output": "job", "method": "projection-matching"}
+    assert plan_job("optimise", given).config.method == "projection-matching"
+    with pytest.raises(InputError, match="projection-matching has no settings"):
+        plan_job("optimise", {**given, "settings": {"batch_size": 5}})
+
+
+def test_an_optimiser_that_is_code_is_not_run_before_its_job_is(tmp_path: Path) -> None:
+    given = {**VERBS["mra solve"], "output": tmp_path / "job", "method": "no.such.module:Class"}
+    assert plan_job("mra solve", {**given, "settings": {"anything": 1}}).config.settings == {"anything": 1}
 
 
 @dataclasses.dataclass(frozen=True)

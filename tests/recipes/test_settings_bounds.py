@@ -14,10 +14,10 @@ from pydantic.fields import FieldInfo
 
 from cryorbit.api.recipe_table import CONFIGS
 from cryorbit.core.errors import InputError
+from cryorbit.core.validation import validated
 from cryorbit.optim.registry import METHODS
-from cryorbit.recipes.config import validated
+from cryorbit.optim.settings import settings_model
 from cryorbit.recipes.inspect import InspectConfig
-from cryorbit.recipes.method_settings import settings_model
 from cryorbit.recipes.mra import SimulateMRAConfig
 from cryorbit.recipes.reproduce import ReproduceConfig
 from cryorbit.recipes.simulate import SimulateConfig

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 TINY = 1e-8
@@ -25,7 +26,7 @@ class AdaGradState:
 
 
 @dataclass(frozen=True, slots=True)
-class AdaGrad:
+class AdaGrad(Checked):
     """``A <- A + g^2``, ``x <- x - eta g / sqrt(A)`` (Duchi, Hazan & Singer 2011).
 
     Attributes

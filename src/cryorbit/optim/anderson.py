@@ -13,6 +13,7 @@ from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.limited_memory import Memory
 from cryorbit.optim.ranges import Count
 from cryorbit.optim.safeguards import Interventions, Safeguard
+from cryorbit.optim.settings import Checked
 
 RIDGE = 1e-10
 """Relative ridge of the least-squares problem."""
@@ -30,7 +31,7 @@ class AndersonState:
 
 
 @dataclass(frozen=True, slots=True)
-class Anderson:
+class Anderson(Checked):
     """``x <- Psi(x) - sum_j a_j (Psi(x_j+1) - Psi(x_j))`` with the a that minimise the mixed residual.
 
     A point whose value has risen is taken back, and the step before it repeated without acceleration.

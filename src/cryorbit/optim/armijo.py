@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Factor, Inner
+from cryorbit.optim.settings import Checked
 
 SHORTEST = 2.0**-60
 
@@ -23,7 +24,7 @@ class StepLength:
 
 
 @dataclass(frozen=True, slots=True)
-class Armijo:
+class Armijo(Checked):
     """``x <- x - eta g``; eta grows every step, and is halved until ``f`` falls by ``descent * eta |g|^2``.
 
     Attributes
@@ -83,6 +84,9 @@ def backtrack(
     slope = (ray.gradient * ray.direction).sum()
     while length > SHORTEST:
         candidate = ray.x - length * ray.direction
+        if torch.equal(candidate, ray.x):
+            # a step lost in rounding would pass, and its length be where the next search begins
+            break
         if blocks.evaluate(candidate, block).value <= ray.value - descent * length * slope:
             return candidate, length
         length /= 2

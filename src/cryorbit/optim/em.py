@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
+from cryorbit.optim.settings import Checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class NoState:
 
 
 @dataclass(frozen=True, slots=True)
-class EM:
+class EM(Checked):
     """``x <- Psi(x)``: the objective never rises (Dempster, Laird & Rubin 1977)."""
 
     batch_size: None = None

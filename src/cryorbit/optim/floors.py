@@ -9,6 +9,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.optim.ranges import Positive, Share
+from cryorbit.optim.settings import Checked
+
 
 class Floor(Protocol):
     """Raises a curvature where it is too small to be divided by."""
@@ -19,10 +22,10 @@ class Floor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class PartOfLargest:
+class PartOfLargest(Checked):
     """At least a part of the largest curvature."""
 
-    part: float = 1e-3
+    part: Share = 1e-3
 
     def __call__(self, curvature: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The curvature above the floor."""
@@ -30,10 +33,10 @@ class PartOfLargest:
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
+class Constant(Checked):
     """At least a number (Toader, Brubaker & Lederman 2025: one over the number of points of the largest shell)."""
 
-    least: float
+    least: Positive
 
     def __call__(self, curvature: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The curvature above the floor."""
@@ -41,7 +44,7 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class PartOfGroupMean:
+class PartOfGroupMean(Checked):
     """At least a part of the mean of the group that an entry is in, so that no group's scale is set by another.
 
     Attributes
@@ -53,7 +56,7 @@ class PartOfGroupMean:
     """
 
     groups: Int[Tensor, "*shape"]
-    part: float = 0.05
+    part: Share = 0.05
 
     def __call__(self, curvature: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """The curvature above the floor."""

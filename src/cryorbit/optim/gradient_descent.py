@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Positive
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -22,7 +23,7 @@ class DescentState:
 
 
 @dataclass(frozen=True, slots=True)
-class GradientDescent:
+class GradientDescent(Checked):
     """``x <- x - step_size g / L`` with the gradient of all terms.
 
     Attributes

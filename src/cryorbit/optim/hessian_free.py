@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.ranges import Count, Inner, NotNegative
+from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -25,7 +26,7 @@ class HessianFreeState:
 
 
 @dataclass(frozen=True, slots=True)
-class HessianFree:
+class HessianFree(Checked):
     """``x <- x + p`` with ``(H + d I) p = -g`` solved approximately, if that descends; d by the rule of Levenberg.
 
     A mini-batch's Hessian is that of its own noise, too. So d is never below a value that grows as steps of other
@@ -37,7 +38,7 @@ class HessianFree:
     iterations
         Of conjugate gradients a step, at most.
     tolerance
-        Part of the gradient that the solution may leave.
+        Part of the gradient that the solution may leave; 0: all iterations are made.
     damping
         Least d at first, in units of L.
     decay, power
@@ -47,8 +48,8 @@ class HessianFree:
     """
 
     iterations: Count = 5
-    tolerance: Inner = 0.3
-    damping: NotNegative = 1.0
+    tolerance: Kept = 0.3
+    damping: Positive = 1.0
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
     batch_size: Count | None = 100

@@ -13,6 +13,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed, growing_momentum
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -26,7 +27,7 @@ class MomentumState:
 
 
 @dataclass(frozen=True, slots=True)
-class Momentum:
+class Momentum(Checked):
     """``u <- mu_t u - eta_t g(x)``, ``x <- x + u`` (Punjani & Brubaker 2015).
 
     Attributes

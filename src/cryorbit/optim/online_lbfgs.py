@@ -14,6 +14,7 @@ from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.ranges import Count, NotNegative, Positive
 from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -28,7 +29,7 @@ class OnlineLBFGSState:
 
 
 @dataclass(frozen=True, slots=True)
-class OnlineLBFGS:
+class OnlineLBFGS(Checked):
     """``x <- x - eta_t H g_t``; two gradients a step.
 
     Pairs of negative curvature, which undecided poses bring, are refused before they are damped. Then damping bounds H:

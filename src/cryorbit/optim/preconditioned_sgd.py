@@ -19,6 +19,7 @@ from cryorbit.optim.armijo import Ray, backtrack
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.floors import Floor, PartOfLargest
 from cryorbit.optim.ranges import Count, Factor, Inner, Kept, Positive
+from cryorbit.optim.settings import Checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class PreconditionedState:
 
 
 @dataclass(frozen=True, slots=True)
-class PreconditionedSGD:
+class PreconditionedSGD(Checked):
     """``x <- x - eta g / max(|D|, floor)``.
 
     A step is as long as one mini-batch allows, so the noise of mini-batches stays in x. The larger ``descent``, the

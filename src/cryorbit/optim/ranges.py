@@ -1,4 +1,4 @@
-"""Ranges of optimisers' settings: checked where a person gives them, and not where code does."""
+"""Ranges of optimisers' settings, which `optim.settings` checks."""
 
 from __future__ import annotations
 

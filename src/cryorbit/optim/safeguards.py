@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.optim.ranges import Kept, Positive
+from cryorbit.optim.settings import Checked
 
 ROUNDING = 1e-13
 """Relative rise of the objective that is taken for rounding."""
@@ -46,7 +47,7 @@ class Interventions:
 
 
 @dataclass(frozen=True, slots=True)
-class Safeguard:
+class Safeguard(Checked):
     """Settings of the safeguard.
 
     Attributes

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -34,7 +35,7 @@ class SAGState:
 
 
 @dataclass(frozen=True, slots=True)
-class SAG:
+class SAG(Checked):
     """``x <- x - eta mean(table)`` after the entry of one block was renewed (Schmidt, Le Roux & Bach 2017).
 
     Attributes
@@ -69,7 +70,7 @@ class SAG:
 
 
 @dataclass(frozen=True, slots=True)
-class SAGA:
+class SAGA(Checked):
     """``x <- x - eta (g_new - g_old + mean(table))``, which is unbiased (Defazio, Bach & Lacoste-Julien 2014).
 
     Attributes

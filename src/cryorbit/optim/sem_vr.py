@@ -13,12 +13,13 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.snapshots import Residual
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
 
 
 @dataclass(frozen=True, slots=True)
-class SEMVR:
+class SEMVR(Checked):
     """``x <- x - eta ((x - psi_k(x)) + psi_k(x~) - Psi(x~))``: SVRG on the residual of EM.
 
     Attributes

@@ -22,6 +22,7 @@ from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.snapshots import Residual, Snapshot
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
 
@@ -35,7 +36,7 @@ class QuasiNewtonEMState:
 
 
 @dataclass(frozen=True, slots=True)
-class SEMVRQuasiNewton:
+class SEMVRQuasiNewton(Checked):
     """``x <- x - eta H (r_k(x) - r_k(x~) + r(x~))`` with H from differences of snapshots and their residuals.
 
     Attributes

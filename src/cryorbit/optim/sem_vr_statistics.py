@@ -16,6 +16,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Share
 from cryorbit.optim.safeguards import Interventions, Safeguard
+from cryorbit.optim.settings import Checked
 
 SHORTER = 0.25
 """Part of rho that an epoch which was taken back leaves."""
@@ -41,7 +42,7 @@ class StatisticsState:
 
 
 @dataclass(frozen=True, slots=True)
-class SEMVRStatistics:
+class SEMVRStatistics(Checked):
     """``S <- (1 - rho) S + rho (s_k(x) - s_k(x~) + s(x~))``, ``x <- argmax Q(S)``.
 
     Attributes

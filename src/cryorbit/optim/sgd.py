@@ -12,6 +12,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -24,7 +25,7 @@ class SGDState:
 
 
 @dataclass(frozen=True, slots=True)
-class SGD:
+class SGD(Checked):
     """``x <- x - eta_t g_t`` with ``eta_t = step_size / L (1 + decay t)^-power`` (Punjani & Brubaker 2015).
 
     Attributes

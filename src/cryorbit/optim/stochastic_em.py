@@ -12,6 +12,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, NotNegative, Share
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class StepCount:
 
 
 @dataclass(frozen=True, slots=True)
-class StochasticEM:
+class StochasticEM(Checked):
     """``x <- x - eta_t (x - psi_k(x))`` with ``eta_t = step_size (1 + decay t)^-power`` (Paul 2024, equation 4.14).
 
     Attributes

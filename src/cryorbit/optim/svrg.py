@@ -13,6 +13,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
@@ -27,7 +28,7 @@ class SVRGState:
 
 
 @dataclass(frozen=True, slots=True)
-class SVRG:
+class SVRG(Checked):
     """``x <- x - eta (g_k(x) - g_k(x~) + g(x~))``.
 
     Attributes

@@ -18,6 +18,7 @@ from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
@@ -33,7 +34,7 @@ class QuasiNewtonState:
 
 
 @dataclass(frozen=True, slots=True)
-class SVRGQuasiNewton:
+class SVRGQuasiNewton(Checked):
     """``x <- x - eta H (g_k(x) - g_k(x~) + g(x~))`` with H from differences of snapshots and their gradients.
 
     Attributes

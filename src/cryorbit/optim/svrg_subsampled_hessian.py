@@ -13,6 +13,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive, Share
 from cryorbit.optim.safeguards import Safeguard
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
 from cryorbit.optim.variance_reduction import Course, Epoch, Metric
@@ -29,7 +30,7 @@ class SubsampledHessianState:
 
 
 @dataclass(frozen=True, slots=True)
-class SVRGSubsampledHessian:
+class SVRGSubsampledHessian(Checked):
     """``x <- x - eta H (g_k(x) - g_k(x~) + g(x~))`` with H from the Hessian of some blocks at the snapshot.
 
     Hessian products with all d unit vectors are made; the eigenvalues of the result, scaled by the curvature, are

@@ -12,6 +12,7 @@ from torch import Tensor
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, NotNegative, Positive, Share
 from cryorbit.optim.schedules import annealed
+from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 
@@ -25,7 +26,7 @@ class TongaState:
 
 
 @dataclass(frozen=True, slots=True)
-class Tonga:
+class Tonga(Checked):
     """``x <- x - eta_t |g| d / |d|``, ``d = (C / tr C * weight + I)^-1 g``, C the covariance of discounted gradients.
 
     C is kept with a low rank. The direction is the natural one, the length that of plain gradients: without that, steps
@@ -84,12 +85,12 @@ class Tonga:
     ) -> Float[Tensor, "*shape"]:
         """``(weight C / mean variance + I)^-1 g``, as long as g, by the Woodbury identity in the r directions."""
         rows = factors.flatten(1)
-        gram = rows @ rows.mT
-        level = gram.diagonal().mean() / self.weight
-        if level == 0:
+        gram = self.weight * (rows @ rows.mT)
+        mean = rows.square().sum() / len(rows)
+        if mean == 0:
             return gradient
         identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
-        inner = torch.linalg.solve(gram + level * identity, rows @ gradient.flatten())
+        inner = torch.linalg.solve(gram + mean * identity, self.weight * (rows @ gradient.flatten()))
         natural = gradient - (rows.mT @ inner).view_as(gradient)
         return natural * (gradient.norm() / natural.norm().clamp_min(torch.finfo(natural.dtype).tiny))
 

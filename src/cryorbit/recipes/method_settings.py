@@ -2,24 +2,72 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from types import MappingProxyType
+from typing import Any, ClassVar, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
-from pydantic.errors import PydanticSchemaGenerationError
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from cryorbit.core.bounds import MOST
 from cryorbit.core.errors import InputError
+from cryorbit.core.validation import validated
 from cryorbit.optim.method import Method
 from cryorbit.optim.registry import find_method
-from cryorbit.recipes.config import validated
-from cryorbit.recipes.settings import MOMENTUM, OptimiserSettings, Settings
+from cryorbit.optim.settings import settings_model
+from cryorbit.recipes.settings import Settings
+
+MOMENTUM = "momentum"
+"""The optimiser that stages run on unless another is asked for."""
 
 
-class MethodSettings(Settings):
-    """Settings as the fields of an optimiser's class have them; what is given is never converted."""
+class MethodChoice(Settings):
+    """Base of configs with a ``method`` and its ``settings``: what does not fit is refused before there is a job.
 
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+    An optimiser named as ``module:Class`` is code, which is run when the job is: its settings are checked then.
+    """
+
+    @classmethod
+    def make_method(cls, name: str, settings: Mapping[str, Any]) -> Method[Any]:
+        """The optimiser ``name`` with these settings; ``InputError`` as `make_method` raises it."""
+        return make_method(name, settings)
+
+    @field_validator("method", check_fields=False)
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if ":" not in value:
+            cls.make_method(value, {})
+        return value
+
+    @field_validator("settings", check_fields=False)
+    @classmethod
+    def _fitting(cls, value: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        name = info.data.get("method")
+        if value is not None and name is not None and ":" not in name:
+            cls.make_method(name, value)
+        return value
+
+
+class OptimiserSettings(MethodChoice):
+    """Which optimiser a stage of a job runs on."""
+
+    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Settings that the stage was tuned with, of `MOMENTUM`."""
+
+    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
+    settings: dict[str, Any] | None = Field(
+        None,
+        description="Settings of the optimiser. None: for momentum, those that the stage was tuned with; for others, "
+        "their own defaults.",
+    )
+    pool: int = Field(
+        8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
+    )
+
+
+def method_of(chosen: OptimiserSettings) -> Method[Any]:
+    """The optimiser that a stage of a job runs on; errors as of `make_method`."""
+    own = chosen.tuned if chosen.method == MOMENTUM else {}
+    return make_method(chosen.method, dict(own if chosen.settings is None else chosen.settings))
 
 
 def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
@@ -36,42 +84,6 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
     except InputError as error:
         raise InputError(f"optimiser {name}: {error.problem}", mend=error.mend) from error
     return _made(kind, given)
-
-
-def method_of(chosen: OptimiserSettings) -> Method[Any]:
-    """The optimiser that a stage of a job runs on; errors as of `make_method`."""
-    own = chosen.tuned if chosen.method == MOMENTUM else {}
-    return make_method(chosen.method, dict(own if chosen.settings is None else chosen.settings))
-
-
-def settings_model(kind: type) -> type[MethodSettings]:
-    """What may be given for the fields of a dataclass, those of dataclasses within it as groups.
-
-    Fields that text cannot stand for, functions say, are left out. Ranges are those of the fields' annotations.
-    """
-    if not dataclasses.is_dataclass(kind):
-        return MethodSettings
-    hints = get_type_hints(kind, include_extras=True)
-    found: dict[str, Any] = {}
-    for each in dataclasses.fields(kind):
-        hint = hints[each.name]
-        if dataclasses.is_dataclass(hint):
-            group = settings_model(hint) if isinstance(hint, type) else MethodSettings
-            # strict, it would take no table for a group: what is in it is strict by itself
-            found[each.name] = (group, Field(default_factory=group, strict=False))
-        elif _can_be_given(hint):
-            needed = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-            found[each.name] = (hint, ... if needed else None)
-    model: type[MethodSettings] = create_model(kind.__name__, __base__=MethodSettings, **found)
-    return model
-
-
-def _can_be_given(hint: Any) -> bool:
-    try:
-        TypeAdapter(hint)
-    except PydanticSchemaGenerationError:
-        return False
-    return True
 
 
 def _made(kind: type, given: BaseModel) -> Any:

@@ -23,15 +23,15 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
-from cryorbit.recipes.method_settings import make_method
-from cryorbit.recipes.settings import Gigabytes, Settings
+from cryorbit.recipes.method_settings import MethodChoice
+from cryorbit.recipes.settings import Gigabytes
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
 """Epochs take milliseconds: a checkpoint after every one would take longer than they do."""
 
 
-class SolveMRAConfig(Settings):
+class SolveMRAConfig(MethodChoice):
     """Settings of a solution."""
 
     observations: Path = Field(description="File of observations (.npz).")
@@ -77,7 +77,7 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
-    method = make_method(config.method, config.settings)
+    method = config.make_method(config.method, config.settings)
     given = read_observations(config.observations)
     oracle = MRAOracle.of(given.data.to(config.device), given.length, given.sigma)
     stretches = Stretches(oracle, method, config.seed, parts=1)

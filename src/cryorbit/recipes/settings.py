@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
@@ -13,8 +11,6 @@ from cryorbit.core.bounds import COARSEST_A, LAST_SEED, MOST, MOST_THREADS
 from cryorbit.core.memory import gigabytes
 from cryorbit.io.destinations import require_usable_path
 
-MOMENTUM = "momentum"
-"""The optimiser that stages run on unless another is asked for."""
 Gigabytes = Annotated[float, BeforeValidator(gigabytes), Field(gt=0, le=MOST)]
 """GB of 2^30 bytes, given as a number or as text with a unit."""
 
@@ -35,23 +31,6 @@ class Settings(BaseModel):
             if isinstance(each, Path):
                 require_usable_path(each)
         return value
-
-
-class OptimiserSettings(Settings):
-    """Which optimiser a stage of a job runs on."""
-
-    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Settings that the stage was tuned with, of `MOMENTUM`."""
-
-    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
-    settings: dict[str, Any] | None = Field(
-        None,
-        description="Settings of the optimiser. None: for momentum, those that the stage was tuned with; for others, "
-        "their own defaults.",
-    )
-    pool: int = Field(
-        8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
-    )
 
 
 class TransferSettings(Settings):

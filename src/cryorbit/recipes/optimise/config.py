@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
+from cryorbit.core.errors import InputError
+from cryorbit.optim.em import EM
+from cryorbit.optim.method import Method
+from cryorbit.recipes.method_settings import MethodChoice
 from cryorbit.recipes.settings import ParticleSettings, Settings
+
+PROJECTION_MATCHING = "projection-matching"
+"""Expectation maximisation that counts only the best pose of each image."""
 
 
 class QuadratureSettings(Settings):
@@ -31,7 +39,7 @@ class PriorSettings(Settings):
     negative: float = Field(1e-4, ge=0, le=MOST, description="Of exp(-lambda |v|^3) for negative voxels.")
 
 
-class OptimiseConfig(ParticleSettings):
+class OptimiseConfig(MethodChoice, ParticleSettings):
     """Everything that determines an optimisation."""
 
     method: str = Field("sgd", description="Optimiser by name, module:Class, or projection-matching.")
@@ -48,3 +56,18 @@ class OptimiseConfig(ParticleSettings):
     start: Path | None = Field(None, description="Start map, MRC. None: random spheres.")
     quadrature: QuadratureSettings = QuadratureSettings()
     prior: PriorSettings = PriorSettings()
+
+    @classmethod
+    def make_method(cls, name: str, settings: Mapping[str, Any]) -> Method[Any]:
+        """The optimiser ``name``, or the one that projection matching is with its own sum.
+
+        Raises
+        ------
+        InputError
+            There is no such method, it has no such setting, or a value does not fit.
+        """
+        if name != PROJECTION_MATCHING:
+            return super().make_method(name, settings)
+        if settings:
+            raise InputError(f"{name} has no settings", mend="leave them out")
+        return EM()

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from cryorbit.core.errors import InputError
 from cryorbit.inference.projection_matching import ProjectionMatching
-from cryorbit.optim.em import EM
-from cryorbit.optim.method import Method
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches
-from cryorbit.recipes.method_settings import make_method
+from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
 from cryorbit.recipes.optimise.problem import Problem
-
-PROJECTION_MATCHING = "projection-matching"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +31,9 @@ class Point:
     held_out: float
 
 
-def choose(name: str, settings: dict[str, Any], problem: Problem) -> tuple[Method[Any], Oracle]:
-    """The method ``name`` and the sum it works on.
-
-    Raises
-    ------
-    InputError
-        There is no such method, or it has no such setting.
-    """
-    if name != PROJECTION_MATCHING:
-        return make_method(name, settings), problem.oracle
-    if settings:
-        raise InputError(f"{name} has no settings", mend="leave them out")
-    return EM(), ProjectionMatching(problem.oracle)
+def sum_for(name: str, problem: Problem) -> Oracle:
+    """The sum that the method ``name`` works on."""
+    return ProjectionMatching(problem.oracle) if name == PROJECTION_MATCHING else problem.oracle
 
 
 def look(problem: Problem, position: Position) -> Point:

@@ -25,7 +25,7 @@ from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
 from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
-from cryorbit.recipes.optimise.course import Point, choose, look, pursue
+from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
 from cryorbit.recipes.particle_input import ParticleInput, read_input
@@ -49,10 +49,11 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
+    method = config.make_method(config.method, config.settings)
     given = read_input(config)
     radius = scored_radius(config, given)
     problem = prepare(config, given, radius)
-    method, oracle = choose(config.method, config.settings, problem)
+    oracle = sum_for(config.method, problem)
     if config.quadrature.draws is not None:
         oracle = sampled(config, problem, oracle)
     stretches = Stretches(oracle, method, config.seed, config.points)

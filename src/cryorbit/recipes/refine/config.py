@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
-from cryorbit.recipes.settings import OptimiserSettings, ParticleSettings, Settings
+from cryorbit.recipes.method_settings import OptimiserSettings
+from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class PassSettings(Settings):

@@ -24,7 +24,8 @@ from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.inference.pose_quadrature import pose_quadrature
 from cryorbit.optim.stretches import Position, Stretches
-from cryorbit.recipes.optimise.course import Point, choose, look, pursue
+from cryorbit.recipes.optimise.config import OptimiseConfig
+from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import Problem, make_problem
 from cryorbit.recipes.reproduce.kept import keep
@@ -106,8 +107,8 @@ def compete(
     contender: Contender, data: DataSet, problem: Problem, scale: Scale, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Run one method; the baselines go five iterations. The fields of its `Run`, points as a table."""
-    method, oracle = choose(contender.method, dict(contender.settings), problem)
-    stretches = Stretches(oracle, method, seed, scale.looks)
+    method = OptimiseConfig.make_method(contender.method, contender.settings)
+    stretches = Stretches(sum_for(contender.method, problem), method, seed, scale.looks)
     position = stretches.begin(problem.start)
     points = [look(problem, position)]
     kept: dict[float, Position] = {}

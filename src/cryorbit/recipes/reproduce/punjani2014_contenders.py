@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.recipes.optimise.course import PROJECTION_MATCHING, Point
+from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
+from cryorbit.recipes.optimise.course import Point
 from cryorbit.recipes.reproduce.punjani2014_data import DataSet
 
 

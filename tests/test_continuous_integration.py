@@ -23,7 +23,7 @@ def test_hooks_are_checks_of_the_run_and_download_nothing() -> None:
 def test_the_workflow_is_the_run_on_the_oldest_python_and_a_newer_one() -> None:
     assert [step["run"] for step in CHECKS["steps"] if "run" in step] == [".ci/run"]
     oldest, *newer = CHECKS["strategy"]["matrix"]["python"]
-    assert REQUIRES == f">={oldest}"
+    assert f">={oldest}" == REQUIRES
     assert newer
 
 

@@ -7,9 +7,8 @@ The architecture, floor by floor, is described in ``docs/architecture.md``; impo
 """
 
 from importlib import import_module
-from importlib.metadata import version
 
-__version__ = version("cryorbit")
+__version__ = "0.2.0.dev0"
 
 
 def __getattr__(name: str) -> object:

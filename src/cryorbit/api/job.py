@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -17,6 +17,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.report.results import ClassResult, read_results
 
+Noun = TypeVar("Noun")
 _COLOURS = {"good": "#2e7d32", "doubtful": "#b26a00", "bad": "#b3261e"}
 
 
@@ -133,7 +134,7 @@ class Job:
     def _classes(self) -> tuple[ClassResult, ...]:
         return tuple(read_results(self.folder).classes)
 
-    def _first(self, found: tuple[Any, ...], noun: str) -> Any:
+    def _first(self, found: tuple[Noun, ...], noun: str) -> Noun:
         if not found:
             mend = "go on with it first" if self.status != "finished" else "ask a job that makes one"
             raise InputError(f"this job has no {noun}", file=self.folder, mend=mend)

@@ -87,7 +87,7 @@ def _rows(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _gather(grid, size, rows, points, slices):  # type: ignore[no-untyped-def]
+def _gather(grid, size, rows, points, slices):
     kx, ky = points
     count = kx.shape[0]
     for g in prange(rows.shape[0]):
@@ -101,7 +101,7 @@ def _gather(grid, size, rows, points, slices):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _insert(values, weights, rows, points, grids):  # type: ignore[no-untyped-def]
+def _insert(values, weights, rows, points, grids):
     lanes, size = grids.shape[0], grids.shape[1]
     count = rows.shape[0]
     for lane in prange(lanes):
@@ -139,7 +139,7 @@ def _insert(values, weights, rows, points, grids):  # type: ignore[no-untyped-de
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _add(values, weights, rows, points, lanes, lane_of_plane, volume, density):  # type: ignore[no-untyped-def]
+def _add(values, weights, rows, points, lanes, lane_of_plane, volume, density):
     size = volume.shape[0]
     one = np.float32(1)
     for lane in prange(lanes):

@@ -35,7 +35,7 @@ def add_products(
 
 
 @njit(cache=True)
-def _add(products, weights, rows, points, size, pairs):  # type: ignore[no-untyped-def]
+def _add(products, weights, rows, points, size, pairs):
     index, share = np.empty(8, dtype=np.int64), np.empty(8)
     for g in range(rows.shape[0]):
         r = rows[g]

@@ -17,13 +17,13 @@ TWO, THREE, FOUR, FIVE = 2 * BLOCK, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK
 
 
 @njit(fastmath=True, cache=True)
-def block_scratch():  # type: ignore[no-untyped-def]
+def block_scratch():
     """Memory that ``sample_block`` works in: offsets of four pairs of corners and six weights of every point."""
     return np.empty(4 * BLOCK, dtype=np.int32), np.empty(6 * BLOCK, dtype=np.float32)
 
 
 @njit(fastmath=True, cache=True)
-def sample_block(grid, size, rotation, points, scratch, block):  # type: ignore[no-untyped-def]
+def sample_block(grid, size, rotation, points, scratch, block):
     """Values of a slice at up to ``BLOCK`` points, real and imaginary parts into the two arrays of ``block``.
 
     ``grid`` is a flat half volume of ``size``; ``rotation`` holds the six numbers that map (kx, ky) to the volume;
@@ -46,7 +46,7 @@ def sample_block(grid, size, rotation, points, scratch, block):  # type: ignore[
 
 
 @njit(fastmath=True, cache=True)
-def _locate(size, rotation, points, offset, weight):  # type: ignore[no-untyped-def]
+def _locate(size, rotation, points, offset, weight):
     """Offsets and weights of the pairs of corners of each point, its place between them, its sign if mirrored."""
     kx, ky = points
     r0, r1, r2, r3, r4, r5 = rotation[0], rotation[1], rotation[2], rotation[3], rotation[4], rotation[5]

@@ -30,7 +30,7 @@ def average_turned(
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _average(volume, density, rotations, mean, mean_density):  # type: ignore[no-untyped-def]
+def _average(volume, density, rotations, mean, mean_density):
     size = volume.shape[0]
     share = np.float32(1 / len(rotations))
     for block in prange(-(-size // BLOCK)):
@@ -44,7 +44,7 @@ def _average(volume, density, rotations, mean, mean_density):  # type: ignore[no
 
 
 @njit(fastmath=True, cache=True)
-def _add_turned(volume, density, rotation, share, start, mean, mean_density):  # type: ignore[no-untyped-def]
+def _add_turned(volume, density, rotation, share, start, mean, mean_density):
     """Add a share of the turned volume and density to the means of a cube."""
     size, half = volume.shape[0], volume.shape[0] // 2
     for plane in range(start[0], min(start[0] + BLOCK, size)):

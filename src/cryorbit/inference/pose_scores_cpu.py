@@ -54,7 +54,7 @@ def _runs(image: Int[Tensor, " e"]) -> np.ndarray:
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _score(grids, size, points, poses, runs, images, phases, scores):  # type: ignore[no-untyped-def]
+def _score(grids, size, points, poses, runs, images, phases, scores):
     kx, ky = points
     klass, rotation = poses
     image, bounds = runs
@@ -78,7 +78,7 @@ def _score(grids, size, points, poses, runs, images, phases, scores):  # type: i
 
 
 @njit(fastmath=True, cache=True)
-def _shift(data, phases, shifted):  # type: ignore[no-untyped-def]
+def _shift(data, phases, shifted):
     for t in range(phases.shape[0]):
         re, im = shifted[2 * t], shifted[2 * t + 1]
         for i in range(data.shape[0]):
@@ -87,7 +87,7 @@ def _shift(data, phases, shifted):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=True, cache=True)
-def _norm(block, weight):  # type: ignore[no-untyped-def]
+def _norm(block, weight):
     re, im = block
     total = np.float32(0)
     for i in range(weight.shape[0]):
@@ -96,7 +96,7 @@ def _norm(block, weight):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=True, cache=True)
-def _product(block, data_re, data_im, count):  # type: ignore[no-untyped-def]
+def _product(block, data_re, data_im, count):
     re, im = block
     total = np.float32(0)
     for i in range(count):

@@ -42,11 +42,11 @@ def significant_entries(
         values = scores[where].add_(offset[where, None]).sub_(torch.from_numpy(best)[where, None, None]).exp_()
         _fill_quantiles(values.numpy(), best, (start, broad[part]), out)
     arrays = (image, shift, slice_, weight, best, squares)
-    return tuple(torch.from_numpy(array) for array in arrays)  # type: ignore[return-value]
+    return tuple(torch.from_numpy(array) for array in arrays)  # type: ignore[return-value]  # six of them
 
 
 @njit(parallel=True, fastmath=True, cache=True)
-def _count(scores, offset, best_before, keep):  # type: ignore[no-untyped-def]
+def _count(scores, offset, best_before, keep):
     images, shifts, slices = scores.shape
     best = np.empty(images, dtype=np.float32)
     count = np.empty(images, dtype=np.int64)
@@ -68,7 +68,7 @@ def _count(scores, offset, best_before, keep):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def _fill(scores, offset, levels, plan, out):  # type: ignore[no-untyped-def]
+def _fill(scores, offset, levels, plan, out):
     best, threshold = levels
     start, peaked = plan
     for i in prange(len(peaked)):
@@ -77,7 +77,7 @@ def _fill(scores, offset, levels, plan, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _fill_list(scores, offset, best, threshold, where, out):  # type: ignore[no-untyped-def]
+def _fill_list(scores, offset, best, threshold, where, out):
     image, shift, slice_, weight, squares = out
     b, entry = where
     total = 0.0
@@ -97,7 +97,7 @@ def _fill_list(scores, offset, best, threshold, where, out):  # type: ignore[no-
 
 
 @njit(fastmath=True, cache=True)
-def _largest(scores, offset):  # type: ignore[no-untyped-def]
+def _largest(scores, offset):
     top = np.float32(-1e30)
     for g in range(scores.shape[0]):
         top = max(top, scores[g] + offset[g])
@@ -105,7 +105,7 @@ def _largest(scores, offset):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def _fill_quantiles(values, best, plan, out):  # type: ignore[no-untyped-def]
+def _fill_quantiles(values, best, plan, out):
     image, shift, slice_, weight, squares = out
     start, broad = plan
     for i in prange(len(broad)):
@@ -119,7 +119,7 @@ def _fill_quantiles(values, best, plan, out):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=True, cache=True)
-def _sums(values):  # type: ignore[no-untyped-def]
+def _sums(values):
     """Sum of each stride of each row, and of the squares of all."""
     shifts, slices = values.shape
     total = np.empty((shifts, (slices - 1) // STRIDE + 1))
@@ -136,7 +136,7 @@ def _sums(values):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _ticks(values, total, step, out, where):  # type: ignore[no-untyped-def]
+def _ticks(values, total, step, out, where):
     """Write the pose at each of the equally spaced quantiles of a posterior: most strides have none."""
     shift, slice_ = out
     entry, last = where

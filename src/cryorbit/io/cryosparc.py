@@ -122,7 +122,8 @@ def coordinates(records: np.ndarray) -> Float[np.ndarray, "n 2"] | None:
     names = names_of(records)
     if {*CENTRE, "location/micrograph_shape"} <= set(names):
         parts = np.stack([records[field].astype(np.float64) for field in CENTRE], axis=1)
-        return parts * records["location/micrograph_shape"][:, ::-1]
+        places: Float[np.ndarray, "n 2"] = parts * records["location/micrograph_shape"][:, ::-1]
+        return places
     return records[COORDINATE].astype(np.float64) if COORDINATE in names else None
 
 

@@ -108,7 +108,7 @@ def _load(file: Path) -> np.ndarray:
     try:
         with file.open("rb") as handle:
             refuse_foreign(handle.peek(HEAD_BYTES)[:HEAD_BYTES], file)
-            records = np.load(handle, allow_pickle=False, max_header_size=LONGEST_HEADER)
+            records: np.ndarray = np.load(handle, allow_pickle=False, max_header_size=LONGEST_HEADER)
     except OSError as error:
         raise InputError(
             f"the file cannot be read ({error.strerror or error})", file=file, mend="check the name and the permissions"

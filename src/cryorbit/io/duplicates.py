@@ -127,7 +127,7 @@ def _later_of_pairs(
         earlier = neighbours[row][near[row] & (neighbours[row] < row)]
         # only what is kept keeps others out
         gone[row] = bool((~gone[earlier]).any())
-    return rows[gone].tolist()
+    return [int(row) for row in rows[gone]]
 
 
 def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
@@ -158,7 +158,8 @@ def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray
     table = pd.DataFrame({"x": coordinates[:, 0], "y": coordinates[:, 1], "image": image})
     images = table.drop_duplicates().groupby(["x", "y"]).size()
     pairs = pd.MultiIndex.from_arrays([table["x"], table["y"]])
-    return pairs.isin(images[images > CROWD].index)
+    shared: Bool[np.ndarray, " n"] = pairs.isin(images[images > CROWD].index)
+    return shared
 
 
 def micrograph_numbers(particles: Particles, places: Float[np.ndarray, "n 2"] | None = None) -> Int[np.ndarray, " n"]:
@@ -196,7 +197,8 @@ def _of_optics(particles: Particles) -> Float[np.ndarray, " n"]:
     if optics is None or label is None:
         return np.full(len(particles), np.nan)
     sizes = pd.Series(pd.to_numeric(optics[label], errors="coerce").to_numpy(), index=optics["rlnOpticsGroup"])
-    return table["rlnOpticsGroup"].map(sizes).to_numpy(np.float64)
+    of_particles: Float[np.ndarray, " n"] = table["rlnOpticsGroup"].map(sizes).to_numpy(np.float64)
+    return of_particles
 
 
 def _united(names: pd.Index, source: Path) -> Int[np.ndarray, " m"]:

@@ -86,7 +86,7 @@ def from_neighbours(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
         torch.minimum(lowest, each, out=lowest)
     total -= highest
     total -= lowest
-    return torch.sub(flat, total, alpha=0.5).unflatten(1, images.shape[1:])
+    return torch.sub(flat, total, alpha=0.5).view_as(images)
 
 
 def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "n y x"]) -> Float[Tensor, "n 1 1"]:

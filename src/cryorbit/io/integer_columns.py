@@ -25,8 +25,10 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
     InputError
         The column is not there, or a value of it is no whole number, or not known and ``unset`` is None.
     """
+    values: Int[np.ndarray, " n"]
     if label in table and pd.api.types.is_integer_dtype(table[label]):
-        return table[label].to_numpy(dtype=np.int64, copy=True)
+        values = table[label].to_numpy(dtype=np.int64, copy=True)
+        return values
     unknown = _is_unset(table[label]) if label in table else np.zeros(len(table), dtype=bool)
     known = numbers(table.loc[~unknown], label, file)
     values = np.full(len(table), -1 if unset is None else unset, dtype=np.int64)
@@ -47,6 +49,8 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
 
 
 def _is_unset(column: pd.Series) -> Bool[np.ndarray, " n"]:
-    if pd.api.types.is_numeric_dtype(column):
-        return column.isna().to_numpy(dtype=bool)
-    return (column.isna() | column.astype(str).str.strip().str.lower().isin(UNSET)).to_numpy(dtype=bool)
+    unset = column.isna()
+    if not pd.api.types.is_numeric_dtype(column):
+        unset |= column.astype(str).str.strip().str.lower().isin(UNSET)
+    mask: Bool[np.ndarray, " n"] = unset.to_numpy(dtype=bool)
+    return mask

@@ -207,7 +207,7 @@ def _fields(raw: bytes) -> np.recarray:
 
 def _type_of_values(header: np.recarray, raw: bytes) -> np.dtype:
     """Type of the values; bytes are signed by the standard, and unsigned for IMOD unless a flag says otherwise."""
-    dtype = data_dtype_from_header(header)
+    dtype: np.dtype = data_dtype_from_header(header)
     stamp, flags = np.frombuffer(raw[_IMOD], header.mode.dtype)
     if dtype == np.int8 and stamp == IMOD_STAMP and not flags & IMOD_SIGNED_BYTES:
         return np.dtype(np.uint8)

@@ -84,7 +84,8 @@ class Particles:
     @property
     def rows(self) -> Int[np.ndarray, " n"]:
         """Row of each particle in its file, from 1."""
-        return self.table.index.to_numpy(dtype=np.int64) + 1
+        rows: Int[np.ndarray, " n"] = self.table.index.to_numpy(dtype=np.int64) + 1
+        return rows
 
     @property
     def aligned(self) -> Bool[Tensor, " n"]:

@@ -60,7 +60,8 @@ class RelionTables:
     def numbers(self, label: str, default: float | None = None) -> Float[np.ndarray, " n"]:
         """A value a particle, float64, from the optics groups or the particle table; ``default`` where in neither."""
         if self.optics is not None and self.optics_row is not None and label in self.optics:
-            return numbers(self.optics, label, self.file)[self.optics_row]
+            values: Float[np.ndarray, " n"] = numbers(self.optics, label, self.file)[self.optics_row]
+            return values
         if label not in self.particles and default is not None:
             return np.full(len(self.particles), default)
         return numbers(self.particles, label, self.file)
@@ -168,7 +169,10 @@ def pixel_sizes(tables: RelionTables) -> Float[np.ndarray, " n"]:
         return tables.numbers("rlnImagePixelSize")
     if tables.has("rlnMagnification") and tables.has("rlnDetectorPixelSize"):
         with np.errstate(divide="ignore", invalid="ignore"):
-            return 1e4 * tables.numbers("rlnDetectorPixelSize") / tables.numbers("rlnMagnification")
+            size_A: Float[np.ndarray, " n"] = (
+                1e4 * tables.numbers("rlnDetectorPixelSize") / tables.numbers("rlnMagnification")
+            )
+        return size_A
     if tables.has("rlnPixelSize"):
         return tables.numbers("rlnPixelSize")
     raise InputError(
@@ -264,7 +268,7 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
     group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
     if group_numbers.has_duplicates:
         raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")
-    rows = group_numbers.get_indexer(integers(particles, "rlnOpticsGroup", file))
+    rows: Int[np.ndarray, " n"] = group_numbers.get_indexer(integers(particles, "rlnOpticsGroup", file))
     if (rows < 0).any():
         raise InputError(
             "the optics group of the particle is not in data_optics",
@@ -276,13 +280,13 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
 
 
 def _refuse_unsupported(tables: RelionTables) -> None:
-    reasons = {
-        "rlnHelicalTubeID": ("the particles are helical segments", lambda values: values.any()),
-        "rlnImageDimensionality": ("the particles are not 2-D images", lambda values: (values != 2).any()),
-        "rlnCtfDataArePhaseFlipped": ("the images are phase-flipped", lambda values: values.any()),
+    supported = {
+        "rlnHelicalTubeID": (0, "the particles are helical segments"),
+        "rlnImageDimensionality": (2, "the particles are not 2-D images"),
+        "rlnCtfDataArePhaseFlipped": (0, "the images are phase-flipped"),
     }
-    for label, (problem, applies) in reasons.items():
-        if tables.has(label) and applies(tables.numbers(label)):
+    for label, (value, problem) in supported.items():
+        if tables.has(label) and (tables.numbers(label) != value).any():
             raise InputError(
                 f"{problem} ({label}), which is not supported",
                 file=tables.file,

@@ -94,8 +94,10 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
     if label not in table:
         raise InputError(f"there is no column {label}", file=file, mend=f"add {label}: it is needed")
     column = table[label]
+    values: Float[np.ndarray, " n"]
     if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(dtype=np.float64, copy=True)
+        values = column.to_numpy(dtype=np.float64, copy=True)
+        return values
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
     text = column.astype(str).str.lower().str.endswith("nan").to_numpy(dtype=bool)
     wrong = np.flatnonzero(np.isnan(values) & ~text)

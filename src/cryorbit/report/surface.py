@@ -80,4 +80,5 @@ def _normals(volume: Float[np.ndarray, "d h w"], points: Float[np.ndarray, "3 h 
         step[axis] = 1.5
         ahead, back = (ndimage.map_coordinates(volume, points + sign * step, order=1) for sign in (1, -1))
         gradient[axis] = back - ahead
-    return gradient / np.maximum(np.linalg.norm(gradient, axis=0), 1e-12)
+    normals: Float[np.ndarray, "3 h w"] = gradient / np.maximum(np.linalg.norm(gradient, axis=0), 1e-12)
+    return normals

@@ -112,7 +112,9 @@ def pack_surface(
 def _halved(volume: Float[np.ndarray, "n n n"]) -> Float[np.ndarray, "m m m"]:
     """Means over blocks of two voxels a side."""
     half = len(volume) // 2
-    return volume[: 2 * half, : 2 * half, : 2 * half].reshape(half, 2, half, 2, half, 2).mean((1, 3, 5))
+    blocks = volume[: 2 * half, : 2 * half, : 2 * half].reshape(half, 2, half, 2, half, 2)
+    means: Float[np.ndarray, "m m m"] = blocks.mean((1, 3, 5))
+    return means
 
 
 def _around_particle(volume: Float[np.ndarray, "n n n"], level: float) -> Float[np.ndarray, "m m m"]:

@@ -66,7 +66,8 @@ def seen_from(volume: Float[np.ndarray, "z y x"], viewpoint: Viewpoint) -> Float
     right, up, towards = np.array(viewpoint.rotation)[:, ::-1]  # as (z, y, x)
     turn = np.stack([-towards, up, right], axis=1)
     centre = np.array(volume.shape) // 2
-    return ndimage.affine_transform(volume, turn, centre - turn @ centre, order=1)
+    turned: Float[np.ndarray, "d h w"] = ndimage.affine_transform(volume, turn, centre - turn @ centre, order=1)
+    return turned
 
 
 def _axes(group: Float[np.ndarray, "g 3 3"]) -> list[tuple[str, Float[np.ndarray, " 3"]]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.abinit.verdict import LEVELS, Verdict
-from cryorbit.recipes.particle_input import FEWEST
 from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
 
 AGREED = "Independent random starts came to the same ab initio map."

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from cryorbit.core.progress import Progress
+from cryorbit.io.checks import FEWEST
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
-from cryorbit.recipes.particle_input import FEWEST
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
 from cryorbit.recipes.pipeline.outputs import PipelineResult, write_outputs

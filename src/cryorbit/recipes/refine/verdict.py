@@ -8,8 +8,9 @@ from typing import Any
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
+from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.abinit.verdict import LEVELS, Verdict
-from cryorbit.recipes.particle_input import FEWEST, ParticleInput
+from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.outputs import RefinedMap
 from cryorbit.recipes.refine.radii import final_radius

@@ -25,10 +25,10 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
-from cryorbit.geometry.so3_grid import hopf_grid
+from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference import marginal, search
+from cryorbit.inference import grid_oracle, marginal, pose_grid
 from cryorbit.inference.marginal import BUDGET_BYTES, pose_posterior, slice_statistics
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.io.mrc import read_map
@@ -44,13 +44,13 @@ from tables import Row, save, show
 SHIFT_RANGE = 0.1
 STAGES = {
     "read, FFT, CTF": [(ParticleSource, "observe")],
-    "synthesize": [(search, "synthesize")],
-    "gather": [(search, "gather_slices")],
-    "score": [(search, "pose_posterior")],
+    "synthesize": [(pose_grid, "synthesize")],
+    "gather": [(pose_grid, "gather_slices")],
+    "score": [(grid_oracle, "pose_posterior")],
     "listing": [(marginal, "significant_entries")],
-    "statistics": [(search, "slice_statistics")],
-    "insert": [(search, "insert")],
-    "solve": [(search, "join_mates"), (search, "solve")],
+    "statistics": [(grid_oracle, "slice_statistics")],
+    "insert": [(grid_oracle, "insert")],
+    "solve": [(grid_oracle, "join_mates"), (grid_oracle, "solve")],
 }
 
 
@@ -92,13 +92,15 @@ def measure_estep(
     order, radius = grid
     disc, box = half_disc(prepared.box, radius), working_grid(prepared.box, radius)
     turn = random_rotations(1, generator_for(1, "turn")).float()
-    slices = grid_slices(resample(volume, box.size), (hopf_grid(order).float() @ turn)[None], disc, box)
+    fronts = paired_grid(order)[::2].float() @ turn
+    slices = grid_slices(resample(volume, box.size), fronts[None], disc, box)
     phases = shift_phases(disc_grid(SHIFT_RANGE * prepared.box, shift_step(prepared, radius)).float(), disc)
     observed = prepared.source.observe(prepared.order[:batch], disc, prepared.noise_variance)
-    prior = torch.zeros(len(slices))
-    posterior = pose_posterior(observed, slices, phases, prior)
-    score_s = _median_seconds(lambda: pose_posterior(observed, slices, phases, prior), repeats)
-    sums_s = _median_seconds(lambda: slice_statistics(posterior, observed, phases, len(slices)), repeats)
+    views = 2 * len(slices)
+    prior = torch.zeros(views)
+    posterior = pose_posterior(observed, slices, phases, prior, paired=True)
+    score_s = _median_seconds(lambda: pose_posterior(observed, slices, phases, prior, paired=True), repeats)
+    sums_s = _median_seconds(lambda: slice_statistics(posterior, observed, phases, views), repeats)
     product_s = _median_seconds(_bare_products(batch, len(phases), slices), repeats)
     gflop = 2e-9 * batch * len(phases) * 2 * len(disc) * len(slices)
     return {
@@ -106,7 +108,7 @@ def measure_estep(
         "radius": radius,
         "T": len(phases),
         "P": len(disc),
-        "G": len(slices),
+        "G": views,
         "GFLOP": gflop,
         "posterior s": score_s,
         "statistics s": sums_s,

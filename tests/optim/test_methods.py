@@ -12,8 +12,8 @@ import torch
 from finite_sums import SHAPE, least_squares, logistic_regression
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.records import pack, unpack
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.checkpoint import pack_state, unpack_state
 from cryorbit.optim.method import Method
 from cryorbit.optim.minimise import Stop, Trace, minimise
 from cryorbit.optim.protocols import Oracle
@@ -92,9 +92,9 @@ def test_a_state_goes_through_a_checkpoint(name: str) -> None:
     for _ in range(3):
         x, state = method.step(blocks, x, state, order, torch.Generator().manual_seed(1))
     file = io.BytesIO()
-    torch.save(pack_state(state), file)
+    torch.save(pack(state), file)
     file.seek(0)
-    restored = unpack_state(type(state), torch.load(file, weights_only=True))
+    restored = unpack(type(state), torch.load(file, weights_only=True))
     assert type(restored) is type(state)
     straight, _ = method.step(blocks, x, state, order, torch.Generator().manual_seed(2))
     resumed, _ = method.step(blocks, x, restored, order, torch.Generator().manual_seed(2))

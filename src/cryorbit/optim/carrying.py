@@ -12,9 +12,9 @@ from typing import Any, TypeAlias, TypeVar
 
 from torch import Tensor
 
+from cryorbit.core.records import unpack
 from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.checkpoint import state_kind, unpack_state
-from cryorbit.optim.method import Method
+from cryorbit.optim.method import Method, state_kind
 
 State = TypeVar("State")
 Change: TypeAlias = tuple[tuple[int, ...], Callable[[Tensor], Tensor]]
@@ -43,13 +43,13 @@ def resumed(
     change
         The unknown's shape at the last step, and what has been done to it since.
     """
-    state = None if packed is None else unpack_state(state_kind(method), packed, x.device)
+    state = None if packed is None else unpack(state_kind(method), packed, x.device)
     return method.init(blocks, x) if state is None or bound_to_terms(state) else carried(state, *change)
 
 
 def remembers_terms(method: Method[Any], packed: Mapping[str, Any] | None) -> bool:
     """Whether a method's last state, packed, is bound to the terms of its sum."""
-    return packed is not None and bound_to_terms(unpack_state(state_kind(method), packed))
+    return packed is not None and bound_to_terms(unpack(state_kind(method), packed))
 
 
 def keeps_snapshot(state: object) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, get_type_hints, runtime_checkable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.optim.blocks import Blocks
 
 State = TypeVar("State")
@@ -37,3 +38,18 @@ class Method(Protocol[State]):
     ) -> tuple[Float[Tensor, "*shape"], State]:
         """Work through the blocks ``order`` (an epoch, if that is all of them once); the new unknown and state."""
         ...
+
+
+def state_kind(method: Method[State]) -> type[State]:
+    """The class of a method's state, as its ``init`` says.
+
+    Raises
+    ------
+    InputError
+        It does not say.
+    """
+    kind = get_type_hints(type(method).init).get("return")
+    if not isinstance(kind, type):
+        name = type(method).__name__
+        raise InputError(f"{name}.init names no class of its state", mend="annotate what it returns: -> MyState")
+    return kind

@@ -15,11 +15,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.records import pack, unpack
 from cryorbit.core.seeds import generator_for
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.carrying import keeps_snapshot
-from cryorbit.optim.checkpoint import pack_state, state_kind, unpack_state
-from cryorbit.optim.method import Method
+from cryorbit.optim.method import Method, state_kind
 from cryorbit.optim.protocols import Oracle
 
 
@@ -91,7 +91,7 @@ class Stretches:
 def pack_position(position: Position) -> dict[str, Any]:
     """The position as plain containers and tensors, for a checkpoint."""
     counts = {"epoch": position.epoch, "stretch": position.stretch, "evaluations": position.evaluations}
-    return {"x": position.x, "state": pack_state(position.state), **counts}
+    return {"x": position.x, "state": pack(position.state), **counts}
 
 
 def unpack_position(packed: dict[str, Any], method: Method[Any], like: Tensor) -> Position:
@@ -102,5 +102,5 @@ def unpack_position(packed: dict[str, Any], method: Method[Any], like: Tensor) -
     InputError
         The method's ``init`` does not say what its state is.
     """
-    state = unpack_state(state_kind(method), packed["state"], like.device)
+    state = unpack(state_kind(method), packed["state"], like.device)
     return Position(**{**packed, "x": packed["x"].to(like.device), "state": state})

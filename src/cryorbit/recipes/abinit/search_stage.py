@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.geometry.rotations import random_rotations
@@ -21,7 +22,6 @@ from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.carrying import carried, remembers_terms, resumed
-from cryorbit.optim.checkpoint import pack_state
 from cryorbit.optim.units import Scaled, natural_scale
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
@@ -109,7 +109,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         stage="grow" if over else "search",
         iteration=0 if over else n + batches,
         volume=centred(volume, offsets),
-        method=None if over else pack_state(walk),
+        method=None if over else pack(walk),
         radius=oracle.disc.radius,
         extra={} if over else {"effective": recent, "scale": scale},
     ), metrics

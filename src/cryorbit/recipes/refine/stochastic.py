@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.carrying import remembers_terms, resumed
-from cryorbit.optim.checkpoint import pack_state
 from cryorbit.optim.units import Scaled, natural_scale
 from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.particle_input import ParticleInput
@@ -50,7 +50,7 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     look = oracle.looks[-1]
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    carried = {"method": pack_state(walk), "scale": scale, "curvature": look.curvature, "fsc": fsc}
+    carried = {"method": pack(walk), "scale": scale, "curvature": look.curvature, "fsc": fsc}
     new = replace(
         state,
         references=joined(config, given, moved),

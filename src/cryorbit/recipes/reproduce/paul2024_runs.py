@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryorbit.core.progress import Progress, Stopped
-from cryorbit.optim.checkpoint import pack_state, unpack_state
+from cryorbit.core.records import pack, unpack
 from cryorbit.optim.minimise import Trace
 from cryorbit.recipes.reproduce.kept import keep
 from cryorbit.recipes.reproduce.paul2024_contenders import Contender
@@ -63,7 +63,7 @@ def run_once(contender: Contender, seed: int, keeping: Keeping, work: Callable[[
     if progress.stop_requested():
         raise Stopped
     name = f"{keeping.problem} {contender.name} {seed}"
-    packed = keep(keeping.output, name, (contender, seed, *keeping.settings), lambda: pack_state(work()))
-    trace = unpack_state(Trace, packed)
+    packed = keep(keeping.output, name, (contender, seed, *keeping.settings), lambda: pack(work()))
+    trace = unpack(Trace, packed)
     progress.advance(passes=float(trace.passes[-1]), objective=float(trace.values[-1]))
     return Run(contender, seed, trace)

@@ -12,11 +12,13 @@ from abinit_jobs import make_set
 from refine_jobs import ONE_PASS, low_passed_map, refine_config, refined
 
 from cryorbit.fourier.shells import shell_indices
+from cryorbit.inference.constraints import windowed
 from cryorbit.recipes.particle_input import read_input
-from cryorbit.recipes.refine.late import Epoch, average_statistics, follow_gradients, late_iteration, mini_batches
-from cryorbit.recipes.refine.passes import pass_iteration
+from cryorbit.recipes.refine.late import Epoch, late_iteration
+from cryorbit.recipes.refine.passes import joined, pass_iteration
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import State
+from cryorbit.volumes.voxel import resample
 from phantom_sets import sharp_phantom
 
 BOX, COUNT = 32, 160
@@ -49,34 +51,40 @@ def apart(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a - b).norm() / b.norm())
 
 
+def one_batch(method: str, **settings: object) -> dict[str, Any]:
+    return {"method": method, "batches": 1, "settings": settings}
+
+
 @pytest.mark.slow
 def test_one_batch_of_all_images_is_the_m_step(folder: Path, state: State) -> None:
-    epoch = epoch_of(folder, state, method="sem-vr", batches=1, rate=0.4)
-    assert apart(average_statistics(epoch), epoch.maps.references) < 1e-5
+    epoch = epoch_of(folder, state, **one_batch("sem-vr-statistics", step_size=0.4))
+    # the soft mask is applied once more at the end
+    expected = windowed(joined(epoch.config, epoch.given, epoch.maps.references), epoch.oracle.mask)
+    assert apart(epoch.walked(), expected) < 1e-4
 
     # what the half-sets share is the mean of their maps here, and of their statistics in the M-step: here shell 0,
     # which the soft window carries on to the next
     nothing_shared = {"passes": {**ONE_PASS["passes"], "join_resolution": 1000.0}}
-    epoch = epoch_of(folder, state, nothing_shared, method="svrg", batches=1, rate=1.0)
-    found, expected = follow_gradients(epoch), epoch.maps.references
+    epoch = epoch_of(folder, state, nothing_shared, **one_batch("svrg", step_size=1.0))
+    found, expected = epoch.walked(), epoch.maps.references
     beyond = (shell_indices(found.shape[-1]) > 4).to(found)
     ours, theirs = (torch.fft.rfftn(volume, dim=(-3, -2, -1)).abs() * beyond for volume in (found, expected))
     assert apart(ours, theirs) < 1e-4
 
 
-def test_batches_hold_every_image_once(folder: Path, state: State) -> None:
-    epoch = epoch_of(folder, state, method="svrg", batches=5)
-    batches = list(mini_batches(epoch))
-    assert len(batches) == 5
-    for half in range(2):
-        images = torch.cat([batch[half] for batch in batches])
-        expected = torch.nonzero(epoch.given.half_set == half)[:, 0]
-        assert torch.equal(images.sort().values, expected)
-    assert not torch.equal(torch.cat([batch[0] for batch in batches]).sort().values, batches[0][0])
+@pytest.mark.slow
+def test_mini_batches_are_measured_in_their_part_of_all(folder: Path, state: State) -> None:
+    """Fields of parts with as many images of each half-set average to that of all images."""
+    oracle = epoch_of(folder, state, **one_batch("svrg")).oracle
+    x = resample(state.references, oracle.grid.size)
+    numbers = torch.arange(oracle.num_terms).split([len(images) for images in oracle.images])
+    parts = [torch.cat([half[start::2] for half in numbers]) for start in (0, 1)]
+    mean = torch.stack([oracle.evaluate(x, part).field for part in parts]).mean(0)
+    assert apart(mean, oracle.evaluate(x, None).field) < 1e-2
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["sem-vr", "svrg"])
+@pytest.mark.parametrize("method", ["sem-vr-statistics", "svrg"])
 def test_the_stage_makes_the_map_likelier_and_can_be_resumed(folder: Path, method: str) -> None:
     late = {"method": method, "epochs": 2, "batches": 3}
     job, _ = refined(folder / "particles.star", folder / "start.mrc", folder / method, **ONE_PASS, late=late)

@@ -32,7 +32,7 @@ SHORTEST: dict[str, Any] = {
     "sgd": {"iterations": 2, "batch": 20, "patience": 9},
     "passes": {"iterations": 2, "patience": 9},
     "poses": {"cells": 2, "angular_spacing": 30.0, "check_images": 10},
-    "late": {"method": "sem-vr", "epochs": 1, "batches": 2},
+    "late": {"method": "sem-vr-statistics", "epochs": 1, "batches": 2},
 }
 STAGES = ["sgd", "sgd", "pass", "pass", "late", "final"]
 DIE_WITHIN_OUTPUTS = (
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("refine_resume")
     make_set(folder, [sharp_phantom(torch.Generator().manual_seed(3))], 60, 0.5)
     settings = {key: str(value).lower() if isinstance(value, bool) else value for key, value in SHORTEST.items()}
-    late = {**SHORTEST["late"], "method": '"sem-vr"'}
+    late = {**SHORTEST["late"], "method": '"sem-vr-statistics"'}
     (folder / "settings.toml").write_text(as_toml({**settings, "method": '"psgd"', "late": late}))
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -23,6 +24,7 @@ class EM(Checked):
     """``x <- Psi(x)``: the objective never rises (Dempster, Laird & Rubin 1977)."""
 
     batch_size: None = None
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> NoState:
         """Nothing."""

@@ -17,7 +17,11 @@ State = TypeVar("State")
 
 @runtime_checkable
 class Method(Protocol[State]):
-    """An optimiser: immutable settings; what changes is its state, a frozen dataclass of tensors and numbers."""
+    """An optimiser: immutable settings; what changes is its state, a frozen dataclass of tensors and numbers.
+
+    A class with ``unit_free`` true takes the same course in every unit of the unknown: it does not compare values with
+    fields.
+    """
 
     @property
     def batch_size(self) -> int | None:

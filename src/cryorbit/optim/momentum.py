@@ -52,7 +52,6 @@ class Momentum(Checked):
     power: NotNegative = 0.75
     batch_size: Count | None = 100
     unit_free: ClassVar[bool] = True
-    """Whether the course is the same in every unit of the unknown: values are not looked at."""
     ahead: ClassVar[bool] = False
     """Whether the gradient is taken where the velocity leads."""
 

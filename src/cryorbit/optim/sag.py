@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -48,6 +49,7 @@ class SAG(Checked):
 
     step_size: Positive = 1 / 16
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SAGState:
         """An empty table."""
@@ -83,6 +85,7 @@ class SAGA(Checked):
 
     step_size: Positive = 1 / 3
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SAGState:
         """An empty table."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -59,6 +60,7 @@ class SEMVRStatistics(Checked):
     step_size: Share = 1.0
     safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> StatisticsState:
         """No snapshot."""

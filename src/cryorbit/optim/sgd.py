@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +43,7 @@ class SGD(Checked):
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SGDState:
         """Find the smoothness."""

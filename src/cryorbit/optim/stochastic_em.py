@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -40,6 +41,7 @@ class StochasticEM(Checked):
     decay: NotNegative = 0.1
     power: NotNegative = 0.75
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> StepCount:
         """No steps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -50,6 +50,7 @@ class SVRG(Checked):
     restart: Literal["last", "average"] = "last"
     safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: Count | None = 100
+    unit_free: ClassVar[bool] = True
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> SVRGState:
         """Find the smoothness."""

@@ -33,8 +33,8 @@ class MethodChoice(Settings):
 
     @field_validator("method", check_fields=False)
     @classmethod
-    def _known(cls, value: str) -> str:
-        if ":" not in value:
+    def _known(cls, value: str | None) -> str | None:
+        if value is not None and ":" not in value:
             cls.make_method(value, {})
         return value
 
@@ -47,27 +47,32 @@ class MethodChoice(Settings):
         return value
 
 
-class OptimiserSettings(MethodChoice):
-    """Which optimiser a stage of a job runs on."""
+class StageSettings(MethodChoice):
+    """The optimiser of a stage of a job; a stage that may be left out has None for its name."""
 
-    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """Settings that the stage was tuned with, of `MOMENTUM`."""
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
+    """Settings that the stage was tuned with, of some optimisers."""
 
-    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
+    method: str | None = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
     settings: dict[str, Any] | None = Field(
         None,
-        description="Settings of the optimiser. None: for momentum, those that the stage was tuned with; for others, "
-        "their own defaults.",
+        description="Settings of the optimiser. None: those that the stage was tuned with, if it was with this one, "
+        "else its own defaults.",
     )
+
+    def made(self) -> Method[Any]:
+        """The optimiser; errors as of `make_method`."""
+        assert self.method is not None
+        return make_method(self.method, self.tuned.get(self.method, {}) if self.settings is None else self.settings)
+
+
+class SearchingSettings(StageSettings):
+    """The optimiser of a stage whose every step is on new images."""
+
+    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
     pool: int = Field(
         8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
     )
-
-
-def method_of(chosen: OptimiserSettings) -> Method[Any]:
-    """The optimiser that a stage of a job runs on; errors as of `make_method`."""
-    own = chosen.tuned if chosen.method == MOMENTUM else {}
-    return make_method(chosen.method, dict(own if chosen.settings is None else chosen.settings))
 
 
 def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:

@@ -9,14 +9,16 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
-from cryorbit.recipes.method_settings import OptimiserSettings
+from cryorbit.recipes.method_settings import SearchingSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
-class SearchSettings(OptimiserSettings):
+class SearchSettings(SearchingSettings):
     """The stochastic search from a random start: full steps, averaged over ten mini-batches."""
 
-    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({"momentum": 0.9, "schedule": "constant", "decay": 0.0})
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"momentum": {"momentum": 0.9, "schedule": "constant", "decay": 0.0}}
+    )
 
     iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches; more follow while poses are ambiguous ...")
     ambiguous: float = Field(2.0, ge=1, le=MOST, description="... an image has more effective poses than this ...")

@@ -17,7 +17,6 @@ from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
-from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.stage_loop import Stages, go_through
 
 Iteration = Callable[[AbinitConfig, Prepared, State], tuple[State, dict[str, Any]]]
@@ -44,7 +43,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     # a mistake is told before images are read
-    method_of(config.search)
+    config.search.made()
     prepared = prepare(config)
     for sentence in prepared.sentences:
         progress.note(sentence)

@@ -26,7 +26,6 @@ from cryorbit.optim.units import Scaled, natural_scale
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
-from cryorbit.recipes.method_settings import method_of
 from cryorbit.volumes.voxel import resample, working_grid
 
 CALIBRATION_IMAGES = 200
@@ -78,7 +77,7 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
 def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser: on the next mini-batch, or on several as one sum if it remembers its images."""
     settings, n = config.search, state.iteration
-    method = method_of(settings)
+    method = settings.made()
     batches = settings.pool if remembers_terms(method, state.method) else 1
     oracle, size = _oracle(config, prepared, state, (n, batches))
     volume, window = resample(state.volume, oracle.grid.size), prepared.window(oracle.grid.size)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
-from cryorbit.recipes.method_settings import OptimiserSettings
+from cryorbit.recipes.method_settings import SearchingSettings, StageSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
@@ -66,10 +66,12 @@ class PoseSearchSettings(Settings):
     )
 
 
-class StochasticSettings(OptimiserSettings):
+class StochasticSettings(SearchingSettings):
     """Preconditioned stochastic gradient steps before the passes (method "psgd"): full steps, averaged over two."""
 
-    tuned: ClassVar[Mapping[str, Any]] = MappingProxyType({"momentum": 0.5, "schedule": "constant", "decay": 0.0})
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {"momentum": {"momentum": 0.5, "schedule": "constant", "decay": 0.0}}
+    )
 
     iterations: int = Field(20, ge=1, le=MOST, description="Mini-batches at most.")
     batch: int | None = Field(
@@ -79,15 +81,16 @@ class StochasticSettings(OptimiserSettings):
     patience: int = Field(2, ge=1, le=MOST, description="Steps without a gain in resolution after which they end.")
 
 
-class LateSettings(Settings):
-    """Mini-batches of reduced variance after the passes have settled."""
+class LateSettings(StageSettings):
+    """Mini-batches after the passes have settled, by an optimiser that reduces their variance: steps of a tenth."""
 
-    method: Literal["none", "sem-vr", "svrg"] = Field(
-        "none", description="sem-vr: on statistics, each step an M-step; svrg: on preconditioned gradients."
+    tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+        {name: {"step_size": 0.1} for name in ("svrg", "sem-vr", "sem-vr-statistics")}
     )
-    epochs: int = Field(2, ge=1, le=MOST, description="Each is a pass over all particles, then every mini-batch twice.")
+
+    method: str | None = Field(None, description="Optimiser by name, or module:Class. None: the stage is left out.")
+    epochs: int = Field(2, ge=1, le=MOST, description="Each is a pass over all particles, and one of the optimiser.")
     batches: int = Field(4, ge=1, le=MOST, description="Mini-batches an epoch.")
-    rate: float = Field(0.1, gt=0, le=1, description="Part of the way that a mini-batch points to.")
 
 
 class RefineSettings(Settings):

@@ -8,6 +8,7 @@ the W of all images, is the M-step of a pass.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +17,7 @@ from torch import Tensor
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.gold_standard import gold_standard_maps
-from cryorbit.inference.mstep import shell_weights
+from cryorbit.inference.mstep import ShellWeights, shell_weights
 from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
 from cryorbit.inference.statistics import empty_statistics
 from cryorbit.optim.protocols import Evaluation
@@ -32,9 +33,25 @@ KEPT_WEIGHT = 1e-3
 Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
 
 
+class Curvature(Protocol):
+    """What gradients of some images are divided by."""
+
+    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+        """For the images of an E-step whose statistics go to a radius."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
-class Curvature:
-    """The running mean of W on the padded grids of both half-sets.
+class Metric:
+    """W on the padded grids of both half-sets, completed by ``join_mates``, and its mean in each shell."""
+
+    weight: Float[Tensor, "2 k q q h"]
+    shells: ShellWeights
+
+
+@dataclass(frozen=True, slots=True)
+class RunningMean:
+    """The mean of W over mini-batches.
 
     Attributes
     ----------
@@ -47,20 +64,45 @@ class Curvature:
     before: Float[Tensor, "2 k q q h"] | None
     share: float
 
-    def renewed(self, weight: Float[Tensor, "2 k q q h"], grid: VoxelGrid) -> Float[Tensor, "2 k q q h"]:
-        """The mean with another mini-batch; frequencies that earlier grids did not hold start with its own W."""
-        if self.before is None:
-            return weight
-        before = on_grid(self.before, grid)
-        return torch.where(before > 0, (1 - self.share) * before + self.share * weight, weight)
+    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+        """The mean with these images; frequencies that earlier grids did not hold start with their own W."""
+        weight = torch.stack([join_mates(half) for half in found.statistics.weight])
+        if self.before is not None:
+            before = on_grid(self.before, grid)
+            weight = torch.where(before > 0, (1 - self.share) * before + self.share * weight, weight)
+        return Metric(weight, shell_weights(found.statistics, grid, inserted))
+
+
+@dataclass(frozen=True, slots=True)
+class PartOfAll:
+    """W of all images, of which some images have their part: the metric is the same for any of them.
+
+    Attributes
+    ----------
+    metric
+        Of all images.
+    images
+        How many these are, in each half-set.
+    """
+
+    metric: Metric
+    images: Float[Tensor, " 2"]
+
+    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+        """The part of the images of an E-step."""
+        del grid, inserted
+        part = (found.images / self.images).to(self.metric.weight)
+        shells = self.metric.shells
+        mean = shells.mean * part[:, None, None]
+        return Metric(self.metric.weight * part.view(2, 1, 1, 1, 1), replace(shells, mean=mean))
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one E-step found, and the running mean of W with it."""
+    """What one E-step found, and what gradients of its images are divided by."""
 
     found: Expectation
-    curvature: Float[Tensor, "2 k q q h"]
+    metric: Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +122,9 @@ class HalfSetOracle:
     fsc
         Correlation of the half-maps by shell, which gives the prior.
     curvature
-        What W is averaged with.
+        What gradients are divided by.
+    mask
+        Soft mask outside which references of an M-step are zero.
     looks
         What every evaluation found, the last one last.
     """
@@ -92,6 +136,7 @@ class HalfSetOracle:
     inserted: float
     fsc: Float[Tensor, "k s"]
     curvature: Curvature
+    mask: Float[Tensor, "m m m"]
     looks: list[Look] = field(default_factory=list)
 
     @property
@@ -107,11 +152,10 @@ class HalfSetOracle:
     def evaluate(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value, without that of the prior, and the field."""
         grid, look = self.grid, self._look(x, idx)
-        statistics, weights = look.found.statistics, shell_weights(look.found.statistics, self.grid, self.inserted)
-        steps = []
+        statistics, metric, steps = look.found.statistics, look.metric, []
         for h in range(2):
-            gradient, prior = data_gradient(statistics, h, x[h], grid), half_prior(weights, h, self.fsc)
-            steps.append(preconditioned_step(gradient, x[h], prior, look.curvature[h], grid))
+            gradient, prior = data_gradient(statistics, h, x[h], grid), half_prior(metric.shells, h, self.fsc)
+            steps.append(preconditioned_step(gradient, x[h], prior, metric.weight[h], grid))
         return Evaluation(x.new_tensor(-look.found.log_likelihood), -torch.stack(steps))
 
     def expect(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Statistics:
@@ -122,13 +166,13 @@ class HalfSetOracle:
         return Statistics(x.new_tensor(-found.log_likelihood), packed / float(found.statistics.images))
 
     def maximise(self, statistics: Float[Tensor, "2 k 3 q q h"]) -> Float[Tensor, "2 k m m m"]:
-        """The M-step of a pass, within the window."""
+        """The M-step of a pass."""
         real, imaginary, weight = statistics.unbind(2)
         empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), torch.complex(real, imaginary))
         sums = replace(empty, data=torch.complex(real, imaginary), weight=weight.contiguous())
-        window = self.given.window(self.grid.size)
         join = self.given.extent / self.config.passes.join_resolution
-        return gold_standard_maps(sums, self.grid, self.inserted, join, (window, window)).references
+        regions = self.given.window(self.grid.size), self.mask
+        return gold_standard_maps(sums, self.grid, self.inserted, join, regions).references
 
     def admissible(
         self, statistics: Float[Tensor, "2 k 3 q q h"], reference: Float[Tensor, "2 k 3 q q h"]
@@ -146,8 +190,7 @@ class HalfSetOracle:
         found = expectation(
             self.config, self.given, replace(self.state, references=x), self.inserted, self._of_each(idx)
         )
-        weight = torch.stack([join_mates(half) for half in found.statistics.weight])
-        look = Look(found, self.curvature.renewed(weight, self.grid))
+        look = Look(found, self.curvature.of(found, self.grid, self.inserted))
         self.looks.append(look)
         return look
 

@@ -44,7 +44,7 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     over = settled(config, state, estimates, stalled)
     stage = "pass"
     if over or state.iteration + 1 >= settings.iterations:
-        stage = "final" if config.late.method == "none" else "late"
+        stage = "final" if config.late.method is None else "late"
     new = replace(
         state,
         stage=stage,

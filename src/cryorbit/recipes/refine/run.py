@@ -10,10 +10,9 @@ from typing import Any
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.late import LATE_SUMS, late_iteration
+from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
@@ -50,8 +49,10 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
-    # a mistake is told before images are read
-    method_of(config.sgd)
+    # code of one's own is looked at before images are read
+    config.sgd.made()
+    if config.late.method is not None:
+        config.late.made()
     particles = read_chosen(config)
     require_memory(config, particles)
     given = read_input(config, particles)
@@ -76,7 +77,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
 def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
     radius = final_radius(config, particles.box, particles.pixel_size)
-    sums = 1 if config.late.method == "none" else LATE_SUMS
+    sums = 1 if config.late.method is None else late_sums(config.late)
     load = VolumeLoad(
         box=particles.box,
         radius=radius,

@@ -19,15 +19,14 @@ from cryorbit.inference.mstep import half_map_correlation, resolved_radius
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.carrying import remembers_terms, resumed
 from cryorbit.optim.units import Scaled, natural_scale
-from cryorbit.recipes.method_settings import method_of
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import half_sets, updated_noise
-from cryorbit.recipes.refine.half_set_oracle import Curvature, HalfSetOracle
+from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample
+from cryorbit.volumes.voxel import resample, working_grid
 
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
@@ -35,10 +34,10 @@ FIRST_CORRELATION = 0.9
 
 def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser; the stage ends when the resolution has stopped growing."""
-    method, packed = method_of(config.sgd), state.extra.get("method")
+    method, packed = config.sgd.made(), state.extra.get("method")
     batches = config.sgd.pool if remembers_terms(method, packed) else 1
     oracle = _oracle(config, given, state, batches)
-    size, window = oracle.grid.size, given.window(oracle.grid.size)
+    size = oracle.grid.size
     volume = resample(state.references, size)
     scale = state.extra["scale"] if "scale" in state.extra else natural_scale(method, oracle, volume)
     generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
@@ -46,11 +45,11 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     resized = tuple(state.references.shape), lambda value: resample(value, size)
     walk = resumed(method, packed, blocks, scale * volume, resized)
     x, walk = method.step(blocks, scale * volume, walk, list(range(blocks.count)), generator)
-    moved = torch.stack([windowed(half, window) for half in x / scale])
+    moved = torch.stack([windowed(half, oracle.mask) for half in x / scale])
     look = oracle.looks[-1]
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    carried = {"method": pack(walk), "scale": scale, "curvature": look.curvature, "fsc": fsc}
+    carried = {"method": pack(walk), "scale": scale, "curvature": look.metric.weight, "fsc": fsc}
     new = replace(
         state,
         references=joined(config, given, moved),
@@ -68,8 +67,9 @@ def _oracle(config: RefineConfig, given: ParticleInput, state: State, batches: i
     images = [mini_batches(config, given, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
     inserted = inserted_radius(state.radius, given.box)
-    curvature = Curvature(state.extra.get("curvature"), config.sgd.forgetting)
-    return HalfSetOracle(config, given, state, (first, second), inserted, _correlation(state, inserted), curvature)
+    curvature = RunningMean(state.extra.get("curvature"), config.sgd.forgetting)
+    fsc, window = _correlation(state, inserted), given.window(working_grid(given.box, inserted).size)
+    return HalfSetOracle(config, given, state, (first, second), inserted, fsc, curvature, window)
 
 
 def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:

@@ -17,7 +17,7 @@ from cryorbit.recipes.particle_input import read_input
 from cryorbit.recipes.refine.late import Epoch, late_iteration
 from cryorbit.recipes.refine.passes import joined, pass_iteration
 from cryorbit.recipes.refine.start import begin
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import Fallback, State
 from cryorbit.volumes.voxel import resample
 from phantom_sets import sharp_phantom
 
@@ -99,9 +99,9 @@ def test_the_stage_makes_the_map_likelier_and_can_be_resumed(folder: Path, metho
 def test_an_epoch_after_which_the_likelihood_fell_is_taken_back(folder: Path, state: State) -> None:
     epoch = epoch_of(folder, state, method="svrg", batches=2)
     held = torch.zeros_like(state.references)
-    before = replace(state, iteration=1, extra={"late": {"log_likelihood": 1e9, "references": held}})
+    before = replace(state, iteration=1, fallback=Fallback(1e9, held))
     after, metrics = late_iteration(epoch.config, epoch.given, before)
     assert after.stage == "final"
     assert torch.equal(after.references, held)
-    assert "late" not in after.extra
+    assert after.fallback is None
     assert metrics["taken_back"] == 1

@@ -83,11 +83,11 @@ def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: S
     assert torch.equal(first.references[0], first.references[1])
     assert (first.stage, first.iteration, first.estimates) == ("pass", 0, None)
     assert first.radius == pytest.approx(BOX * PIXEL_SIZE / 30)
-    (found,) = first.extra["start"]
+    (found,) = first.starts
     # the spread of random maps is that of eight: one in ten thousand of them would be so far ahead
-    assert student_t.sf(found["lead_over_noise"], RANDOM_MAPS - 1) < 1e-4
-    assert found["log_likelihood"] > 50
-    assert found["magnification"] == 1
+    assert student_t.sf(found.lead_over_noise, RANDOM_MAPS - 1) < 1e-4
+    assert found.log_likelihood > 50
+    assert found.magnification == 1
 
 
 def test_a_map_on_another_grid_is_resampled(folder: Path, first: State) -> None:
@@ -116,7 +116,7 @@ def test_a_map_of_another_field_of_view_is_brought_to_that_of_the_images(
     path = changed_map(folder, "other.mrc", resampled(true_map(folder), 3, size, true_size / PIXEL_SIZE), pixel_size)
     state = started(folder, path)
     assert float((state.references - first.references).norm() / first.references.norm()) < 0.03
-    (note,) = state.extra["start_notes"]
+    (note,) = state.start_notes
     assert note.startswith("Start map other.mrc: ")
     assert words in note
 
@@ -125,7 +125,7 @@ def test_a_dark_map_is_called_dark(folder: Path) -> None:
     path = changed_map(folder, "dark.mrc", -true_map(folder))
     with pytest.raises(InputError, match=r"dark\.mrc: the map is dark(.|\n)*multiply the grey values of the map by -1"):
         started(folder, path)
-    assert started(folder, path, check_start=False).extra["start"][0]["inverted"] == 1
+    assert started(folder, path, check_start=False).starts[0].inverted == 1
 
 
 def test_a_map_that_no_image_shows_is_refused_unless_told_otherwise(folder: Path) -> None:
@@ -151,12 +151,12 @@ def test_the_true_map_passes_however_it_is_filtered(folder: Path, own: float, in
     """Amplitudes that end where images are scored must not look like a magnification."""
     path = low_passed_map(folder / "truth_1.mrc", folder / "filtered.mrc", own)
     state = started(folder, path, initial_resolution=initial)
-    assert state.extra["start"][0]["magnification"] == 1
+    assert state.starts[0].magnification == 1
 
 
 def test_no_image_tells_the_hand(folder: Path, first: State) -> None:
     mirrored = changed_map(folder, "mirrored.mrc", true_map(folder).flip(0).roll(1, 0))
-    ours, theirs = (state.extra["start"][0]["log_likelihood"] for state in (first, started(folder, mirrored)))
+    ours, theirs = (state.starts[0].log_likelihood for state in (first, started(folder, mirrored)))
     assert theirs == pytest.approx(ours, rel=0.02)
 
 
@@ -198,10 +198,10 @@ def twofold(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_symmetric_map_is_turned_to_its_axes(twofold: Path) -> None:
     settings = {"symmetry": "C2", "initial_resolution": 20.0}
-    assert started(twofold, twofold / "truth_1.mrc", **settings).extra["start_notes"] == []
+    assert started(twofold, twofold / "truth_1.mrc", **settings).start_notes == ()
     turn = rotvec_to_matrix(torch.tensor([0.5, 0.3, 0.0]))
     state = started(twofold, changed_map(twofold, "turned.mrc", rotated(true_map(twofold), turn)), **settings)
-    (note,) = state.extra["start_notes"]
+    (note,) = state.start_notes
     assert "the axes of C2 lay elsewhere; the map was turned by" in note
     reference = state.references[0, 0]
     agreement = copies_agreement(reference, reference, point_group("C2"), 0.3 * len(reference))
@@ -213,4 +213,4 @@ def test_a_map_without_the_symmetry_is_refused_unless_told_otherwise(folder: Pat
     path, settings = folder / "truth_1.mrc", {"symmetry": "D3", "initial_resolution": 20.0}
     with pytest.raises(InputError, match=r"has no D3 symmetry(.|\n)*leave --symmetry out(.|\n)*--no-check-start"):
         started(folder, path, **settings)
-    assert "has no D3 symmetry" in started(folder, path, check_start=False, **settings).extra["start_notes"][0]
+    assert "has no D3 symmetry" in started(folder, path, check_start=False, **settings).start_notes[0]

@@ -7,13 +7,14 @@ from abinit_jobs import make_set
 from refine_jobs import low_passed_map, refine_config
 
 from cryorbit.fourier.shells import shell_indices
+from cryorbit.inference.constraints import windowed
 from cryorbit.recipes.particle_input import read_input
 from cryorbit.recipes.refine.expectation import expectation, half_sets
-from cryorbit.recipes.refine.passes import maximisation
+from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
+from cryorbit.recipes.refine.passes import joined, maximisation
 from cryorbit.recipes.refine.radii import inserted_radius
 from cryorbit.recipes.refine.start import begin
-from cryorbit.recipes.refine.stochastic import stochastic_iteration
-from cryorbit.volumes.voxel import working_grid
+from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import sharp_phantom
 
 COUNT = 100
@@ -35,8 +36,12 @@ def test_one_batch_of_all_images_is_the_m_step(tmp_path: Path) -> None:
     inserted = inserted_radius(state.radius, given.box)
     found = expectation(config, given, state, inserted, half_sets(given))
     maps = maximisation(config, given, found, inserted, given.window(working_grid(given.box, inserted).size))
-    state.extra["fsc"] = maps.fsc
-    moved = stochastic_iteration(config, given, state)[0].references
+    mask = given.window(working_grid(given.box, inserted).size)
+    mean = RunningMean(None, config.sgd.forgetting)
+    oracle = HalfSetOracle(config, given, state, half_sets(given), inserted, maps.fsc, mean, mask)
+    volume = resample(state.references, oracle.grid.size)
+    step = volume - oracle.evaluate(volume, None).field
+    moved = joined(config, given, torch.stack([windowed(half, mask) for half in step]))
     beyond = (shell_indices(moved.shape[-1]) > 4).to(moved)
     ours, theirs = (torch.fft.rfftn(volume, dim=(-3, -2, -1)).abs() * beyond for volume in (moved, maps.references))
     assert float((ours - theirs).norm() / theirs.norm()) < 1e-4

@@ -16,10 +16,11 @@ from cryorbit.recipes.classify import ClassifyConfig
 from cryorbit.recipes.refine import RefineConfig
 from cryorbit.recipes.refine.outputs import RefinedMap
 from cryorbit.recipes.refine.start import refuse_bad_start
+from cryorbit.recipes.refine.state import StartFindings
 from cryorbit.recipes.refine.verdict import Ending, judge
 
 COUNT, BOX, PIXEL = 4000, 100, 2.0
-SHOWN = {"log_likelihood": 9.0, "lead_over_noise": 30.0, "inverted": 0.0, "magnification": 1.0}
+SHOWN = StartFindings(log_likelihood=9.0, lead_over_noise=30.0, inverted=0.0, magnification=1.0)
 TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fix: correct for it"
 LAST = {"stage": "final", "all_poses_searched": False}
 
@@ -53,10 +54,8 @@ def ending(*maps: RefinedMap, **changes: Any) -> Ending:
         log_evidence=torch.full((3,), changes.get("gain", 40.0)),
         max_probability=torch.full((3,), 0.5),
     )
-    start = {**SHOWN, **changes.get("start", {})}
-    state: Any = SimpleNamespace(
-        estimates=estimates, extra={"start": [start] * len(maps)}, stalled=changes.get("stalled", 2)
-    )
+    start = replace(SHOWN, **changes.get("start", {}))
+    state: Any = SimpleNamespace(estimates=estimates, starts=(start,) * len(maps), stalled=changes.get("stalled", 2))
     lines = [{"stage": "pass", "class_changes": changes.get("moved", 0.005)}] * changes.get("passes", 8)
     return Ending(config, given, state, maps, [*lines, {**LAST, **changes.get("last", {})}])
 
@@ -153,10 +152,10 @@ def test_classes_that_are_empty_or_restless_are_a_doubt() -> None:
 
 @pytest.mark.parametrize("lead", [2.4, 2.6, 3.5, 4.1])
 def test_the_verdict_and_the_refusal_of_a_start_map_have_one_rule(lead: float) -> None:
-    found = {**SHOWN, "lead_over_noise": lead}
+    found = replace(SHOWN, lead_over_noise=lead)
     try:
         refuse_bad_start(found, Path("map.mrc"))
         refused = False
     except InputError:
         refused = True
-    assert (judge(ending(start=found)).level == "bad") == refused == (lead < 2.5)
+    assert (judge(ending(start={"lead_over_noise": lead})).level == "bad") == refused == (lead < 2.5)

@@ -30,7 +30,7 @@ from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, Metric, PartO
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
 from cryorbit.recipes.refine.radii import inserted_radius
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import Fallback, State
 from cryorbit.volumes.voxel import resample, working_grid
 
 ROUNDING = 1e-6
@@ -91,13 +91,11 @@ def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
     epoch = Epoch.of(config, given, state)
     found, resolved = epoch.found, resolved_by(config, epoch.maps)
     metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
-    extra = dict(state.extra)
-    value, before = metrics["log_likelihood"], extra.pop("late", None)
-    if before is not None and value < before["log_likelihood"] - ROUNDING * abs(value):
-        return replace(state, stage="final", references=before["references"], extra=extra), {**metrics, "taken_back": 1}
+    value, before = found.log_likelihood, state.fallback
+    if before is not None and value < before.log_likelihood - ROUNDING * abs(value):
+        back = replace(state, stage="final", references=before.references, fallback=None)
+        return back, {**metrics, "taken_back": 1}
     last = state.iteration + 1 >= config.late.epochs
-    if not last:
-        extra["late"] = {"log_likelihood": value, "references": epoch.maps.references}
     new = replace(
         state,
         stage="final" if last else "late",
@@ -107,7 +105,7 @@ def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         estimates=found.by_particle(),
         posed_radius=state.radius,
         history=(*state.history, resolved),
-        extra=extra,
+        fallback=None if last else Fallback(value, epoch.maps.references),
     )
     return new, metrics
 

@@ -74,11 +74,13 @@ def write_outputs(config: RefineConfig, given: ParticleInput, state: State, job:
     _write_scales(given, state, job)
     history = [given.extent / radius for radius in state.history]
     notes = [_note(each) for each in classes if each.limits]
-    result = RefineResult(classes, given.diameter, len(history), history, state.extra["start"], notes)
+    result = RefineResult(
+        classes, given.diameter, len(history), history, [asdict(each) for each in state.starts], notes
+    )
     entry = asdict(result)
     entry["particles"] = {"used": len(given.particles), "set_aside": len(given.report.set_aside)}
     entry["contrast"], entry["normalisation"] = given.report.grey.contrast, given.report.grey.normalisation
-    entry["notes"] = [*given.sentences, *state.extra.get("start_notes", [])]
+    entry["notes"] = [*given.sentences, *state.start_notes]
     job.record(result=entry)
     return result
 
@@ -90,8 +92,9 @@ def files_of(config: RefineConfig, k: int) -> MapFiles:
 
 def _write_map(config: RefineConfig, given: ParticleInput, state: State, job: JobFolder, k: int) -> RefinedMap:
     pixel, box, files = given.source.pixel_size, given.box, files_of(config, k)
-    volume = resample(state.extra["volume"][k], box)
-    halves = torch.stack([resample(half, box) for half in state.extra["halves"][:, k]])
+    assert state.final is not None
+    volume = resample(state.final.volume[k], box)
+    halves = torch.stack([resample(half, box) for half in state.final.halves[:, k]])
     mask = None if config.mask is None else read_mask(config.mask, volume, pixel)
     radius, generator = final_radius(config, box, pixel), generator_for(config.seed, PHASES, k)
     finished = finish_map((volume, halves), pixel, radius, generator, given.window(box), mask)

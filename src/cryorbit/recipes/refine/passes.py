@@ -24,7 +24,7 @@ from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import FinalMaps, State
 from cryorbit.volumes.voxel import working_grid
 
 
@@ -91,8 +91,7 @@ def final_iteration(config: RefineConfig, given: ParticleInput, state: State) ->
 def ended(state: State, maps: HalfMaps) -> State:
     """The state that the job is written from."""
     halves = torch.stack([without_corners(half) for half in maps.halves])
-    extra = {**state.extra, "halves": halves, "volume": maps.volume}
-    return replace(state, stage="done", references=maps.references, extra=extra)
+    return replace(state, stage="done", references=maps.references, final=FinalMaps(halves, maps.volume))
 
 
 def maximisation(

@@ -95,7 +95,7 @@ def _first(config: RefineConfig, given: ParticleInput, progress: Progress) -> St
     """The state of the start maps."""
     progress.note("Looking at the start map.")
     state = begin(config, given)
-    for sentence in state.extra["start_notes"]:
+    for sentence in state.start_notes:
         progress.note(sentence)
     return state
 

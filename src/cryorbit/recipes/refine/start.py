@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +31,7 @@ from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.start_symmetry import on_axes
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import StartFindings, State
 from cryorbit.volumes.voxel import resample, working_grid
 
 SAMPLE = 300
@@ -113,7 +112,7 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = given.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
-    return State(stage, 0, references, noise, radius, extra={"start": findings, "start_notes": notes})
+    return State(stage, 0, references, noise, radius, starts=tuple(findings), start_notes=tuple(notes))
 
 
 def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:
@@ -148,16 +147,14 @@ def what_images_say(
     volume: Float[Tensor, "m m m"],
     others: dict[float, Float[Tensor, "m m m"]],
     random: list[Float[Tensor, "m m m"]],
-) -> dict[str, float]:
+) -> StartFindings:
     """What a sample of the images says of a start map.
 
     ``others`` are the map at other magnifications, ``random`` maps that only look like it. All are given the spectrum
     of the map: one whose amplitudes fall off too early would fit better when it is made smaller, whatever its size.
 
-    Returns the log-likelihood per image (nats), how many standard errors it lies above that of the random maps, whether
-    the map fits clearly better with its contrast inverted, and better than inverted random maps (1, else 0), and its
-    magnification (1 where no other is clearly better). No image tells a map from its mirror image: a wrong hand cannot
-    be found here.
+    No image tells a map from its mirror image: a wrong hand cannot be found here. A map is inverted if it fits clearly
+    better so, and then better than inverted random maps.
     """
     own = judge.log_evidence(volume)
 
@@ -172,22 +169,22 @@ def what_images_say(
         # noise, too, fits better one way round than the other
         _lead_over_all(inverse, torch.stack([judge.log_evidence(-other) for other in by_chance])) >= UNLIKE_RANDOM
     )
-    return {
-        "log_likelihood": float(own.mean()),
-        "lead_over_noise": _lead_over_all(own, torch.stack([judge.log_evidence(other) for other in by_chance])),
-        "inverted": float(inverted),
-        "magnification": best if better[best] > SURELY_BETTER else 1.0,
-    }
+    return StartFindings(
+        log_likelihood=float(own.mean()),
+        lead_over_noise=_lead_over_all(own, torch.stack([judge.log_evidence(other) for other in by_chance])),
+        inverted=float(inverted),
+        magnification=best if better[best] > SURELY_BETTER else 1.0,
+    )
 
 
-def is_shown(found: Mapping[str, float]) -> bool:
+def is_shown(found: StartFindings) -> bool:
     """Whether the images show the start map rather than any map of its spectrum."""
-    return found["lead_over_noise"] >= UNLIKE_RANDOM
+    return found.lead_over_noise >= UNLIKE_RANDOM
 
 
-def refuse_bad_start(found: Mapping[str, float], path: Path) -> None:
+def refuse_bad_start(found: StartFindings, path: Path) -> None:
     """Raise ``InputError`` if the images do not show the start map, or show it inverted or at another magnification."""
-    if found["inverted"]:
+    if found.inverted:
         raise InputError(
             "the map is dark: the images fit it better when its contrast is inverted",
             file=path,
@@ -201,9 +198,9 @@ def refuse_bad_start(found: Mapping[str, float], path: Path) -> None:
             mend="give a map of this particle, for example one made by `cryorbit abinit`; "
             "if you know better, use --no-check-start",
         )
-    if found["magnification"] != 1:
+    if found.magnification != 1:
         raise InputError(
-            f"the images fit the map better when it is magnified {found['magnification']:g} times",
+            f"the images fit the map better when it is magnified {found.magnification:g} times",
             file=path,
             mend="check the pixel sizes of the map and of the particles; if they are right, use --no-check-start",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float
@@ -11,6 +11,66 @@ from torch import Tensor
 from cryorbit.inference.pose_estimates import PoseEstimates
 
 STAGES = ("sgd", "pass", "late", "final", "done")
+
+
+@dataclass(frozen=True, slots=True)
+class StartFindings:
+    """What a sample of the images says of a start map.
+
+    Attributes
+    ----------
+    log_likelihood
+        Mean log-likelihood of an image, nats.
+    lead_over_noise
+        By how many standard errors it lies above that of random maps.
+    inverted
+        1 if the map fits clearly better with its contrast inverted, else 0.
+    magnification
+        At which it fits clearly better; 1 for none.
+    """
+
+    log_likelihood: float
+    lead_over_noise: float
+    inverted: float
+    magnification: float
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What stochastic steps carry from one to the next.
+
+    Attributes
+    ----------
+    method
+        The state of the optimiser, packed.
+    scale
+        Its unit of the references.
+    curvature
+        Running mean of W on the padded grids.
+    fsc
+        Correlation of the half-maps by shell.
+    """
+
+    method: dict[str, Any]
+    scale: float
+    curvature: Float[Tensor, "2 k q q h"]
+    fsc: Float[Tensor, "k s"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Log-likelihood and references to go back to if the next late epoch brings nothing."""
+
+    log_likelihood: float
+    references: Float[Tensor, "2 k m m m"]
+
+
+@dataclass(frozen=True, slots=True)
+class FinalMaps:
+    """Half-maps as they are, and the maps of all images, of the last pass."""
+
+    halves: Float[Tensor, "2 k m m m"]
+    volume: Float[Tensor, "k m m m"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +101,14 @@ class State:
         Resolved radius after each pass.
     best_likelihood
         Largest mean log-likelihood of the passes that were scored to this radius, nats.
-    extra
-        What is carried for the stochastic stage and the report.
+    starts, start_notes
+        What images say of each start map, and sentences on what was done to it.
+    walk
+        What stochastic steps carry along; None before the first and after the last of them.
+    fallback
+        What a late epoch falls back to.
+    final
+        The maps that the job is written from, in the end.
     """
 
     stage: str
@@ -57,4 +123,8 @@ class State:
     scale: Float[Tensor, " n"] | None = None
     history: tuple[float, ...] = ()
     best_likelihood: float = float("-inf")
-    extra: dict[str, Any] = field(default_factory=dict)
+    starts: tuple[StartFindings, ...] = ()
+    start_notes: tuple[str, ...] = ()
+    walk: Walk | None = None
+    fallback: Fallback | None = None
+    final: FinalMaps | None = None

@@ -25,7 +25,7 @@ from cryorbit.recipes.refine.expectation import half_sets, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import State, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
 FIRST_CORRELATION = 0.9
@@ -34,12 +34,12 @@ FIRST_CORRELATION = 0.9
 
 def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser; the stage ends when the resolution has stopped growing."""
-    method, packed = config.sgd.made(), state.extra.get("method")
+    method, packed = config.sgd.made(), None if state.walk is None else state.walk.method
     batches = config.sgd.pool if remembers_terms(method, packed) else 1
     oracle = _oracle(config, given, state, batches)
     size = oracle.grid.size
     volume = resample(state.references, size)
-    scale = state.extra["scale"] if "scale" in state.extra else natural_scale(method, oracle, volume)
+    scale = natural_scale(method, oracle, volume) if state.walk is None else state.walk.scale
     generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
     blocks = Blocks(Scaled(oracle, scale), -(-oracle.num_terms // batches) if batches > 1 else None, generator)
     resized = tuple(state.references.shape), lambda value: resample(value, size)
@@ -49,14 +49,13 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     look = oracle.looks[-1]
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    carried = {"method": pack(walk), "scale": scale, "curvature": look.metric.weight, "fsc": fsc}
     new = replace(
         state,
         references=joined(config, given, moved),
         noise_variance=updated_noise(look.found, given, state, oracle.inserted, config.passes.noise_prior),
         radius=next_radius(config, given, state, resolved),
         history=(*state.history, resolved),
-        extra={**state.extra, **carried},
+        walk=Walk(pack(walk), scale, look.metric.weight, fsc),
     )
     metrics = {**look.found.metrics(given, state.radius), "evaluations": blocks.evaluations}
     return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": given.extent / resolved}
@@ -67,16 +66,17 @@ def _oracle(config: RefineConfig, given: ParticleInput, state: State, batches: i
     images = [mini_batches(config, given, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
     inserted = inserted_radius(state.radius, given.box)
-    curvature = RunningMean(state.extra.get("curvature"), config.sgd.forgetting)
+    curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
     fsc, window = _correlation(state, inserted), given.window(working_grid(given.box, inserted).size)
     return HalfSetOracle(config, given, state, (first, second), inserted, fsc, curvature, window)
 
 
 def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:
     """Correlation of the last half-maps in the shells of the statistics, which the prior follows."""
-    count, known = _shells(inserted), state.extra.get("fsc")
-    if known is None:
+    count = _shells(inserted)
+    if state.walk is None:
         return state.references.new_full((state.references.shape[1], count), FIRST_CORRELATION)
+    known = state.walk.fsc
     shells = torch.arange(count, device=known.device).clamp_max(known.shape[1] - 1)
     return known[:, shells].to(state.references)
 
@@ -108,5 +108,4 @@ def _advanced(config: RefineConfig, state: State, resolved: float, batches: int)
     done = state.iteration + batches
     if stalled < config.sgd.patience and done < config.sgd.iterations:
         return replace(state, iteration=done, resolved=max(resolved, state.resolved), stalled=stalled)
-    extra: dict[str, Any] = {name: state.extra[name] for name in ("start", "start_notes") if name in state.extra}
-    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, extra=extra)
+    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, walk=None)

@@ -122,15 +122,15 @@ def _limit(ending: Ending) -> str | None:
 
 def _starts(ending: Ending) -> Iterator[Remark]:
     """What the images said of the start maps; such as are bad are refused, unless that was switched off."""
-    for each, start in zip(ending.classes, ending.state.extra["start"], strict=True):
-        lead, magnification = start["lead_over_noise"], start["magnification"]
+    for each, start in zip(ending.classes, ending.state.starts, strict=True):
+        lead, magnification = start.lead_over_noise, start.magnification
         beginning = "the images fit the start map" + (f" of {each.name}" if len(ending.classes) > 1 else "")
         if is_shown(start):
             yield Remark("good", "", f"{beginning} better than random maps by {lead:.1f} standard errors")
         else:
             wrong = f"{beginning} no better than a random map"
             yield Remark("bad", wrong, f"{wrong}; fix: start from a map of this particle")
-        if start["inverted"]:
+        if start.inverted:
             wrong = f"{beginning} better when its contrast is inverted"
             yield Remark("bad", wrong, f"{wrong}; fix: multiply the grey values of the start map by -1")
         if magnification != 1:

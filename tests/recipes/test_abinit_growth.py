@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,9 +40,9 @@ def state(*, fresh: bool, turned: bool = False) -> State:
     """A state after a pass whose orientations are those that a search finds, or half a turn away."""
     rotation = torch.diag(torch.tensor([-1.0, -1.0, 1.0])) if turned else torch.eye(3)
     volume = torch.zeros(1, 4, 4, 4)
-    plain = State(0, "grow", 3, volume, volume, torch.ones(3), 2.0)
-    estimates = {"rotation": rotation.expand(len(BATCH), 3, 3)}
-    return replace(plain, cells=cells(len(BATCH)), estimates=estimates, extra={"fresh_cells": fresh})
+    plain = State(0, "grow", 3, volume, torch.ones(3), 2.0)
+    estimates: Any = SimpleNamespace(rotation=rotation.expand(len(BATCH), 3, 3))
+    return replace(plain, cells=cells(len(BATCH)), estimates=estimates, fresh_cells=fresh)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The verdict: starts that agree, starts that do not, and maps that are weak whatever the starts say."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -28,12 +30,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> State:
     volume = torch.zeros(1, 8, 8, 8)
     outcomes = tuple(Outcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
-    estimates = {
-        "max_probability": torch.full((10,), 0.001),
-        "log_evidence": torch.full((10,), gain),
-        "rotation": random_rotations(2000, torch.Generator().manual_seed(0)),
-    }
-    return State(chosen, "done", 0, volume, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
+    estimates: Any = SimpleNamespace(
+        max_probability=torch.full((10,), 0.001),
+        log_evidence=torch.full((10,), gain),
+        rotation=random_rotations(2000, torch.Generator().manual_seed(0)),
+    )
+    return State(chosen, "done", 0, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
 
 
 def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
@@ -129,8 +131,9 @@ def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) ->
     angles = torch.zeros(2000, 3, dtype=torch.float64)
     angles[:, 2] = torch.rand(2000, generator=torch.Generator().manual_seed(1)) * 360
     rotation = euler_to_matrix(angles)
-    rotation[:200] = even.estimates["rotation"][:200]
-    one_sided = replace(even, estimates={**even.estimates, "rotation": rotation})
+    rotation[:200] = even.estimates.rotation[:200]
+    estimates: Any = SimpleNamespace(**{**vars(even.estimates), "rotation": rotation})
+    one_sided = replace(even, estimates=estimates)
     agreed = cross((0, 1), (0, 2), (1, 2))
     verdict = judge_maps(prepared, one_sided, 12.0, agreed)
     assert verdict.level == "doubtful"

@@ -57,8 +57,7 @@ def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
         "batch": len(batch),
     }
     cells = None if state.cells is None else in_every_class(state.cells, config.classes)
-    extra = {**state.extra, "split_log_likelihoods": likelihoods, "consensus_radius": state.radius}
-    return replace(best, stage="sort", iteration=0, cells=cells, extra=extra), metrics
+    return replace(best, stage="sort", iteration=0, cells=cells, consensus_radius=state.radius), metrics
 
 
 def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
@@ -79,7 +78,7 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
         new,
         stage="judge" if over else "sort",
         iteration=0 if over else state.iteration + 1,
-        extra={**state.extra, "class_fractions": fractions.cpu()},
+        class_fractions=fractions.cpu(),
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
 
@@ -101,7 +100,8 @@ def _split_volumes(
 ) -> State:
     """One way to split: components, clusters, and a reconstruction of each cluster."""
     generator = generator_for(config.seed + state.start, "class split", number)
-    poses = Poses(state.estimates["rotation"], state.estimates["shift"])
+    assert state.estimates is not None
+    poses = Poses(state.estimates.rotation, state.estimates.shift)
     radius = max(first_radius(config, prepared), config.classify.split_radius * state.radius)
     grid = working_grid(prepared.box, radius)
     disc = half_disc(prepared.box, radius).to(state.volume.device)

@@ -43,7 +43,8 @@ def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
     """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
     radius = judging_radius(config, prepared)
     likelihood = held_out_likelihood(config, prepared, replace(state, radius=radius))
-    fractions = state.extra.get("class_fractions", torch.ones(len(state.volume)) / len(state.volume))
+    even = torch.ones(len(state.volume)) / len(state.volume)
+    fractions = even if state.class_fractions is None else state.class_fractions
     outcome = Outcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
     outcomes = (*state.outcomes, outcome)
     metrics = {"resolution_A": prepared.extent / radius, "held_out_log_likelihood": likelihood}
@@ -58,7 +59,7 @@ def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
         volume=best.volume,
         radius=best.radius,
         cells=None,
-        estimates={},
+        estimates=None,
         outcomes=outcomes,
     ), metrics
 
@@ -76,16 +77,16 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         stage="done" if over else "finish",
         iteration=state.iteration + 1,
         volume=maps.volume,
-        radius=state.extra.get("consensus_radius", state.radius),
+        radius=state.radius if state.consensus_radius is None else state.consensus_radius,
         cells=None if over else within_class(cells, estimates),
-        estimates={name: getattr(estimates, name) for name in PoseEstimates.__slots__},
+        estimates=estimates,
     )
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
 
 
 def imposed_operators(prepared: Prepared, state: State) -> Float[Tensor, "g 3 3"] | None:
     """Operators of the point group, or None where there is only the identity or the images refused the symmetry."""
-    return prepared.operators if state.extra.get("symmetry", {}).get("imposed", True) else None
+    return prepared.operators if state.trial is None or state.trial.imposed else None
 
 
 def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
 from cryorbit.recipes.abinit.state import State
-from cryorbit.recipes.abinit.symmetry_stage import SymmetryTrial, trial_of
+from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
 from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
 from cryorbit.volumes.voxel import resample, working_grid
@@ -56,7 +56,8 @@ class AbinitResult:
 
 def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
     """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
-    estimates = PoseEstimates(**{f.name: state.estimates[f.name] for f in fields(PoseEstimates)})
+    estimates = state.estimates
+    assert estimates is not None
     order = _by_evidence(estimates, config.classes)
     klass = torch.argsort(order)[estimates.klass]
     maps = _final_maps(config, prepared, state, estimates, klass)
@@ -70,7 +71,7 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
     )
     verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
     _write_c1_maps(prepared, job, state, order)
-    trial = trial_of(state)
+    trial = state.trial
     scores = [] if trial is None else trial.scores
     symmetry = config.symmetry if trial is None or trial.imposed else "C1"
     result = AbinitResult(classes, verdict, cross, prepared.diameter, symmetry, scores, trial)
@@ -122,9 +123,9 @@ def _write_class(
 
 def _write_c1_maps(prepared: Prepared, job: JobFolder, state: State, order: Int[Tensor, " k"]) -> None:
     """The maps that a symmetry was imposed on as they were before it, centred and turned to their axes."""
-    if "c1_maps" not in state.extra:
+    if state.c1_maps is None:
         return
-    maps = resample(state.extra["c1_maps"][order].cpu(), prepared.box)
+    maps = resample(state.c1_maps[order].cpu(), prepared.box)
     for number, volume in enumerate(maps, start=1):
         write_map(job.path / c1_file(number), volume, prepared.source.pixel_size)
 

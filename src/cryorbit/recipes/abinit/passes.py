@@ -47,7 +47,7 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     batch = growth_batch(config, prepared)
     limit = final_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
-    last = Scored(*state.extra.get("last_pass", (0.0, -math.inf)))
+    last = Scored(0.0, -math.inf) if state.grown is None else state.grown
     cells, searched = batch_cells(config, prepared, state, batch, stands=radius == last.radius)
     statistics, estimates, maps = full_pass(config, prepared, replace(state, radius=radius), batch, cells)
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
@@ -63,8 +63,9 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
         new,
         volume=new.volume if over else relaxed(state.volume, new.volume, config.grow.relaxation, now, last),
         radius=next_radius,
-        estimates={"rotation": estimates.rotation, "shift": estimates.shift},
-        extra={**state.extra, "last_pass": (radius, likelihood), "fresh_cells": searched},
+        estimates=estimates,
+        grown=now,
+        fresh_cells=searched,
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )
@@ -82,14 +83,15 @@ def batch_cells(
     """
     if state.cells is None:
         return find_cells(config, prepared, state, batch), True
-    if stands and state.extra["fresh_cells"]:
+    if stands and state.fresh_cells:
         return state.cells, False
     count = min(config.grow.check_images, len(batch))
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
     sample = slice(start, start + count)
     fresh = find_cells(config, prepared, state, batch[sample])
     tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
-    moved = moved_fraction(fresh, state.estimates["rotation"][sample], tolerance)
+    assert state.estimates is not None
+    moved = moved_fraction(fresh, state.estimates.rotation[sample], tolerance)
     if moved > config.grow.moved:
         return find_cells(config, prepared, state, batch), True
     return state.cells, False

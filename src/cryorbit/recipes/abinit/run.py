@@ -16,7 +16,7 @@ from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import State
-from cryorbit.recipes.abinit.symmetry_stage import symmetrise, trial_of
+from cryorbit.recipes.abinit.symmetry_stage import symmetrise
 from cryorbit.recipes.stage_loop import Stages, go_through
 
 Iteration = Callable[[AbinitConfig, Prepared, State], tuple[State, dict[str, Any]]]
@@ -62,7 +62,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
 
 def _remarks(stage: str, state: State) -> list[str]:
     """What came of the symmetry that was asked for, once it has been tried."""
-    trial = trial_of(state) if stage == "symmetrise" else None
+    trial = state.trial if stage == "symmetrise" else None
     return [] if trial is None else trial.sentences()
 
 

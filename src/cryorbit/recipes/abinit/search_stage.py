@@ -25,7 +25,7 @@ from cryorbit.optim.carrying import carried, remembers_terms, resumed
 from cryorbit.optim.units import Scaled, natural_scale
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
-from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.state import Outcome, Searched, State
 from cryorbit.volumes.voxel import resample, working_grid
 
 CALIBRATION_IMAGES = 200
@@ -81,7 +81,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     batches = settings.pool if remembers_terms(method, state.method) else 1
     oracle, size = _oracle(config, prepared, state, (n, batches))
     volume, window = resample(state.volume, oracle.grid.size), prepared.window(oracle.grid.size)
-    scale = state.extra["scale"] if "scale" in state.extra else natural_scale(method, oracle, volume)
+    scale = natural_scale(method, oracle, volume) if state.searched is None else state.searched.scale
     blocks = Blocks(Scaled(oracle, scale), size, generator_for(config.seed + state.start, "mini-batches", n))
     resized = tuple(state.volume.shape), lambda value: resample(value, oracle.grid.size)
     walk = resumed(method, state.method, blocks, scale * volume, resized)
@@ -101,7 +101,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         "batch": oracle.num_terms,
         "evaluations": blocks.evaluations,
     }
-    recent = [*state.extra.get("effective", []), report.effective][-RECENT:]
+    recent = (*(() if state.searched is None else state.searched.effective), report.effective)[-RECENT:]
     over = _is_over(config, n + batches, recent)
     return replace(
         state,
@@ -110,7 +110,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         volume=centred(volume, offsets),
         method=None if over else pack(walk),
         radius=oracle.disc.radius,
-        extra={} if over else {"effective": recent, "scale": scale},
+        searched=None if over else Searched(recent, scale),
     ), metrics
 
 
@@ -129,7 +129,7 @@ def _oracle(
     return GridOracle(observations, poses, grid, disc, metric, mixing), len(batches[0])
 
 
-def _is_over(config: AbinitConfig, done: int, recent: list[float]) -> bool:
+def _is_over(config: AbinitConfig, done: int, recent: tuple[float, ...]) -> bool:
     """Whether the search may end: its steps are done, and by now most images tell their poses.
 
     Growth holds on to the poses that it is given; where noise hides them longer, the search must go on.

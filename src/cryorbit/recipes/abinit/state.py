@@ -6,13 +6,16 @@ it: a job continued from its state does what the undisturbed job did.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.relaxation import Scored
+from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 
 STAGES = ("search", "grow", "split", "sort", "judge", "symmetrise", "finish", "done")
 
@@ -43,6 +46,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Searched:
+    """What the search keeps besides its optimiser's state.
+
+    Attributes
+    ----------
+    effective
+        Effective numbers of poses of the last mini-batches.
+    scale
+        The unit of the unknown.
+    """
+
+    effective: tuple[float, ...]
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Where the job is.
 
@@ -63,11 +82,21 @@ class State:
     cells
         Coarse candidates of the batch, or None when they have to be found.
     estimates
-        ``rotation``, ``shift`` and such of the last pass over the batch (fields of ``PoseEstimates``).
+        Poses of the last pass over the batch, or None.
     outcomes
         The starts that are over.
-    extra
-        Scores worth reporting: of the symmetry search, of the splits.
+    searched
+        What the search keeps besides; None before its first step and after its last.
+    grown
+        What the last pass of the growth was scored with; None before the first.
+    fresh_cells
+        Whether that pass searched all poses.
+    consensus_radius
+        Fourier radius of the one map that several classes were split from.
+    class_fractions
+        Shares of the classes in the last pass.
+    trial, c1_maps
+        What came of the symmetry that was asked for, and the maps without it where it was imposed.
     """
 
     start: int
@@ -78,6 +107,12 @@ class State:
     radius: float
     method: dict[str, Any] | None = None
     cells: Candidates | None = None
-    estimates: dict[str, Tensor] = field(default_factory=dict)
+    estimates: PoseEstimates | None = None
     outcomes: tuple[Outcome, ...] = ()
-    extra: dict[str, Any] = field(default_factory=dict)
+    searched: Searched | None = None
+    grown: Scored | None = None
+    fresh_cells: bool = False
+    consensus_radius: float | None = None
+    class_fractions: Float[Tensor, " k"] | None = None
+    trial: SymmetryTrial | None = None
+    c1_maps: Float[Tensor, "k m m m"] | None = None

@@ -7,7 +7,7 @@ taken out, as it does only where the symmetry is there. Averages of noise over a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radi
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, growth_batch
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.volumes.voxel import resample
 
 STANDARD_ERRORS = 2.0
@@ -34,55 +35,6 @@ PASSES = 3
 TRIAL_ITERATION = 901
 EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class SymmetryTrial:
-    """What came of a symmetry that was asked for, as it stands in ``job.json``.
-
-    Attributes
-    ----------
-    group
-        As asked for.
-    imposed
-        Whether the job goes on with the symmetric map.
-    scores
-        Of each class, mean correlation of the C1 map with its copies within the particle.
-    structure_scores
-        The same without the average over each sphere about the centre.
-    offsets_A
-        Of each class, how far the centre was from the middle of the box.
-    held_out, held_out_c1
-        Mean log-likelihood of held-out particles under the symmetric map and under the C1 map, nats; None without any.
-    """
-
-    group: str
-    imposed: bool
-    scores: list[float]
-    structure_scores: list[float]
-    offsets_A: list[float]  # noqa: N815 (units belong to the name)
-    held_out: float | None
-    held_out_c1: float | None
-
-    def sentences(self) -> list[str]:
-        """What to tell people, the outcome first."""
-        measured = (
-            f"the C1 map agrees with its copies under {self.group} by {self.scores[0]:.2f} "
-            f"({self.structure_scores[0]:.2f} without its spherical average), "
-            f"its centre was {self.offsets_A[0]:.1f} A off"
-        )
-        if self.held_out is None:
-            return [f"{self.group} symmetry imposed: {measured}; no particles were held out to test it."]
-        fits = (
-            f"held-out particles fit the symmetric map by {self.held_out:.1f} nats, "
-            f"the C1 map by {self.held_out_c1:.1f}"
-        )
-        if self.imposed:
-            return [f"{self.group} symmetry imposed: {measured}; {fits}."]
-        return [
-            f"{self.group} symmetry not imposed: {fits}; {measured}. The map is the C1 map.",
-            "fix: try another point group (--symmetry), or refine the C1 map without symmetry and look at its axes",
-        ]
 
 
 def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
@@ -111,16 +63,10 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[
         held_out=None if fits is None else float(fits[0].mean()),
         held_out_c1=None if fits is None else float(fits[1].mean()),
     )
-    extra = {**state.extra, "symmetry": asdict(trial)}
     metrics = {"symmetry_score": max(trial.scores)}
     if not trial.imposed:
-        return replace(state, stage="finish", extra=extra), metrics
-    return replace(state, stage="finish", volume=improved, extra={**extra, "c1_maps": c1_maps}), metrics
-
-
-def trial_of(state: State) -> SymmetryTrial | None:
-    """What came of the symmetry, or None where none was asked for or the stage is still to come."""
-    return SymmetryTrial(**state.extra["symmetry"]) if "symmetry" in state.extra else None
+        return replace(state, stage="finish", trial=trial), metrics
+    return replace(state, stage="finish", volume=improved, trial=trial, c1_maps=c1_maps), metrics
 
 
 def _after_passes(config: AbinitConfig, prepared: Prepared, state: State) -> Float[Tensor, "k m m m"]:

@@ -18,7 +18,6 @@ from cryorbit.inference.symmetry import average_over_group, find_axes
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, State
-from cryorbit.recipes.abinit.symmetry_stage import trial_of
 from cryorbit.volumes.voxel import resample
 
 AGREEMENT_A_OVER_DIAMETER = 1 / 6
@@ -91,8 +90,9 @@ def compare_starts(
 def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
     """Weigh agreement between starts, what particles say of the map, and the half maps."""
     needed = prepared.diameter * AGREEMENT_A_OVER_DIAMETER
-    sharp = float(state.estimates["max_probability"].mean())
-    gain = float(state.estimates["log_evidence"].mean())
+    assert state.estimates is not None
+    sharp = float(state.estimates.max_probability.mean())
+    gain = float(state.estimates.log_evidence.mean())
     reasons = [
         f"half maps from the final poses agree to {half_map_resolution:.1f} A (they share these poses: an upper bound)",
         f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average",
@@ -121,22 +121,21 @@ def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cro
 
 def _about_symmetry(state: State) -> list[str]:
     """The doubt that the images refused the symmetry asked for, and what to try."""
-    trial = trial_of(state)
+    trial = state.trial
     return [] if trial is None or trial.imposed else trial.sentences()
 
 
 def _confirmed_symmetry(state: State) -> list[str]:
-    trial = trial_of(state)
+    trial = state.trial
     return trial.sentences() if trial is not None and trial.imposed else []
 
 
 def _about_views(prepared: Prepared, state: State) -> list[str]:
     """The doubt that most particles show the same view: along it the map is then hardly determined."""
+    assert state.estimates is not None
     operators = imposed_operators(prepared, state)
     group = torch.eye(3, dtype=torch.float64)[None] if operators is None else operators
-    sampling = view_sampling(
-        state.estimates["rotation"].double().cpu(), group, generator_for(0, "views of a first map")
-    )
+    sampling = view_sampling(state.estimates.rotation.double().cpu(), group, generator_for(0, "views of a first map"))
     if sampling.factor >= ONE_SIDED:
         return []
     return [

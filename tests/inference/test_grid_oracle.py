@@ -15,7 +15,7 @@ from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.momentum import Momentum
-from cryorbit.optim.sgd import SGD
+from cryorbit.optim.preconditioned_sgd import PreconditionedSGD
 from cryorbit.optim.units import Scaled, natural_scale
 from phantom_sets import PhantomSet
 
@@ -60,7 +60,7 @@ def test_dividing_by_the_weights_is_faster(clear_set: PhantomSet) -> None:
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_in_its_units_the_square_of_the_field_is_the_slope(metric: Metric, clear_set: PhantomSet) -> None:
     oracle, x = make(clear_set, metric=metric)
-    scale = natural_scale(SGD(), oracle, x)
+    scale = natural_scale(PreconditionedSGD(), oracle, x)
     assert math.log2(scale) == round(math.log2(scale))
     scaled = Scaled(oracle, scale)
     field = scaled.evaluate(scale * x, None).field

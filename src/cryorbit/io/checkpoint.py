@@ -1,7 +1,7 @@
 """Checkpoints that know what they are: of which job, of which layout, and whether they are as they were written.
 
 A checkpoint is what ``torch.save`` writes, a zip archive, whose comment (zip has room for one at its very end) holds a
-seal: the job, the layout of the states, and the SHA-256 of all before it. Whatever else finds its way into the file, by
+seal: the version, the layout of the states, the job, and the SHA-256 of all of it. Whatever else finds its way into the file, by
 a bad disk, by a copy from another job or by hand, is told instead of computed with.
 """
 
@@ -19,7 +19,7 @@ import torch
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
 
-LAYOUT = 1
+LAYOUT = 2
 """Number of the layout of the recipes' states; to be raised when a checkpoint of before can no longer be read."""
 _END = 22
 """Bytes of the end record of a zip archive without a comment; the last two are the length of the comment."""
@@ -32,8 +32,8 @@ def write_checkpoint(file: Path, state: Mapping[str, Any], job: str) -> None:
     torch.save(dict(state), file)
     with file.open("r+b") as stream:
         length = stream.seek(0, 2) - 2
-        seal = {"version": __version__, "layout": LAYOUT, "job": job, "sha256": _digest(stream, length)}
-        comment = json.dumps(seal).encode()
+        said = {"version": __version__, "layout": LAYOUT, "job": job}
+        comment = json.dumps({**said, "sha256": _digest(stream, length, said)}).encode()
         stream.seek(length)
         stream.write(len(comment).to_bytes(2, "little") + comment)
 
@@ -73,13 +73,14 @@ def _check(file: Path, job: str) -> None:
             raise InputError(f"the checkpoint was written by {origin}", file=file, mend=_MEND)
         if seal.get("job") != job:
             raise InputError("the checkpoint is that of another job", file=file, mend=_MEND)
-        if seal.get("sha256") != _digest(stream, size - 2 - len(comment)):
+        said = {name: seal.get(name) for name in ("version", "layout", "job")}
+        if seal.get("sha256") != _digest(stream, size - 2 - len(comment), said):
             raise InputError("the checkpoint is damaged", file=file, mend=_MEND)
 
 
-def _digest(stream: BinaryIO, length: int) -> str:
-    """SHA-256 of the first ``length`` bytes."""
-    digest = hashlib.sha256()
+def _digest(stream: BinaryIO, length: int, said: Mapping[str, Any]) -> str:
+    """SHA-256 of what a seal says, and of the first ``length`` bytes."""
+    digest = hashlib.sha256(json.dumps(said).encode())
     stream.seek(0)
     while length > 0 and (part := stream.read(min(length, 2**20))):
         digest.update(part)

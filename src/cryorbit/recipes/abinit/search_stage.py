@@ -82,7 +82,9 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     oracle, size = _oracle(config, prepared, state, (n, batches))
     volume, window = resample(state.volume, oracle.grid.size), prepared.window(oracle.grid.size)
     scale = natural_scale(method, oracle, volume) if state.searched is None else state.searched.scale
-    blocks = Blocks(Scaled(oracle, scale), size, generator_for(config.seed + state.start, "mini-batches", n))
+    blocks = Blocks(
+        Scaled(oracle, scale), size, generator_for(config.seed + state.start, "mini-batches of the search", n)
+    )
     resized = tuple(state.volume.shape), lambda value: resample(value, oracle.grid.size)
     walk = resumed(method, state.method, blocks, scale * volume, resized)
     generator = generator_for(config.seed + state.start, "optimiser of the search", n)

@@ -1,8 +1,8 @@
 """Checkpoints that know what they are: of which job, of which layout, and whether they are as they were written.
 
 A checkpoint is what ``torch.save`` writes, a zip archive, whose comment (zip has room for one at its very end) holds a
-seal: the version, the layout of the states, the job, and the SHA-256 of all of it. Whatever else finds its way into the file, by
-a bad disk, by a copy from another job or by hand, is told instead of computed with.
+seal: the version, the layout of the states, the job, and the SHA-256 of all of it. Whatever else finds its way into the
+file, by a bad disk, by a copy from another job or by hand, is told instead of computed with.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.io.fingerprint import fingerprints
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
 
@@ -56,6 +57,8 @@ class ImageStatistics:
         Of the pixels outside the background circle.
     centre_mean
         Mean of the pixels inside the centre circle.
+    fingerprint
+        By which copies of an image find each other.
     """
 
     finite: Bool[Tensor, " n"]
@@ -68,6 +71,7 @@ class ImageStatistics:
     background_mean: Float[Tensor, " n"]
     background_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
+    fingerprint: Float[Tensor, "n k"]
 
     def __getitem__(self, index: Tensor) -> ImageStatistics:
         """Statistics of the images at ``index``."""
@@ -167,6 +171,7 @@ def _of_images(
         background_mean=background_mean,
         background_std=torch.where(varied, background_variance.sqrt(), 0.0),
         centre_mean=centre_mean,
+        fingerprint=fingerprints(images, spread),
     )
 
 

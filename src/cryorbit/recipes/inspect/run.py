@@ -60,7 +60,7 @@ def run(config: InspectConfig) -> Inspection:
     particles = with_transfer(read, config)
     files = _files(particles)
     measured = _measured(particles, torch.nonzero(files.readable)[:, 0], config)
-    images, broken = (None, {}) if measured is None else _look(particles, measured, config)
+    broken = {} if measured is None else _broken(particles, measured)
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
     twice = duplicates(particles, bad, None if measured is None else (measured.statistics, measured.index))
@@ -70,6 +70,8 @@ def run(config: InspectConfig) -> Inspection:
     rows = torch.from_numpy(particles.rows)
     unusable = {reason: rows[mask].tolist() for reason, mask in reasons.items() if mask.any()}
     lost = bad | any_of(twice)
+    passed_over = any_of(twice | broken)
+    images = None if measured is None else _look(particles, measured, passed_over, config)
     on_halves, half_problem = _half_sets(particles.subset(~lost), config.seed)
     return Inspection(
         source=particles.source,
@@ -161,23 +163,28 @@ def _measured(particles: Particles, readable: Int[Tensor, " r"], config: Inspect
     return _Measured(sample, *survey(particles.images.subset(sample.numpy())))
 
 
-def _look(
-    particles: Particles, measured: _Measured, config: InspectConfig
-) -> tuple[ImageFindings | None, dict[str, Bool[Tensor, " n"]]]:
-    """Findings of the images that were measured, and masks of those that are broken, by reason."""
-    sample, statistics, outliers = measured.index, measured.statistics, measured.outliers
-    broken = broken_pixels(statistics)
+def _broken(particles: Particles, measured: _Measured) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles whose images are broken, by reason."""
+    broken = broken_pixels(measured.statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
-        masks[reason][sample[mask]] = True
-    good = torch.nonzero(~any_of(broken))[:, 0]
+        masks[reason][measured.index[mask]] = True
+    return masks
+
+
+def _look(
+    particles: Particles, measured: _Measured, passed_over: Bool[Tensor, " n"], config: InspectConfig
+) -> ImageFindings | None:
+    """Findings of the images that were measured, but for those that are passed over."""
+    good = torch.nonzero(~passed_over[measured.index])[:, 0]
     if len(good) == 0:
-        return None, masks
-    grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
-    chosen = particles.subset(sample[good])
-    found = look_at_images(chosen, statistics[good], grey, config.pictures, config.seed)
+        return None
+    statistics = measured.statistics[good]
+    grey = judge_grey_values(statistics, measured.outliers[good], premultiplied=particles.premultiplied)
+    chosen = particles.subset(measured.index[good])
+    found = look_at_images(chosen, statistics, grey, config.pictures, config.seed)
     # what the user has decided is not asked of the images
-    return found if config.premultiplied is None else replace(found, contradiction=None), masks
+    return found if config.premultiplied is None else replace(found, contradiction=None)
 
 
 def _defocus(ctf: CTFParams) -> Defocus:

@@ -113,6 +113,25 @@ def test_an_outlying_pixel_is_replaced(small_set: SmallSet, place: int, pixel: i
     assert read[differs][0] == pytest.approx(np.median(images[place]), abs=0.05)
 
 
+@pytest.mark.parametrize(("pixels", "part"), [([90], 1.0), ([0], 0.8), ([3, 128, 255], 1.0)])
+@pytest.mark.parametrize("size", [25.0, -500.0, 1e20])
+def test_a_defect_that_most_images_have_is_replaced(
+    small_set: SmallSet, pixels: list[int], part: float, size: float
+) -> None:
+    images = small_set.images.copy().reshape(COUNT, BOX**2)
+    spoilt = np.arange(COUNT) < part * COUNT
+    images[np.ix_(spoilt, pixels)] += np.float32(size)
+    with small_set.changed(images) as particles:
+        report = check_particles(particles)
+        read = read_all(particles, report)
+    assert report.repaired["row"].tolist() == (np.flatnonzero(spoilt) + 1).tolist()
+    assert report.set_aside.empty
+    assert not report.grey.needs_normalisation
+    differs = (read != small_set.images).reshape(COUNT, BOX**2)
+    assert differs[np.ix_(spoilt, pixels)].all()
+    assert differs.sum() == spoilt.sum() * len(pixels)
+
+
 @settings(deadline=None, max_examples=40)
 @given(place=PLACES, mean=st.floats(-20, 20), log_std=st.floats(-3, 4).filter(lambda value: abs(value) > 0.4))
 def test_raw_grey_values_are_brought_to_those_of_the_others(

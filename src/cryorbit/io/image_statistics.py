@@ -1,7 +1,8 @@
 """What the pixels of raw images tell before any reconstruction: broken images, outliers, background, contrast.
 
 Every image is measured. Sums over all pixels are only as good as the worst pixel, so outliers are found first, and the
-images that have some are measured again without them.
+images that have some are measured again without them. A pixel that is out at one place in most images is a defect of
+the camera, or of a program: what an ordinary image is, images tell without it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ TAIL_SIGMA = 2.0537
 """Where the tail of a normal distribution begins, standard deviations."""
 ORDINARY = 0.25
 """Ordinary is a farthest pixel that this part of the images falls short of: three in four may have outliers."""
+DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
+"""Images whose median shows defects that all have: at most, and at least."""
+DEFECT, DEFECT_FACTOR, ORDINARY_PIXELS = 3.0, 10.0, 0.98
+"""A defect stands so many standard deviations of an image out of its neighbours in the median image, and so many times
+as far as this part of the pixels do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them.
     """
     statistics = image_statistics(stack)
-    levels = outlier_levels(statistics)
+    levels = outlier_levels(statistics, _without_defects(stack, statistics))
     where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
         return statistics, levels
@@ -112,20 +118,53 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     return ImageStatistics(**(merged | {"peak": statistics.peak})), levels
 
 
-def outlier_levels(statistics: ImageStatistics) -> GreyLevels:
+def outlier_levels(statistics: ImageStatistics, healthy: ImageStatistics | None = None) -> GreyLevels:
     """Levels that replace the outlying pixels of images.
 
     What is ordinary, the set says itself: the farthest of many noisy pixels lies three to five standard deviations out,
     that of an image with little noise wherever the particle is brightest.
+
+    Parameters
+    ----------
+    statistics
+        Of the images.
+    healthy
+        Of images that tell what is ordinary; None for the images themselves.
     """
-    varied = statistics.finite & (statistics.scale > 0)
-    ordinary, ordinary_local = (_ordinary(peak[varied]) for peak in (statistics.peak, statistics.local_peak))
+    varied = _varied(statistics)
+    told = statistics[varied] if healthy is None else healthy
+    ordinary, ordinary_local = (_ordinary(peak) for peak in (told.peak, told.local_peak))
     far = statistics.peak > FAR * ordinary
     alone = (statistics.local_peak > FAR * ordinary_local) & (statistics.peak > ordinary)
     reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
     local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
     kept = torch.zeros_like(reach)
     return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1)
+
+
+def _varied(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
+    return statistics.finite & (statistics.scale > 0)
+
+
+def _without_defects(stack: ImageStack, statistics: ImageStatistics) -> ImageStatistics | None:
+    """Statistics of a sample of the images without the defects that most of them have; None where there are none."""
+    usable = torch.nonzero(_varied(statistics))[:, 0]
+    if len(usable) < FEWEST_FOR_DEFECTS:
+        return None
+    chosen = usable[torch.linspace(0, len(usable) - 1, min(DEFECT_SAMPLE, len(usable))).round().long()]
+    middle, scale = (each[chosen, None, None].float() for each in (statistics.middle, statistics.scale))
+    images = (stack.read(chosen) - middle) / scale
+    defects = _defects(images)
+    return _of_images(images.masked_fill(defects, 0.0), _regions(stack.box)) if bool(defects.any()) else None
+
+
+def _defects(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
+    """Mask of the pixels that stand out of their neighbours in the median of normalised images.
+
+    The particle does not: it is wider than a pixel, and its views differ.
+    """
+    details = from_neighbours(images.median(0).values[None])[0].abs()
+    return details > max(DEFECT, DEFECT_FACTOR * float(details.flatten().quantile(ORDINARY_PIXELS)))
 
 
 def _ordinary(peak: Float[Tensor, " m"]) -> float:

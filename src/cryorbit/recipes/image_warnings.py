@@ -12,9 +12,11 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.data import CTFParams
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
+from cryorbit.io.bounds import defocus_angle_doubt
 from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
@@ -65,6 +67,12 @@ def on_tilts(table: pd.DataFrame) -> list[str]:
         "it holds so little that poses found one by one are seldom right. Fix: find poses by subtomogram averaging; "
         "`cryorbit reconstruct` makes a map from them."
     ]
+
+
+def on_units(ctf: CTFParams) -> list[str]:
+    """A sentence where a column of the CTF may have another unit, and need not."""
+    doubt = defocus_angle_doubt(ctf.defocus_angle)
+    return [] if doubt is None else [doubt]
 
 
 def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:

@@ -21,7 +21,14 @@ from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_ctf_gaps, on_noise, on_tilts
+from cryorbit.recipes.image_warnings import (
+    multiplication_contradicted,
+    on_box,
+    on_ctf_gaps,
+    on_noise,
+    on_tilts,
+    on_units,
+)
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
@@ -181,6 +188,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         *on_box(diameter, extent),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
+        *on_units(particles.ctf),
     )
     return ParticleInput(
         everything=everything,

@@ -158,6 +158,8 @@ class Inspection:
         How many of those are duplicates and nothing worse.
     unaligned
         Particles without a pose among those that have poses.
+    pose_problem
+        What is wrong with the poses, so that no map can be made with them, and how to fix it; None for nothing.
     remarks
         Sentences on what a reconstruction passes over: headers that contradict the table, optics that are not used.
     table_problems
@@ -183,6 +185,7 @@ class Inspection:
     unusable_count: int
     duplicate_count: int
     unaligned: int
+    pose_problem: tuple[str, str] | None
     remarks: tuple[str, ...]
     table_problems: tuple[tuple[str, str], ...]
     images: ImageFindings | None
@@ -194,8 +197,9 @@ class Inspection:
 
     @property
     def posed(self) -> bool:
-        """Whether the particles have poses."""
-        return {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
+        """Whether the particles have poses that a map can be made with."""
+        there = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
+        return there and self.pose_problem is None
 
     @property
     def fit(self) -> bool:
@@ -226,7 +230,10 @@ class Inspection:
         if outliers:
             found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
         if self.unaligned and self.posed:
-            found.append(f"Never aligned (no rotation and no shift): {_counted(self.unaligned)}.")
+            found.append(f"Never aligned (no rotation): {_counted(self.unaligned)}.")
+        if self.pose_problem is not None:
+            problem, mend = self.pose_problem
+            found.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
         found += self.remarks
         found += on_ctf_gaps(self.ctf_gaps)
         images = self.images
@@ -269,6 +276,7 @@ class Inspection:
             "ctf_premultiplied": self.premultiplied,
             "poses": self.posed,
             "unaligned_particles": self.unaligned,
+            "pose_problem": self.pose_problem,
             "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
             "unusable": {reason: len(rows) for reason, rows in self.unusable.items()},

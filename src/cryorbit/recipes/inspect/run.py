@@ -24,8 +24,9 @@ from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.posed import pose_problem
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_tilts
+from cryorbit.recipes.image_warnings import on_tilts, on_units
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
 from cryorbit.recipes.particle_input import with_transfer
@@ -89,7 +90,14 @@ def run(config: InspectConfig) -> Inspection:
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
         unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
-        remarks=(*files.remarks, *on_halves, *on_tilts(particles.table), *unused_optics(particles).sentences()),
+        pose_problem=pose_problem(particles),
+        remarks=(
+            *files.remarks,
+            *on_halves,
+            *on_tilts(particles.table),
+            *on_units(particles.ctf),
+            *unused_optics(particles).sentences(),
+        ),
         table_problems=(*half_problem, *_unit_problem(particles)),
         images=images,
         ctf_gaps=_gaps(particles),

@@ -211,7 +211,22 @@ def test_masked_images_are_read_as_finite_numbers(small_set: SmallSet) -> None:
         report = check_particles(particles)
         read = read_all(particles, report)
     assert len(report.keep) == COUNT
+    assert report.grey.masked
+    assert "The images were masked: 100 % hold no noise" in report.notes[1]
     np.testing.assert_allclose(read.reshape(COUNT, -1).std(1, ddof=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("radius", "part", "masked"), [(0.49, 1.0, True), (0.25, 0.8, True), (0.25, 0.2, False)])
+def test_masks_are_named_where_most_images_have_one(
+    small_set: SmallSet, radius: float, part: float, masked: bool
+) -> None:
+    outside = np.hypot(*(np.mgrid[:BOX, :BOX] - BOX // 2)) > radius * BOX
+    images = small_set.images.copy()
+    # zeros, or another constant
+    images[: int(part * COUNT) : 2, outside] = 0
+    images[1 : int(part * COUNT) : 2, outside] = 7.5
+    with small_set.changed(images) as particles:
+        assert check_particles(particles).grey.masked == masked
 
 
 def test_one_masked_image_among_others_is_repaired(small_set: SmallSet) -> None:

@@ -33,6 +33,8 @@ class GreyValues:
         Whether backgrounds are far from mean 0 and standard deviation 1.
     normalisation
         One sentence on the normalisation.
+    masked
+        Whether the images hold no noise outside the particle.
     levels
         What is done to the pixels of each image; None where nothing is done to any.
     repairs
@@ -43,6 +45,7 @@ class GreyValues:
     contrast: str
     needs_normalisation: bool
     normalisation: str
+    masked: bool
     levels: GreyLevels | None
     repairs: dict[int, str]
 
@@ -68,7 +71,9 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
     changed = bool((levels.has_outliers | levels.moved).any())
     repairs = _repairs(statistics, levels.has_outliers, found.odd)
-    return GreyValues(inverted, contrast, found.whole, found.sentence, levels if changed else None, repairs)
+    return GreyValues(
+        inverted, contrast, found.whole, found.sentence, found.masked, levels if changed else None, repairs
+    )
 
 
 def normalised_levels(stack: ImageStack) -> GreyLevels:

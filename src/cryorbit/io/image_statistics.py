@@ -22,6 +22,8 @@ from cryorbit.io.image_stack import ImageStack
 
 BACKGROUND_DIAMETER = 0.9
 """Background lies outside a circle of this part of the box."""
+CORNER = 0.14
+"""Side of a corner, in parts of the box: a little less than a circle within the box leaves free."""
 CENTRE_DIAMETER = 0.4
 """The particle is looked for inside a circle of this part of the box."""
 BUDGET_BYTES = 16 * 2**20
@@ -61,6 +63,8 @@ class ImageStatistics:
         Standard deviation of all pixels.
     background_mean, background_std
         Of the pixels outside the background circle.
+    corner_std
+        Standard deviation of the pixels in the corners, which a mask leaves without noise.
     centre_mean
         Mean of the pixels inside the centre circle.
     fingerprint
@@ -76,6 +80,7 @@ class ImageStatistics:
     spread: Float[Tensor, " n"]
     background_mean: Float[Tensor, " n"]
     background_std: Float[Tensor, " n"]
+    corner_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
     fingerprint: Float[Tensor, "n k"]
 
@@ -209,9 +214,18 @@ def _of_images(
         spread=spread,
         background_mean=background_mean,
         background_std=torch.where(varied, background_variance.sqrt(), 0.0),
+        corner_std=_corners(images).std(1),
         centre_mean=centre_mean,
         fingerprint=fingerprints(images, spread),
     )
+
+
+def _corners(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b p"]:
+    """The pixels of the four corners, beyond any circle within the box, about one of them: float64."""
+    side = max(1, int(CORNER * images.shape[-1]))
+    ends = torch.cat([torch.arange(side), torch.arange(-side, 0)])
+    corners = images[:, ends][:, :, ends].flatten(1).double()
+    return corners - corners[:, :1]
 
 
 def _peak(

@@ -94,6 +94,16 @@ def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:
     ]
 
 
+def on_masks(*, masked: bool) -> list[str]:
+    """A sentence where the images were masked; it is a doubt about any map."""
+    if not masked:
+        return []
+    return [
+        "The images were masked, so that their noise cannot be measured outside the particle; the edge of the mask is "
+        "taken for signal, and a resolution can be too good. Fix: extract the particles without a mask."
+    ]
+
+
 def on_box(diameter: float, extent: float) -> list[str]:
     """A sentence where the particle nearly fills the box; both in A."""
     if diameter < TIGHT * extent:

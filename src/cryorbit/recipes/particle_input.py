@@ -25,6 +25,7 @@ from cryorbit.recipes.image_warnings import (
     multiplication_contradicted,
     on_box,
     on_ctf_gaps,
+    on_masks,
     on_noise,
     on_tilts,
     on_units,
@@ -101,9 +102,10 @@ class ParticleInput:
         return size, *self.report.notes, *self.remarks
 
     def doubts(self, resolution_A: float) -> list[str]:
-        """What in the table casts doubt on a map of a resolution in A: its half-sets, and optics that are not used."""
+        """What casts doubt on a map of a resolution in A: its half-sets, optics that are not used, masked images."""
         halves = [] if self.half_doubt is None else [self.half_doubt]
-        return [*halves, *unused_optics(self.particles).doubts(resolution_A)]
+        masks = ["the images were masked"] if self.report.grey.masked else []
+        return [*halves, *masks, *unused_optics(self.particles).doubts(resolution_A)]
 
     def pose_doubts(self, resolution_A: float) -> list[str]:
         """The same of a map whose poses were found from the images: those of tilts hold too little."""
@@ -184,6 +186,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     halves = half_sets(particles, settings.seed)
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
     warnings = (
+        *on_masks(masked=report.grey.masked),
         *on_noise(noise, extent),
         *on_box(diameter, extent),
         *on_ctf_gaps(gaps),

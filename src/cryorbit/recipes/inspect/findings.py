@@ -84,6 +84,8 @@ class ImageFindings:
         The evidence.
     normalised
         Whether backgrounds have mean 0 and standard deviation 1.
+    masked
+        Whether the images hold no noise outside the particle.
     repairs
         What single images have that others have not, and what a job does about it, by their rows.
     contradiction
@@ -111,6 +113,7 @@ class ImageFindings:
     dark: bool
     contrast_sentence: str
     normalised: bool
+    masked: bool
     normalisation_sentence: str
     repairs: dict[int, str]
     contradiction: tuple[str, str] | None
@@ -242,7 +245,7 @@ class Inspection:
             found += [*images.doubts, *_on_repairs(images.repairs)]
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
-        if images is not None and not images.normalised and not self.premultiplied:
+        if images is not None and not images.normalised and not (self.premultiplied or images.masked):
             found.append(f"{images.normalisation_sentence} Reconstruction normalises them by itself.")
         if images is not None and images.diameter is None:
             found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
@@ -291,6 +294,7 @@ class Inspection:
                 "protein": "dark" if images.dark else "white",
                 "contrast": images.contrast_sentence,
                 "normalised": images.normalised,
+                "masked": images.masked,
                 "normalisation": images.normalisation_sentence,
                 "repairs": images.repairs,
                 "contradiction": images.contradiction,

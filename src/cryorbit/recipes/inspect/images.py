@@ -18,7 +18,7 @@ from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_noise
+from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_masks, on_noise
 from cryorbit.recipes.inspect.findings import ImageFindings
 
 BATCH = 250
@@ -69,9 +69,10 @@ def look_at_images(
         dark=grey.inverted,
         contrast_sentence=grey.contrast,
         normalised=not grey.needs_normalisation,
+        masked=grey.masked,
         normalisation_sentence=grey.normalisation,
         contradiction=multiplication_contradicted(source, everything),
-        doubts=(*on_noise(noise, extent), *on_box(diameter or 0.0, extent)),
+        doubts=(*on_masks(masked=grey.masked), *on_noise(noise, extent), *on_box(diameter or 0.0, extent)),
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
         diameter_evidence=found.evidence,

@@ -22,13 +22,17 @@ from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
-    multiplication_contradicted,
     on_box,
     on_ctf_gaps,
     on_masks,
     on_noise,
     on_tilts,
     on_units,
+)
+from cryorbit.recipes.joined_sets import (
+    contrasts_contradicted,
+    multiplication_of_parts_contradicted,
+    on_noise_of_parts,
 )
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
@@ -177,7 +181,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
-    contradicted = None if settings.premultiplied is not None else multiplication_contradicted(source, sample)
+    contradicted = _contradicted(settings, particles, report, source, sample)
     if contradicted is not None:
         raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
@@ -187,7 +191,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
     warnings = (
         *on_masks(masked=report.grey.masked),
-        *on_noise(noise, extent),
+        *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *on_box(diameter, extent),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
@@ -205,6 +209,23 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         half_set=halves.half_set,
         remarks=(*warnings, *halves.remarks, *unused_optics(particles).sentences()),
         half_doubt=halves.doubt,
+    )
+
+
+def _contradicted(
+    settings: ParticleSettings,
+    particles: Particles,
+    report: CheckReport,
+    source: ParticleSource,
+    sample: Int[Tensor, " m"],
+) -> tuple[str, str] | None:
+    """What the images say against each other or the table; what the user has decided is not asked of them."""
+    if settings.invert_contrast is None:
+        found = contrasts_contradicted(particles, report.grey.contrasts)
+        if found is not None:
+            return found
+    return (
+        None if settings.premultiplied is not None else multiplication_of_parts_contradicted(source, particles, sample)
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -190,9 +190,8 @@ def _look(
     statistics = measured.statistics[good]
     grey = judge_grey_values(statistics, measured.outliers[good], premultiplied=particles.premultiplied)
     chosen = particles.subset(measured.index[good])
-    found = look_at_images(chosen, statistics, grey, config.pictures, config.seed)
-    # what the user has decided is not asked of the images
-    return found if config.premultiplied is None else replace(found, contradiction=None)
+    told = config.premultiplied is not None
+    return look_at_images(chosen, grey, config.pictures, config.seed, told_multiplied=told)
 
 
 def _defocus(ctf: CTFParams) -> Defocus:

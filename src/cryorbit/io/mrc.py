@@ -36,6 +36,8 @@ COMPRESSED = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "zstd
 """How files of these programs begin."""
 STACK = ".mrcs"
 """Suffix of stacks of images, with most programs."""
+STATE_SIZE = "write the voxel size in A into the header (cryorbit resample --source-pixel-size)"
+"""What helps where a header states none."""
 PROGRAM = "cryorbit"
 _HOLDS_TO = re.compile(rf"{PROGRAM}: data to (\d+(?:\.\d+)?) A")
 
@@ -69,6 +71,11 @@ class MrcHeader:
     axes: tuple[int, int, int]
     holds_to_A: float | None = None  # noqa: N815 (units belong to the name)
     is_stack: bool = False
+
+    @property
+    def voxel_size(self) -> float:
+        """Voxel size along the columns, A; 0 where the header does not state all three."""
+        return self.pixel_size[0] if all(self.pixel_size) else 0.0
 
     @property
     def section_bytes(self) -> int:
@@ -262,7 +269,7 @@ def _holds_to(header: np.recarray) -> float | None:
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:
     sizes = np.array(header.pixel_size)
     if not sizes.all():
-        raise InputError("the map states no voxel size", file=path, mend="write the voxel size in A into the header")
+        raise InputError("the map states no voxel size", file=path, mend=STATE_SIZE)
     if np.ptp(sizes) > 1e-3 * sizes.mean():
         raise InputError(
             f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, mend="resample the map to cubes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,11 @@ from cryorbit.io.particles import read_particles
 from cryorbit.io.relion import ANGLES, CLASS
 from cryorbit.recipes.compare import read_box, read_mask, require_like
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
+from cryorbit.recipes.map_grid import believed
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
+
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +97,10 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         A file cannot be read, the maps are not on one grid, or they are one and the same.
     """
     first, second = half_map_files(config)
-    half1, stated = read_box(first)
-    half2, own = read_box(second)
-    require_like(half2, own, half1, stated, second)
+    half1, stated1 = read_box(first, unstated=0.0)
+    half2, stated2 = read_box(second, unstated=0.0)
+    stated = _voxel_size(config, first, (stated1, len(half1)), (stated2, len(half2)))
+    require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if torch.equal(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"
@@ -113,6 +118,23 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         None if said is None else said * pixel_size / stated,
         _read_optics(config),
     )
+
+
+def _voxel_size(config: PostprocessConfig, file: Path, first: tuple[float, int], second: tuple[float, int]) -> float:
+    """Voxel size in A that the headers of the half-maps state, else that of the settings.
+
+    Of each half-map come what its header states and the voxels along a side; one that says nothing has the size of the
+    other.
+    """
+    size = believed(*first, *second) or config.pixel_size
+    if not size:
+        mend = "give --pixel-size, the voxel size of the half-maps in A"
+        raise InputError("the half-maps state no voxel size", file=file, mend=mend)
+    for (stated, _), name in ((first, "first"), (second, "second")):
+        if stated in (0.0, 1.0) and stated != size:
+            told = "the header of the %s half-map states %g A a voxel, which says none; %.4g A is taken"
+            LOGGER.info(told, name, stated, config.pixel_size or size)
+    return size
 
 
 def _end_of_data(

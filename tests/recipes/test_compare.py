@@ -133,6 +133,14 @@ def test_two_maps_that_say_nothing_are_refused(pair: CompareConfig) -> None:
         run(pair)
 
 
+def test_two_results_are_two_files(pair: CompareConfig, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    config = pair.model_copy(update={"output": tmp_path / "new", "json_file": tmp_path / "link" / "new"})
+    with pytest.raises(InputError, match="two results would be written to this file"):
+        run(config)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_mask_of_ones_masks_nothing(pair: CompareConfig, tmp_path: Path) -> None:
     write_map(tmp_path / "ones.mrc", torch.ones(24, 24, 24), PIXEL_SIZE)
     assert run(pair.model_copy(update={"mask": tmp_path / "ones.mrc"})).cc == pytest.approx(run(pair).cc)

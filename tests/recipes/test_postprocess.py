@@ -239,7 +239,12 @@ def test_a_header_that_says_nothing(
     for number, each in enumerate(stated, start=1):
         write_map(tmp_path / f"{number}.mrc", torch.randn(16, 16, 16, generator=generator), each)
     files = {"half1": tmp_path / "1.mrc", "half2": tmp_path / "2.mrc"}
-    assert read_half_maps(PostprocessConfig(**files, pixel_size=given, output=tmp_path / "job")).pixel_size == size
+    found = read_half_maps(PostprocessConfig(**files, pixel_size=given, output=tmp_path / "job"))
+    assert found.pixel_size == size
+    unset = [each for each in stated if each != PIXEL_SIZE]
+    told = [f"states {each:g} A a voxel, which says none; {size:.4g} A is taken" for each in unset]
+    assert len(found.remarks) == len(told)
+    assert all(words in sentence for words, sentence in zip(told, found.remarks, strict=True))
 
 
 @pytest.mark.parametrize(("sign", "words"), [(-1.0, "opposite contrast"), (0.0, "no signal in common")])

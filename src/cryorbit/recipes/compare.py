@@ -13,7 +13,7 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.destinations import require_new_file
+from cryorbit.io.destinations import require_new_files
 from cryorbit.io.mrc import STATE_SIZE, read_map, read_map_header, write_map
 from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, believed, fitting, onto_grid, read_onto, require_content
 from cryorbit.recipes.settings import Settings
@@ -53,9 +53,7 @@ def run(config: CompareConfig) -> MapComparison:
     InputError
         A file cannot be read, the maps do not have one even, cubic box and one pixel size, or a file to write exists.
     """
-    for file in (config.output, config.json_file):
-        if file is not None:
-            require_new_file(file)
+    require_new_files(config.output, config.json_file)
     reference, pixel_size = read_reference(config.reference, config.moving)
     moving = read_like(config.moving, reference, pixel_size)
     mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)

@@ -17,7 +17,7 @@ from pydantic import Field
 from cryorbit.core.errors import InputError
 from cryorbit.fourier.resampling import resampled
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.destinations import require_new_file
+from cryorbit.io.destinations import require_new_files
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import read_map, read_map_header, write_map
 from cryorbit.io.particles import Particles, read_particles
@@ -76,8 +76,7 @@ def run(config: ResampleConfig) -> Resampling:
 def _check_target(target: Path, suffixes: tuple[str, ...]) -> None:
     if target.suffix not in suffixes:
         raise InputError("the name has another ending", file=target, mend=f"let it end in {' or '.join(suffixes)}")
-    for file in (target, target.with_suffix(".mrcs")):
-        require_new_file(file)
+    require_new_files(target, target.with_suffix(".mrcs"))
 
 
 def _new_grid(config: ResampleConfig, box: int, pixel_size: float) -> tuple[int, float]:

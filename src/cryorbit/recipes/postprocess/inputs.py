@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +25,6 @@ from cryorbit.recipes.map_grid import believed
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
 
-LOGGER = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class HalfMaps:
@@ -49,6 +46,8 @@ class HalfMaps:
         Resolution to which their files say they do, A; None where they do not say, or say too much.
     optics
         What the particles' table states and nothing corrects for; None without a table.
+    remarks
+        Sentences on headers that say nothing.
     """
 
     half1: Float[Tensor, "n n n"]
@@ -59,6 +58,7 @@ class HalfMaps:
     last: int
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics: UnusedOptics | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
@@ -99,7 +99,10 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
     first, second = half_map_files(config)
     half1, stated1 = read_box(first, unstated=0.0)
     half2, stated2 = read_box(second, unstated=0.0)
-    stated = _voxel_size(config, first, (stated1, len(half1)), (stated2, len(half2)))
+    stated = believed(stated1, len(half1), stated2, len(half2)) or config.pixel_size
+    if not stated:
+        mend = "give --pixel-size, the voxel size of the half-maps in A"
+        raise InputError("the half-maps state no voxel size", file=first, mend=mend)
     require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if torch.equal(half1, half2):
@@ -117,24 +120,12 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         last,
         None if said is None else said * pixel_size / stated,
         _read_optics(config),
+        tuple(
+            f"The header of {file.name} states {own:g} A a voxel, which says none; {pixel_size:.4g} A is taken."
+            for file, own in ((first, stated1), (second, stated2))
+            if own != believed(own, len(half1), stated, len(half1))
+        ),
     )
-
-
-def _voxel_size(config: PostprocessConfig, file: Path, first: tuple[float, int], second: tuple[float, int]) -> float:
-    """Voxel size in A that the headers of the half-maps state, else that of the settings.
-
-    Of each half-map come what its header states and the voxels along a side; one that says nothing has the size of the
-    other.
-    """
-    size = believed(*first, *second) or config.pixel_size
-    if not size:
-        mend = "give --pixel-size, the voxel size of the half-maps in A"
-        raise InputError("the half-maps state no voxel size", file=file, mend=mend)
-    for (stated, _), name in ((first, "first"), (second, "second")):
-        if stated in (0.0, 1.0) and stated != size:
-            told = "the header of the %s half-map states %g A a voxel, which says none; %.4g A is taken"
-            LOGGER.info(told, name, stated, config.pixel_size or size)
-    return size
 
 
 def _end_of_data(

@@ -78,6 +78,8 @@ def test_what_has_no_hand_is_refused_before_anything_is_written(folder: Path, tm
         with pytest.raises(InputError, match=problem):
             run(FlipConfig(sources=tuple(folder / name for name in sources), output=tmp_path / "out"))
         assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="there is nothing to flip"):
+        run(FlipConfig(sources=(), output=tmp_path / "out"))
     with pytest.raises(InputError, match="the file exists"):
         run(FlipConfig(sources=(folder / "truth_1.mrc",), output=folder))
 

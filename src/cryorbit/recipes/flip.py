@@ -31,7 +31,7 @@ MIRROR = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
 class FlipConfig(Settings):
     """Settings of flipping."""
 
-    sources: tuple[Path, ...] = Field(min_length=1, description="Maps, half-maps, masks (MRC), and particle files.")
+    sources: tuple[Path, ...] = Field(description="Maps, half-maps, masks (MRC), and particle files.")
     output: Path = Field(description="Folder for the flipped files, which keep their names.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
 
@@ -42,8 +42,11 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
     Raises
     ------
     InputError
-        A file cannot be read, is neither a map nor particles with poses, or one that would be written exists.
+        There is nothing to flip, a file cannot be read or is neither a map nor particles with poses, or one that would
+        be written exists.
     """
+    if not config.sources:
+        raise InputError("there is nothing to flip", mend="name maps, half-maps, masks or particle files")
     targets = [config.output / (f"{file.stem}.star" if file.suffix == ".cs" else file.name) for file in config.sources]
     for source, target in zip(config.sources, targets, strict=True):
         _check(source, target, targets)

@@ -60,6 +60,7 @@ class Bound:
             raise InputError(f"{self.reason}: it is {value:g}{unit}", file=file, mend=self.mend)
 
 
+_ANGULAR = "degrees (in radians in a .cs file)"
 PIXEL_SIZE = Bound("a pixel size", "rlnImagePixelSize", 0.2, 100.0, "A", "give the pixel size of the images in A")
 DEFOCUS = Bound("a defocus", "rlnDefocusU, rlnDefocusV", 50.0, 100_000.0, "A", "give the defocus in A, not micrometres")
 NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.mend)
@@ -76,8 +77,22 @@ CONTRAST = Bound(
 SPHERICAL = Bound(
     "a spherical aberration", "rlnSphericalAberration", 0.0, 20.0, "mm", "give the spherical aberration in mm"
 )
-ANGLE = Bound("an angle of astigmatism", "rlnDefocusAngle", -1080.0, 1080.0, "degrees", "give the angle in degrees")
-PHASE_SHIFT = Bound("a phase shift", "rlnPhaseShift", -360.0, 360.0, "degrees", "give the phase shift in degrees")
+ANGLE = Bound(
+    "an angle of astigmatism",
+    "rlnDefocusAngle",
+    -1080.0,
+    1080.0,
+    "degrees",
+    f"give the angle in {_ANGULAR}",
+)
+PHASE_SHIFT = Bound(
+    "a phase shift",
+    "rlnPhaseShift",
+    -360.0,
+    360.0,
+    "degrees",
+    f"give the phase shift in {_ANGULAR}",
+)
 SCALE = Bound("a CTF scale", "rlnCtfScalefactor", 0.01, 100.0, "", "set it to 1, or remove the column")
 STRONGEST_ENVELOPE = 2000.0
 """Largest B-factor of a particle, A^2: ten times that of a tilt image after its whole dose."""

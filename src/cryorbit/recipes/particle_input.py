@@ -18,6 +18,7 @@ from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
+from cryorbit.io.column_names import in_words
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
@@ -207,7 +208,10 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         diameter_evidence=evidence,
         symmetry=symmetry,
         half_set=halves.half_set,
-        remarks=(*warnings, *halves.remarks, *unused_optics(particles).sentences()),
+        remarks=tuple(
+            in_words(sentence, particles.source)
+            for sentence in (*warnings, *halves.remarks, *unused_optics(particles).sentences())
+        ),
         half_doubt=halves.doubt,
     )
 

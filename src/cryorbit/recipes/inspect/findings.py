@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.io.checks import FEWEST
+from cryorbit.io.column_names import in_words
 from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
 
@@ -252,7 +253,7 @@ class Inspection:
         if images is not None and len(images.rows) + self.unusable_count < len(self):
             looked_at = f"{len(images.rows):,} of {len(self):,} images were looked at"
             found.append(f"{looked_at}; a job checks every image before it begins.")
-        return found
+        return [in_words(warning, self.source) for warning in found]
 
     def _on_missing(self) -> list[str]:
         """How many files are not there, and what helps."""
@@ -282,7 +283,7 @@ class Inspection:
             "pose_problem": self.pose_problem,
             "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
-            "unusable": {reason: len(rows) for reason, rows in self.unusable.items()},
+            "unusable": {in_words(reason, self.source): len(rows) for reason, rows in self.unusable.items()},
             "unusable_particles": self.unusable_count,
             "duplicate_particles": self.duplicate_count,
             "fit": self.fit,

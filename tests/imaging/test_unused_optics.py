@@ -138,3 +138,29 @@ def test_fields_of_cryosparc(tmp_path: Path, rng: np.random.Generator) -> None:
     (term,) = unused_optics(read_particles(cs)).terms
     assert term.labels == "ctf/tilt_A"
     assert term.phase(1 / 3) == pytest.approx(2 * math.pi * 2700 * WAVELENGTH_A**2 / 27, rel=1e-4)
+
+
+@pytest.mark.parametrize("text", ["[0,0,nan", "[0,0,0.1,abc]", "0;1"])
+def test_coefficients_that_cannot_be_read_are_said(star: Path, text: str) -> None:
+    tables = read_star(star)
+    tables["optics"]["rlnOddZernike"] = text
+    write_star(star, tables)
+    (said,) = unused_optics(read_particles(star)).sentences()
+    assert said == (
+        "Antisymmetric aberrations (rlnOddZernike) is not corrected for: its values cannot be; correct or remove them."
+    )
+
+
+def test_a_shift_by_the_optics_is_said(tmp_path: Path, rng: np.random.Generator) -> None:
+    """A shift of 4 A turns phases by half a radian at 2 pi 4 / 0.5 = 50 A."""
+    cs = write_cs_set(tmp_path, blob_images(40, rng), rng)
+    records = np.load(cs)
+    shifts = np.zeros(len(records), [*records.dtype.descr, ("ctf/shift_A", "<f4", (2,))])
+    for name in records.dtype.names:
+        shifts[name] = records[name]
+    shifts["ctf/shift_A"] = (0.0, 4.0)
+    with cs.open("wb") as file:
+        np.save(file, shifts)
+    (said,) = unused_optics(read_particles(cs)).sentences()
+    assert said.startswith("Shift of the image by the optics (ctf/shift_A) is not corrected for")
+    assert "beyond 50.3 A" in said

@@ -113,6 +113,25 @@ def test_an_outlying_pixel_is_replaced(small_set: SmallSet, place: int, pixel: i
     assert read[differs][0] == pytest.approx(np.median(images[place]), abs=0.05)
 
 
+@pytest.mark.parametrize(("pixels", "part"), [([90], 1.0), ([0], 0.8), ([3, 128, 255], 1.0)])
+@pytest.mark.parametrize("size", [25.0, -500.0, 1e20])
+def test_a_defect_that_most_images_have_is_replaced(
+    small_set: SmallSet, pixels: list[int], part: float, size: float
+) -> None:
+    images = small_set.images.copy().reshape(COUNT, BOX**2)
+    spoilt = np.arange(COUNT) < part * COUNT
+    images[np.ix_(spoilt, pixels)] += np.float32(size)
+    with small_set.changed(images) as particles:
+        report = check_particles(particles)
+        read = read_all(particles, report)
+    assert report.repaired["row"].tolist() == (np.flatnonzero(spoilt) + 1).tolist()
+    assert report.set_aside.empty
+    assert not report.grey.needs_normalisation
+    differs = (read != small_set.images).reshape(COUNT, BOX**2)
+    assert differs[np.ix_(spoilt, pixels)].all()
+    assert differs.sum() == spoilt.sum() * len(pixels)
+
+
 @settings(deadline=None, max_examples=40)
 @given(place=PLACES, mean=st.floats(-20, 20), log_std=st.floats(-3, 4).filter(lambda value: abs(value) > 0.4))
 def test_raw_grey_values_are_brought_to_those_of_the_others(
@@ -192,7 +211,22 @@ def test_masked_images_are_read_as_finite_numbers(small_set: SmallSet) -> None:
         report = check_particles(particles)
         read = read_all(particles, report)
     assert len(report.keep) == COUNT
+    assert report.grey.masked
+    assert "The images were masked: 100 % hold no noise" in report.notes[1]
     np.testing.assert_allclose(read.reshape(COUNT, -1).std(1, ddof=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("radius", "part", "masked"), [(0.49, 1.0, True), (0.25, 0.8, True), (0.25, 0.2, False)])
+def test_masks_are_named_where_most_images_have_one(
+    small_set: SmallSet, radius: float, part: float, masked: bool
+) -> None:
+    outside = np.hypot(*(np.mgrid[:BOX, :BOX] - BOX // 2)) > radius * BOX
+    images = small_set.images.copy()
+    # zeros, or another constant
+    images[: int(part * COUNT) : 2, outside] = 0
+    images[1 : int(part * COUNT) : 2, outside] = 7.5
+    with small_set.changed(images) as particles:
+        assert check_particles(particles).grey.masked == masked
 
 
 def test_one_masked_image_among_others_is_repaired(small_set: SmallSet) -> None:

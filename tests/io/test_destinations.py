@@ -10,7 +10,9 @@ from cryorbit.io.destinations import require_free_folder, require_new_file, requ
 from cryorbit.io.job_folder import JobFolder
 
 
-@pytest.mark.parametrize("name", ["particles.star", "MAP.MRC", "log.txt", "job.md", "checkpoint/", "Extract/"])
+@pytest.mark.parametrize(
+    "name", ["particles.star", "MAP.MRC", "log.txt", "job.md", "checkpoint/", "Extract/", "figures", "checkpoint"]
+)
 def test_a_folder_with_files_that_a_job_could_replace_is_refused(tmp_path: Path, name: str) -> None:
     file = tmp_path / name
     file.mkdir() if name.endswith("/") else file.write_text("mine")

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.image_paths import near_names
-from cryorbit.io.mrc import read_header, read_map, require_whole
+from cryorbit.io.mrc import read_header, read_map, require_whole, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.recipes.convert import ConvertConfig
 from cryorbit.recipes.convert import run as convert
@@ -56,6 +57,20 @@ def test_another_file_is_not_near(star_set: Path) -> None:
     assert caught.value.mend.endswith("with --data-dir")
 
 
+def test_the_first_at_separates_number_and_stack(star_set: Path) -> None:
+    folder = star_set.parent / "u@h"
+    (star_set.parent / "Extract").rename(folder)
+    star_set.write_text(star_set.read_text().replace("@Extract/", "@u@h/"))
+    particles = read_particles(star_set)
+    assert particles.images.files == (folder / "a.mrcs", folder / "b.mrcs")
+    check_particles(particles)
+
+
+def test_a_data_folder_that_is_not_there_is_said(star_set: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere: there is no such folder(.|\n)*--data-dir"):
+        read_particles(star_set, star_set.parent / "nowhere")
+
+
 @pytest.mark.parametrize("number", ["000", "000000", "0"])
 def test_images_counted_from_0(star_set: Path, number: str) -> None:
     """3dem/relion#707."""
@@ -94,8 +109,12 @@ def test_an_extended_header_that_was_not_copied(star_set: Path) -> None:
         check_particles(read_particles(star_set))
     assert caught.value.file == stack
     assert caught.value.mend == "set nsymbt (bytes 92 to 95 of the header) to 0, or export the stack again"
+    write_map(stack.with_name("map.mrc"), torch.ones(16, 16, 16), 2.0)
+    bare = bytearray(stack.with_name("map.mrc").read_bytes())
+    bare[92:96] = (1024).to_bytes(4, "little")
+    stack.with_name("map.mrc").write_bytes(bare)
     with pytest.raises(InputError, match="which is not there"):
-        read_map(stack)
+        read_map(stack.with_name("map.mrc"))
     stack.write_bytes(content + bytes(1024))
     require_whole(stack, read_header(stack), "stack")
     stack.write_bytes(content[:-4])

@@ -46,6 +46,33 @@ def test_a_failed_write_leaves_the_old_map(tmp_path: Path, monkeypatch: pytest.M
     assert [path.name for path in tmp_path.iterdir()] == ["map.mrc"]
 
 
+@pytest.mark.parametrize("name", ["particles.mrcs", "cube.mrc"])
+def test_a_stack_is_no_map(tmp_path: Path, name: str) -> None:
+    with mrcfile.new(tmp_path / name) as file:
+        file.set_data(np.ones((4, 4, 4), np.float32))
+        if name == "cube.mrc":
+            file.set_image_stack()
+        file.voxel_size = 2.0
+    with pytest.raises(InputError, match="a stack of 4 images of 4 x 4 pixels, not a map") as caught:
+        read_map(tmp_path / name)
+    assert "the table that names their images" in (caught.value.mend or "")
+
+
+def test_an_image_is_no_map(tmp_path: Path) -> None:
+    with mrcfile.new(tmp_path / "image.mrc") as file:
+        file.set_data(np.ones((4, 4), np.float32))
+        file.voxel_size = 2.0
+    with pytest.raises(InputError, match="one image of 4 x 4 pixels, not a map"):
+        read_map(tmp_path / "image.mrc")
+
+
+def test_a_map_with_the_space_group_of_a_stack_is_one(tmp_path: Path) -> None:
+    write_map(tmp_path / "map.mrc", torch.ones(4, 4, 4), 2.0)
+    with mrcfile.mmap(tmp_path / "map.mrc", "r+") as file:
+        file.header.ispg = 0
+    assert read_map(tmp_path / "map.mrc")[1] == 2.0
+
+
 @pytest.mark.parametrize("mode", [0, 1, 2, 6, 12])
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_modes_in_both_byte_orders(tmp_path: Path, mode: int, order: str) -> None:

@@ -189,7 +189,7 @@ def test_a_line_without_end_is_told_at_once(tmp_path: Path, byte: bytes, words: 
     with file.open("r+b") as stream:
         # as far as the disk lets it: holes in a file are zeros, and cost nothing
         stream.truncate(2**34)
-    with pytest.raises(InputError, match=rf"endless\.star, row 2: .*{words}"):
+    with pytest.raises(InputError, match=rf"endless\.star, line 2: .*{words}"):
         read_star(file)
 
 
@@ -214,7 +214,7 @@ def test_a_label_too_many_is_told_from_a_line_cut_short(tmp_path: Path) -> None:
     """3dem/relion#849: where the first line does not fit, the labels may be what is wrong."""
     file = tmp_path / "labels.star"
     head = "data_optics\nloop_\n_rlnOpticsGroup #1\n_rlnVoltage #2\n"
-    for text, row, begins in (
+    for text, line, begins in (
         (f"{head}_rlnOpticsGroup1 #3\n1 300\n", 6, "compare the labels above the line with its values"),
         (f"{head}1 300 2.7\n", 5, "compare the labels above the line with its values"),
         (f"{head}1 300\n2 300 2.7\n", 6, "the line is cut short or glued to another"),
@@ -223,6 +223,6 @@ def test_a_label_too_many_is_told_from_a_line_cut_short(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(InputError, match="values in a table of") as caught:
             read_star(file)
-        assert caught.value.row == row
+        assert (caught.value.line, caught.value.row) == (line, None)
         assert caught.value.mend is not None
         assert caught.value.mend.startswith(begins)

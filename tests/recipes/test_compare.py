@@ -114,6 +114,33 @@ def test_a_map_of_another_grid_is_brought_to_that_of_the_reference(pair: Compare
     assert regridding(pair) == []
 
 
+@pytest.mark.parametrize("stated", [0.0, 1.0])
+def test_a_reference_that_says_nothing_has_the_pixels_of_the_other(
+    pair: CompareConfig, tmp_path: Path, stated: float
+) -> None:
+    write_map(tmp_path / "unset.mrc", read_map(pair.reference)[0], stated)
+    config = pair.model_copy(update={"reference": tmp_path / "unset.mrc", "output": tmp_path / "moved.mrc"})
+    found, expected = run(config), run(pair)
+    assert (found.cc, found.resolution(0.5)) == pytest.approx((expected.cc, expected.resolution(0.5)))
+    assert regridding(config) == [f"unset.mrc: its header states {stated:g} A a voxel, which says none; 3 A is taken"]
+    assert read_map(tmp_path / "moved.mrc")[1] == PIXEL_SIZE
+
+
+def test_two_maps_that_say_nothing_are_refused(pair: CompareConfig) -> None:
+    for file in (pair.moving, pair.reference):
+        write_map(file, read_map(file)[0], 0.0)
+    with pytest.raises(InputError, match="neither map states a voxel size"):
+        run(pair)
+
+
+def test_two_results_are_two_files(pair: CompareConfig, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    config = pair.model_copy(update={"output": tmp_path / "new", "json_file": tmp_path / "link" / "new"})
+    with pytest.raises(InputError, match="two results would be written to this file"):
+        run(config)
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_mask_of_ones_masks_nothing(pair: CompareConfig, tmp_path: Path) -> None:
     write_map(tmp_path / "ones.mrc", torch.ones(24, 24, 24), PIXEL_SIZE)
     assert run(pair.model_copy(update={"mask": tmp_path / "ones.mrc"})).cc == pytest.approx(run(pair).cc)

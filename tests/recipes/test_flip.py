@@ -61,6 +61,14 @@ def test_the_label_of_a_map_goes_with_it(tmp_path: Path, generator: torch.Genera
     assert (header.holds_to_A, header.pixel_size[0]) == (pytest.approx(9.0), pytest.approx(2.0))
 
 
+def test_a_map_that_states_no_voxel_size_is_flipped(tmp_path: Path, generator: torch.Generator) -> None:
+    volume = torch.randn(8, 8, 8, generator=generator)
+    write_map(tmp_path / "map.mrc", volume, 0.0)
+    run(FlipConfig(sources=(tmp_path / "map.mrc",), output=tmp_path / "out"))
+    flipped, pixel_size = read_map(tmp_path / "out" / "map.mrc", unstated=0.0)
+    assert (torch.equal(flipped, mirrored(volume)), pixel_size) == (True, 0.0)
+
+
 def test_what_has_no_hand_is_refused_before_anything_is_written(folder: Path, tmp_path: Path) -> None:
     for sources, problem in (
         (("truth_1.mrc", "particles.star"), "have no poses"),
@@ -70,6 +78,8 @@ def test_what_has_no_hand_is_refused_before_anything_is_written(folder: Path, tm
         with pytest.raises(InputError, match=problem):
             run(FlipConfig(sources=tuple(folder / name for name in sources), output=tmp_path / "out"))
         assert not (tmp_path / "out").exists()
+    with pytest.raises(InputError, match="there is nothing to flip"):
+        run(FlipConfig(sources=(), output=tmp_path / "out"))
     with pytest.raises(InputError, match="the file exists"):
         run(FlipConfig(sources=(folder / "truth_1.mrc",), output=folder))
 

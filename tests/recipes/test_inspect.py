@@ -11,6 +11,9 @@ from scipy import ndimage
 
 from cryorbit.cli.main import main
 from cryorbit.core.errors import InputError
+from cryorbit.io.particles import read_particles
+from cryorbit.io.posed import posed_particles
+from cryorbit.io.relion import ANGLES
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.convert import ConvertConfig
@@ -198,7 +201,45 @@ def test_particles_never_aligned_are_counted(star_set: Path) -> None:
     found = inspect(star_set)
     assert found.unaligned == 7
     assert found.posed
-    assert "Never aligned (no rotation and no shift): 7 particles." in found.warnings()
+    assert "Never aligned (no rotation): 7 particles." in found.warnings()
+
+
+@pytest.mark.parametrize(
+    ("in_radians", "problem"), [(1.0, "multiply rlnAngleRot, rlnAngleTilt, rlnAnglePsi by 57.296"), (0.5, "30 of 60")]
+)
+def test_angles_in_radians_are_no_poses(star_set: Path, in_radians: float, problem: str) -> None:
+    assert inspect(star_set).posed
+    tables = read_star(star_set)
+    chosen = tables["particles"].index < in_radians * COUNT
+    tables["particles"].loc[chosen, list(ANGLES)] = np.deg2rad(tables["particles"].loc[chosen, list(ANGLES)])
+    write_star(star_set, tables)
+    found = inspect(star_set)
+    assert not found.posed
+    assert any(warning.startswith("The poses cannot be used") and problem in warning for warning in found.warnings())
+    with pytest.raises(InputError, match="degrees are expected"):
+        posed_particles(read_particles(star_set))
+
+
+@pytest.mark.parametrize("angles", [(0.0, 90.0, None), (None, 90.0, None), (0.0, 5.0, None)])
+def test_small_angles_in_one_column_are_no_radians(
+    star_set: Path, rng: np.random.Generator, angles: tuple[float | None, ...]
+) -> None:
+    """A helix has tilts of 90 degrees, a top view small ones."""
+    tables = read_star(star_set)
+    for label, value in zip(ANGLES, angles, strict=True):
+        tables["particles"][label] = rng.uniform(-180, 180, COUNT) if value is None else value
+    tables["particles"].loc[0, list(ANGLES)] = 100.0
+    write_star(star_set, tables)
+    assert inspect(star_set).posed
+
+
+def test_one_view_is_told(star_set: Path) -> None:
+    tables = read_star(star_set)
+    tables["particles"] = tables["particles"].assign(rlnAngleRot=30.0, rlnAngleTilt=40.0)
+    write_star(star_set, tables)
+    found = inspect(star_set)
+    assert not found.posed
+    assert any("all particles have the same view" in warning for warning in found.warnings())
 
 
 def test_micrographs_of_another_defocus_are_no_outliers(star_set: Path) -> None:

@@ -23,6 +23,7 @@ from cryorbit.io.mrc import read_map, write_map
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.postprocess import PostprocessConfig, PostprocessResult, run
+from cryorbit.recipes.postprocess.inputs import read_half_maps
 from cryorbit.simulate.phantoms import random_blob_phantom
 
 BOX, PIXEL_SIZE, B_FACTOR = 64, 1.5, 130.0
@@ -222,6 +223,30 @@ def test_a_label_is_in_the_units_of_the_file(folder: Path, tmp_path: Path) -> No
     assert "hold data to 19.2 A only" in result.verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("stated", "given", "size"),
+    [
+        ((0.0, PIXEL_SIZE), None, PIXEL_SIZE),
+        ((PIXEL_SIZE, 1.0), None, PIXEL_SIZE),
+        ((1.0, PIXEL_SIZE), None, PIXEL_SIZE),
+        ((0.0, 0.0), 4.0, 4.0),
+        ((PIXEL_SIZE, 0.0), 4.0, 4.0),
+    ],
+)
+def test_a_header_that_says_nothing(
+    stated: tuple[float, float], given: float | None, size: float, tmp_path: Path, generator: torch.Generator
+) -> None:
+    for number, each in enumerate(stated, start=1):
+        write_map(tmp_path / f"{number}.mrc", torch.randn(16, 16, 16, generator=generator), each)
+    files = {"half1": tmp_path / "1.mrc", "half2": tmp_path / "2.mrc"}
+    found = read_half_maps(PostprocessConfig(**files, pixel_size=given, output=tmp_path / "job"))
+    assert found.pixel_size == size
+    unset = [each for each in stated if each != PIXEL_SIZE]
+    told = [f"states {each:g} A a voxel, which says none; {size:.4g} A is taken" for each in unset]
+    assert len(found.remarks) == len(told)
+    assert all(words in sentence for words, sentence in zip(told, found.remarks, strict=True))
+
+
 @pytest.mark.parametrize(("sign", "words"), [(-1.0, "opposite contrast"), (0.0, "no signal in common")])
 def test_half_maps_that_are_none_are_called_that(sign: float, words: str, folder: Path, tmp_path: Path) -> None:
     truth, _ = read_map(folder / "truth.mrc")
@@ -253,6 +278,7 @@ def test_the_pixels_are_named_where_they_limit(tmp_path: Path, generator: torch.
         ({"half1": "a.mrc", "half2": "a.mrc"}, "one and the same map"),
         ({"half1": "a.mrc", "half2": "b.mrc", "mask": "zero.mrc"}, "mask is empty"),
         ({"half1": "a.mrc", "half2": "small.mrc"}, "voxels"),
+        ({"half1": "unset.mrc", "half2": "unset_2.mrc"}, "state no voxel size"),
     ],
 )
 def test_unfit_input_is_refused(
@@ -260,6 +286,8 @@ def test_unfit_input_is_refused(
 ) -> None:
     for name, box in (("a.mrc", 16), ("b.mrc", 16), ("small.mrc", 12)):
         write_map(tmp_path / name, torch.randn(box, box, box, generator=generator), 2.0)
+    for name in ("unset.mrc", "unset_2.mrc"):
+        write_map(tmp_path / name, torch.randn(16, 16, 16, generator=generator), 0.0)
     faint = torch.zeros(16, 16, 16)
     faint[8, 8, 8] = 0.1
     write_map(tmp_path / "zero.mrc", faint, 2.0)

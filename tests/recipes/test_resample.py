@@ -114,3 +114,16 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.startswith("from 32 pixels of 5 A to 24 pixels of 6 A\nwrote ")
     volume, pixel_size = read_map(tmp_path / "small.mrc")
     assert (volume.shape, pixel_size) == ((24, 24, 24), 6.0)
+
+
+@pytest.mark.parametrize("stated", [0.0, 1.0])
+def test_the_old_pixel_size_can_be_told(tmp_path: Path, generator: torch.Generator, stated: float) -> None:
+    volume = torch.randn(16, 16, 16, generator=generator)
+    write_map(tmp_path / "right.mrc", volume, 2.0)
+    write_map(tmp_path / "wrong.mrc", volume, stated)
+    run(ResampleConfig(source=tmp_path / "right.mrc", target=tmp_path / "a.mrc", pixel_size=4.0))
+    told = {"source_pixel_size": 2.0, "pixel_size": 4.0}
+    run(ResampleConfig(source=tmp_path / "wrong.mrc", target=tmp_path / "b.mrc", **told))
+    assert (tmp_path / "a.mrc").read_bytes() == (tmp_path / "b.mrc").read_bytes()
+    with pytest.raises(InputError, match="the table says the pixel size"):
+        run(ResampleConfig(source=tmp_path / "particles.star", target=tmp_path / "c.star", **told))

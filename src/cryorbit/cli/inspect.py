@@ -61,7 +61,8 @@ def inspect(
     if not found.fit:
         Console(stderr=True).print("These particles are not fit for reconstruction.", style="bold red")
         sys.exit(EXIT_UNFIT)
-    console.print("These particles can be reconstructed from.", style="bold green")
+    without = ", but not with these poses" if found.pose_problem is not None else ""
+    console.print(f"These particles can be reconstructed from{without}.", style="bold green")
 
 
 def _facts(found: Inspection) -> Table:

@@ -18,6 +18,9 @@ def resample(
     *,
     pixel_size: Annotated[float | None, Parameter(help="New pixel size in A. Default: as it is.")] = None,
     box: Annotated[int | None, Parameter(help="New box in pixels, even. Default: the same field of view.")] = None,
+    source_pixel_size: Annotated[
+        float | None, Parameter(help="Pixel size of a map as it is, in A. Default: as its header says.")
+    ] = None,
     data_dir: DataDir = None,
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
@@ -33,7 +36,8 @@ def resample(
     from cryorbit.recipes.resample import ResampleConfig, run
 
     files = {"source": source, "target": target, "data_dir": data_dir, "passthrough": passthrough}
-    found = run(load_config(ResampleConfig, None, {**files, "pixel_size": pixel_size, "box": box}))
+    grid = {"pixel_size": pixel_size, "source_pixel_size": source_pixel_size, "box": box}
+    found = run(load_config(ResampleConfig, None, files | grid))
     console = Console()
     before, after = (f"{side} pixels of {size:.4g} A" for side, size in zip(found.box, found.pixel_size, strict=True))
     console.print(f"from {before} to {after}", markup=False, highlight=False, soft_wrap=True)

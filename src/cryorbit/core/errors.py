@@ -15,17 +15,28 @@ class InputError(ValueError):
     file
         The file at fault.
     row
-        One-based row of the particle table (or line of the file) at fault.
+        One-based row of the particle table at fault.
+    line
+        Or line of the file, from 1.
     mend
         What the user can do about it.
     """
 
     def __init__(
-        self, problem: str, *, file: Path | str | None = None, row: int | None = None, mend: str | None = None
+        self,
+        problem: str,
+        *,
+        file: Path | str | None = None,
+        row: int | None = None,
+        line: int | None = None,
+        mend: str | None = None,
     ) -> None:
         self.problem = problem
         self.file = file
         self.row = row
+        self.line = line
         self.mend = mend
-        place = "" if file is None else f"{file}: " if row is None else f"{file}, row {row}: "
+        within = "" if row is None else f", row {row}"
+        within += "" if line is None else f", line {line}"
+        place = "" if file is None else f"{file}{within}: "
         super().__init__(f"{place}{problem}" + (f"\n  fix: {mend}" if mend else ""))

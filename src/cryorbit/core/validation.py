@@ -44,7 +44,9 @@ def validated(
         from_file = file if location and location[0] not in typed else None
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, InputError):
-            raise InputError(cause.problem, file=from_file or cause.file, row=cause.row, mend=cause.mend) from error
+            raise InputError(
+                cause.problem, file=from_file or cause.file, row=cause.row, line=cause.line, mend=cause.mend
+            ) from error
         raise _input_error(model, location, first, from_file) from error
 
 

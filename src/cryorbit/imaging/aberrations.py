@@ -22,6 +22,11 @@ MM, MRAD = 1e7, 1e-3
 """A in a millimetre, and radians in a milliradian."""
 
 
+def shift_phase(shift_A: Float[np.ndarray, " n"], frequency: float) -> Float[np.ndarray, " n"]:
+    """Phase of a shift of the image by a length in A, radians, at a spatial frequency in 1/A."""
+    return 2 * math.pi * shift_A * frequency
+
+
 def coma_phase(
     coma_A: Float[np.ndarray, " n"],
     voltage_kv: Float[np.ndarray, " n"],

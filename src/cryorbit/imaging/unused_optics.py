@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from cryorbit.imaging.aberrations import (
     even_zernike_phase,
     magnification_phase,
     odd_zernike_phase,
+    shift_phase,
     tetrafoil_phase,
 )
 from cryorbit.io.cryosparc import names_of
@@ -35,7 +37,12 @@ NO_STRETCH = 1e-6
 """Relative stretch below which a matrix is none."""
 BEAM_TILT, ZERNIKE = ("rlnBeamTiltX", "rlnBeamTiltY"), ("rlnOddZernike", "rlnEvenZernike")
 MATRIX = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+SHIFT = "ctf/shift_A"
 LABELS = (*BEAM_TILT, *ZERNIKE, *MATRIX)
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
+"""How RELION writes coefficients: numbers in brackets."""
+NO_VECTOR = ("None", "nan", "<NA>")
 _KV, _CS = "kV", "mm"
 
 Phase = Callable[[float], float]
@@ -119,6 +126,9 @@ def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
         if field in names_of(records) and records[field].any():
             length = np.linalg.norm(np.nan_to_num(records[field].astype(np.float64)), axis=1)
             yield UnusedTerm(name, field, partial(_most, phase_of, length, voltage))
+    if SHIFT in names_of(records) and records[SHIFT].any():
+        length = np.linalg.norm(np.nan_to_num(records[SHIFT].astype(np.float64)), axis=1)
+        yield UnusedTerm("shift of the image by the optics", SHIFT, partial(_most, shift_phase, length))
     if "ctf/anisomag" in names_of(records):
         stretch = records["ctf/anisomag"].astype(np.float64).reshape(-1, 2, 2)
         yield from _magnification(stretch, "ctf/anisomag", particles)
@@ -140,6 +150,9 @@ def _zernike_terms(settings: pd.DataFrame) -> Iterator[UnusedTerm]:
     kinds = (("antisymmetric", odd_zernike_phase), ("symmetric", even_zernike_phase))
     for label, (name, phases) in zip(ZERNIKE, kinds, strict=True):
         texts = settings[label].astype(str).unique() if label in settings else ()
+        if not all(re.fullmatch(VECTOR, text) or text in NO_VECTOR for text in texts):
+            yield UnusedTerm(f"{name} aberrations", label, lambda _: math.nan)
+            continue
         sets = [found for text in texts if (found := _coefficients(text)).any()]
         if sets:
             yield UnusedTerm(f"{name} aberrations", label, partial(_largest, phases, sets))
@@ -147,7 +160,7 @@ def _zernike_terms(settings: pd.DataFrame) -> Iterator[UnusedTerm]:
 
 def _coefficients(text: str) -> Float[np.ndarray, " c"]:
     """RELION's vectors are text: ``[0.1,-0.2]``."""
-    return np.array([float(each) for each in re.findall(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?", text)])
+    return np.array([float(each) for each in re.findall(NUMBER, text)])
 
 
 def _disc(frequency: float) -> Float[np.ndarray, "p 2"]:

@@ -60,6 +60,7 @@ class Bound:
             raise InputError(f"{self.reason}: it is {value:g}{unit}", file=file, mend=self.mend)
 
 
+_ANGULAR = "degrees (in radians in a .cs file)"
 PIXEL_SIZE = Bound("a pixel size", "rlnImagePixelSize", 0.2, 100.0, "A", "give the pixel size of the images in A")
 DEFOCUS = Bound("a defocus", "rlnDefocusU, rlnDefocusV", 50.0, 100_000.0, "A", "give the defocus in A, not micrometres")
 NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.mend)
@@ -76,8 +77,22 @@ CONTRAST = Bound(
 SPHERICAL = Bound(
     "a spherical aberration", "rlnSphericalAberration", 0.0, 20.0, "mm", "give the spherical aberration in mm"
 )
-ANGLE = Bound("an angle of astigmatism", "rlnDefocusAngle", -1080.0, 1080.0, "degrees", "give the angle in degrees")
-PHASE_SHIFT = Bound("a phase shift", "rlnPhaseShift", -360.0, 360.0, "degrees", "give the phase shift in degrees")
+ANGLE = Bound(
+    "an angle of astigmatism",
+    "rlnDefocusAngle",
+    -1080.0,
+    1080.0,
+    "degrees",
+    f"give the angle in {_ANGULAR}",
+)
+PHASE_SHIFT = Bound(
+    "a phase shift",
+    "rlnPhaseShift",
+    -360.0,
+    360.0,
+    "degrees",
+    f"give the phase shift in {_ANGULAR}",
+)
 SCALE = Bound("a CTF scale", "rlnCtfScalefactor", 0.01, 100.0, "", "set it to 1, or remove the column")
 STRONGEST_ENVELOPE = 2000.0
 """Largest B-factor of a particle, A^2: ten times that of a tilt image after its whole dose."""
@@ -88,6 +103,8 @@ PHASE_UNITS_MEND = (
     "multiply rlnPhaseShift by 57.296 if it is in radians, by 180 if in parts of pi; remove it if there was no phase "
     "plate"
 )
+FEWEST_ANGLES, LEAST_RANGE = 20, 1.0
+"""Different angles of astigmatism that tell their unit, at least, and the range of theirs, degrees."""
 _SHIFT_MEND = "origins are those of the particle within its box: rlnOriginXAngst in A, rlnOriginX in pixels"
 
 
@@ -162,6 +179,23 @@ def phase_units_problem(phase_shift: Float[Tensor, " n"]) -> str | None:
     which = "all" if len(small) == len(values) else f"{len(small):,} of {len(values):,}"
     least, most = float(small.min()), float(small.max())
     return f"{which} phase shifts lie between 0 and pi (rlnPhaseShift, {least:.4g} to {most:.4g}): degrees are expected"
+
+
+def defocus_angle_doubt(defocus_angle: Float[Tensor, " n"]) -> str | None:
+    """A sentence if angles of astigmatism, in radians, look like radians taken for degrees; else None.
+
+    Those of `FEWEST_ANGLES` micrographs and more are seldom all within 3 degrees of 0, but may be.
+    """
+    degrees = torch.rad2deg(defocus_angle)
+    values = degrees[degrees != 0].unique()
+    if len(values) < FEWEST_ANGLES or not bool((values.abs() < math.pi + 1e-3).all()):
+        return None
+    if float(values.max() - values.min()) < LEAST_RANGE:
+        return None
+    return (
+        f"The angles of astigmatism lie between {float(values.min()):.3g} and {float(values.max()):.3g} degrees "
+        f"({ANGLE.label}), as radians would. Fix: multiply them by 57.296 if they are in radians."
+    )
 
 
 def _plain(number: float) -> str:

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
+from cryorbit.io.column_names import in_words, in_words_of
 from cryorbit.io.duplicates import same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
@@ -159,7 +160,7 @@ def _listed(particles: Particles, reasons: dict[int, str]) -> pd.DataFrame:
         {
             "row": particles.rows[where],
             "image": particles.table["rlnImageName"].iloc[where].to_numpy(),
-            "reason": list(reasons.values()),
+            "reason": [in_words(reason, particles.source) for reason in reasons.values()],
         }
     )
 
@@ -185,11 +186,12 @@ def _refuse_too_many(
         return
     row = int(particles.rows[int(faulty.int().argmax())])
     reason = str(set_aside.loc[set_aside["row"] == row, "reason"].iloc[0])
+    mend = in_words(_mend(particles, reason), particles.source)
     raise InputError(
         f"{count} of {len(particles)} particles are unusable; this one has {reason}",
         file=particles.source,
         row=row,
-        mend=f"{_mend(particles, reason)}; at most {100 * max_bad_fraction:g} % can be set aside",
+        mend=f"{mend}; at most {100 * max_bad_fraction:g} % can be set aside",
     )
 
 
@@ -197,10 +199,12 @@ def _mend(particles: Particles, reason: str) -> str:
     """What the user can do about the first of the reasons."""
     found = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
     mends = {bound.reason: bound.mend for bound in found} | {SHARED_IMAGE: _SHARED_MEND}
+    mends = {in_words(reason, particles.source): mend for reason, mend in mends.items()}
     return mends.get(reason.split("; ")[0], "correct the table or extract again")
 
 
 def _refuse_phase_units(particles: Particles) -> None:
     problem = phase_units_problem(particles.ctf.phase_shift)
     if problem is not None:
-        raise InputError(problem, file=particles.source, mend=PHASE_UNITS_MEND)
+        with in_words_of(particles.source):
+            raise InputError(problem, file=particles.source, mend=PHASE_UNITS_MEND)

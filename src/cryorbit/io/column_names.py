@@ -29,6 +29,11 @@ def column_name(label: str, file: Path) -> str:
     return FIELDS.get(label, label) if file.suffix in SUFFIXES else label
 
 
+def in_words(text: str, file: Path) -> str:
+    """A text about ``file`` that names the columns as it does."""
+    return re.sub(r"\brln\w+", lambda found: column_name(found[0], file), text)
+
+
 @contextmanager
 def in_words_of(file: Path) -> Iterator[None]:
     """Let errors about ``file`` name the columns as it does."""
@@ -37,9 +42,5 @@ def in_words_of(file: Path) -> Iterator[None]:
     except InputError as error:
         if file.suffix not in SUFFIXES or error.file is None or Path(error.file) != file:
             raise
-        problem, mend = (_renamed(text, file) for text in (error.problem, error.mend or ""))
-        raise InputError(problem, file=error.file, row=error.row, mend=mend or None) from error
-
-
-def _renamed(text: str, file: Path) -> str:
-    return re.sub(r"\brln\w+", lambda found: column_name(found[0], file), text)
+        problem, mend = (in_words(text, file) for text in (error.problem, error.mend or ""))
+        raise InputError(problem, file=error.file, row=error.row, line=error.line, mend=mend or None) from error

@@ -37,7 +37,7 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
     assert particles.poses is not None
     if never_aligned is not None:
         raise InputError(
-            f"{int((~particles.aligned).sum())} particles were never aligned (no rotation and no shift)",
+            f"{int((~particles.aligned).sum())} particles were never aligned (no rotation)",
             file=particles.source,
             row=int(particles.rows[int((~particles.aligned).int().argmax())]),
             mend="give a file without them: `cryorbit reconstruct` writes one, particles.star",

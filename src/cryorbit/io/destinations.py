@@ -18,6 +18,8 @@ PREPARED = ("input.star", "input.cs", "start_*.mrc", "real")
 """Names that a job reads but never writes: what Python holds in memory is laid down under them before it begins."""
 SAVE_FIRST = "give a file; what comes through a pipe is to be saved first"
 """What helps where a device or a pipe is given for a file."""
+FOLDERS = frozenset({"checkpoint", "figures"})
+"""Names of the folders that jobs make in theirs."""
 LONGEST_NAME, LONGEST_PATH = 200, 3500
 """Bytes of a name and of a path: below the limits of file systems (255, 4096) by what cryorbit adds to them."""
 
@@ -79,6 +81,15 @@ def require_new_file(file: Path) -> None:
         raise InputError("the file exists", file=file, mend="choose another name, or remove it first")
 
 
+def require_new_files(*files: Path | None) -> None:
+    """Raise `InputError` unless each of the files, but for None, is new and none has the name of another."""
+    named = [file for file in files if file is not None]
+    for number, file in enumerate(named):
+        require_new_file(file)
+        if file.resolve() in {each.resolve() for each in named[:number]}:
+            raise InputError("two results would be written to this file", file=file, mend="give each a name of its own")
+
+
 def _require_folder(path: Path) -> None:
     """Raise `InputError` if ``path``, or the nearest of its parents that there is, is a file and no folder."""
     place = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
@@ -100,6 +111,7 @@ def other_files(folder: Path, made: Collection[str] = ()) -> list[str]:
     found = []
     for entry in folder.iterdir() if folder.is_dir() else ():
         passed_over = entry.name.startswith(".") or any(fnmatch(entry.name, each) for each in (*PREPARED, *made))
-        if not passed_over and (entry.is_dir() or entry.suffix.lower() in WRITTEN or entry.name == LOG):
+        written = entry.suffix.lower() in WRITTEN or entry.name == LOG or entry.name.lower() in FOLDERS
+        if not passed_over and (entry.is_dir() or written):
             found.append(entry.name)
     return sorted(found)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryorbit.io.contrast import judge_contrast
+from cryorbit.io.contrast import image_contrasts, judge_contrast
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.image_statistics import ImageStatistics, survey
@@ -29,10 +29,14 @@ class GreyValues:
         Whether the protein is dark, so that the images must be multiplied by -1.
     contrast
         One sentence on the sign of the contrast.
+    contrasts
+        That of each image, as `image_contrasts` gives it.
     needs_normalisation
         Whether backgrounds are far from mean 0 and standard deviation 1.
     normalisation
         One sentence on the normalisation.
+    masked
+        Whether the images hold no noise outside the particle.
     levels
         What is done to the pixels of each image; None where nothing is done to any.
     repairs
@@ -41,8 +45,10 @@ class GreyValues:
 
     inverted: bool
     contrast: str
+    contrasts: Float[Tensor, " n"]
     needs_normalisation: bool
     normalisation: str
+    masked: bool
     levels: GreyLevels | None
     repairs: dict[int, str]
 
@@ -63,12 +69,22 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     premultiplied
         Whether the images were multiplied with their CTF.
     """
-    inverted, contrast = judge_contrast(statistics)
+    contrasts = image_contrasts(statistics)
+    inverted, contrast = judge_contrast(contrasts)
     found = judge_normalisation(statistics, premultiplied=premultiplied)
     levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
     changed = bool((levels.has_outliers | levels.moved).any())
     repairs = _repairs(statistics, levels.has_outliers, found.odd)
-    return GreyValues(inverted, contrast, found.whole, found.sentence, levels if changed else None, repairs)
+    return GreyValues(
+        inverted=inverted,
+        contrast=contrast,
+        contrasts=contrasts,
+        needs_normalisation=found.whole,
+        normalisation=found.sentence,
+        masked=found.masked,
+        levels=levels if changed else None,
+        repairs=repairs,
+    )
 
 
 def normalised_levels(stack: ImageStack) -> GreyLevels:

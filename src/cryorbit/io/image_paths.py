@@ -41,6 +41,12 @@ class ImageNames:
     section: Int[np.ndarray, " n"]
 
 
+def number_and_stack(name: str) -> tuple[str, str]:
+    """What stands before the first ``@`` of an image name, and the stack; names of folders may have one, too."""
+    number, at, stack = name.removesuffix(STACK_MARK).partition("@")
+    return (number, stack) if at else ("", number)
+
+
 def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
     """Take apart ``NNNNNN@stack.mrcs`` (counted from 1); a bare file name is its first image, `STACK_MARK` is dropped.
 
@@ -51,8 +57,8 @@ def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
     """
     numbers, stacks = [], []
     for row, name in enumerate(column.astype(str)):
-        number, at, stack = name.removesuffix(STACK_MARK).rpartition("@")
-        if (at and not re.fullmatch(r"0*[1-9][0-9]{0,9}", number)) or not stack:
+        number, stack = number_and_stack(name)
+        if ("@" in name and not re.fullmatch(r"0*[1-9][0-9]{0,9}", number)) or not stack:
             raise InputError(
                 f"the image name {name!r} is not of the form NNNNNN@stack.mrcs with a number from 1",
                 file=file,
@@ -69,9 +75,16 @@ def search_folders(table: Path, data_dir: Path | str | None, cwd: bool = True) -
     """Where relative names are looked for, in order: data folder, the table's folder, its parents, current folder.
 
     Where the table is a link, the folder of the file that it leads to and its parents come after its own.
+
+    Raises
+    ------
+    InputError
+        The data folder is not there.
     """
     homes = list(dict.fromkeys((table.absolute().parent, table.resolve().parent)))
     near = [folder for home in homes for folder in (home, *list(home.parents)[:PARENTS])]
+    if data_dir is not None and not _is_folder(Path(data_dir)):
+        raise InputError("there is no such folder", file=data_dir, mend="correct --data-dir, or leave it out")
     given = [] if data_dir is None else [Path(data_dir).absolute()]
     return [*given, *near, *([Path.cwd()] if cwd else [])]
 

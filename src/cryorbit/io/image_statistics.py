@@ -1,7 +1,8 @@
 """What the pixels of raw images tell before any reconstruction: broken images, outliers, background, contrast.
 
 Every image is measured. Sums over all pixels are only as good as the worst pixel, so outliers are found first, and the
-images that have some are measured again without them.
+images that have some are measured again without them. A pixel that is out at one place in most images is a defect of
+the camera, or of a program: what an ordinary image is, images tell without it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.io.fingerprint import fingerprints
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
 
 BACKGROUND_DIAMETER = 0.9
 """Background lies outside a circle of this part of the box."""
+CORNER = 0.14
+"""Side of a corner, in parts of the box: a little less than a circle within the box leaves free."""
 CENTRE_DIAMETER = 0.4
 """The particle is looked for inside a circle of this part of the box."""
 BUDGET_BYTES = 16 * 2**20
@@ -32,6 +36,11 @@ TAIL_SIGMA = 2.0537
 """Where the tail of a normal distribution begins, standard deviations."""
 ORDINARY = 0.25
 """Ordinary is a farthest pixel that this part of the images falls short of: three in four may have outliers."""
+DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
+"""Images whose median shows defects that all have: at most, and at least."""
+DEFECT, DEFECT_FACTOR, ORDINARY_PIXELS = 3.0, 10.0, 0.98
+"""A defect stands so many standard deviations of an image out of its neighbours in the median image, and so many times
+as far as this part of the pixels do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +63,12 @@ class ImageStatistics:
         Standard deviation of all pixels.
     background_mean, background_std
         Of the pixels outside the background circle.
+    corner_std
+        Standard deviation of the pixels in the corners, which a mask leaves without noise.
     centre_mean
         Mean of the pixels inside the centre circle.
+    fingerprint
+        By which copies of an image find each other.
     """
 
     finite: Bool[Tensor, " n"]
@@ -67,7 +80,9 @@ class ImageStatistics:
     spread: Float[Tensor, " n"]
     background_mean: Float[Tensor, " n"]
     background_std: Float[Tensor, " n"]
+    corner_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
+    fingerprint: Float[Tensor, "n k"]
 
     def __getitem__(self, index: Tensor) -> ImageStatistics:
         """Statistics of the images at ``index``."""
@@ -96,7 +111,7 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them.
     """
     statistics = image_statistics(stack)
-    levels = outlier_levels(statistics)
+    levels = outlier_levels(statistics, _without_defects(stack, statistics))
     where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
         return statistics, levels
@@ -108,20 +123,53 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     return ImageStatistics(**(merged | {"peak": statistics.peak})), levels
 
 
-def outlier_levels(statistics: ImageStatistics) -> GreyLevels:
+def outlier_levels(statistics: ImageStatistics, healthy: ImageStatistics | None = None) -> GreyLevels:
     """Levels that replace the outlying pixels of images.
 
     What is ordinary, the set says itself: the farthest of many noisy pixels lies three to five standard deviations out,
     that of an image with little noise wherever the particle is brightest.
+
+    Parameters
+    ----------
+    statistics
+        Of the images.
+    healthy
+        Of images that tell what is ordinary; None for the images themselves.
     """
-    varied = statistics.finite & (statistics.scale > 0)
-    ordinary, ordinary_local = (_ordinary(peak[varied]) for peak in (statistics.peak, statistics.local_peak))
+    varied = _varied(statistics)
+    told = statistics[varied] if healthy is None else healthy
+    ordinary, ordinary_local = (_ordinary(peak) for peak in (told.peak, told.local_peak))
     far = statistics.peak > FAR * ordinary
     alone = (statistics.local_peak > FAR * ordinary_local) & (statistics.peak > ordinary)
     reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
     local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
     kept = torch.zeros_like(reach)
     return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1)
+
+
+def _varied(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
+    return statistics.finite & (statistics.scale > 0)
+
+
+def _without_defects(stack: ImageStack, statistics: ImageStatistics) -> ImageStatistics | None:
+    """Statistics of a sample of the images without the defects that most of them have; None where there are none."""
+    usable = torch.nonzero(_varied(statistics))[:, 0]
+    if len(usable) < FEWEST_FOR_DEFECTS:
+        return None
+    chosen = usable[torch.linspace(0, len(usable) - 1, min(DEFECT_SAMPLE, len(usable))).round().long()]
+    middle, scale = (each[chosen, None, None].float() for each in (statistics.middle, statistics.scale))
+    images = (stack.read(chosen) - middle) / scale
+    defects = _defects(images)
+    return _of_images(images.masked_fill(defects, 0.0), _regions(stack.box)) if bool(defects.any()) else None
+
+
+def _defects(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
+    """Mask of the pixels that stand out of their neighbours in the median of normalised images.
+
+    The particle does not: it is wider than a pixel, and its views differ.
+    """
+    details = from_neighbours(images.median(0).values[None])[0].abs()
+    return details > max(DEFECT, DEFECT_FACTOR * float(details.flatten().quantile(ORDINARY_PIXELS)))
 
 
 def _ordinary(peak: Float[Tensor, " m"]) -> float:
@@ -166,8 +214,18 @@ def _of_images(
         spread=spread,
         background_mean=background_mean,
         background_std=torch.where(varied, background_variance.sqrt(), 0.0),
+        corner_std=_corners(images).std(1),
         centre_mean=centre_mean,
+        fingerprint=fingerprints(images, spread),
     )
+
+
+def _corners(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b p"]:
+    """The pixels of the four corners, beyond any circle within the box, about one of them: float64."""
+    side = max(1, int(CORNER * images.shape[-1]))
+    ends = torch.cat([torch.arange(side), torch.arange(-side, 0)])
+    corners = images[:, ends][:, :, ends].flatten(1).double()
+    return corners - corners[:, :1]
 
 
 def _peak(

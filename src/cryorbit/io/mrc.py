@@ -34,6 +34,10 @@ _IMOD = slice(152, 160)
 MODES = (0, 1, 2, 6, 12)
 COMPRESSED = {"gzip": b"\x1f\x8b\x08", "bzip2": b"BZh", "xz": b"\xfd7zXZ", "zstd": b"\x28\xb5\x2f\xfd"}
 """How files of these programs begin."""
+STACK = ".mrcs"
+"""Suffix of stacks of images, with most programs."""
+STATE_SIZE = "write the voxel size in A into the header (cryorbit resample --source-pixel-size)"
+"""What helps where a header states none."""
 PROGRAM = "cryorbit"
 _HOLDS_TO = re.compile(rf"{PROGRAM}: data to (\d+(?:\.\d+)?) A")
 
@@ -56,6 +60,8 @@ class MrcHeader:
         Which of x, y, z (1, 2, 3) columns, rows and sections run along.
     holds_to_A
         Resolution in A to which the map holds data; None where no label says so.
+    is_stack
+        Whether the sections are said to be images of their own, or volumes of their own, rather than one map.
     """
 
     shape: tuple[int, int, int]
@@ -64,6 +70,12 @@ class MrcHeader:
     pixel_size: tuple[float, float, float]
     axes: tuple[int, int, int]
     holds_to_A: float | None = None  # noqa: N815 (units belong to the name)
+    is_stack: bool = False
+
+    @property
+    def voxel_size(self) -> float:
+        """Voxel size along the columns, A; 0 where the header does not state all three."""
+        return self.pixel_size[0] if all(self.pixel_size) else 0.0
 
     @property
     def section_bytes(self) -> int:
@@ -119,6 +131,7 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
         pixel_size=(float(sizes[0]), float(sizes[1]), float(sizes[2])),
         axes=axes if sorted(axes) == [1, 2, 3] else (1, 2, 3),
         holds_to_A=_holds_to(header),
+        is_stack=_is_stack(header),
     )
 
 
@@ -145,6 +158,28 @@ def require_whole(path: Path, header: MrcHeader, what: Literal["map", "stack"]) 
     )
 
 
+def read_map_header(path: Path | str) -> MrcHeader:
+    """The header of a map.
+
+    Raises
+    ------
+    InputError
+        As for `read_header`, or the file is a stack or a single image by its name or header, or is cut short.
+    """
+    header = read_header(path)
+    if header.is_stack or Path(path).suffix.lower() == STACK or header.shape[0] == 1:
+        columns, rows, sections = header.shape[::-1]
+        held = f"a stack of {sections:,} images" if sections > 1 else "one image"
+        raise InputError(
+            f"this is {held} of {columns} x {rows} pixels, not a map",
+            file=path,
+            mend="give a map; of particles, give the table that names their images (.star or .cs)",
+        )
+    # a cut file must be refused before memory for what its header promises is asked for
+    require_whole(Path(path), header, "map")
+    return header
+
+
 def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Tensor, "z y x"], float]:
     """A map, float32, and its voxel size in A; axes stored in another order are brought to ``[z, y, x]``.
 
@@ -158,13 +193,12 @@ def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Ten
     Raises
     ------
     InputError
-        The file is cut short, holds values that are not finite, or states no voxel size or three different ones.
+        As for `read_map_header`, or the file holds values that are not finite, or states no voxel size or three
+        different ones.
     """
-    header = read_header(path)
+    header = read_map_header(path)
     size = unstated if unstated is not None and not all(header.pixel_size) else _voxel_size(header, path)
     count = int(np.prod(header.shape))
-    # a cut file must be refused before memory for what its header promises is asked for
-    require_whole(Path(path), header, "map")
     values = np.fromfile(path, header.dtype, count, offset=header.offset).reshape(header.shape)
     stored = header.axes[::-1]
     volume = values.transpose([stored.index(axis) for axis in (3, 2, 1)]).astype(np.float32)
@@ -214,6 +248,18 @@ def _type_of_values(header: np.recarray, raw: bytes) -> np.dtype:
     return dtype
 
 
+def _is_stack(header: np.recarray) -> bool:
+    """Whether there are several times the sections of the grid, which spans the other axes.
+
+    The space group tells nothing: RELION, ChimeraX and others give maps that of stacks. Only maps have their axes in
+    another order.
+    """
+    depth, sections = int(header.mz), int(header.nz)
+    reordered = int(header.maps) in (1, 2)
+    spanned = int(header.mx) >= int(header.nx) and int(header.my) >= int(header.ny)
+    return not reordered and spanned and 0 < depth < sections and sections % depth == 0
+
+
 def _holds_to(header: np.recarray) -> float | None:
     """The resolution that a label states; the coarsest, if programs have copied several."""
     found = [_HOLDS_TO.search(bytes(label).decode("latin-1")) for label in header.label]
@@ -223,7 +269,7 @@ def _holds_to(header: np.recarray) -> float | None:
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:
     sizes = np.array(header.pixel_size)
     if not sizes.all():
-        raise InputError("the map states no voxel size", file=path, mend="write the voxel size in A into the header")
+        raise InputError("the map states no voxel size", file=path, mend=STATE_SIZE)
     if np.ptp(sizes) > 1e-3 * sizes.mean():
         raise InputError(
             f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, mend="resample the map to cubes"

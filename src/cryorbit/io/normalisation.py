@@ -27,6 +27,8 @@ LARGEST_FACTOR_PREMULTIPLIED = 4.0
 """The factor where the noise follows the CTF; it is 2.5 in a real tilt series."""
 BADLY_NORMALISED = 0.01
 """Part of the images outside the limits above which all are normalised."""
+MOSTLY = 0.5
+"""Part of the images that are masked where the set is said to be."""
 NO_NOISE = 1e-4
 """Part of its image's standard deviation below which that of a background is rounding: the image was masked."""
 
@@ -41,6 +43,8 @@ class Normalisation:
         Whether every image must be normalised.
     odd
         Mask of the images whose background is not that of the others; of none where the others are not normalised.
+    masked
+        Whether most images hold no noise in their corners.
     sentence
         What was found.
     offset, gain
@@ -49,6 +53,7 @@ class Normalisation:
 
     whole: bool
     odd: Bool[Tensor, " n"]
+    masked: bool
     sentence: str
     offset: Float[Tensor, " n"]
     gain: Float[Tensor, " n"]
@@ -62,7 +67,10 @@ def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = Fa
     measure = f"background mean {float(typical_mean):.3g}, standard deviation {float(typical_std):.3g} (medians)"
     part = float(outside.double().mean())
     whole = part > BADLY_NORMALISED and not premultiplied
-    if premultiplied:
+    masked = float((statistics.corner_std <= NO_NOISE * statistics.spread).double().mean())
+    if masked > MOSTLY:
+        sentence = f"The images were masked: {100 * masked:.0f} % hold no noise in the corners of the box ({measure})."
+    elif premultiplied:
         sentence = f"Grey values are taken as they are: the images were multiplied with their CTF ({measure})."
     elif whole:
         sentence = f"{100 * part:.0f} % of the images are not normalised: {measure}; expected 0 and 1."
@@ -77,7 +85,7 @@ def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = Fa
     if not whole:
         gain = torch.where(odd, gain * typical_std, 1.0)
         offset = torch.where(odd, offset - typical_mean / gain, 0.0)
-    return Normalisation(whole, odd, sentence, offset, gain)
+    return Normalisation(whole, odd, masked > MOSTLY, sentence, offset, gain)
 
 
 def background_levels(statistics: ImageStatistics) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:

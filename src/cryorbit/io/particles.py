@@ -25,6 +25,8 @@ from cryorbit.io.particle_tables import read_tables
 NO_CLASS = 0
 """Number of no class, in RELION as here."""
 
+FEW_UNTURNED = 0.05
+"""Part of the particles that may have shifts and no rotation, to the last digit, and count as aligned."""
 DEFOCUS = "rlnDefocusU"
 PREMULTIPLIED = "rlnCtfDataAreCtfPremultiplied"
 
@@ -89,11 +91,16 @@ class Particles:
 
     @property
     def aligned(self) -> Bool[Tensor, " n"]:
-        """Whether each particle has a pose: one without any rotation or shift is what a program leaves unset."""
+        """Whether each particle has a pose: one without any rotation or shift is what a program leaves unset.
+
+        Shifts alone are no pose either, unless they are those of a few: no search finds this one rotation again and
+        again.
+        """
         if self.poses is None:
             return torch.zeros(len(self), dtype=torch.bool)
         turned = (self.poses.rotations != torch.eye(3, dtype=self.poses.rotations.dtype)).flatten(1).any(1)
-        return turned | (self.poses.shifts != 0).any(1)
+        shifted = ~turned & (self.poses.shifts != 0).any(1)
+        return turned | (shifted & (shifted.double().mean() <= FEW_UNTURNED))
 
     @property
     def states_ctf(self) -> bool:

@@ -17,7 +17,7 @@ from cryorbit.io.atomic import atomic_path
 from cryorbit.io.cryosparc import with_fields
 from cryorbit.io.cryosparc_files import write_cs
 from cryorbit.io.cryosparc_records import pose_fields
-from cryorbit.io.image_paths import STACK_MARK, names_from, relion_name
+from cryorbit.io.image_paths import names_from, number_and_stack, relion_name
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX
 from cryorbit.io.star_versions import GROUP, stale_columns
@@ -94,7 +94,7 @@ def _stale(table: pd.DataFrame, pixel_size: float) -> list[str]:
 
 def _image_names(particles: Particles, target: Path) -> list[str]:
     stack = particles.images
-    came = [name.removesuffix(STACK_MARK).rpartition("@")[2] for name in particles.table["rlnImageName"].astype(str)]
+    came = [number_and_stack(name)[1] for name in particles.table["rlnImageName"].astype(str)]
     used = dict(zip(stack.file_index.tolist(), came, strict=True))
     chosen = names_from(target, list(used.values()), [stack.files[number] for number in used])
     names = dict(zip(used, chosen, strict=True))

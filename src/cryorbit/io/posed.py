@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import pandas as pd
 import torch
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.column_names import column_name
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES
 
 SAME_VIEW = 1e-6
 """Distance of view directions, as unit vectors, that is none."""
+FEWEST_IN_RADIANS, CHANCE = 50, 0.1
+"""Particles whose angles tell their unit, at least, and the part of them that may lie within a turn in radians: of
+random views a few in a million do."""
+TURN_RAD = 2 * math.pi + 1e-3
+DEGREES_MEND = f"multiply {', '.join(ANGLES)} by 57.296, if they are in radians"
 MEND = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses"
 
 
@@ -23,28 +31,28 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     Raises
     ------
     InputError
-        There are no poses, all of them are unset, or all are of one view.
+        There are no poses, all of them are unset, all are of one view, or they are in radians.
     """
     if particles.poses is None:
         raise InputError("the particles have no poses", file=particles.source, mend=MEND)
     aligned = particles.aligned
     count = int((~aligned).sum())
-    if not count:
-        _refuse_one_view(particles)
-        return particles, None
     if count == len(particles):
         raise InputError(
-            "the particles have no poses: all rotations and shifts are 0, as where nothing was aligned",
+            "the particles have no poses: all rotations are 0, as where nothing was aligned",
             file=particles.source,
             mend=MEND,
         )
+    if (problem := pose_problem(particles)) is not None:
+        raise InputError(problem[0], file=particles.source, mend=problem[1])
+    if not count:
+        return particles, None
     first = int(particles.rows[int((~aligned).int().argmax())])
     said = (
-        f"{count:,} of {len(particles):,} particles were never aligned (no rotation and no shift, row {first:,} first) "
+        f"{count:,} of {len(particles):,} particles were never aligned (no rotation, row {first:,} first) "
         "and are left out."
     )
     posed = particles.subset(torch.nonzero(aligned)[:, 0])
-    _refuse_one_view(posed)
     if posed.half_sets is not None and particles.half_sets is not None:
         halves, before = len(posed.half_sets.unique()), len(particles.half_sets.unique())
         if halves < before:
@@ -53,14 +61,34 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     return posed, said
 
 
-def _refuse_one_view(particles: Particles) -> None:
+def pose_problem(particles: Particles) -> tuple[str, str] | None:
+    """What is wrong with the poses of the aligned particles as a whole, and how to fix it; None for nothing."""
+    posed = particles.subset(torch.nonzero(particles.aligned)[:, 0])
+    if not len(posed):
+        return None
+    return _one_view(posed) or _in_radians(posed)
+
+
+def _one_view(particles: Particles) -> tuple[str, str] | None:
     """A classification in two dimensions leaves angles in the plane, and no directions: a map needs several views."""
     assert particles.poses is not None
     views = particles.poses.rotations[:, 2]
-    if len(views) > 1 and bool(((views - views[0]).norm(dim=-1) < SAME_VIEW).all()):
-        raise InputError(
-            "all particles have the same view (rlnAngleRot and rlnAngleTilt are alike), as after a classification in "
-            "two dimensions",
-            file=particles.source,
-            mend=MEND,
-        )
+    if len(views) < 2 or bool(((views - views[0]).norm(dim=-1) >= SAME_VIEW).any()):
+        return None
+    columns = " and ".join(dict.fromkeys(column_name(label, particles.source) for label in ANGLES[:2]))
+    alike = "are alike" if " and " in columns else "leaves one direction"
+    told = f"all particles have the same view ({columns} {alike}), as after a classification in two dimensions"
+    return told, MEND
+
+
+def _in_radians(particles: Particles) -> tuple[str, str] | None:
+    """Angles of which all three lie within a turn in radians, in more particles than chance would have it."""
+    if not set(ANGLES) <= set(particles.table) or len(particles) < FEWEST_IN_RADIANS:
+        return None
+    largest = particles.table[list(ANGLES)].apply(pd.to_numeric, errors="coerce").abs().max(axis=1)
+    small = largest[largest <= TURN_RAD]
+    if len(small) <= CHANCE * len(particles):
+        return None
+    which = "all particles" if len(small) == len(particles) else f"{len(small):,} of {len(particles):,} particles"
+    told = f"the angles of {which} lie within {small.max():.4g} ({', '.join(ANGLES)}): degrees are expected"
+    return told, DEGREES_MEND

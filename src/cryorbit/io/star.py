@@ -68,7 +68,7 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
                 raise InputError(
                     f"a second block data_{name}",
                     file=file,
-                    row=number,
+                    line=number,
                     mend="keep one block of each name; the file may be two files glued together",
                 )
             block = blocks[name] = _Block(file)
@@ -128,10 +128,10 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             refuse_foreign(handle.peek(HEAD_BYTES)[:HEAD_BYTES], file)
             for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
                 if "\0" in line:
-                    raise InputError("the file is binary, not text", file=file, row=number, mend="give a STAR file")
+                    raise InputError("the file is binary, not text", file=file, line=number, mend="give a STAR file")
                 if len(line) == LONGEST_LINE:
                     what = f"a line has more than {LONGEST_LINE:,} characters"
-                    raise InputError(what, file=file, row=number, mend="give a STAR file")
+                    raise InputError(what, file=file, line=number, mend="give a STAR file")
                 stripped = line.strip()
                 if stripped and not stripped.startswith("#"):
                     yield number, stripped
@@ -215,7 +215,7 @@ class _Block:
             self.rows = []
 
     def _error(self, problem: str, number: int, mend: str) -> InputError:
-        return InputError(problem, file=self.file, row=number, mend=mend)
+        return InputError(problem, file=self.file, line=number, mend=mend)
 
 
 def _is_word(line: str, keyword: str, *, whole: bool = False) -> bool:

@@ -13,9 +13,9 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.destinations import require_new_file
-from cryorbit.io.mrc import read_header, read_map, write_map
-from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, fitting, onto_grid, read_onto, require_content
+from cryorbit.io.destinations import require_new_files
+from cryorbit.io.mrc import STATE_SIZE, read_map, read_map_header, write_map
+from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, believed, fitting, onto_grid, read_onto, require_content
 from cryorbit.recipes.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -53,10 +53,8 @@ def run(config: CompareConfig) -> MapComparison:
     InputError
         A file cannot be read, the maps do not have one even, cubic box and one pixel size, or a file to write exists.
     """
-    for file in (config.output, config.json_file):
-        if file is not None:
-            require_new_file(file)
-    reference, pixel_size = read_box(config.reference)
+    require_new_files(config.output, config.json_file)
+    reference, pixel_size = read_reference(config.reference, config.moving)
     moving = read_like(config.moving, reference, pixel_size)
     mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)
     comparison = compare_maps(moving, reference, pixel_size, mask)
@@ -67,11 +65,25 @@ def run(config: CompareConfig) -> MapComparison:
     return comparison
 
 
-def read_box(path: Path) -> tuple[Float[Tensor, "n n n"], float]:
-    """A map of an even, cubic box that is not constant, and its pixel size in A."""
-    volume, pixel_size = read_map(path)
+def read_box(path: Path, unstated: float | None = None) -> tuple[Float[Tensor, "n n n"], float]:
+    """A map of an even, cubic box that is not constant, and its pixel size in A, as `read_map` has it."""
+    volume, pixel_size = read_map(path, unstated)
     require_box(volume, path)
     return volume, pixel_size
+
+
+def read_reference(path: Path, beside: Path) -> tuple[Float[Tensor, "n n n"], float]:
+    """A reference and its pixel size in A: that of the map ``beside`` it where its own header says nothing."""
+    volume, stated = read_box(path, unstated=0.0)
+    pixel_size = _size_beside(stated, len(volume), beside)
+    if not pixel_size:
+        raise InputError("neither map states a voxel size", file=path, mend=STATE_SIZE)
+    return volume, pixel_size
+
+
+def _size_beside(stated: float, side: int, beside: Path) -> float:
+    header = read_map_header(beside)
+    return believed(stated, side, header.voxel_size, max(header.shape))
 
 
 def read_like(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
@@ -96,13 +108,14 @@ def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) 
 
 def regridding(config: CompareConfig) -> list[str]:
     """What is done to map and mask so that they lie on the grid of the reference, a sentence each; from headers."""
-    reference = read_header(config.reference)
-    box, pixel_size = max(reference.shape), reference.pixel_size[0]
-    sentences = []
-    for file in filter(None, (config.moving, config.mask)):
-        header = read_header(file)
-        stated = header.pixel_size[0] if all(header.pixel_size) else 0.0
-        _, done = fitting(header.shape, stated, box, pixel_size)
+    reference = read_map_header(config.reference)
+    box = max(reference.shape)
+    pixel_size = _size_beside(reference.voxel_size, box, config.moving)
+    # of the reference nothing is ever resampled: what is told of it is the size that is taken
+    sentences: list[str] = []
+    for file in filter(None, (config.reference, config.moving, config.mask)):
+        header = read_map_header(file)
+        _, done = fitting(header.shape, header.voxel_size, box, pixel_size)
         sentences += [] if done is None else [f"{file.name}: {done}"]
     return sentences
 

@@ -24,7 +24,7 @@ from cryorbit.io.image_paths import parse_image_names
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers, read_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
-from cryorbit.recipes.compare import read_box, read_like, write_json
+from cryorbit.recipes.compare import read_like, read_reference, write_json
 from cryorbit.recipes.settings import Settings
 
 JUNK = NO_CLASS
@@ -169,7 +169,7 @@ def _best_truth(path: Path, truth_maps: Sequence[Path]) -> tuple[Path | None, Ma
     best: tuple[Path | None, MapComparison | None] = (None, None)
     highest = -float("inf")
     for truth in truth_maps:
-        reference, pixel_size = read_box(truth)
+        reference, pixel_size = read_reference(truth, path)
         comparison = compare_maps(read_like(path, reference, pixel_size), reference, pixel_size)
         agreement = float(comparison.fsc.correlation[1:].mean())
         if agreement > highest:

@@ -18,7 +18,7 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io.destinations import make_folder, require_new_file
-from cryorbit.io.mrc import read_header, read_map, write_map
+from cryorbit.io.mrc import read_map, read_map_header, write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.recipes.file_kinds import MAPS, TABLES
@@ -31,7 +31,7 @@ MIRROR = torch.diag(torch.tensor([1.0, 1.0, -1.0], dtype=torch.float64))
 class FlipConfig(Settings):
     """Settings of flipping."""
 
-    sources: tuple[Path, ...] = Field(min_length=1, description="Maps, half-maps, masks (MRC), and particle files.")
+    sources: tuple[Path, ...] = Field(description="Maps, half-maps, masks (MRC), and particle files.")
     output: Path = Field(description="Folder for the flipped files, which keep their names.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
 
@@ -42,8 +42,11 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
     Raises
     ------
     InputError
-        A file cannot be read, is neither a map nor particles with poses, or one that would be written exists.
+        There is nothing to flip, a file cannot be read or is neither a map nor particles with poses, or one that would
+        be written exists.
     """
+    if not config.sources:
+        raise InputError("there is nothing to flip", mend="name maps, half-maps, masks or particle files")
     targets = [config.output / (f"{file.stem}.star" if file.suffix == ".cs" else file.name) for file in config.sources]
     for source, target in zip(config.sources, targets, strict=True):
         _check(source, target, targets)
@@ -54,8 +57,9 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
         if source in particles:
             _flip_particles(particles[source], target)
         else:
-            volume, pixel_size = read_map(source)
-            write_map(target, mirrored(volume), pixel_size, read_header(source).holds_to_A)
+            # a map that states no voxel size is flipped as well, and states none
+            volume, pixel_size = read_map(source, unstated=0.0)
+            write_map(target, mirrored(volume), pixel_size, read_map_header(source).holds_to_A)
     return tuple(targets)
 
 
@@ -75,7 +79,7 @@ def _check(source: Path, target: Path, targets: list[Path]) -> None:
     if source.suffix not in (*TABLES, *MAPS):
         raise InputError("neither a map nor a particle file", file=source, mend="give .mrc, .star or .cs files")
     if source.suffix in MAPS:
-        read_header(source)
+        read_map_header(source)
     require_new_file(target)
     if targets.count(target) > 1:
         raise InputError("two files would get this name", file=target, mend="flip them one at a time")

@@ -12,9 +12,11 @@ import pandas as pd
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.data import CTFParams
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
+from cryorbit.io.bounds import defocus_angle_doubt
 from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
@@ -67,6 +69,12 @@ def on_tilts(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def on_units(ctf: CTFParams) -> list[str]:
+    """A sentence where a column of the CTF may have another unit, and need not."""
+    doubt = defocus_angle_doubt(ctf.defocus_angle)
+    return [] if doubt is None else [doubt]
+
+
 def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:
     """A sentence where the noise ends: raw images hold some at all frequencies.
 
@@ -83,6 +91,16 @@ def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:
     return [
         f"Beyond {extent / shell:.1f} A the images hold hardly any noise: they were denoised, low-passed or enlarged, "
         "and a map of them cannot be trusted there. Fix: extract the particles from the micrographs as recorded."
+    ]
+
+
+def on_masks(*, masked: bool) -> list[str]:
+    """A sentence where the images were masked; it is a doubt about any map."""
+    if not masked:
+        return []
+    return [
+        "The images were masked, so that their noise cannot be measured outside the particle; the edge of the mask is "
+        "taken for signal, and a resolution can be too good. Fix: extract the particles without a mask."
     ]
 
 

@@ -89,6 +89,19 @@ def is_unset(stated: float, side: int, box: int, pixel_size: float) -> bool:
     return stated == 1 and abs(pixel_size - 1) > PIXEL_SIZE_TOLERANCE and not (beside and side != box)
 
 
+def believed(stated: float, side: int, other: float, other_side: int) -> float:
+    """The voxel size of a map: that of another map beside it, A, where its own header says nothing.
+
+    Parameters
+    ----------
+    stated, side
+        Of the map: what its header states, A, 0 for none, and its voxels along a side.
+    other, other_side
+        Of the map beside it.
+    """
+    return other if other and is_unset(stated, side, other_side, other) else stated
+
+
 def require_content(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
     """Raise `InputError`, of ``file`` if there is one, where a map is one value, or one voxel and nothing beside it."""
     if volume.max() == volume.min():

@@ -18,10 +18,23 @@ from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
+from cryorbit.io.column_names import in_words
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_ctf_gaps, on_noise, on_tilts
+from cryorbit.recipes.image_warnings import (
+    on_box,
+    on_ctf_gaps,
+    on_masks,
+    on_noise,
+    on_tilts,
+    on_units,
+)
+from cryorbit.recipes.joined_sets import (
+    contrasts_contradicted,
+    multiplication_of_parts_contradicted,
+    on_noise_of_parts,
+)
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
@@ -94,9 +107,10 @@ class ParticleInput:
         return size, *self.report.notes, *self.remarks
 
     def doubts(self, resolution_A: float) -> list[str]:
-        """What in the table casts doubt on a map of a resolution in A: its half-sets, and optics that are not used."""
+        """What casts doubt on a map of a resolution in A: its half-sets, optics that are not used, masked images."""
         halves = [] if self.half_doubt is None else [self.half_doubt]
-        return [*halves, *unused_optics(self.particles).doubts(resolution_A)]
+        masks = ["the images were masked"] if self.report.grey.masked else []
+        return [*halves, *masks, *unused_optics(self.particles).doubts(resolution_A)]
 
     def pose_doubts(self, resolution_A: float) -> list[str]:
         """The same of a map whose poses were found from the images: those of tilts hold too little."""
@@ -168,7 +182,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         )
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
-    contradicted = None if settings.premultiplied is not None else multiplication_contradicted(source, sample)
+    contradicted = _contradicted(settings, particles, report, source, sample)
     if contradicted is not None:
         raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
@@ -177,10 +191,12 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
     halves = half_sets(particles, settings.seed)
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
     warnings = (
-        *on_noise(noise, extent),
+        *on_masks(masked=report.grey.masked),
+        *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *on_box(diameter, extent),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
+        *on_units(particles.ctf),
     )
     return ParticleInput(
         everything=everything,
@@ -192,8 +208,28 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         diameter_evidence=evidence,
         symmetry=symmetry,
         half_set=halves.half_set,
-        remarks=(*warnings, *halves.remarks, *unused_optics(particles).sentences()),
+        remarks=tuple(
+            in_words(sentence, particles.source)
+            for sentence in (*warnings, *halves.remarks, *unused_optics(particles).sentences())
+        ),
         half_doubt=halves.doubt,
+    )
+
+
+def _contradicted(
+    settings: ParticleSettings,
+    particles: Particles,
+    report: CheckReport,
+    source: ParticleSource,
+    sample: Int[Tensor, " m"],
+) -> tuple[str, str] | None:
+    """What the images say against each other or the table; what the user has decided is not asked of them."""
+    if settings.invert_contrast is None:
+        found = contrasts_contradicted(particles, report.grey.contrasts)
+        if found is not None:
+            return found
+    return (
+        None if settings.premultiplied is not None else multiplication_of_parts_contradicted(source, particles, sample)
     )
 
 

@@ -17,9 +17,9 @@ from pydantic import Field
 from cryorbit.core.errors import InputError
 from cryorbit.fourier.resampling import resampled
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.destinations import require_new_file
+from cryorbit.io.destinations import require_new_files
 from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.mrc import read_header, read_map, write_map
+from cryorbit.io.mrc import read_map, read_map_header, write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.relion import ORIGINS_PX
@@ -36,6 +36,9 @@ class ResampleConfig(Settings):
     source: Path = Field(description="Map (MRC), RELION STAR file or cryoSPARC .cs file.")
     target: Path = Field(description="File to write: a map, or a STAR file with the images beside it.")
     pixel_size: float | None = Field(None, gt=0, description="New pixel size, A. None: as it is.")
+    source_pixel_size: float | None = Field(
+        None, gt=0, description="Pixel size of the map as it is, A. None: as its header says."
+    )
     box: int | None = Field(None, ge=4, description="New box, pixels, even. None: the same field of view.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
@@ -64,6 +67,8 @@ def run(config: ResampleConfig) -> Resampling:
     if config.box is not None and config.box % 2:
         raise InputError(f"the box is {config.box}, an odd number", mend="give an even --box")
     is_table = config.source.suffix in TABLES
+    if is_table and config.source_pixel_size is not None:
+        raise InputError("the table says the pixel size of particles", mend="leave --source-pixel-size out")
     _check_target(config.target, (".star",) if is_table else MAPS)
     return _resample_particles(config) if is_table else _resample_map(config)
 
@@ -71,8 +76,7 @@ def run(config: ResampleConfig) -> Resampling:
 def _check_target(target: Path, suffixes: tuple[str, ...]) -> None:
     if target.suffix not in suffixes:
         raise InputError("the name has another ending", file=target, mend=f"let it end in {' or '.join(suffixes)}")
-    for file in (target, target.with_suffix(".mrcs")):
-        require_new_file(file)
+    require_new_files(target, target.with_suffix(".mrcs"))
 
 
 def _new_grid(config: ResampleConfig, box: int, pixel_size: float) -> tuple[int, float]:
@@ -82,8 +86,9 @@ def _new_grid(config: ResampleConfig, box: int, pixel_size: float) -> tuple[int,
 
 
 def _resample_map(config: ResampleConfig) -> Resampling:
-    volume, old = read_map(config.source)
-    side, label = max(volume.shape), read_header(config.source).holds_to_A
+    volume, stated = read_map(config.source, config.source_pixel_size)
+    old = config.source_pixel_size or stated
+    side, label = max(volume.shape), read_map_header(config.source).holds_to_A
     box, new = _new_grid(config, side, old)
     # smaller voxels hold no more than the old ones did; larger ones need no label beyond their own end
     end = max(label or 0.0, 2 * old)

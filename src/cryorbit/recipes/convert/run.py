@@ -15,7 +15,7 @@ from cryorbit.io.cryodrgn import ctf_file_of, write_cryodrgn
 from cryorbit.io.cryosparc import names_of, with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
-from cryorbit.io.destinations import require_new_file
+from cryorbit.io.destinations import require_new_files
 from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.io.particles import read_particles, require_ctf
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
@@ -95,9 +95,7 @@ def _check_names(config: ConvertConfig) -> None:
         raise InputError(
             "an original is of use only for a .cs file", file=config.target, mend="leave --original out, or write a .cs"
         )
-    require_new_file(config.target)
-    if config.target.suffix == ".pkl":
-        require_new_file(ctf_file_of(config.target))
+    require_new_files(config.target, ctf_file_of(config.target) if config.target.suffix == ".pkl" else None)
 
 
 def _write_pickles(config: ConvertConfig) -> Conversion:

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.io.checks import FEWEST
+from cryorbit.io.column_names import in_words
 from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
 
@@ -84,6 +85,8 @@ class ImageFindings:
         The evidence.
     normalised
         Whether backgrounds have mean 0 and standard deviation 1.
+    masked
+        Whether the images hold no noise outside the particle.
     repairs
         What single images have that others have not, and what a job does about it, by their rows.
     contradiction
@@ -111,6 +114,7 @@ class ImageFindings:
     dark: bool
     contrast_sentence: str
     normalised: bool
+    masked: bool
     normalisation_sentence: str
     repairs: dict[int, str]
     contradiction: tuple[str, str] | None
@@ -158,6 +162,8 @@ class Inspection:
         How many of those are duplicates and nothing worse.
     unaligned
         Particles without a pose among those that have poses.
+    pose_problem
+        What is wrong with the poses, so that no map can be made with them, and how to fix it; None for nothing.
     remarks
         Sentences on what a reconstruction passes over: headers that contradict the table, optics that are not used.
     table_problems
@@ -183,6 +189,7 @@ class Inspection:
     unusable_count: int
     duplicate_count: int
     unaligned: int
+    pose_problem: tuple[str, str] | None
     remarks: tuple[str, ...]
     table_problems: tuple[tuple[str, str], ...]
     images: ImageFindings | None
@@ -194,8 +201,9 @@ class Inspection:
 
     @property
     def posed(self) -> bool:
-        """Whether the particles have poses."""
-        return {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
+        """Whether the particles have poses that a map can be made with."""
+        there = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
+        return there and self.pose_problem is None
 
     @property
     def fit(self) -> bool:
@@ -226,7 +234,10 @@ class Inspection:
         if outliers:
             found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
         if self.unaligned and self.posed:
-            found.append(f"Never aligned (no rotation and no shift): {_counted(self.unaligned)}.")
+            found.append(f"Never aligned (no rotation): {_counted(self.unaligned)}.")
+        if self.pose_problem is not None:
+            problem, mend = self.pose_problem
+            found.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
         found += self.remarks
         found += on_ctf_gaps(self.ctf_gaps)
         images = self.images
@@ -235,14 +246,14 @@ class Inspection:
             found += [*images.doubts, *_on_repairs(images.repairs)]
         if images is not None and images.dark:
             found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
-        if images is not None and not images.normalised and not self.premultiplied:
+        if images is not None and not images.normalised and not (self.premultiplied or images.masked):
             found.append(f"{images.normalisation_sentence} Reconstruction normalises them by itself.")
         if images is not None and images.diameter is None:
             found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
         if images is not None and len(images.rows) + self.unusable_count < len(self):
             looked_at = f"{len(images.rows):,} of {len(self):,} images were looked at"
             found.append(f"{looked_at}; a job checks every image before it begins.")
-        return found
+        return [in_words(warning, self.source) for warning in found]
 
     def _on_missing(self) -> list[str]:
         """How many files are not there, and what helps."""
@@ -269,9 +280,10 @@ class Inspection:
             "ctf_premultiplied": self.premultiplied,
             "poses": self.posed,
             "unaligned_particles": self.unaligned,
+            "pose_problem": self.pose_problem,
             "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],
-            "unusable": {reason: len(rows) for reason, rows in self.unusable.items()},
+            "unusable": {in_words(reason, self.source): len(rows) for reason, rows in self.unusable.items()},
             "unusable_particles": self.unusable_count,
             "duplicate_particles": self.duplicate_count,
             "fit": self.fit,
@@ -283,6 +295,7 @@ class Inspection:
                 "protein": "dark" if images.dark else "white",
                 "contrast": images.contrast_sentence,
                 "normalised": images.normalised,
+                "masked": images.masked,
                 "normalisation": images.normalisation_sentence,
                 "repairs": images.repairs,
                 "contradiction": images.contradiction,

@@ -16,10 +16,14 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
-from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.image_warnings import multiplication_contradicted, on_box, on_noise
+from cryorbit.recipes.image_warnings import on_box, on_masks, on_noise
 from cryorbit.recipes.inspect.findings import ImageFindings
+from cryorbit.recipes.joined_sets import (
+    contrasts_contradicted,
+    multiplication_of_parts_contradicted,
+    on_noise_of_parts,
+)
 
 BATCH = 250
 LOW_PASS_A = 30.0
@@ -28,7 +32,7 @@ LOW_PASS_PX = 4.0
 
 
 def look_at_images(
-    particles: Particles, statistics: ImageStatistics, grey: GreyValues, pictures: int, seed: int
+    particles: Particles, grey: GreyValues, pictures: int, seed: int, *, told_multiplied: bool
 ) -> ImageFindings:
     """Findings of images that are finite and not constant.
 
@@ -36,12 +40,14 @@ def look_at_images(
     ----------
     particles
         The particles to look at, all of them.
-    statistics, grey
-        Of their images, and what they say.
+    grey
+        What their grey values say.
     pictures
         How many to show.
     seed
         Of the choice of those.
+    told_multiplied
+        Whether the user says if the images were multiplied with their CTF: it is not asked of the images then.
     """
     source = ParticleSource(
         images=particles.images,
@@ -59,19 +65,25 @@ def look_at_images(
     radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
     power = mean_power(source, everything)
     # the noise as it stands in the images, also where the CTF was multiplied into it
-    noise = background_spectrum(replace(source, premultiplied=False), everything, radius)
+    bare = replace(source, premultiplied=False)
+    noise = background_spectrum(bare, everything, radius)
+    on_ends = on_noise(noise, extent) or on_noise_of_parts(bare, particles, radius)
+    contradiction = contrasts_contradicted(particles, grey.contrasts)
+    if contradiction is None and not told_multiplied:
+        contradiction = multiplication_of_parts_contradicted(source, particles, everything)
     chosen = torch.randperm(len(particles), generator=generator_for(seed, "pictures"))[:pictures].sort().values
     shown = source.read(chosen)
     low_pass = min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)
     return ImageFindings(
         rows=torch.from_numpy(particles.rows),
-        contrast=(statistics.centre_mean - statistics.background_mean) / statistics.spread,
+        contrast=grey.contrasts,
         dark=grey.inverted,
         contrast_sentence=grey.contrast,
         normalised=not grey.needs_normalisation,
+        masked=grey.masked,
         normalisation_sentence=grey.normalisation,
-        contradiction=multiplication_contradicted(source, everything),
-        doubts=(*on_noise(noise, extent), *on_box(diameter or 0.0, extent)),
+        contradiction=contradiction,
+        doubts=(*on_masks(masked=grey.masked), *on_ends, *on_box(diameter or 0.0, extent)),
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
         diameter_evidence=found.evidence,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,9 @@ from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.posed import pose_problem
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_tilts
+from cryorbit.recipes.image_warnings import on_tilts, on_units
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
 from cryorbit.recipes.particle_input import with_transfer
@@ -60,7 +61,7 @@ def run(config: InspectConfig) -> Inspection:
     particles = with_transfer(read, config)
     files = _files(particles)
     measured = _measured(particles, torch.nonzero(files.readable)[:, 0], config)
-    images, broken = (None, {}) if measured is None else _look(particles, measured, config)
+    broken = {} if measured is None else _broken(particles, measured)
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
     twice = duplicates(particles, bad, None if measured is None else (measured.statistics, measured.index))
@@ -70,6 +71,8 @@ def run(config: InspectConfig) -> Inspection:
     rows = torch.from_numpy(particles.rows)
     unusable = {reason: rows[mask].tolist() for reason, mask in reasons.items() if mask.any()}
     lost = bad | any_of(twice)
+    passed_over = any_of(twice | broken)
+    images = None if measured is None else _look(particles, measured, passed_over, config)
     on_halves, half_problem = _half_sets(particles.subset(~lost), config.seed)
     return Inspection(
         source=particles.source,
@@ -87,7 +90,14 @@ def run(config: InspectConfig) -> Inspection:
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
         unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
-        remarks=(*files.remarks, *on_halves, *on_tilts(particles.table), *unused_optics(particles).sentences()),
+        pose_problem=pose_problem(particles),
+        remarks=(
+            *files.remarks,
+            *on_halves,
+            *on_tilts(particles.table),
+            *on_units(particles.ctf),
+            *unused_optics(particles).sentences(),
+        ),
         table_problems=(*half_problem, *_unit_problem(particles)),
         images=images,
         ctf_gaps=_gaps(particles),
@@ -161,23 +171,27 @@ def _measured(particles: Particles, readable: Int[Tensor, " r"], config: Inspect
     return _Measured(sample, *survey(particles.images.subset(sample.numpy())))
 
 
-def _look(
-    particles: Particles, measured: _Measured, config: InspectConfig
-) -> tuple[ImageFindings | None, dict[str, Bool[Tensor, " n"]]]:
-    """Findings of the images that were measured, and masks of those that are broken, by reason."""
-    sample, statistics, outliers = measured.index, measured.statistics, measured.outliers
-    broken = broken_pixels(statistics)
+def _broken(particles: Particles, measured: _Measured) -> dict[str, Bool[Tensor, " n"]]:
+    """Masks of the particles whose images are broken, by reason."""
+    broken = broken_pixels(measured.statistics)
     masks = {reason: torch.zeros(len(particles), dtype=torch.bool) for reason in broken}
     for reason, mask in broken.items():
-        masks[reason][sample[mask]] = True
-    good = torch.nonzero(~any_of(broken))[:, 0]
+        masks[reason][measured.index[mask]] = True
+    return masks
+
+
+def _look(
+    particles: Particles, measured: _Measured, passed_over: Bool[Tensor, " n"], config: InspectConfig
+) -> ImageFindings | None:
+    """Findings of the images that were measured, but for those that are passed over."""
+    good = torch.nonzero(~passed_over[measured.index])[:, 0]
     if len(good) == 0:
-        return None, masks
-    grey = judge_grey_values(statistics[good], outliers[good], premultiplied=particles.premultiplied)
-    chosen = particles.subset(sample[good])
-    found = look_at_images(chosen, statistics[good], grey, config.pictures, config.seed)
-    # what the user has decided is not asked of the images
-    return found if config.premultiplied is None else replace(found, contradiction=None), masks
+        return None
+    statistics = measured.statistics[good]
+    grey = judge_grey_values(statistics, measured.outliers[good], premultiplied=particles.premultiplied)
+    chosen = particles.subset(measured.index[good])
+    told = config.premultiplied is not None
+    return look_at_images(chosen, grey, config.pictures, config.seed, told_multiplied=told)
 
 
 def _defocus(ctf: CTFParams) -> Defocus:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cryorbit.io.image_paths import number_and_stack
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import numbers
@@ -89,7 +90,7 @@ def class_particles(config: PipelineConfig, folder: Path, output: Path, number: 
 
 def image_folder(particles: Particles) -> Path | None:
     """The folder that relative image names start from; None where names are absolute."""
-    name = Path(str(particles.table["rlnImageName"].iloc[0]).rpartition("@")[2])
+    name = Path(number_and_stack(str(particles.table["rlnImageName"].iloc[0]))[1])
     if name.is_absolute():
         return None
     return particles.images.files[particles.images.file_index[0]].parents[len(name.parts) - 1]

@@ -21,6 +21,7 @@ from cryorbit.io.particles import read_particles
 from cryorbit.io.relion import ANGLES, CLASS
 from cryorbit.recipes.compare import read_box, read_mask, require_like
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
+from cryorbit.recipes.map_grid import believed
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
 
@@ -45,6 +46,8 @@ class HalfMaps:
         Resolution to which their files say they do, A; None where they do not say, or say too much.
     optics
         What the particles' table states and nothing corrects for; None without a table.
+    remarks
+        Sentences on headers that say nothing.
     """
 
     half1: Float[Tensor, "n n n"]
@@ -55,6 +58,7 @@ class HalfMaps:
     last: int
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics: UnusedOptics | None = None
+    remarks: tuple[str, ...] = ()
 
 
 def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
@@ -93,9 +97,13 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         A file cannot be read, the maps are not on one grid, or they are one and the same.
     """
     first, second = half_map_files(config)
-    half1, stated = read_box(first)
-    half2, own = read_box(second)
-    require_like(half2, own, half1, stated, second)
+    half1, stated1 = read_box(first, unstated=0.0)
+    half2, stated2 = read_box(second, unstated=0.0)
+    stated = believed(stated1, len(half1), stated2, len(half2)) or config.pixel_size
+    if not stated:
+        mend = "give --pixel-size, the voxel size of the half-maps in A"
+        raise InputError("the half-maps state no voxel size", file=first, mend=mend)
+    require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if torch.equal(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"
@@ -112,6 +120,11 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         last,
         None if said is None else said * pixel_size / stated,
         _read_optics(config),
+        tuple(
+            f"The header of {file.name} states {own:g} A a voxel, which says none; {pixel_size:.4g} A is taken."
+            for file, own in ((first, stated1), (second, stated2))
+            if own != believed(own, len(half1), stated, len(half1))
+        ),
     )
 
 

@@ -38,6 +38,8 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     """
     group = point_group(config.symmetry)
     maps = read_half_maps(config)
+    for sentence in maps.remarks:
+        progress.note(sentence)
     generator = generator_for(config.seed, "phases of post-processing")
     progress.start(STAGES, "post-processing")
     mask, fsc = compare_halves(maps, generator)

@@ -78,7 +78,8 @@ def _candidates(prints: Float[np.ndarray, "u k"]) -> tuple[Int[np.ndarray, " c"]
 def _correlation(particles: Particles, first: Int[Tensor, " b"], second: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Correlation of the finest details of images: of noise, where there is some, and hardly of the particle."""
     one, other = (_details(particles.images.read(rows)) for rows in (first, second))
-    return (one * other).sum(1) / (one.norm(dim=1) * other.norm(dim=1))
+    lengths: Tensor = one.norm(dim=1) * other.norm(dim=1)
+    return (one * other).sum(1) / lengths
 
 
 def _details(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b p"]:

@@ -9,21 +9,17 @@ search correlates with the truth by 0.5, and the CPU time of the search alone.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import cyclopts
 import torch
 
 from cryorbit.api.devices import limit_threads
-from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.inference.grid_oracle import METRICS
-from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
-from cryorbit.recipes.abinit.search_stage import begin, search_iteration
-from cryorbit.volumes.voxel import resample
+from search_methods import search
 from simulated import ParticleSet, simulate_set
 from tables import Row, save, show
 
@@ -55,24 +51,9 @@ def main(
 
 def measure_search(particles: ParticleSet, prepared: Prepared, settings: SearchSettings, seed: int) -> Row:
     """One search from a random start, and how good its map is."""
-    config = AbinitConfig(particles=particles.star, output=Path(), seed=seed, search=settings)
-    state = begin(config, prepared, 0, ())
-    likelihood, began = float("nan"), time.process_time()
-    while state.stage == "search":
-        state, metrics = search_iteration(config, prepared, state)
-        likelihood = metrics["log_likelihood"]
-    cpu = time.process_time() - began
-    truth, pixel_size = read_map(particles.truth_map)
-    found = compare_maps(resample(state.volume[0], prepared.box), truth, pixel_size)
-    return {
-        "metric": settings.metric,
-        "mini-batches": settings.iterations,
-        "seed": seed,
-        "FSC 0.5, A": found.resolution(0.5),
-        "FSC 0.143, A": found.resolution(0.143),
-        "log-likelihood": likelihood,
-        "CPU s": cpu,
-    }
+    row = dict(search(particles, prepared, settings, seed).row)
+    del row["method"], row["passes"]
+    return {"metric": settings.metric, "mini-batches": settings.iterations, "seed": seed, **row}
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference import full_marginal
 from cryorbit.inference.marginal import pose_posterior
+from cryorbit.inference.packed_sums import KEPT_WEIGHT
 from cryorbit.inference.pose_quadrature import PoseQuadrature
-from cryorbit.inference.volume_oracle import KEPT_WEIGHT
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.protocols import CurvatureOracle, EMOracle, HessianOracle
 

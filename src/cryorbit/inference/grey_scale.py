@@ -20,10 +20,5 @@ def explained_scale(observations: Observations, slices: Complex[Tensor, "g p"], 
     Noise alone has the power `HERMITIAN_WEIGHT` in every coefficient of a whitened image.
     """
     excess = max(float((observations.power - HERMITIAN_WEIGHT).mean()), LEAST_EXCESS)
-    return math.sqrt(part * excess / mean_power(observations, slices))
-
-
-def mean_power(observations: Observations, slices: Complex[Tensor, "g p"]) -> float:
-    """Mean power that images of these slices have in a coefficient, in the units of ``Observations.power``."""
     power: Float[Tensor, " p"] = slices.abs().square().mean(0)
-    return float((observations.weight.mean(0) * power).mean())
+    return math.sqrt(part * excess / float((observations.weight.mean(0) * power).mean()))

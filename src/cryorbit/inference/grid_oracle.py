@@ -26,6 +26,7 @@ from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.class_mixing import class_mass, mix_classes
 from cryorbit.inference.marginal import SliceStatistics, pose_posterior, slice_statistics
+from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.statistics import insert
 from cryorbit.optim.protocols import Evaluation, Expectation
@@ -37,8 +38,6 @@ FLOOR = 0.02
 """Part of the largest W that is added to W: frequencies that hardly any slice has met move slowly."""
 DEAD = 1e-3
 """A class with less than this part of the largest class' weight is left as it is: its curvature says nothing."""
-KEPT_WEIGHT = 1e-3
-"""Least part of the reference's weights that statistics are mended to."""
 
 
 def diagonal(weight: Float[Tensor, "q q h"]) -> Float[Tensor, "q q h"]:
@@ -106,20 +105,18 @@ class GridOracle:
         """Mean value, and mean D and W: real part, imaginary part, weight."""
         value, _, found = self._expect_slices(x, idx)
         pairs = self._inserted(found)
-        statistics = torch.stack([torch.stack([data.real, data.imag, weight]) for data, weight in pairs])
+        statistics = torch.stack([packed_sums(*pair) for pair in pairs])
         return Expectation(value, statistics / (self.num_terms if idx is None else len(idx)))
 
     def maximise(self, statistics: Float[Tensor, "k 3 q q h"]) -> Float[Tensor, "k m m m"]:
         """M-step, damped where W is small."""
-        pairs = [(torch.complex(real, imaginary), weight) for real, imaginary, weight in statistics]
-        return self._solved(pairs)
+        return self._solved([unpacked_sums(own) for own in statistics])
 
     def admissible(
         self, statistics: Float[Tensor, "k 3 q q h"], reference: Float[Tensor, "k 3 q q h"]
     ) -> Float[Tensor, "k 3 q q h"]:
         """Statistics whose weights are at least a small part of those of ``reference``."""
-        weight = torch.maximum(statistics[:, 2:], KEPT_WEIGHT * reference[:, 2:])
-        return torch.cat([statistics[:, :2], weight], 1)
+        return with_least_weight(statistics, reference)
 
     def _expect_slices(
         self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None

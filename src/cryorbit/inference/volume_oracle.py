@@ -24,6 +24,7 @@ from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.full_marginal import expect_changes, expect_slices, log_evidence
+from cryorbit.inference.packed_sums import with_least_weight
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.inference.scaled_density import ScaledDensity, largest_curvature
@@ -31,8 +32,6 @@ from cryorbit.optim.protocols import Evaluation, Expectation
 from cryorbit.volumes.voxel import VoxelGrid
 
 Index = Int[Tensor, " b"] | None
-KEPT_WEIGHT = 1e-3
-"""Least part of the reference's weights that statistics are mended to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +116,4 @@ class VolumeOracle:
 
     def admissible(self, statistics: Float[Tensor, "3 q q h"], reference: Float[Tensor, "3 q q h"]) -> Tensor:
         """Statistics whose weights are at least a small part of those of ``reference``."""
-        return torch.cat([statistics[:2], torch.maximum(statistics[2:], KEPT_WEIGHT * reference[2:])])
+        return with_least_weight(statistics, reference)

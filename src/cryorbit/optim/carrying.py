@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from cryorbit.core.records import unpack
-from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.method import Method, state_kind
 
 State = TypeVar("State")
-Change: TypeAlias = tuple[tuple[int, ...], Callable[[Tensor], Tensor]]
 
 
 def carried(state: State, shape: tuple[int, ...], change: Callable[[Tensor], Tensor]) -> State:
@@ -29,27 +28,9 @@ def carried(state: State, shape: tuple[int, ...], change: Callable[[Tensor], Ten
     return replace(state, **changed)  # type: ignore[type-var]
 
 
-def resumed(
-    method: Method[State], packed: Mapping[str, Any] | None, blocks: Blocks, x: Tensor, change: Change
-) -> State:
-    """The state before a method's next step from ``x`` on another sum: its last one carried over, or a first one.
-
-    Parameters
-    ----------
-    method, packed
-        The method, and what its last state was packed to; None before its first step.
-    blocks, x
-        The sum, and the unknown in its shape now.
-    change
-        The unknown's shape at the last step, and what has been done to it since.
-    """
-    state = None if packed is None else unpack(state_kind(method), packed, x.device)
-    return method.init(blocks, x) if state is None or bound_to_terms(state) else carried(state, *change)
-
-
-def remembers_terms(method: Method[Any], packed: Mapping[str, Any] | None) -> bool:
-    """Whether a method's last state, packed, is bound to the terms of its sum."""
-    return packed is not None and bound_to_terms(unpack(state_kind(method), packed))
+def last_state(method: Method[State], packed: Mapping[str, Any] | None, device: torch.device) -> State | None:
+    """The state that a method's last step was packed to; None before its first step."""
+    return None if packed is None else unpack(state_kind(method), packed, device)
 
 
 def keeps_snapshot(state: object) -> bool:

@@ -20,9 +20,8 @@ from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.grid_oracle import METRICS, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
-from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.carrying import carried, remembers_terms, resumed
-from cryorbit.optim.units import Scaled, natural_scale
+from cryorbit.optim.carrying import bound_to_terms, carried, last_state
+from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.state import Outcome, Searched, State
@@ -78,22 +77,19 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     """One step of the optimiser: on the next mini-batch, or on several as one sum if it remembers its images."""
     settings, n = config.search, state.iteration
     method = settings.made()
-    batches = settings.pool if remembers_terms(method, state.method) else 1
+    last = last_state(method, state.method, state.volume.device)
+    batches = settings.pool if bound_to_terms(last) else 1
     oracle, size = _oracle(config, prepared, state, (n, batches))
-    volume, window = resample(state.volume, oracle.grid.size), prepared.window(oracle.grid.size)
-    scale = natural_scale(method, oracle, volume) if state.searched is None else state.searched.scale
-    blocks = Blocks(
-        Scaled(oracle, scale), size, generator_for(config.seed + state.start, "mini-batches of the search", n)
-    )
-    resized = tuple(state.volume.shape), lambda value: resample(value, oracle.grid.size)
-    walk = resumed(method, state.method, blocks, scale * volume, resized)
-    generator = generator_for(config.seed + state.start, "optimiser of the search", n)
-    x, walk = method.step(blocks, scale * volume, walk, list(range(blocks.count)), generator)
-    volume = windowed(x / scale, window)
+    side, seed = oracle.grid.size, config.seed + state.start
+    scale = None if state.searched is None else state.searched.scale
+    before = Before(last, scale, tuple(state.volume.shape), lambda value: resample(value, side))
+    generators = generator_for(seed, "mini-batches of the search", n), generator_for(seed, "optimiser of the search", n)
+    after = step_on(method, oracle, resample(state.volume, side), before, size, generators)
+    volume = windowed(after.x, prepared.window(side))
     if n < settings.positive_fraction * settings.iterations:
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)
-    walk = carried(walk, tuple(x.shape), lambda value: centred(value, offsets))
+    walk = carried(after.state, tuple(after.x.shape), lambda value: centred(value, offsets))
     report = oracle.reports[-1]
     metrics = {
         "resolution_A": prepared.extent / oracle.disc.radius,
@@ -101,7 +97,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         "ess": report.effective,
         "class_fractions": report.class_fractions.tolist(),
         "batch": oracle.num_terms,
-        "evaluations": blocks.evaluations,
+        "evaluations": after.evaluations,
     }
     recent = (*(() if state.searched is None else state.searched.effective), report.effective)[-RECENT:]
     over = _is_over(config, n + batches, recent)
@@ -112,7 +108,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
         volume=centred(volume, offsets),
         method=None if over else pack(walk),
         radius=oracle.disc.radius,
-        searched=None if over else Searched(recent, scale),
+        searched=None if over else Searched(recent, after.scale),
     ), metrics
 
 

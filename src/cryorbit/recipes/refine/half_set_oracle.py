@@ -7,6 +7,7 @@ the W of all images, is the M-step of a pass.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.gold_standard import gold_standard_maps
 from cryorbit.inference.mstep import ShellWeights, shell_weights
+from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
 from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
 from cryorbit.inference.statistics import empty_statistics
 from cryorbit.optim.protocols import Evaluation
@@ -28,8 +30,6 @@ from cryorbit.recipes.refine.expectation import Expectation, expectation
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, working_grid
 
-KEPT_WEIGHT = 1e-3
-"""Least part of the reference's weights that statistics are mended to."""
 Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
 
 
@@ -125,8 +125,8 @@ class HalfSetOracle:
         What gradients are divided by.
     mask
         Soft mask outside which references of an M-step are zero.
-    looks
-        What every evaluation found, the last one last.
+    last
+        What the last evaluation found: no more is kept, as its sums are the largest arrays there are.
     """
 
     config: RefineConfig
@@ -137,7 +137,7 @@ class HalfSetOracle:
     fsc: Float[Tensor, "k s"]
     curvature: Curvature
     mask: Float[Tensor, "m m m"]
-    looks: list[Look] = field(default_factory=list)
+    last: deque[Look] = field(default_factory=lambda: deque(maxlen=1))
 
     @property
     def grid(self) -> VoxelGrid:
@@ -162,14 +162,14 @@ class HalfSetOracle:
         """Mean value, and mean D and W of both half-sets: real part, imaginary part, weight."""
         found = self._look(x, idx).found
         data, weight = found.statistics.data, found.statistics.weight
-        packed = torch.stack([data.real, data.imag, weight], 2)
-        return Statistics(x.new_tensor(-found.log_likelihood), packed / float(found.statistics.images))
+        packed = packed_sums(data, weight) / float(found.statistics.images)
+        return Statistics(x.new_tensor(-found.log_likelihood), packed)
 
     def maximise(self, statistics: Float[Tensor, "2 k 3 q q h"]) -> Float[Tensor, "2 k m m m"]:
         """The M-step of a pass."""
-        real, imaginary, weight = statistics.unbind(2)
-        empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), torch.complex(real, imaginary))
-        sums = replace(empty, data=torch.complex(real, imaginary), weight=weight.contiguous())
+        data, weight = unpacked_sums(statistics)
+        empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), data)
+        sums = replace(empty, data=data, weight=weight.contiguous())
         join = self.given.extent / self.config.passes.join_resolution
         regions = self.given.window(self.grid.size), self.mask
         return gold_standard_maps(sums, self.grid, self.inserted, join, regions).references
@@ -178,8 +178,7 @@ class HalfSetOracle:
         self, statistics: Float[Tensor, "2 k 3 q q h"], reference: Float[Tensor, "2 k 3 q q h"]
     ) -> Float[Tensor, "2 k 3 q q h"]:
         """Statistics whose weights are at least a small part of those of ``reference``."""
-        weight = torch.maximum(statistics[:, :, 2:], KEPT_WEIGHT * reference[:, :, 2:])
-        return torch.cat([statistics[:, :, :2], weight], 2)
+        return with_least_weight(statistics, reference)
 
     @property
     def _disc(self) -> HalfDisc:
@@ -191,7 +190,7 @@ class HalfSetOracle:
             self.config, self.given, replace(self.state, references=x), self.inserted, self._of_each(idx)
         )
         look = Look(found, self.curvature.of(found, self.grid, self.inserted))
-        self.looks.append(look)
+        self.last.append(look)
         return look
 
     def _of_each(self, idx: Int[Tensor, " b"] | None) -> Halves:

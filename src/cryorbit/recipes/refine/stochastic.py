@@ -16,9 +16,8 @@ from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
-from cryorbit.optim.blocks import Blocks
-from cryorbit.optim.carrying import remembers_terms, resumed
-from cryorbit.optim.units import Scaled, natural_scale
+from cryorbit.optim.carrying import bound_to_terms, last_state
+from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.expectation import half_sets, updated_noise
@@ -34,19 +33,19 @@ FIRST_CORRELATION = 0.9
 
 def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser; the stage ends when the resolution has stopped growing."""
-    method, packed = config.sgd.made(), None if state.walk is None else state.walk.method
-    batches = config.sgd.pool if remembers_terms(method, packed) else 1
+    method, walk = config.sgd.made(), state.walk
+    last = last_state(method, None if walk is None else walk.method, state.references.device)
+    batches = config.sgd.pool if bound_to_terms(last) else 1
     oracle = _oracle(config, given, state, batches)
     size = oracle.grid.size
     volume = resample(state.references, size)
-    scale = natural_scale(method, oracle, volume) if state.walk is None else state.walk.scale
     generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
-    blocks = Blocks(Scaled(oracle, scale), -(-oracle.num_terms // batches) if batches > 1 else None, generator)
-    resized = tuple(state.references.shape), lambda value: resample(value, size)
-    walk = resumed(method, packed, blocks, scale * volume, resized)
-    x, walk = method.step(blocks, scale * volume, walk, list(range(blocks.count)), generator)
-    moved = torch.stack([windowed(half, oracle.mask) for half in x / scale])
-    look = oracle.looks[-1]
+    scale, shape = None if walk is None else walk.scale, tuple(state.references.shape)
+    before = Before(last, scale, shape, lambda value: resample(value, size))
+    terms = -(-oracle.num_terms // batches) if batches > 1 else None
+    after = step_on(method, oracle, volume, before, terms, (generator, generator))
+    moved = torch.stack([windowed(half, oracle.mask) for half in after.x])
+    (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
     new = replace(
@@ -55,9 +54,9 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
         noise_variance=updated_noise(look.found, given, state, oracle.inserted, config.passes.noise_prior),
         radius=next_radius(config, given, state, resolved),
         history=(*state.history, resolved),
-        walk=Walk(pack(walk), scale, look.metric.weight, fsc),
+        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc),
     )
-    metrics = {**look.found.metrics(given, state.radius), "evaluations": blocks.evaluations}
+    metrics = {**look.found.metrics(given, state.radius), "evaluations": after.evaluations}
     return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": given.extent / resolved}
 
 

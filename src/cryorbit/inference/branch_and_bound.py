@@ -25,8 +25,8 @@ from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
 from cryorbit.volumes.voxel import PAD, synthesize
@@ -168,14 +168,14 @@ class Searcher:
 
 
 def branch_and_bound(
-    source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], domain: Domain, plan: BranchPlan
+    source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], band: Band, plan: BranchPlan
 ) -> BestPoses:
-    """The best poses of the particles at ``index`` on the half disc of ``domain``."""
-    searcher = make_searcher(synthesize(volume, domain.grid), domain.disc, plan)
+    """The best poses of the particles at ``index`` on the half disc of ``band``."""
+    searcher = make_searcher(synthesize(volume, band.grid), band.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
     names, found = [each.name for each in fields(BestPoses)], []
     for part in chunks(len(index), size):
-        batch = search_poses(source.observe(index[part], domain.disc, domain.noise_variance), searcher)
+        batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
         found.append([getattr(batch, name) for name in names])
     return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 

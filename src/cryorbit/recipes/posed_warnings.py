@@ -8,13 +8,11 @@ from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
-from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.copies import SYMMETRIC, copies_agreement
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import half_volumes, shell_weights
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.recipes.particle_input import ParticleInput
-from cryorbit.volumes.voxel import working_grid
 
 LOOKED_AT = 2000
 """Particles that test a symmetry."""
@@ -67,9 +65,7 @@ def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], s
 
 def coarse_halves(given: ParticleInput, known: KnownPoses, index: Tensor) -> Float[Tensor, "2 m m m"]:
     """Half-maps of some particles without symmetry, at low resolution."""
-    grid = working_grid(given.box, min(COARSE, given.box / 2 - 1))
-    disc = half_disc(given.box, min(COARSE, given.box / 2 - 1)).to(given.source.device)
-    domain = Domain(grid, disc, given.noise_variance)
-    statistics = reconstruct(given.source, index, known[index], domain, classes=1)
-    halves = half_volumes(statistics, shell_weights(statistics, grid, disc.radius), grid)
+    band = band_within(given.box, min(COARSE, given.box / 2 - 1), given.noise_variance)
+    statistics = reconstruct(given.source, index, known[index], band, classes=1)
+    halves = half_volumes(statistics, shell_weights(statistics, band.grid, band.radius), band.grid)
     return halves[:, 0].cpu()

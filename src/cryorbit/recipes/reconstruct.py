@@ -20,10 +20,9 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import point_group
+from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
@@ -40,7 +39,6 @@ from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_inp
 from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
-from cryorbit.volumes.voxel import working_grid
 
 
 class ReconstructConfig(ParticleSettings):
@@ -97,11 +95,9 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), given.symmetry, config.seed)]
     for sentence in notes:
         progress.note(sentence)
-    grid = working_grid(given.box, largest_radius(config, posed))
-    disc = half_disc(given.box, largest_radius(config, posed)).to(given.source.device)
-    domain = Domain(grid, disc, given.noise_variance)
-    statistics = add_images(given, known, domain, job, progress)
-    maps = solve_maps(given, domain, statistics)
+    band = band_within(given.box, largest_radius(config, posed), given.noise_variance)
+    statistics = add_images(given, known, band, job, progress)
+    maps = solve_maps(given, band, statistics)
     result = _write(config, given, maps, mask, notes, job)
     if asymmetric:
         job.record(result={"verdict": asdict(Verdict("bad", asymmetric[0], []))})
@@ -145,35 +141,35 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
 
 
 def add_images(
-    given: ParticleInput, known: KnownPoses, domain: Domain, job: JobFolder, progress: Progress
+    given: ParticleInput, known: KnownPoses, band: Band, job: JobFolder, progress: Progress
 ) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
     everything = torch.arange(len(given.particles))
-    statistics = no_particles(given.source, domain, classes=1)
+    statistics = no_particles(given.source, band, classes=1)
     parts = list(given.source.batches(len(everything), BATCH))
     job.truncate_metrics(0)
     progress.start(len(parts), "adding up images")
     for number, part in enumerate(parts):
         began = time.monotonic()
-        add_known(statistics, given.source, everything[part], known[part], domain, given.operators)
+        add_known(statistics, given.source, everything[part], known[part], band, given.operators)
         size = part.stop - part.start
         seconds = time.monotonic() - began
         job.write_metrics({"stage": "insert", "iteration": number, "batch": size, "seconds": seconds})
         progress.advance()
         if progress.stop_requested():
             raise Stopped
-    return symmetrised(statistics, given.operators, domain.grid)
+    return symmetrised(statistics, given.operators, band.grid)
 
 
-def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistics) -> Maps:
+def solve_maps(given: ParticleInput, band: Band, statistics: VolumeStatistics) -> Maps:
     """Half maps without filter, within the ball that fits the box, and the map within the ball of the particle.
 
     The corners of the box are cut off because images show only parts of them. The map is ``D / (W + 1/tau^2)``, with
     tau^2 from the correlation of the half maps within the ball of the particle.
     """
-    grid = domain.grid
+    grid = band.grid
     window = given.window(grid.size)
-    compared = compare_halves(statistics, grid, domain.disc.radius, window)
+    compared = compare_halves(statistics, grid, band.disc.radius, window)
     volume = windowed(regularised(statistics, compared.fsc, compared.weights, grid), window)
     halves = torch.stack([without_corners(half) for half in compared.halves])
     return on_full_box(Maps(volume, halves, compared.fsc), given.box)

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import band_within
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates
@@ -19,7 +19,7 @@ from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.pose_candidates import local_reach, pose_candidates, pose_space
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def expectation(
 ) -> Expectation:
     """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``."""
     given = replace(given, source=replace(given.source, scale=state.scale))
-    grid = working_grid(given.box, inserted)
-    disc = half_disc(given.box, inserted).to(state.references.device)
+    bands = [band_within(given.box, inserted, noise) for noise in state.noise_variance]
+    grid, disc = bands[0].grid, bands[0].disc
     whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))
     estimates, searched, halves = [], [], []
     for half, images in enumerate(index):
@@ -90,12 +90,11 @@ def expectation(
         alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
         descent = Descent(levels, pose_space(config, given), local=not everywhere)
         refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(given, state))
-        domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)
         # no name here for the volume, which is large: the pass forgets it once it has its transform
         estimates.append(
             refine_poses(
-                given.source, images, cells, resample(state.references[half], grid.size), domain, refinement, own
+                given.source, images, cells, resample(state.references[half], grid.size), bands[half], refinement, own
             )
         )
         searched.append(everywhere)

@@ -9,10 +9,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -27,7 +26,7 @@ from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
 LOCAL_LEVELS = 2
@@ -81,13 +80,12 @@ def _hold(
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
     cells, levels = _everywhere(config, given, state, half, sample)
-    grid, disc = working_grid(given.box, state.radius), half_disc(given.box, state.radius).to(state.references.device)
-    domain = Domain(grid, disc, state.noise_variance[half])
+    band = band_within(given.box, state.radius, state.noise_variance[half])
     reach = _local_width(given, state) / 2
-    volume = resample(state.references[half], grid.size)
+    volume = resample(state.references[half], band.grid.size)
     around = known.class_rotation[sample], reach
     elsewhere = posterior_elsewhere(
-        given.source, sample, cells, volume, domain, Descent(levels, pose_space(config, given)), around
+        given.source, sample, cells, volume, band, Descent(levels, pose_space(config, given)), around
     )
     LOGGER.info("half-set %d: %.3f of the posterior beyond %.1f degrees", half + 1, float(elsewhere.mean()), reach)
     return float(elsewhere.mean()) <= config.poses.moved
@@ -110,8 +108,8 @@ def _bounded(
     config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
 ) -> Candidates:
     """The pose that branch and bound finds for each image, as its one cell."""
-    settings, grid = config.poses, working_grid(given.box, state.radius)
-    disc = half_disc(given.box, state.radius).to(state.references.device)
+    settings = config.poses
+    band = band_within(given.box, state.radius, state.noise_variance[half])
     first = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
     plan = BranchPlan(
         final_spacing=finest_spacing(state.radius, given.diameter_px, given.box),
@@ -121,8 +119,8 @@ def _bounded(
         first_step=given.box / (4 * first),
         first_radius=first,
     )
-    volume = resample(state.references[half], grid.size)
-    found = branch_and_bound(given.source, index, volume, Domain(grid, disc, state.noise_variance[half]), plan)
+    volume = resample(state.references[half], band.grid.size)
+    found = branch_and_bound(given.source, index, volume, band, plan)
     classes = len(volume)
     return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
 

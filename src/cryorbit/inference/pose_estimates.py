@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +52,10 @@ class PoseEstimates:
     elsewhere: Float[Tensor, " n"]
     overlap: Float[Tensor, " n"]
     model_power: Float[Tensor, " n"]
+
+    def __getitem__(self, index: Int[Tensor, " m"]) -> PoseEstimates:
+        """The estimates of some images."""
+        return PoseEstimates(*(getattr(self, name)[index.to(self.klass.device)] for name in self.__slots__))
 
 
 def estimates_of(
@@ -121,6 +126,6 @@ def posterior_beyond(
     return elsewhere.index_add_(0, candidates.image, torch.where(distance > reach, mass, 0.0))
 
 
-def joined(parts: list[PoseEstimates]) -> PoseEstimates:
+def joined(parts: Sequence[PoseEstimates]) -> PoseEstimates:
     """The estimates of consecutive batches as one."""
     return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -19,7 +20,6 @@ from cryorbit.inference.global_search import (
     search_all_poses,
 )
 from cryorbit.inference.local_search import Descent
-from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
@@ -33,28 +33,52 @@ LOCAL_LEVELS = 2
 """Halvings of a local search, which reaches twice the finest spacing to every side; one more ..."""
 COARSER_POSES = 1.5
 """... if the radius has grown by more than this since the poses were found: they are not known so well."""
+WORTH_A_SAMPLE = 2
+"""Fewer settled images than this many samples of them: searching all poses of all costs hardly more."""
 FINEST_SHIFT = 0.1
 """Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
 
 
-def pose_candidates(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> tuple[Candidates, list[Level], bool]:
-    """Where to look: around the poses of the last pass while they hold, else everywhere.
+@dataclass(frozen=True, slots=True)
+class PoseSearch:
+    """Where the poses of some images are looked for.
 
-    They hold when hardly any posterior was elsewhere, and a search over all poses finds hardly any now, for a sample
-    of the images; in the late stage they do.
+    Attributes
+    ----------
+    rows
+        Which of the images of an E-step, in rising order.
+    cells, levels
+        Coarse candidates, images numbered as in ``rows``, and the levels down from them.
+    everywhere
+        Whether the cells come from all poses, or lie around known ones.
     """
-    known = state.estimates
-    if known is not None and (state.stage == "late" or _hold(config, given, state, half, index, known)):
-        return (
-            _around(known.class_rotation[index], known.class_shift[index]),
-            _local_levels(config, given, state),
-            False,
-        )
-    if config.poses.search == "branch-and-bound":
-        return _bounded(config, given, state, half, index), _local_levels(config, given, state)[-1:], True
-    return (*_everywhere(config, given, state, half, index), True)
+
+    rows: Int[Tensor, " m"]
+    cells: Candidates
+    levels: list[Level]
+    everywhere: bool
+
+
+def pose_searches(
+    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+) -> list[PoseSearch]:
+    """Around the poses of the last pass for images that they hold for, everywhere for the others.
+
+    They hold for an image when hardly any of its posterior was elsewhere, or of that of all images together, if a
+    search over all poses finds hardly any now for a sample of such images; in the late stage they do.
+    """
+    known, everything = state.estimates, torch.arange(len(index))
+    if known is None:
+        return [_global(config, given, state, half, index, everything)]
+    if state.stage == "late":
+        return [_local(config, given, state, index, everything)]
+    elsewhere, most = known.elsewhere[index].cpu(), config.poses.moved
+    settled = (elsewhere <= most) | (elsewhere.mean() <= most)
+    rows, others = everything[settled], everything[~settled]
+    if len(rows) <= WORTH_A_SAMPLE * config.poses.check_images or not _hold(config, given, state, half, index[rows]):
+        return [_global(config, given, state, half, index, everything)]
+    searches = [_local(config, given, state, index, rows)]
+    return [*searches, _global(config, given, state, half, index, others)] if len(others) else searches
 
 
 def pose_space(config: RefineConfig, given: ParticleInput) -> PoseSpace:
@@ -62,20 +86,35 @@ def pose_space(config: RefineConfig, given: ParticleInput) -> PoseSpace:
     return PoseSpace(config.poses.shift_range * given.box, given.operators)
 
 
-def _hold(
+def _local(
+    config: RefineConfig, given: ParticleInput, state: State, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
+) -> PoseSearch:
+    """A search around the last poses."""
+    known, mine = state.estimates, index[rows]
+    assert known is not None
+    cells = _around(known.class_rotation[mine], known.class_shift[mine])
+    return PoseSearch(rows, cells, _local_levels(config, given, state), everywhere=False)
+
+
+def _global(
     config: RefineConfig,
     given: ParticleInput,
     state: State,
     half: int,
     index: Int[Tensor, " n"],
-    known: PoseEstimates,
-) -> bool:
-    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass.
+    rows: Int[Tensor, " m"],
+) -> PoseSearch:
+    """A search over all poses."""
+    if config.poses.search == "branch-and-bound":
+        cells = _bounded(config, given, state, half, index[rows])
+        return PoseSearch(rows, cells, _local_levels(config, given, state)[-1:], everywhere=True)
+    return PoseSearch(rows, *_everywhere(config, given, state, half, index[rows]), everywhere=True)
 
-    Where a search over all poses has just found more, one of a sample would cost a good part of another and say so too.
-    """
-    if float(known.elsewhere[index].mean()) > config.poses.moved:
-        return False
+
+def _hold(config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]) -> bool:
+    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
+    known = state.estimates
+    assert known is not None
     count = min(config.poses.check_images, len(index))
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
@@ -87,7 +126,13 @@ def _hold(
     elsewhere = posterior_elsewhere(
         given.source, sample, cells, volume, band, Descent(levels, pose_space(config, given)), around
     )
-    LOGGER.info("half-set %d: %.3f of the posterior beyond %.1f degrees", half + 1, float(elsewhere.mean()), reach)
+    LOGGER.info(
+        "half-set %d: %.3f of the posterior of settled images beyond %.1f degrees, %d of them",
+        half + 1,
+        float(elsewhere.mean()),
+        reach,
+        len(index),
+    )
     return float(elsewhere.mean()) <= config.poses.moved
 
 

@@ -23,6 +23,8 @@ EMPTY = 0.02
 """A class with a smaller part of the particles is empty: so many stray to any map that is offered."""
 RESTLESS = 0.05
 """Part of the particles that may change class in the last pass, where no setting says."""
+MANY_SEARCHED = 0.5
+"""Part of the particles whose orientations were all searched in the last pass: more are worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +155,9 @@ def _poses(ending: Ending) -> Iterator[Remark]:
         wrong = "particles fit it no better than pure noise"
         yield Remark("bad", wrong, f"{fit}; fix: look at the particles with `cryorbit inspect`")
     certainty = f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average"
-    if ending.metrics[-1].get("all_poses_searched"):
-        certainty += "; much of it lies elsewhere, so that every pass searched all orientations"
+    searched = ending.metrics[-1].get("searched_everywhere", 0.0)
+    if searched > MANY_SEARCHED:
+        certainty += f"; all orientations of {100 * searched:.0f} % of the particles were searched to the end"
     yield Remark("good", "", certainty)
 
 

@@ -31,8 +31,8 @@ from cryorbit.inference.candidates import (
     normalise,
     one_of_each_orbit,
     prune,
-    refine,
     score_candidates,
+    subdivided,
     thinned,
 )
 from cryorbit.inference.pose_estimates import PoseEstimates, estimates_of, joined
@@ -166,7 +166,7 @@ def descend(
     """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
     levels, symmetry = descent.levels, descent.space.symmetry
     for number, level in enumerate(levels):
-        candidates = refine(candidates, 2 * level.spacing)
+        candidates = subdivided(candidates, 2 * level.spacing)
         if level is levels[-1] and symmetry is not None and not descent.local:
             candidates = one_of_each_orbit(candidates, symmetry)
         count = count_within(band.disc, level.radius)

@@ -89,7 +89,7 @@ def _final_maps(
     config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
-    radius = _final_radius(prepared, state)
+    radius = _inserted_radius(prepared, state)
     band = band_within(prepared.box, radius, state.noise_variance)
     half = prepared.half_set.to(klass.device)
     poses = Poses(estimates.rotation, estimates.shift)
@@ -101,7 +101,7 @@ def _final_maps(
     return on_full_box(maximise(statistics, band.grid, radius, prepared.window(band.grid.size)), prepared.box)
 
 
-def _final_radius(prepared: Prepared, state: State) -> float:
+def _inserted_radius(prepared: Prepared, state: State) -> float:
     """Fourier radius to which images are inserted into the final maps."""
     return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
 
@@ -110,7 +110,7 @@ def _write_class(
     config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int
 ) -> ClassResult:
     files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
-    radius, window = _final_radius(prepared, state), prepared.window(prepared.box)
+    radius, window = _inserted_radius(prepared, state), prepared.window(prepared.box)
     found = (maps.volume[k], maps.halves[:, k])
     finished = finish_map(found, prepared.source.pixel_size, radius, generator, window)
     write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")

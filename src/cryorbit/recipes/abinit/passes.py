@@ -36,7 +36,7 @@ from cryorbit.recipes.abinit.state import State
 from cryorbit.volumes.voxel import resample
 
 
-def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
+def largest_radius(config: AbinitConfig, prepared: Prepared) -> float:
     """Largest Fourier radius at which poses are scored."""
     finest = config.max_resolution or min(12.0, prepared.diameter / 10)
     return min(prepared.extent / finest, prepared.box / 2 - 1)
@@ -45,7 +45,7 @@ def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
 def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
     batch = growth_batch(config, prepared)
-    limit = final_radius(config, prepared)
+    limit = largest_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
     last = Scored(0.0, -math.inf) if state.grown is None else state.grown
     cells, searched = batch_cells(config, prepared, state, batch, stands=radius == last.radius)

@@ -23,7 +23,7 @@ from cryorbit.inference.local_search import Descent
 from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample
@@ -60,7 +60,7 @@ class PoseSearch:
 
 
 def pose_searches(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
 ) -> list[PoseSearch]:
     """Around the poses of the last pass for images that they hold for, everywhere for the others.
 
@@ -69,36 +69,36 @@ def pose_searches(
     """
     known, everything = state.estimates, torch.arange(len(index))
     if known is None:
-        return [_global(config, given, state, half, index, everything)]
+        return [_global(config, dataset, state, half, index, everything)]
     if state.stage == "late":
-        return [_local(config, given, state, index, everything)]
+        return [_local(config, dataset, state, index, everything)]
     elsewhere, most = known.elsewhere[index].cpu(), config.poses.moved
     settled = (elsewhere <= most) | (elsewhere.mean() <= most)
     rows, others = everything[settled], everything[~settled]
-    if len(rows) <= WORTH_A_SAMPLE * config.poses.check_images or not _hold(config, given, state, half, index[rows]):
-        return [_global(config, given, state, half, index, everything)]
-    searches = [_local(config, given, state, index, rows)]
-    return [*searches, _global(config, given, state, half, index, others)] if len(others) else searches
+    if len(rows) <= WORTH_A_SAMPLE * config.poses.check_images or not _hold(config, dataset, state, half, index[rows]):
+        return [_global(config, dataset, state, half, index, everything)]
+    searches = [_local(config, dataset, state, index, rows)]
+    return [*searches, _global(config, dataset, state, half, index, others)] if len(others) else searches
 
 
-def pose_space(config: RefineConfig, given: ParticleInput) -> PoseSpace:
+def pose_space(config: RefineConfig, dataset: Dataset) -> PoseSpace:
     """All poses that an image may have."""
-    return PoseSpace(config.poses.shift_range * given.box, given.operators)
+    return PoseSpace(config.poses.shift_range * dataset.box, dataset.operators)
 
 
 def _local(
-    config: RefineConfig, given: ParticleInput, state: State, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
+    config: RefineConfig, dataset: Dataset, state: State, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
 ) -> PoseSearch:
     """A search around the last poses."""
     known, mine = state.estimates, index[rows]
     assert known is not None
     cells = _around(known.class_rotation[mine], known.class_shift[mine])
-    return PoseSearch(rows, cells, _local_levels(config, given, state), everywhere=False)
+    return PoseSearch(rows, cells, _local_levels(config, dataset, state), everywhere=False)
 
 
 def _global(
     config: RefineConfig,
-    given: ParticleInput,
+    dataset: Dataset,
     state: State,
     half: int,
     index: Int[Tensor, " n"],
@@ -106,25 +106,25 @@ def _global(
 ) -> PoseSearch:
     """A search over all poses."""
     if config.poses.search == "branch-and-bound":
-        cells = _bounded(config, given, state, half, index[rows])
-        return PoseSearch(rows, cells, _local_levels(config, given, state)[-1:], everywhere=True)
-    return PoseSearch(rows, *_everywhere(config, given, state, half, index[rows]), everywhere=True)
+        cells = _bounded(config, dataset, state, half, index[rows])
+        return PoseSearch(rows, cells, _local_levels(config, dataset, state)[-1:], everywhere=True)
+    return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
 
-def _hold(config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]) -> bool:
+def _hold(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> bool:
     """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
     known = state.estimates
     assert known is not None
     count = min(config.poses.check_images, len(index))
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
-    cells, levels = _everywhere(config, given, state, half, sample)
-    band = band_within(given.box, state.radius, state.noise_variance[half])
-    reach = _local_width(given, state) / 2
+    cells, levels = _everywhere(config, dataset, state, half, sample)
+    band = band_within(dataset.box, state.radius, state.noise_variance[half])
+    reach = _local_width(dataset, state) / 2
     volume = resample(state.references[half], band.grid.size)
     around = known.class_rotation[sample], reach
     elsewhere = posterior_elsewhere(
-        given.source, sample, cells, volume, band, Descent(levels, pose_space(config, given)), around
+        dataset.source, sample, cells, volume, band, Descent(levels, pose_space(config, dataset)), around
     )
     LOGGER.info(
         "half-set %d: %.3f of the posterior of settled images beyond %.1f degrees, %d of them",
@@ -137,35 +137,35 @@ def _hold(config: RefineConfig, given: ParticleInput, state: State, half: int, i
 
 
 def _everywhere(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
     """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
-    radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
-    step = given.box / (4 * radius)
-    search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, given), step, settings.cells)
+    radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
+    step = dataset.box / (4 * radius)
+    search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
     generator = generator_for(config.seed, "pose refinement", state.iteration, half)
-    cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
-    return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box, settings.candidates)
+    cells = search_all_poses(
+        dataset.source, index, state.references[half], state.noise_variance[half], search, generator
+    )
+    return cells, levels_for(state.radius, _coarse(config), step, dataset.diameter_px, dataset.box, settings.candidates)
 
 
-def _bounded(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> Candidates:
+def _bounded(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> Candidates:
     """The pose that branch and bound finds for each image, as its one cell."""
     settings = config.poses
-    band = band_within(given.box, state.radius, state.noise_variance[half])
-    first = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
+    band = band_within(dataset.box, state.radius, state.noise_variance[half])
+    first = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
     plan = BranchPlan(
-        final_spacing=finest_spacing(state.radius, given.diameter_px, given.box),
-        final_step=FINEST_SHIFT * given.box / state.radius,
-        shift_extent=settings.shift_range * given.box,
+        final_spacing=finest_spacing(state.radius, dataset.diameter_px, dataset.box),
+        final_step=FINEST_SHIFT * dataset.box / state.radius,
+        shift_extent=settings.shift_range * dataset.box,
         first_spacing=settings.angular_spacing,
-        first_step=given.box / (4 * first),
+        first_step=dataset.box / (4 * first),
         first_radius=first,
     )
     volume = resample(state.references[half], band.grid.size)
-    found = branch_and_bound(given.source, index, volume, band, plan)
+    found = branch_and_bound(dataset.source, index, volume, band, plan)
     classes = len(volume)
     return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
 
@@ -178,22 +178,22 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
     return Candidates(numbers, klass, rotation.flatten(0, 1), shift.flatten(0, 1))
 
 
-def _local_levels(config: RefineConfig, given: ParticleInput, state: State) -> list[Level]:
+def _local_levels(config: RefineConfig, dataset: Dataset, state: State) -> list[Level]:
     """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
-    step = _local_factor(state) * FINEST_SHIFT * given.box / state.radius
+    step = _local_factor(state) * FINEST_SHIFT * dataset.box / state.radius
     return levels_for(
-        state.radius, _local_width(given, state), step, given.diameter_px, given.box, config.poses.candidates
+        state.radius, _local_width(dataset, state), step, dataset.diameter_px, dataset.box, config.poses.candidates
     )
 
 
-def _local_width(given: ParticleInput, state: State) -> float:
+def _local_width(dataset: Dataset, state: State) -> float:
     """Width in degrees of the cell of a local search."""
-    return _local_factor(state) * finest_spacing(state.radius, given.diameter_px, given.box)
+    return _local_factor(state) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
-def local_reach(given: ParticleInput, state: State) -> float:
+def local_reach(dataset: Dataset, state: State) -> float:
     """How far (degrees) the next local search reaches around the best poses, if the radius hardly grows."""
-    return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, given.diameter_px, given.box)
+    return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
 def _local_factor(state: State) -> int:

@@ -18,9 +18,9 @@ from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
 from cryorbit.optim.carrying import bound_to_terms, last_state
 from cryorbit.optim.next_sum import Before, step_on
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.expectation import half_sets, updated_noise
+from cryorbit.recipes.refine.e_step import half_set_rows, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.radii import inserted_radius
@@ -31,12 +31,12 @@ FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
 
 
-def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
     """One step of the optimiser; the stage ends when the resolution has stopped growing."""
     method, walk = config.sgd.made(), state.walk
     last = last_state(method, None if walk is None else walk.method, state.references.device)
     batches = config.sgd.pool if bound_to_terms(last) else 1
-    oracle = _oracle(config, given, state, batches)
+    oracle = _oracle(config, dataset, state, batches)
     size = oracle.grid.size
     volume = resample(state.references, size)
     generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
@@ -50,24 +50,24 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
     new = replace(
         state,
-        references=joined(config, given, moved),
-        noise_variance=updated_noise(look.found, given, state, oracle.inserted, config.passes.noise_prior),
-        radius=next_radius(config, given, state, resolved),
+        references=joined(config, dataset, moved),
+        noise_variance=updated_noise(look.found, dataset, state, oracle.inserted, config.passes.noise_prior),
+        radius=next_radius(config, dataset, state, resolved),
         history=(*state.history, resolved),
         walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc),
     )
-    metrics = {**look.found.metrics(given, state.radius), "evaluations": after.evaluations}
-    return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": given.extent / resolved}
+    metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
+    return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": dataset.extent / resolved}
 
 
-def _oracle(config: RefineConfig, given: ParticleInput, state: State, batches: int) -> HalfSetOracle:
+def _oracle(config: RefineConfig, dataset: Dataset, state: State, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
-    images = [mini_batches(config, given, state.iteration + number) for number in range(batches)]
+    images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
-    inserted = inserted_radius(state.radius, given.box)
+    inserted = inserted_radius(state.radius, dataset.box)
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
-    fsc, window = _correlation(state, inserted), given.window(working_grid(given.box, inserted).size)
-    return HalfSetOracle(config, given, state, (first, second), inserted, fsc, curvature, window)
+    fsc, window = _correlation(state, inserted), dataset.window(working_grid(dataset.box, inserted).size)
+    return HalfSetOracle(config, dataset, state, (first, second), inserted, fsc, curvature, window)
 
 
 def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:
@@ -85,11 +85,9 @@ def _shells(inserted: float) -> int:
     return int(inserted) + 2
 
 
-def mini_batches(
-    config: RefineConfig, given: ParticleInput, iteration: int
-) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
+def mini_batches(config: RefineConfig, dataset: Dataset, iteration: int) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
     """The images of a step: the next ones of shuffled epochs, sorted as they are stored."""
-    first, second = (_next_images(config, half, iteration) for half in half_sets(given))
+    first, second = (_next_images(config, half, iteration) for half in half_set_rows(dataset))
     return first, second
 
 

@@ -21,7 +21,7 @@ from cryorbit.evaluation.conditioning import (
     slicing_bound,
     spectral_density,
 )
-from cryorbit.inference.known_poses_hessian import assemble_hessian
+from cryorbit.inference.posed_misfit_hessian import assemble_hessian
 from cryorbit.recipes.reproduce.tables import Row
 from cryorbit.recipes.reproduce.toader2023_courses import Optimum
 from cryorbit.recipes.reproduce.toader2023_data import DataSet, without_ctf

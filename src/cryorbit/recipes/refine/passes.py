@@ -38,7 +38,8 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tupl
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
-    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood) else 0
+    widened = state.radius > state.posed_radius
+    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood, widened=widened) else 0
     now, last = Scored(state.radius, likelihood), Scored(state.posed_radius, state.best_likelihood)
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled)

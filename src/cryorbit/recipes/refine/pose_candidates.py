@@ -68,7 +68,8 @@ def pose_searches(
     search over all poses finds hardly any now for a sample of such images; in the late stage they do.
     """
     known, everything = state.estimates, torch.arange(len(index))
-    if known is None:
+    # mini-batches are small, and their maps change fast
+    if known is None or state.stage == "sgd":
         return [_global(config, dataset, state, half, index, everything)]
     if state.stage == "late":
         return [_local(config, dataset, state, index, everything)]

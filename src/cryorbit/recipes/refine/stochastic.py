@@ -5,6 +5,7 @@ Every step looks at a mini-batch of each half-set, and goes along the preconditi
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -16,23 +17,28 @@ from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
+from cryorbit.inference.pose_estimates import PoseEstimates, nothing_known
 from cryorbit.optim.carrying import bound_to_terms, last_state
 from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.e_step import half_set_rows, updated_noise
+from cryorbit.recipes.refine.e_step import EStep, half_set_rows, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
+from cryorbit.recipes.refine.pose_candidates import COARSER_POSES
 from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.settling import stands_still
 from cryorbit.recipes.refine.state import State, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
+LATEST = 0.3
+"""Part that a mini-batch has in the running mean of log-likelihoods: those of two mini-batches differ by chance."""
 
 
 def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
-    """One step of the optimiser; the stage ends when the resolution has stopped growing."""
+    """One step of the optimiser; the stage ends when neither resolution nor likelihood grow."""
     method, walk = config.sgd.made(), state.walk
     last = last_state(method, None if walk is None else walk.method, state.references.device)
     batches = config.sgd.pool if bound_to_terms(last) else 1
@@ -48,16 +54,43 @@ def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -
     (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
+    radius = next_radius(config, dataset, state, resolved)
+    widened = radius > state.radius
+    likelihood = _running_mean(walk, look.found.log_likelihood)
+    stalled = stands_still(config, state, resolved, likelihood, widened=widened)
+    estimates, posed_radius = _poses(state, look.found, len(dataset.particles))
     new = replace(
         state,
         references=joined(config, dataset, moved),
         noise_variance=updated_noise(look.found, dataset, state, oracle.inserted, config.passes.noise_prior),
-        radius=next_radius(config, dataset, state, resolved),
+        radius=radius,
+        resolved=max(resolved, state.resolved),
+        stalled=state.stalled + 1 if stalled else 0,
+        estimates=estimates,
+        posed_radius=posed_radius,
         history=(*state.history, resolved),
-        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc),
+        best_likelihood=-math.inf if widened else max(likelihood, state.best_likelihood),
+        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if widened else likelihood),
     )
     metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
-    return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": dataset.extent / resolved}
+    return _advanced(config, new, batches), {**metrics, "resolved_A": dataset.extent / resolved}
+
+
+def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
+    """Of the log-likelihoods of mini-batches at one radius."""
+    if walk is None or walk.log_likelihood is None:
+        return log_likelihood
+    return (1 - LATEST) * walk.log_likelihood + LATEST * log_likelihood
+
+
+def _poses(state: State, found: EStep, particles: int) -> tuple[PoseEstimates, float]:
+    """Poses of the images met so far but for much coarser ones, and the least radius that they were scored to."""
+    estimates, radius = state.estimates, state.posed_radius
+    if estimates is None or state.radius > COARSER_POSES * radius:
+        estimates, radius = nothing_known(particles, state.references.shape[1], state.references), state.radius
+    for index, mine in zip(found.index, found.estimates, strict=True):
+        estimates = estimates.with_some(index, mine)
+    return estimates, radius
 
 
 def _oracle(config: RefineConfig, dataset: Dataset, state: State, batches: int) -> HalfSetOracle:
@@ -99,10 +132,9 @@ def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int
     return shuffled[number * size : (number + 1) * size].sort().values
 
 
-def _advanced(config: RefineConfig, state: State, resolved: float, batches: int) -> State:
-    """The state at its next mini-batch, or at the first pass over all particles with nothing carried along."""
-    stalled = 0 if resolved > state.resolved else state.stalled + 1
+def _advanced(config: RefineConfig, state: State, batches: int) -> State:
+    """The state at its next mini-batch, or at the first pass over all particles, which knows the poses found so far."""
     done = state.iteration + batches
-    if stalled < config.sgd.patience and done < config.sgd.iterations:
-        return replace(state, iteration=done, resolved=max(resolved, state.resolved), stalled=stalled)
-    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, walk=None)
+    if state.stalled < config.sgd.patience and done < config.sgd.iterations:
+        return replace(state, iteration=done)
+    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, best_likelihood=-math.inf, walk=None)

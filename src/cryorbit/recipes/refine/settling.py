@@ -16,7 +16,7 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
 
 
 def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float, *, widened: bool) -> bool:
-    """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no better explained images.
+    """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no likelier images.
 
     Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
     every one of them sharpens the posteriors: these passes are not wasted.

@@ -25,7 +25,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.pose_quadrature import ShiftPrior, pose_quadrature
 from cryorbit.inference.volume_oracle import VolumeOracle
 from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
-from cryorbit.recipes.reproduce.punjani2014_data import BOX, DATA_SETS, simulate
+from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, simulate
 from cryorbit.volumes.voxel import resample
 from tables import Row, save, show
 

@@ -15,6 +15,7 @@ FLOORS = (
     {"inference", "moments", "simulate"},
     {"evaluation"},
     {"recipes"},
+    {"studies"},
     {"report"},
     {"api"},
     {"cli"},
@@ -128,6 +129,7 @@ def test_only_one_room_and_the_command_line_name_a_device(file: Path) -> None:
         ("io.star", "core.errors", False),
         ("io.star", "io.atomic", False),
         ("cli.main", "recipes.abinit", False),
+        ("recipes.abinit.run", "studies.kept", True),
         ("evaluation.fsc", "report.page", True),
     ],
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import gallery
-from cryorbit.recipes.reproduce import REPRODUCTIONS
+from cryorbit.studies import REPRODUCTIONS
 
 DOCS = Path(__file__).parents[2] / "docs"
 

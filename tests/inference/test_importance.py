@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_oracle import BOX, RADIUS, random_unknown, small_oracle
 
 from cryorbit.inference.full_marginal import log_evidence
 from cryorbit.inference.importance import SampledOracle, both_turns
 from cryorbit.inference.pose_quadrature import ShiftPrior, pose_quadrature
 from cryorbit.inference.volume_oracle import VolumeOracle
+from small_oracle import BOX, RADIUS, random_unknown, small_oracle
 
 
 def sampled(exact: VolumeOracle, draws: int) -> SampledOracle:

@@ -1,13 +1,13 @@
 """Projection matching: the best pose of every image against all poses tried one by one."""
 
 import torch
-from small_oracle import random_unknown, small_oracle
 
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.projection_matching import ProjectionMatching, match_slices
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.em import EM
+from small_oracle import random_unknown, small_oracle
 
 
 def test_every_image_goes_to_its_most_correlated_slice(generator: torch.Generator) -> None:

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from small_oracle import random_unknown, small_oracle
 
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
@@ -14,6 +13,7 @@ from cryorbit.inference.packed_sums import KEPT_WEIGHT
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.protocols import CurvatureOracle, EMOracle, HessianOracle
+from small_oracle import random_unknown, small_oracle
 
 HALF_TURN = torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)[:, None]
 

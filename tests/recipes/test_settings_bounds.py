@@ -19,8 +19,8 @@ from cryorbit.optim.registry import METHODS
 from cryorbit.optim.settings import settings_model
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.mra import SimulateMRAConfig
-from cryorbit.recipes.reproduce import ReproduceConfig
 from cryorbit.recipes.simulate import SimulateConfig
+from cryorbit.studies import ReproduceConfig
 
 ALL: dict[str, type[BaseModel]] = {
     **{

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from cryorbit.recipes.reproduce.tables import write_table
 from cryorbit.report.reproduction import LISTED, read_table, write_reproduction
+from cryorbit.studies.tables import write_table
 
 
 def test_a_table_is_read_with_its_heading_and_notes(tmp_path: Path) -> None:

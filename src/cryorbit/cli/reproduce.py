@@ -30,7 +30,7 @@ def reproduce(
     """Compute a published table anew and write it beside the published numbers: report.html, CSV, Markdown, PNG."""
     from rich.console import Console
 
-    from cryorbit.recipes.reproduce import REPRODUCTIONS
+    from cryorbit.studies import REPRODUCTIONS
 
     if name != "list":
         _work(name, output, _scale(full, medium), seed, threads)
@@ -58,9 +58,9 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
     from cryorbit.core.errors import InputError
     from cryorbit.core.progress import Stopped
     from cryorbit.recipes.config import load_config
-    from cryorbit.recipes.reproduce import ReproduceConfig, find_reproduction
-    from cryorbit.recipes.reproduce.kept import claim_folder
     from cryorbit.report.reproduction import write_reproduction
+    from cryorbit.studies import ReproduceConfig, find_reproduction
+    from cryorbit.studies.kept import claim_folder
 
     entry = find_reproduction(name)
     if output is None:

@@ -1,0 +1,5 @@
+"""Published tables and figures computed anew, the published numbers beside the measured ones: a folder a paper."""
+
+from cryorbit.studies.registry import REPRODUCTIONS, ReproduceConfig, Reproduction, find_reproduction
+
+__all__ = ["REPRODUCTIONS", "ReproduceConfig", "Reproduction", "find_reproduction"]

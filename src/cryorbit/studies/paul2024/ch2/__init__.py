@@ -1,0 +1,1 @@
+"""Chapter 2 of Paul (2024): alignment and cryo-EM by encoders of moments."""

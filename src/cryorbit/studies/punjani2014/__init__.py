@@ -1,0 +1,1 @@
+"""Punjani & Brubaker (2014): seven stochastic optimisers from a random start."""

@@ -1,0 +1,124 @@
+"""Conditioning of known poses: condition numbers over radius and number of images, spectra, errors of probes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.seeds import generator_for
+from cryorbit.studies.tables import Row
+from cryorbit.studies.toader2023.condition_numbers import (
+    ProbeErrors,
+    SpectralDensity,
+    diagonal_bound,
+    divided,
+    extreme_eigenvalues,
+    probe_errors,
+    shell_quantiles,
+    slicing_bound,
+    spectral_density,
+)
+from cryorbit.studies.toader2023.courses import Optimum
+from cryorbit.studies.toader2023.data import DataSet, without_ctf
+from cryorbit.studies.toader2023.posed_misfit_hessian import assemble_hessian
+
+LEVELS = (0.0, 0.5, 1.0)
+"""Quantiles of a shell that are told: its least entry, the median, the largest."""
+PROBES = (1, 3, 10, 30, 100, 300)
+"""Numbers of probes; ten epochs have the last."""
+LANCZOS_STEPS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Spectra:
+    """A Hessian before and after it is divided by a diagonal, by the name of the diagonal; ``none`` is before.
+
+    Attributes
+    ----------
+    diagonals
+        Least, median and largest entry of the divided Hessian's diagonal in each shell.
+    densities
+        Distributions of eigenvalues.
+    probes
+        Errors of the estimated diagonal.
+    """
+
+    diagonals: Mapping[str, Float[Tensor, "3 s"]]
+    densities: Mapping[str, SpectralDensity]
+    probes: ProbeErrors
+
+
+def condition_numbers(data: DataSet, radii: Sequence[float], counts: Sequence[int], progress: Progress) -> list[Row]:
+    """A row a radius and number of images."""
+    rows = []
+    for radius in radii:
+        for count in counts:
+            if progress.stop_requested():
+                raise Stopped
+            rows.append(_condition(data, radius, count))
+            progress.advance(condition=float(str(rows[-1]["with CTF"])))
+    return rows
+
+
+def _condition(data: DataSet, radius: float, count: int) -> Row:
+    problem = data.problem(count, radius)
+    hessian, exact = assemble_hessian(problem), problem.hessian_diagonal()
+    matrices = {
+        "slices alone": assemble_hessian(without_ctf(problem)),
+        "with CTF": hessian,
+        "over exact diagonal": divided(hessian, exact),
+        "over weight volume": divided(hessian, problem.weight_volume()),
+    }
+    return {
+        "radius": f"{radius:g}",
+        "images": count,
+        "bound, slices alone": f"{slicing_bound(radius, problem.regularisation):.1f}",
+        "bound, diagonal": f"{diagonal_bound(exact):.3g}",
+        **{name: f"{extreme_eigenvalues(matrix).condition:.3g}" for name, matrix in matrices.items()},
+        "unseen": f"{float((exact < 2 * problem.regularisation).double().mean()):.1%}",
+    }
+
+
+def spectra(optimum: Optimum, seed: int) -> Spectra:
+    """Diagonals and eigenvalues before and after preconditioning, and the errors of probes."""
+    problem, hessian = optimum.problem, optimum.hessian
+    exact = problem.hessian_diagonal()
+    by_name = {"none": exact.new_ones(len(exact)), "exact diagonal": exact, "weight volume": problem.weight_volume()}
+    return Spectra(
+        {name: shell_quantiles(exact / each, problem.ball.shells, LEVELS) for name, each in by_name.items()},
+        {
+            name: spectral_density(divided(hessian, each), LANCZOS_STEPS, generator_for(seed, "toader2023 spectrum"))
+            for name, each in by_name.items()
+        },
+        probe_errors(hessian, PROBES, generator_for(seed, "toader2023 probes")),
+    )
+
+
+def list_spectra(found: Spectra) -> list[Row]:
+    """A row a shell: quantiles of the diagonal before and after."""
+    shells = next(iter(found.diagonals.values())).shape[1]
+    names = ("least", "median", "largest")
+    return [
+        {
+            "shell": shell,
+            **{
+                f"{name}, {diagonal}": f"{float(values[level, shell]):.4g}"
+                for diagonal, values in found.diagonals.items()
+                for level, name in enumerate(names)
+            },
+        }
+        for shell in range(shells)
+    ]
+
+
+def list_probes(found: ProbeErrors) -> list[Row]:
+    """A row a number of probes."""
+    columns = (found.probes.tolist(), found.measured.tolist(), found.expected.tolist())
+    return [
+        {"probes": probes, "error": f"{measured:.3f}", "expected": f"{expected:.3f}"}
+        for probes, measured, expected in zip(*columns, strict=True)
+    ]

@@ -1,0 +1,69 @@
+"""Chapter 4 of Paul (2024) in small: every method on the alignment and on the cryo-EM of the thesis."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from cryorbit.core.progress import SilentProgress
+from cryorbit.studies import ReproduceConfig, find_reproduction
+from cryorbit.studies.paul2024.ch4 import cryoem
+from cryorbit.studies.paul2024.ch4 import run as chapter
+from cryorbit.studies.paul2024.ch4.contenders import CONTENDERS, CRYO_CONTENDERS
+
+
+@pytest.mark.slow
+def test_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chapter, "SCALES", {"quick": (1, 130.0)})
+    monkeypatch.setattr(cryoem, "run", lambda *_: [])
+    config = ReproduceConfig(name="paul2024_ch4", output=tmp_path, seed=1)
+    files = find_reproduction("paul2024_ch4").run(config, SilentProgress())
+    assert {file.name for file in files} == {
+        *("runs.csv", "runs.md", "table.csv", "table.md", "figure_4_1.png", "figure_4_2.png", "figure_4_3.png")
+    }
+    assert all(file.stat().st_size > 500 for file in files)
+    table = (tmp_path / "table.csv").read_bytes()
+    monkeypatch.setattr(chapter, "minimise", None)
+    find_reproduction("paul2024_ch4").run(config, SilentProgress())
+    assert (tmp_path / "table.csv").read_bytes() == table, "finished runs are kept, not done again"
+    with (tmp_path / "table.csv").open() as stream:
+        rows = {row["method"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == [contender.name for contender in CONTENDERS]
+    for name in ("SVRG+II", "sEM-vr", "sEM-vr of statistics", "sEM-vr+QN"):
+        assert rows[name]["converged"] == "1 of 1"
+        assert float(rows[name]["gap"]) < 1e-11
+    for name in ("sEM-vr+QN, as printed", "sEM-vr+QN, as printed, eta 0.1", "sEM-vr+QN, as printed, eta 0.01"):
+        assert rows[name]["passes"] == "diverges"
+    assert rows["GD"]["passes"].startswith("130+")
+
+
+def test_cryoem_of_chapter_4_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cryoem, "SCALES", {"quick": (1, 12.0)})
+    monkeypatch.setattr(cryoem, "COUNT", 90)
+    monkeypatch.setattr(cryoem, "DESIGN", 32)
+    monkeypatch.setattr(cryoem, "DEGREE", 5)
+    config = ReproduceConfig(name="paul2024_ch4", output=tmp_path)
+    files = cryoem.run(config, SilentProgress())
+    assert {file.name for file in files} == {
+        *("runs_cryoem.csv", "runs_cryoem.md", "table_cryoem.csv", "table_cryoem.md", "volume_4_4.mrc"),
+        *("figure_4_4.png", "figure_4_5.png", "figure_4_6.png"),
+    }
+    assert all(file.stat().st_size > 300 for file in files)
+    with (tmp_path / "table_cryoem.csv").open() as stream:
+        rows = {row["method"]: row for row in csv.DictReader(stream)}
+    assert list(rows) == [contender.name for contender in CRYO_CONTENDERS]
+    assert rows["SVRG+II, as printed"]["published passes"] == "790"
+    assert "Table 4.3" in (tmp_path / "table_cryoem.md").read_text().replace("table", "Table")
+
+
+def test_the_problem_of_cryoem_is_that_of_the_thesis() -> None:
+    drawn, start = cryoem.make_data(0)
+    assert drawn.data.shape == (3600, 226)
+    noise = drawn.data - drawn.clean
+    assert float(drawn.clean.square().sum() / noise.square().sum()) == pytest.approx(0.34, rel=0.02)
+    assert start.shape == (64,)
+    volume = cryoem.make_volume()
+    assert torch.equal(volume, cryoem.make_volume())
+    assert float(start.norm()) == pytest.approx(float(volume.norm()))
+    assert not torch.equal(cryoem.make_data(1)[0].data, drawn.data)

@@ -76,7 +76,7 @@ class StochasticSettings(SearchingSettings):
         {"momentum": {"momentum": 0.5, "schedule": "constant", "decay": 0.0}}
     )
 
-    iterations: int = Field(20, ge=1, le=MOST, description="Mini-batches at most.")
+    iterations: int = Field(40, ge=1, le=MOST, description="Mini-batches at most.")
     batch: int | None = Field(
         None, ge=10, le=MOST, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
     )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.epochs import stretch_of_epochs
 from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
@@ -127,9 +129,8 @@ def mini_batches(config: RefineConfig, dataset: Dataset, iteration: int) -> tupl
 def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int) -> Int[Tensor, " b"]:
     size = config.sgd.batch or min(1000, max(150, len(images) // 10))
     size = min(size, len(images))
-    epoch, number = divmod(iteration, len(images) // size)
-    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, "order of an epoch", epoch))]
-    return shuffled[number * size : (number + 1) * size].sort().values
+    generator = partial(generator_for, config.seed, "order of an epoch")
+    return images[stretch_of_epochs(len(images), iteration * size, size, generator)].sort().values
 
 
 def _advanced(config: RefineConfig, state: State, batches: int) -> State:

@@ -27,6 +27,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
+from cryorbit.inference.grid_scores import model_energy, overlap, parts_of, shifted_images, squared
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
 from cryorbit.volumes.voxel import PAD, synthesize
@@ -238,10 +239,10 @@ def _grid_scores(
     observations: Observations, slices: Complex[Tensor, "g p"], phases: Complex[Tensor, "t p"]
 ) -> Float[Tensor, "bg t"]:
     """Scores of slices common to all images, in the order of ``pose_cells.whole_grid``."""
-    shifted = torch.view_as_real((observations.data[:, None] * phases).flatten(0, 1)).flatten(1)
-    product = torch.view_as_real(slices).flatten(1) @ shifted.mT
-    norm = 0.5 * (observations.weight @ (slices.abs() ** 2).mT)
-    scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - norm[:, :, None]
+    # with slices for images the product comes slice after slice
+    product = overlap(parts_of(slices), parts_of(shifted_images(observations.data, phases)))
+    energy = model_energy(observations.weight, squared(slices))
+    scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - energy[:, :, None]
     return scores.flatten(0, 1)
 
 

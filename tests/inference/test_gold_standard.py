@@ -43,7 +43,7 @@ def noisy_halves(generator: torch.Generator, noise: float) -> torch.Tensor:
 
 
 def maps_of(statistics: VolumeStatistics, mask: torch.Tensor = EVERYWHERE) -> HalfMaps:
-    return gold_standard_maps(statistics, GRID, RADIUS, JOIN, (EVERYWHERE, mask))
+    return gold_standard_maps(statistics, GRID, RADIUS, JOIN, EVERYWHERE, mask)
 
 
 def shells_of(volume: torch.Tensor, first: float, last: float) -> torch.Tensor:

@@ -83,7 +83,7 @@ def test_posterior_elsewhere(tmp_path: Path, turn: int | None, expected: float) 
     known = particles.poses.rotations @ (quarter if turn is None else GROUP[turn].float())
     volume = particles.working(RADIUS)
     around = known[:, None], 20.0
-    found = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), around)
+    found = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), *around)
     assert float(found.mean()) == pytest.approx(expected, abs=0.15)
 
 
@@ -96,6 +96,6 @@ def test_a_pass_says_what_it_left_elsewhere(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(3)
     cells = search_all_poses(particles.source, index, particles.volumes, band.noise_variance, plan, generator)
     around, volume = (estimates.class_rotation, 12.0), particles.working(RADIUS)
-    again = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), around)
+    again = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), *around)
     assert 0.05 < float(again.mean()) < 0.95
     torch.testing.assert_close(estimates.elsewhere, again, atol=1e-4, rtol=1e-3)

@@ -42,7 +42,8 @@ def gold_standard_maps(
     grid: VoxelGrid,
     radius: float,
     join_radius: float,
-    regions: tuple[Float[Tensor, "m m m"], Float[Tensor, "m m m"]],
+    window: Float[Tensor, "m m m"],
+    mask: Float[Tensor, "m m m"],
 ) -> HalfMaps:
     """References ``D / (W + 1/tau^2)`` of each half-set, with tau^2 from the correlation of the half maps.
 
@@ -56,10 +57,11 @@ def gold_standard_maps(
         The working box and the radius that the statistics go to.
     join_radius
         Fourier radius below which the references share their data.
-    regions
-        Soft window in which the half maps are compared, and soft mask outside which references are zero.
+    window
+        Soft window in which the half maps are compared.
+    mask
+        Soft mask outside which references are zero.
     """
-    window, mask = regions
     compared = compare_halves(statistics, grid, radius, window)
     weights, fsc = compared.weights, compared.fsc
     volume = regularised(statistics, fsc, weights, grid)

@@ -69,6 +69,22 @@ class PoseEstimates:
         return self.max_probability > 0
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """Which rotations count as near a known one.
+
+    Attributes
+    ----------
+    symmetry
+        Operators whose copies of a pose are one pose, or None.
+    reach
+        Degrees.
+    """
+
+    symmetry: Float[Tensor, "s 3 3"] | None
+    reach: float
+
+
 def nothing_known(images: int, classes: int, like: Float[Tensor, "..."]) -> PoseEstimates:
     """Estimates of images that nobody has looked at: their whole posterior may be anywhere."""
     zero, turn = like.new_zeros(images), torch.eye(3, dtype=like.dtype, device=like.device)
@@ -95,12 +111,11 @@ def estimates_of(
     lattice: Float[Tensor, "t 2"],
     classes: int,
     fit: Float[Tensor, "2 b"],
-    around: tuple[Float[Tensor, "s 3 3"] | None, float],
+    near: Neighbourhood,
 ) -> PoseEstimates:
     """The best pose of every image of a batch, and how sure it is.
 
-    ``fit`` holds ``overlap`` and ``model_power``; ``around``, the symmetry and the reach beyond which posterior is
-    elsewhere.
+    ``fit`` holds ``overlap`` and ``model_power``; posterior that is not ``near`` the best pose is elsewhere.
     """
     images = candidates.images
     top, shift = posterior.gamma.max(1)
@@ -119,7 +134,7 @@ def estimates_of(
         max_probability=top[best],
         effective=1 / squares,
         log_evidence=posterior.log_evidence,
-        elsewhere=posterior_beyond(candidates, posterior, candidates.rotation[best_of_class], around),
+        elsewhere=posterior_beyond(candidates, posterior, candidates.rotation[best_of_class], near),
         overlap=fit[0],
         model_power=fit[1],
     )
@@ -141,13 +156,10 @@ def posterior_beyond(
     candidates: Candidates,
     posterior: CandidatePosterior,
     known: Float[Tensor, "b k 3 3"],
-    around: tuple[Float[Tensor, "s 3 3"] | None, float],
+    near: Neighbourhood,
 ) -> Float[Tensor, " b"]:
-    """Posterior of each image whose rotation is farther than a reach (degrees) from the known one of its class.
-
-    ``around`` holds the symmetry, mates under which are one pose, and the reach.
-    """
-    symmetry, reach = around
+    """Posterior of each image whose rotation is not ``near`` the known one of its class."""
+    symmetry, reach = near.symmetry, near.reach
     mass = posterior.gamma.sum(1)
     elsewhere = mass.new_zeros(candidates.images)
     if reach == math.inf:

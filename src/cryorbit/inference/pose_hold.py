@@ -10,7 +10,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import Descent, batches, descend
-from cryorbit.inference.pose_estimates import posterior_beyond
+from cryorbit.inference.pose_estimates import Neighbourhood, posterior_beyond
 from cryorbit.volumes.voxel import synthesize
 
 
@@ -21,7 +21,8 @@ def posterior_elsewhere(
     volume: Float[Tensor, "k m m m"],
     band: Band,
     descent: Descent,
-    known: tuple[Float[Tensor, "n k 3 3"], float],
+    known: Float[Tensor, "n k 3 3"],
+    reach: float,
 ) -> Float[Tensor, " n"]:
     """Posterior mass of each image, from 0 to 1, beyond a reach around its known pose in each class.
 
@@ -35,13 +36,14 @@ def posterior_elsewhere(
     cells, volume, band, descent
         A search over all poses, as for ``local_search.refine_poses``.
     known
-        Rotations in each class, and the reach (degrees) around them or their symmetry mates.
+        Rotations in each class.
+    reach
+        Degrees around them or their symmetry mates.
     """
     spectra = synthesize(volume, band.grid)
-    rotations, reach = known
-    found = []
+    near, found = Neighbourhood(descent.space.symmetry, reach), []
     for part, mine in batches(cells, len(index), band.disc):
         observations = source.observe(index[part], band.disc, band.noise_variance)
         candidates, posterior, _ = descend(mine, observations, spectra, band, descent)
-        found.append(posterior_beyond(candidates, posterior, rotations[part], (descent.space.symmetry, reach)))
+        found.append(posterior_beyond(candidates, posterior, known[part], near))
     return torch.cat(found)

@@ -81,9 +81,9 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     centre = centres[_scores(small, likely, centres, operators, ball, structure=False).argmax()]
     nearby = _likely_frames(small, frames, radius * scale, operators, centre)
     starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
-    refined = [_refined(small, start, group.to(small), operators, sparse) for start in starts]
+    refined = [_refined(small, frame, centre, group.to(small), operators, sparse) for frame, centre in starts]
     finalists = sorted(refined, key=lambda found: found.structure_score)[-FINALISTS:]
-    ends = [_refined(small, (each.frame, each.centre), group.to(small), operators, ball) for each in finalists]
+    ends = [_refined(small, each.frame, each.centre, group.to(small), operators, ball) for each in finalists]
     best = max(ends, key=lambda found: found.structure_score)
     score = _scores(small, best.frame[None], best.centre[None], operators, ball, structure=False)
     return replace(best, centre=best.centre / scale, score=float(score))
@@ -198,13 +198,13 @@ def _centre_of(
 
 def _refined(
     volume: Float[Tensor, "m m m"],
-    start: tuple[Float[Tensor, "3 3"], Float[Tensor, " 3"]],
+    frame: Float[Tensor, "3 3"],
+    centre: Float[Tensor, " 3"],
     group: Float[Tensor, "g 3 3"],
     operators: Float[Tensor, "o 3 3"],
     spheres: Float[Tensor, "r d 3"],
 ) -> SymmetryAxes:
     """Frame and centre nearby that fit best (Nelder and Mead); the centre does not move along the axis of a Cn."""
-    frame, centre = start
     across = torch.eye(3).to(volume) - group.mean(0)
 
     def moved(parameters: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -171,8 +171,8 @@ class HalfSetOracle:
         empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), data)
         sums = replace(empty, data=data, weight=weight.contiguous())
         join = self.dataset.extent / self.config.passes.join_resolution
-        regions = self.dataset.window(self.grid.size), self.mask
-        return gold_standard_maps(sums, self.grid, self.inserted, join, regions).references
+        window = self.dataset.window(self.grid.size)
+        return gold_standard_maps(sums, self.grid, self.inserted, join, window, self.mask).references
 
     def admissible(
         self, statistics: Float[Tensor, "2 k 3 q q h"], reference: Float[Tensor, "2 k 3 q q h"]

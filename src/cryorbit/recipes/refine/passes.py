@@ -105,7 +105,7 @@ def maximisation(
     give_back_free()
     grid = working_grid(dataset.box, inserted)
     join = dataset.extent / config.passes.join_resolution
-    return gold_standard_maps(found.statistics, grid, inserted, join, (dataset.window(grid.size), mask))
+    return gold_standard_maps(found.statistics, grid, inserted, join, dataset.window(grid.size), mask)
 
 
 def joined(config: RefineConfig, dataset: Dataset, halves: Float[Tensor, "2 k m m m"]) -> Float[Tensor, "2 k m m m"]:

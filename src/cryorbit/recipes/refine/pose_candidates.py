@@ -123,9 +123,9 @@ def _hold(config: RefineConfig, dataset: Dataset, state: State, half: int, index
     band = band_within(dataset.box, state.radius, state.noise_variance[half])
     reach = _local_width(dataset, state) / 2
     volume = resample(state.references[half], band.grid.size)
-    around = known.class_rotation[sample], reach
+    descent = Descent(levels, pose_space(config, dataset))
     elsewhere = posterior_elsewhere(
-        dataset.source, sample, cells, volume, band, Descent(levels, pose_space(config, dataset)), around
+        dataset.source, sample, cells, volume, band, descent, known.class_rotation[sample], reach
     )
     LOGGER.info(
         "half-set %d: %.3f of the posterior of settled images beyond %.1f degrees, %d of them",

@@ -36,7 +36,7 @@ max_resolution = 18.0
 [abinit.grow]
 iterations = 7
 [refine]
-method = "psgd"
+method = "em"
 [refine.passes]
 iterations = 3
 [postprocess]
@@ -70,7 +70,7 @@ def test_tables_of_settings_reach_their_stages(particles: Path, tmp_path: Path) 
     write_abinit_particles(particles, config.output)
     refined = refine_stage(config, config.output, {"inverted": True, "diameter_A": 91.0}, 1)
     settings = refined.config.model_dump()
-    assert (settings["method"], settings["passes"]["iterations"], settings["max_resolution"]) == ("psgd", 3, 5.0)
+    assert (settings["method"], settings["passes"]["iterations"], settings["max_resolution"]) == ("em", 3, 5.0)
     assert (settings["invert_contrast"], settings["diameter"], settings["check_start"]) == (True, 91.0, False)
     assert settings["maps"] == (config.output / ABINIT / "class_1.mrc",)
     assert settings["particles"] == refined.inputs[0] == config.output / "2_refine" / "input.star"

@@ -22,7 +22,7 @@ def refine(
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the map.")] = None,
     method: Annotated[
         Literal["em", "psgd"] | None,
-        Parameter(help="em: passes over all particles; psgd: mini-batches first. Default: em."),
+        Parameter(help="psgd: mini-batches first, while they pay; em: passes over all particles alone. Default: psgd."),
     ] = None,
     initial_resolution: Annotated[
         float | None, Parameter(help="Low-pass filter of the start map in A. Default: 30.")

@@ -7,6 +7,7 @@ stop changing class.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,6 +31,9 @@ class ClassifyConfig(RefineConfig):
     """Everything that determines a classification."""
 
     maps: tuple[Path, ...] = Field(min_length=2, description="Start maps of the classes, MRC; they must differ.")
+    method: Literal["em", "psgd"] = Field(
+        "em", description="Passes over all particles alone, or mini-batches first, while they pay."
+    )
     initial_resolution: float = Field(20.0, gt=0, le=COARSEST_A, description="Low-pass filter of the start maps, A.")
     max_resolution: float | None = Field(
         12.0, gt=0, le=COARSEST_A, description="Finest resolution poses are scored at, A."

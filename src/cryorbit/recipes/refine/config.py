@@ -81,7 +81,10 @@ class StochasticSettings(SearchingSettings):
         None, ge=10, le=MOST, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
     )
     forgetting: float = Field(0.3, gt=0, le=1, description="Part of the preconditioner that each batch renews.")
-    patience: int = Field(2, ge=1, le=MOST, description="Steps without a gain in resolution after which they end.")
+    ambiguous: float = Field(
+        0.2, ge=0, le=1, description="Part of the posterior beyond a local search below which small sets need no more."
+    )
+    patience: int = Field(2, ge=1, le=MOST, description="Steps without a gain after which they end.")
 
 
 class LateSettings(StageSettings):
@@ -99,7 +102,9 @@ class LateSettings(StageSettings):
 class RefineSettings(Settings):
     """What is particular to refinement, wherever its particles and maps come from."""
 
-    method: Literal["em", "psgd"] = Field("em", description="Passes over all particles, or mini-batches first.")
+    method: Literal["em", "psgd"] = Field(
+        "psgd", description="Mini-batches first, while they pay, or passes over all particles alone."
+    )
     initial_resolution: float = Field(30.0, gt=0, le=COARSEST_A, description="Low-pass filter of the start maps, A.")
     passes: PassSettings = PassSettings()
     poses: PoseSearchSettings = PoseSearchSettings()

@@ -56,6 +56,11 @@ class EStep:
         """Mean over the images, nats relative to pure noise."""
         return float(self.statistics.log_evidence / self.statistics.images)
 
+    @property
+    def elsewhere(self) -> float:
+        """Mean posterior of an image beyond the reach of a local search around its best pose, from 0 to 1."""
+        return float(torch.cat([each.elsewhere for each in self.estimates]).mean())
+
     def metrics(self, dataset: Dataset, radius: float) -> dict[str, Any]:
         """The line in ``metrics.jsonl``."""
         images = self.statistics.images
@@ -65,6 +70,7 @@ class EStep:
             "ess": float(torch.cat([e.effective for e in self.estimates]).mean()),
             "class_fractions": (self.statistics.class_mass / images).tolist(),
             "searched_everywhere": sum(self.searched) / int(images),
+            "elsewhere": self.elsewhere,
             "batch": int(images),
         }
 

@@ -33,6 +33,8 @@ from cryorbit.recipes.refine.settling import stands_still
 from cryorbit.recipes.refine.state import State, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
+FEW_BATCHES = 20
+"""Of a set of at most so many mini-batches the passes are cheap as soon as images tell their poses."""
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
 LATEST = 0.3
@@ -40,7 +42,11 @@ LATEST = 0.3
 
 
 def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
-    """One step of the optimiser; the stage ends when neither resolution nor likelihood grow."""
+    """One step of the optimiser; the stage ends when neither resolution nor likelihood grow, or when passes are cheap.
+
+    Where images leave their poses open, a mini-batch moves the references as far as a pass does. Where they tell them,
+    EM takes few passes, and searches around known poses.
+    """
     method, walk = config.sgd.made(), state.walk
     last = last_state(method, None if walk is None else walk.method, state.references.device)
     batches = config.sgd.pool if bound_to_terms(last) else 1
@@ -75,7 +81,11 @@ def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -
         walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if widened else likelihood),
     )
     metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
-    return _advanced(config, new, batches), {**metrics, "resolved_A": dataset.extent / resolved}
+    told = look.found.elsewhere < config.sgd.ambiguous
+    return _advanced(config, new, batches, passes_pay=told and _is_small(config, dataset)), {
+        **metrics,
+        "resolved_A": dataset.extent / resolved,
+    }
 
 
 def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
@@ -127,15 +137,25 @@ def mini_batches(config: RefineConfig, dataset: Dataset, iteration: int) -> tupl
 
 
 def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int) -> Int[Tensor, " b"]:
-    size = config.sgd.batch or min(1000, max(150, len(images) // 10))
-    size = min(size, len(images))
+    size = _batch_size(config, len(images))
     generator = partial(generator_for, config.seed, "order of an epoch")
     return images[stretch_of_epochs(len(images), iteration * size, size, generator)].sort().values
 
 
-def _advanced(config: RefineConfig, state: State, batches: int) -> State:
+def _batch_size(config: RefineConfig, images: int) -> int:
+    """Images of a mini-batch of a half-set of so many."""
+    return min(config.sgd.batch or min(1000, max(150, images // 10)), images)
+
+
+def _is_small(config: RefineConfig, dataset: Dataset) -> bool:
+    """Whether a pass is worth few mini-batches."""
+    first, _ = half_set_rows(dataset)
+    return len(first) <= FEW_BATCHES * _batch_size(config, len(first))
+
+
+def _advanced(config: RefineConfig, state: State, batches: int, *, passes_pay: bool) -> State:
     """The state at its next mini-batch, or at the first pass over all particles, which knows the poses found so far."""
     done = state.iteration + batches
-    if state.stalled < config.sgd.patience and done < config.sgd.iterations:
+    if not passes_pay and state.stalled < config.sgd.patience and done < config.sgd.iterations:
         return replace(state, iteration=done)
     return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, best_likelihood=-math.inf, walk=None)

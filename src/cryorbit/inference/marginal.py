@@ -23,7 +23,8 @@ from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.imaging.observations import Observations
-from cryorbit.inference.significant import KEEP_NATS, Entries, significant_entries
+from cryorbit.inference.significant import KEEP_NATS, significant_entries
+from cryorbit.kernels.significant import Entries
 
 BUDGET_BYTES = 32 * 2**20
 

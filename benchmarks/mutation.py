@@ -29,7 +29,7 @@ from mutants import Mutant, find_mutants
 from tables import WIDTH, Row, save, show
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ("optim", "inference")
+FLOORS = ("kernels", "optim", "inference")
 FAST = "not slow and not gpu and not relion"
 LONGEST_SHOWN = 40
 Verdict = Literal["killed", "timed out", "survived"]
@@ -69,7 +69,7 @@ class Workshop:
         original = (self.copy / place).read_bytes()
         try:
             self._put(place, mutant.source())
-            return self.run(self.tests_of(place), fresh="numba" in original.decode())
+            return self.run(self.tests_of(place))
         finally:
             self._put(place, original)
 
@@ -81,23 +81,22 @@ class Workshop:
 
         return sorted((self.tests / place.parts[0]).glob("test_*.py"), key=rank)
 
-    def run(self, files: Sequence[Path], *, fresh: bool = False) -> Verdict:
-        """What the tests say; if asked, all kernels are compiled anew, for callers keep those they inlined."""
+    def run(self, files: Sequence[Path]) -> Verdict:
+        """What the tests say; kernels are kept beside the copy, those of each of its states apart."""
         words = ("-x", "-q", "-n", "0", "-p", "no:cacheprovider", "-m", FAST)
-        with tempfile.TemporaryDirectory() as kernels:
-            settings = {"PYTHONPATH": str(self.copy.parent), "OMP_NUM_THREADS": "1"}
-            settings["NUMBA_CACHE_DIR"] = kernels if fresh else str(self.copy.parent / "kernels")
-            try:
-                ended = subprocess.run(
-                    [sys.executable, "-m", "pytest", *words, *map(str, files)],
-                    cwd=self.tests.parent,
-                    env=os.environ | settings,
-                    timeout=self.limit_s,
-                    capture_output=True,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired:
-                return "timed out"
+        settings = {"PYTHONPATH": str(self.copy.parent), "OMP_NUM_THREADS": "1"}
+        settings["NUMBA_CACHE_DIR"] = str(self.copy.parent / "kernels")
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "pytest", *words, *map(str, files)],
+                cwd=self.tests.parent,
+                env=os.environ | settings,
+                timeout=self.limit_s,
+                capture_output=True,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "timed out"
         return "survived" if ended.returncode == 0 else "killed"
 
     def _put(self, place: Path, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What the fused kernel for scores of candidate poses gains over the same in plain torch.
+"""What the fused kernel for scores of candidate poses gains over gathered slices and the same in plain torch.
 
     python benchmarks/pose_scores.py --output benchmarks/results/pose_scores.json
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cyclopts
 import torch
+from torch import Tensor
 
 from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunks
@@ -22,7 +23,8 @@ from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.pose_scores import pose_scores, reference_scores
+from cryorbit.inference.pose_scores import pose_scores, slices_by_class
+from cryorbit.kernels.pose_scores import score_slices
 from cryorbit.volumes.voxel import synthesize, working_grid
 from tables import Row, save, show
 
@@ -52,10 +54,10 @@ def measure(radius: float, shifts: int, candidates: int, images: int, repeats: i
     generator = torch.Generator().manual_seed(1)
     disc = half_disc(int(2 * radius) + 8, radius)
     arguments = draw(disc, shifts, candidates, images, generator)
-    found, expected = pose_scores(*arguments), reference_scores(*arguments)
+    found, expected = pose_scores(*arguments), unfused_scores(*arguments)
     times: dict[str, list[float]] = {"torch": [], "kernel": []}
     for _ in range(repeats):
-        for name, function in (("torch", reference_scores), ("kernel", pose_scores)):
+        for name, function in (("torch", unfused_scores), ("kernel", pose_scores)):
             began = time.process_time()
             for part in chunks(images, 8):
                 function(*_images(arguments, part))
@@ -72,6 +74,15 @@ def measure(radius: float, shifts: int, candidates: int, images: int, repeats: i
         "ratio": torch_ns / kernel_ns,
         "difference": float((found - expected).abs().max() / expected.abs().max()),
     }
+
+
+def unfused_scores(
+    observations: Observations, candidates: tuple, volumes: Tensor, frequencies: Tensor, phases: Tensor
+) -> Tensor:
+    """What ``pose_scores`` gives, from slices that are gathered by a kernel of their own, and written out."""
+    image, klass, rotation = candidates
+    slices = slices_by_class(klass, rotation, volumes, frequencies)
+    return score_slices(slices, observations.data[image], observations.weight[image], phases)
 
 
 def draw(disc: HalfDisc, shifts: int, candidates: int, images: int, generator: torch.Generator) -> tuple:

@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "cryorbit"
 FLOORS = (
-    {"core"},
+    {"core", "kernels"},
     {"geometry", "fourier", "optim"},
     {"volumes", "io"},
     {"imaging"},
@@ -21,6 +21,8 @@ FLOORS = (
     {"cli"},
 )
 FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
+KNOWING_DEVICES = {"kernels.kernel", "core.memory", "io.provenance"}
+"""Ask for the kind of a device: to choose a kernel, to measure the memory there, to tell its name."""
 LONGEST_FILE = 500
 FILES = sorted(SOURCE.rglob("*.py"))
 
@@ -120,6 +122,28 @@ def test_only_one_room_and_the_command_line_name_a_device(file: Path) -> None:
     assert "cuda" not in file.read_text().lower()
 
 
+def asks_for_a_kind_of_device(tree: ast.AST) -> list[int]:
+    """Lines that ask what kind of device something is on."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            of_device = "device" in (getattr(node.value, "attr", None), getattr(node.value, "id", None))
+            if node.attr in {"is_cpu", "is_cuda", "is_mps", "is_xpu"} or (node.attr == "type" and of_device):
+                found.append(node.lineno)
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=module_name)
+def test_only_the_table_of_kernels_asks_where_a_tensor_is(file: Path) -> None:
+    if module_name(file) not in KNOWING_DEVICES:
+        assert asks_for_a_kind_of_device(parse(file)) == []
+
+
+def test_the_exceptions_to_that_rule_need_it() -> None:
+    asking = {module_name(file) for file in FILES if asks_for_a_kind_of_device(parse(file))}
+    assert asking == KNOWING_DEVICES
+
+
 @pytest.mark.parametrize(
     ("importer", "imported", "breaks"),
     [
@@ -127,6 +151,8 @@ def test_only_one_room_and_the_command_line_name_a_device(file: Path) -> None:
         ("geometry.rotations", "fourier.shells", True),
         ("volumes.voxel", "io.mrc", True),
         ("io.star", "core.errors", False),
+        ("kernels.significant", "core.chunks", True),
+        ("fourier.interpolation", "kernels.table", False),
         ("io.star", "io.atomic", False),
         ("cli.main", "recipes.abinit", False),
         ("recipes.abinit.run", "studies.kept", True),
@@ -135,6 +161,19 @@ def test_only_one_room_and_the_command_line_name_a_device(file: Path) -> None:
 )
 def test_the_rule_itself(importer: str, imported: str, *, breaks: bool) -> None:
     assert (rule_breaks(importer, imported) is not None) == breaks
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("if x.device.type == 'cpu':\n    pass", [1]),
+        ("def f(device):\n    return device.type", [2]),
+        ("a = volume.is_cuda", [1]),
+        ("b = event.type\nc = x.to(y.device)", []),
+    ],
+)
+def test_questions_for_a_device_are_seen(source: str, lines: list[int]) -> None:
+    assert asks_for_a_kind_of_device(ast.parse(source)) == lines
 
 
 def test_the_cycle_finder_itself() -> None:

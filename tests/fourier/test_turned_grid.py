@@ -1,12 +1,10 @@
-"""Means of a Fourier volume over rotations: the kernel, the reference, and volumes whose means are known."""
+"""Means of a Fourier volume over rotations: volumes whose means are known."""
 
 import pytest
 import torch
 
 from cryorbit.fourier.interpolation import join_mates
-from cryorbit.fourier.turned_grid import average_turned, reference_average
-from cryorbit.geometry.grid_operators import grid_factors
-from cryorbit.geometry.point_groups import point_group
+from cryorbit.fourier.turned_grid import average_turned
 from cryorbit.geometry.rotations import random_rotations
 
 SIZE = 20
@@ -24,18 +22,6 @@ def average(volume: torch.Tensor, density: torch.Tensor, rotations: torch.Tensor
     means = volume.clone(), density.clone()
     average_turned(*means, rotations)
     return means
-
-
-@pytest.mark.parametrize("factor", [0, 1], ids=["signs", "permutations"])
-def test_the_kernel_is_the_reference(factor: int, generator: torch.Generator) -> None:
-    volume, density = spectrum(generator)
-    rotations = grid_factors(point_group("O"))[factor]
-    found = average(volume, density, rotations)
-    exact = volume.to(torch.complex128), density.double()
-    expected = torch.ones_like(exact[0]), torch.ones_like(exact[1])
-    reference_average(*exact, rotations, *expected)
-    torch.testing.assert_close(found[0].to(torch.complex128), expected[0], rtol=0, atol=1e-4)
-    torch.testing.assert_close(found[1].double(), expected[1], rtol=0, atol=1e-4)
 
 
 def test_a_quarter_turn_moves_grid_points(generator: torch.Generator) -> None:

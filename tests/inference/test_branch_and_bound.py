@@ -15,7 +15,6 @@ from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference import branch_and_bound as module
-from cryorbit.inference import candidates as scored
 from cryorbit.inference import pose_scores as scoring
 from cryorbit.inference.branch_and_bound import (
     BranchPlan,
@@ -26,6 +25,8 @@ from cryorbit.inference.branch_and_bound import (
 )
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.kernels import pose_scores as kernel
+from cryorbit.kernels.table import POSE_SCORES
 from cryorbit.volumes.voxel import PAD, synthesize
 from phantom_sets import PhantomSet, phantom_set, sharp_phantom
 
@@ -157,16 +158,16 @@ def test_written_slices_fit_the_memory_of_a_batch(clear_set: PhantomSet, monkeyp
     written = []
 
     def counted(*arguments: torch.Tensor) -> torch.Tensor:
-        slices = slices_by_class(*arguments)
+        slices = gather_by_class(*arguments)
         written.append(slices.numel())
         return slices
 
-    slices_by_class = scoring.slices_by_class
-    monkeypatch.setattr(scoring, "slices_by_class", counted)
-    monkeypatch.setattr(scored, "pose_scores", scoring.reference_scores)
-    monkeypatch.setattr(scoring, "BATCH_BYTES", 2**22)
+    gather_by_class = kernel.gather_by_class
+    monkeypatch.setattr(kernel, "gather_by_class", counted)
+    monkeypatch.setattr(scoring, "POSE_SCORES", replace(POSE_SCORES, dtypes=()))
+    monkeypatch.setattr(kernel, "WRITTEN_BYTES", 2**22)
     parts = search_poses(observations, searcher)
-    assert max(written) * scoring.BYTES_A_POINT <= 2**22 < sum(written) * scoring.BYTES_A_POINT
+    assert max(written) * kernel.BYTES_A_POINT <= 2**22 < sum(written) * kernel.BYTES_A_POINT
     torch.testing.assert_close(parts.score, whole.score, rtol=1e-4, atol=1e-2)
 
 

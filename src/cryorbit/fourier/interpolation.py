@@ -1,8 +1,7 @@
 """Central slices of a Fourier volume by trilinear interpolation (gather) and the exact adjoint (insert).
 
 The volume is a half transform ``(z, y, x)`` of size ``(M, M, M // 2 + 1)`` in wrapped order with ``x >= 0``; a slice
-in pose ``R`` samples it at ``pad * R.T @ (kx, ky, 0)`` (``core.conventions``). This module chooses between the plain
-torch implementation, which runs on any device and is the reference, and the CPU kernels of ``interpolation_cpu``.
+in pose ``R`` samples it at ``pad * R.T @ (kx, ky, 0)`` (``core.conventions``).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import torch
 from jaxtyping import Complex, Float, Shaped
 from torch import Tensor
 
-from cryorbit.fourier import interpolation_cpu, interpolation_torch
+from cryorbit.kernels.table import ADD, GATHER, INSERT
 
 
 def gather_slices(
@@ -23,9 +22,7 @@ def gather_slices(
     pad: int,
 ) -> Complex[Tensor, "g p"]:
     """Slices of ``volume`` in G poses at P half-plane frequencies (Fourier pixels of the unpadded box)."""
-    if _cpu_single(volume):
-        return interpolation_cpu.gather_slices(volume, rotations.float(), frequencies, pad)
-    return interpolation_torch.gather_slices(volume, rotations, frequencies, pad)
+    return GATHER.choose(volume)(volume, rotations, frequencies, pad)
 
 
 def insert_slices(
@@ -40,9 +37,7 @@ def insert_slices(
 
     The half volumes hold what fell on ``x >= 0``; ``join_mates`` completes the plane ``x = 0``.
     """
-    if _cpu_single(values):
-        return interpolation_cpu.insert_slices(values, weights, rotations.float(), frequencies, size, pad)
-    return interpolation_torch.insert_slices(values, weights, rotations, frequencies, size, pad)
+    return INSERT.choose(values)(values, weights, rotations, frequencies, size, pad)
 
 
 def add_slices(
@@ -59,12 +54,7 @@ def add_slices(
     With the padded grid of a large box, new volumes cost more than the insertion itself, in time and in memory. On the
     CPU the sums do not depend on the number of threads.
     """
-    if _cpu_single(volume):
-        interpolation_cpu.add_slices(volume, density, values, weights, rotations.float(), frequencies, pad)
-        return
-    added, added_density = insert_slices(values, weights, rotations, frequencies, volume.shape[0], pad)
-    volume += added
-    density += added_density
+    ADD.choose(volume)(volume, density, values, weights, rotations, frequencies, pad)
 
 
 def join_mates(half: Tensor) -> Tensor:
@@ -86,7 +76,3 @@ def joined_planes(halves: Shaped[Tensor, "s m m h"]) -> Callable[[slice], Shaped
         return total
 
     return planes
-
-
-def _cpu_single(tensor: Tensor) -> bool:
-    return tensor.device.type == "cpu" and tensor.dtype == torch.complex64

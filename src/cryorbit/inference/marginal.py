@@ -32,7 +32,8 @@ from cryorbit.inference.grid_scores import (
     shifted_images,
     squared,
 )
-from cryorbit.inference.significant import KEEP_NATS, Entries, significant_entries
+from cryorbit.inference.significant import KEEP_NATS, significant_entries
+from cryorbit.kernels.significant import Entries
 
 BUDGET_BYTES = 32 * 2**20
 

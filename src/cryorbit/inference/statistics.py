@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
-import numpy as np
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -18,6 +17,7 @@ from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.fourier.interpolation import insert_slices, join_mates
 from cryorbit.fourier.turned_grid import average_turned
 from cryorbit.geometry.grid_operators import grid_factors
+from cryorbit.kernels.table import ZEROS
 from cryorbit.volumes.voxel import PAD, VoxelGrid
 
 
@@ -71,22 +71,16 @@ def empty_statistics(
     """Statistics of no images, on the device and in the precision of ``like``."""
     shape = (halves, classes, grid.padded, grid.padded, grid.padded // 2 + 1)
     zero = torch.zeros((), dtype=torch.float64, device=like.device)
+    # slices reach four fifths of a padded grid's rows: the others should take no memory
+    zeros = ZEROS.choose(like)
     return VolumeStatistics(
-        data=_untouched_zeros(shape, like),
-        weight=_untouched_zeros(shape, like.real),
+        data=zeros(shape, like),
+        weight=zeros(shape, like.real),
         residual=torch.zeros(len(disc), dtype=torch.float64, device=like.device),
         class_mass=torch.zeros(classes, dtype=torch.float64, device=like.device),
         log_evidence=zero.clone(),
         images=zero.clone(),
     )
-
-
-def _untouched_zeros(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros that take no memory before they are written to: slices reach four fifths of a padded grid's rows."""
-    if like.device.type != "cpu":
-        return like.new_zeros(shape)
-    # the pages of an array that numpy asks zeros for are the system's until something is written to them
-    return torch.from_numpy(np.zeros(shape, torch.empty(0, dtype=like.dtype).numpy().dtype))
 
 
 def insert(

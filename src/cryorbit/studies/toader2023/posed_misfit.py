@@ -19,10 +19,10 @@ from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import Poses
 from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.fourier.interpolation import add_slices, gather_slices, insert_slices
-from cryorbit.fourier.interpolation_products import insert_squares
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.optim.protocols import Evaluation
+from cryorbit.studies.toader2023.interpolation_products import insert_squares
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 
 CHUNK_BYTES = 2**23

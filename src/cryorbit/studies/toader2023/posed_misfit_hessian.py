@@ -15,7 +15,7 @@ from scipy.sparse import coo_array, csr_array, diags_array
 from scipy.sparse.linalg import cg
 from torch import Tensor
 
-from cryorbit.fourier.interpolation_products import OFFSETS, insert_products
+from cryorbit.studies.toader2023.interpolation_products import OFFSETS, insert_products
 from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 

@@ -6,8 +6,8 @@ import torch
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import add_slices
-from cryorbit.fourier.interpolation_torch import insert_slices
 from cryorbit.geometry.rotations import random_rotations
+from cryorbit.kernels.insert import insert_torch
 
 BOX, PAD, COUNT = 16, 2, 40
 Slices = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -35,7 +35,7 @@ def empty(dtype: torch.dtype = torch.complex64) -> tuple[torch.Tensor, torch.Ten
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.complex128])
 def test_adds_what_insertion_makes(slices: Slices, threads: int, dtype: torch.dtype) -> None:
     values, weights, rotations, frequencies = slices
-    expected, density = insert_slices(
+    expected, density = insert_torch(
         values.to(torch.complex128), weights.double(), rotations, frequencies, PAD * BOX, PAD
     )
     sums = empty(dtype)

@@ -1,15 +1,17 @@
-"""Products of interpolation weights as a compiled CPU kernel, in the precision of what it adds to; one thread."""
+"""Sums of products of interpolation weights: the matrix of gathering and inserting, entry by entry."""
 
 from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cryorbit.kernels.compiled import compiled
+from cryorbit.kernels.trilinear import corners, sample_points
 
-def add_products(
+
+def add_products_torch(
     products: Float[Tensor, "o v"],
     weights: Float[Tensor, "g p"],
     rotations: Float[Tensor, "g 3 3"],
@@ -17,7 +19,7 @@ def add_products(
     size: int,
     pairs: Int[NDArray[np.int64], "q 3"],
 ) -> None:
-    """Add, in place, what each pair of corners of every point's cell contributes.
+    """Add, in place, what each pair of corners of every point's cell contributes, in plain torch.
 
     Parameters
     ----------
@@ -30,11 +32,27 @@ def add_products(
     pairs
         Numbers of two corners, and of the step between them.
     """
+    places, _ = sample_points(rotations.to(weights), points.to(weights), 1)
+    cell = [(index.flatten(), weight.flatten()) for index, weight in corners(places, size)]
+    for first, second, offset in pairs.tolist():
+        index, weight = cell[first]
+        products[offset].index_add_(0, index, weight * cell[second][1] * weights.flatten())
+
+
+def add_products_numba(
+    products: Float[Tensor, "o v"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    points: Float[Tensor, "p 2"],
+    size: int,
+    pairs: Int[NDArray[np.int64], "q 3"],
+) -> None:
+    """The same as a compiled kernel, in the precision of what it adds to; one thread."""
     rows = rotations[:, :2, :].reshape(-1, 6).double().contiguous().numpy()
     _add(products.numpy(), weights.contiguous().numpy(), rows, points.double().contiguous().numpy(), size, pairs)
 
 
-@njit(cache=True)
+@compiled()
 def _add(products, weights, rows, points, size, pairs):
     index, share = np.empty(8, dtype=np.int64), np.empty(8)
     for g in range(rows.shape[0]):

@@ -1,25 +1,52 @@
-"""Means of a Fourier volume over rotations as a compiled CPU kernel, single precision; threads share the planes."""
+"""Means of a Fourier volume over rotations that take its grid into itself."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
-from numba import njit, prange
+from numba import prange
 from torch import Tensor
+
+from cryorbit.kernels.compiled import compiled, inlined
 
 BLOCK = 16
 """Side of the cubes that are turned one at a time: a cube reads a cube, whereas a line would read across all memory."""
 
 
-def average_turned(
+def average_torch(
     volume: Complex[Tensor, "m m h"],
     density: Float[Tensor, "m m h"],
     rotations: Float[Tensor, "r 3 3"],
     mean: Complex[Tensor, "m m h"],
     mean_density: Float[Tensor, "m m h"],
 ) -> None:
-    """Write the means over ``R`` of ``volume(R k)`` and ``density(R k)``; see ``turned_grid.average_turned``."""
+    """Write the means over ``R`` of ``volume(R k)`` and ``density(R k)`` in plain torch, plane after plane."""
+    size = volume.shape[0]
+    full = torch.fft.fftfreq(size, 1 / size, device=density.device).long()
+    y, x = torch.meshgrid(full, torch.arange(size // 2 + 1).to(full), indexing="ij")
+    for plane, z in enumerate(full):
+        points = torch.stack([x, y, z.expand_as(x)], -1)
+        inside = points.square().sum(-1) < (size // 2) ** 2
+        mean[plane], mean_density[plane] = 0, 0
+        for rotation in rotations.to(full):
+            # integer products of this size are sums: matmul of integers runs on few devices
+            turned = (points[inside][:, None] * rotation).sum(-1)
+            mirrored = turned[:, 0] < 0
+            kx, ky, kz = torch.where(mirrored[:, None], -turned, turned).unbind(-1)
+            value = volume[kz, ky, kx]
+            mean[plane, inside] += torch.where(mirrored, value.conj(), value) / len(rotations)
+            mean_density[plane, inside] += density[kz, ky, kx] / len(rotations)
+
+
+def average_numba(
+    volume: Complex[Tensor, "m m h"],
+    density: Float[Tensor, "m m h"],
+    rotations: Float[Tensor, "r 3 3"],
+    mean: Complex[Tensor, "m m h"],
+    mean_density: Float[Tensor, "m m h"],
+) -> None:
+    """The same as a compiled kernel in single precision; threads share the planes."""
     _average(
         torch.view_as_real(volume).numpy(),
         density.numpy(),
@@ -29,7 +56,7 @@ def average_turned(
     )
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+@compiled(parallel=True, fastmath=True)
 def _average(volume, density, rotations, mean, mean_density):
     size = volume.shape[0]
     share = np.float32(1 / len(rotations))
@@ -43,7 +70,7 @@ def _average(volume, density, rotations, mean, mean_density):
                     _add_turned(volume, density, rotations[r], share, (first, low, left), mean, mean_density)
 
 
-@njit(fastmath=True, cache=True)
+@inlined(fastmath=True)
 def _add_turned(volume, density, rotation, share, start, mean, mean_density):
     """Add a share of the turned volume and density to the means of a cube."""
     size, half = volume.shape[0], volume.shape[0] // 2

@@ -1,51 +1,132 @@
-"""The listing of significant poses as a compiled CPU kernel; see ``significant``."""
+"""Lists of the poses in a block of scores that matter, and quantiles of posteriors that are flat.
+
+Scores are the largest arrays there are, so the compiled kernel reads them as few times as it can.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numba import njit, prange
+from jaxtyping import Float, Int
+from numba import prange
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
+from cryorbit.kernels.compiled import compiled, inlined
 
 STRIDE = 64
 VALUES_BYTES = 2**24
 """Posteriors whose exponentials are alive at once."""
 
 
-def significant_entries(
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of a posterior is listed.
+
+    Attributes
+    ----------
+    keep_nats
+        Poses so far below the best are left out.
+    flat
+        A posterior of more entries is thinned.
+    thinned
+        Entries of a thinned posterior.
+    """
+
+    keep_nats: float
+    flat: int
+    thinned: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Poses of a block of B images worth listing, sorted by image.
+
+    Attributes
+    ----------
+    image, shift, slice
+        Indices of each entry.
+    log_weight
+        Logarithm of the weight that the entry stands for.
+    best
+        Largest score of each image in this block.
+    log_squares
+        ``log sum exp(2 score)`` of each image in this block.
+    """
+
+    image: Int[Tensor, " e"]
+    shift: Int[Tensor, " e"]
+    slice: Int[Tensor, " e"]
+    log_weight: Float[Tensor, " e"]
+    best: Float[Tensor, " b"]
+    log_squares: Float[Tensor, " b"]
+
+
+def list_torch(
     scores: Float[Tensor, "b t g"],
     offset: Float[Tensor, "b g"],
     best_before: Float[Tensor, " b"],
-    limits: tuple[float, int, int],
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Fields of ``significant.Entries``; ``limits`` are nats kept, entries of a flat posterior, of a thinned one."""
-    keep_nats, flat, thinned = limits
+    limits: Limits,
+) -> Entries:
+    """Entries of ``scores + offset`` near their image's best, here or in earlier blocks, in plain torch."""
+    total = scores + offset[:, None]
+    best = total.amax((1, 2))
+    worth = total > (torch.maximum(best, best_before) - limits.keep_nats)[:, None, None]
+    flat = torch.nonzero(worth.sum((1, 2)) > limits.flat)[:, 0]
+    worth[flat] = False
+    image, shift, slice_ = torch.nonzero(worth, as_tuple=True)
+    pose, log_weight = _thinned(total[flat], limits.thinned)
+    image = torch.cat([image, flat.repeat_interleave(limits.thinned)])
+    shift = torch.cat([shift, torch.div(pose, scores.shape[2], rounding_mode="floor").flatten()])
+    slice_ = torch.cat([slice_, (pose % scores.shape[2]).flatten()])
+    weight = torch.cat([total[worth], log_weight.repeat_interleave(limits.thinned)])
+    order = image.argsort(stable=True)
+    squares = torch.logsumexp(2 * total.flatten(1), 1)
+    return Entries(image[order], shift[order], slice_[order], weight[order], best, squares)
+
+
+def list_numba(
+    scores: Float[Tensor, "b t g"],
+    offset: Float[Tensor, "b g"],
+    best_before: Float[Tensor, " b"],
+    limits: Limits,
+) -> Entries:
+    """The same as a compiled kernel in single precision; threads share the images."""
     scores, offset = scores.contiguous(), offset.contiguous()
     block, row = scores.numpy(), offset.numpy()
-    best, count = _count(block, row, best_before.numpy(), np.float32(keep_nats))
-    start = np.concatenate([[0], np.where(count > flat, thinned, count).cumsum()])
+    best, count = _count(block, row, best_before.numpy(), np.float32(limits.keep_nats))
+    start = np.concatenate([[0], np.where(count > limits.flat, limits.thinned, count).cumsum()])
     image, shift, slice_ = (np.empty(start[-1], dtype=np.int64) for _ in range(3))
     weight = np.empty(start[-1], dtype=np.float32)
     squares = np.empty(len(best), dtype=np.float32)
-    threshold = np.maximum(best, best_before.numpy()) - np.float32(keep_nats)
+    threshold = np.maximum(best, best_before.numpy()) - np.float32(limits.keep_nats)
     out = (image, shift, slice_, weight, squares)
-    _fill(block, row, (best, threshold), (start, np.flatnonzero(count <= flat)), out)
+    _fill(block, row, (best, threshold), (start, np.flatnonzero(count <= limits.flat)), out)
     # exponentials of whole posteriors are torch's, whose vectors are several times faster than a compiled loop
-    broad = np.flatnonzero(count > flat)
-    for part in chunks(len(broad), max(1, VALUES_BYTES // (4 * block[0].size))):
-        where = torch.from_numpy(broad[part])
+    broad = np.flatnonzero(count > limits.flat)
+    at_once = max(1, VALUES_BYTES // (4 * block[0].size))
+    for first in range(0, len(broad), at_once):
+        part = broad[first : first + at_once]
+        where = torch.from_numpy(part)
         values = scores[where].add_(offset[where, None]).sub_(torch.from_numpy(best)[where, None, None]).exp_()
-        _fill_quantiles(values.numpy(), best, (start, broad[part]), out)
+        _fill_quantiles(values.numpy(), best, (start, part), out)
     arrays = (image, shift, slice_, weight, best, squares)
-    return tuple(torch.from_numpy(array) for array in arrays)  # type: ignore[return-value]  # six of them
+    return Entries(*(torch.from_numpy(array) for array in arrays))
 
 
-@njit(parallel=True, fastmath=True, cache=True)
+def _thinned(scores: Float[Tensor, "f t g"], count: int) -> tuple[Int[Tensor, "f e"], Float[Tensor, " f"]]:
+    """Poses at equally spaced quantiles of each posterior, and the log-weight of each of them."""
+    best = scores.flatten(1).amax(1) if len(scores) else scores.new_empty(0)
+    cumulative = (scores - best[:, None, None]).exp().flatten(1).double().cumsum(1)
+    total = cumulative[:, -1]
+    ticks = (torch.arange(count, device=scores.device) + 0.5) / count
+    pose = torch.searchsorted(cumulative, total[:, None] * ticks)
+    return pose, (total / count).log().to(best) + best
+
+
+@compiled(parallel=True, fastmath=True)
 def _count(scores, offset, best_before, keep):
     images, shifts, slices = scores.shape
     best = np.empty(images, dtype=np.float32)
@@ -67,7 +148,7 @@ def _count(scores, offset, best_before, keep):
     return best, count
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _fill(scores, offset, levels, plan, out):
     best, threshold = levels
     start, peaked = plan
@@ -76,7 +157,7 @@ def _fill(scores, offset, levels, plan, out):
         _fill_list(scores[b], offset[b], best[b], threshold[b], (b, start[b]), out)
 
 
-@njit(cache=True)
+@inlined()
 def _fill_list(scores, offset, best, threshold, where, out):
     image, shift, slice_, weight, squares = out
     b, entry = where
@@ -96,7 +177,7 @@ def _fill_list(scores, offset, best, threshold, where, out):
     squares[b] = math.log(total) + 2 * best if total > 0 else -np.inf
 
 
-@njit(fastmath=True, cache=True)
+@inlined(fastmath=True)
 def _largest(scores, offset):
     top = np.float32(-1e30)
     for g in range(scores.shape[0]):
@@ -104,7 +185,7 @@ def _largest(scores, offset):
     return top
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _fill_quantiles(values, best, plan, out):
     image, shift, slice_, weight, squares = out
     start, broad = plan
@@ -118,7 +199,7 @@ def _fill_quantiles(values, best, plan, out):
         squares[b] = math.log(total_squares) + 2 * level
 
 
-@njit(fastmath=True, cache=True)
+@inlined(fastmath=True)
 def _sums(values):
     """Sum of each stride of each row, and of the squares of all."""
     shifts, slices = values.shape
@@ -135,7 +216,7 @@ def _sums(values):
     return total, total_squares
 
 
-@njit(cache=True)
+@inlined()
 def _ticks(values, total, step, out, where):
     """Write the pose at each of the equally spaced quantiles of a posterior: most strides have none."""
     shift, slice_ = out

@@ -1,8 +1,7 @@
 """Products of the weights of trilinear interpolation: the matrix ``A^T diag(w) A`` of gathering and inserting.
 
 A point of a slice reads the eight corners of its cell. So ``A^T diag(w) A`` couples a voxel with itself and its 26
-neighbours only: it is 14 volumes, those of the other 13 neighbours following by symmetry. The plain torch
-implementation runs on any device and is the reference for the kernel of ``interpolation_products_cpu``.
+neighbours only: it is 14 volumes, those of the other 13 neighbours following by symmetry.
 """
 
 from __future__ import annotations
@@ -14,11 +13,10 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cryorbit.fourier import interpolation_products_cpu
-from cryorbit.fourier.interpolation_torch import corners, sample_points
+from cryorbit.kernels.table import PRODUCTS
 
 CORNERS = tuple(itertools.product((0, 1), repeat=3))
-"""Corners of a cell, ``(dz, dy, dx)``, in the order of ``corners``."""
+"""Corners of a cell, ``(dz, dy, dx)``, in the order of ``kernels.trilinear.corners``."""
 OFFSETS = tuple(offset for offset in itertools.product((-1, 0, 1), repeat=3) if offset >= (0, 0, 0))
 """Steps ``(dz, dy, dx)`` from a voxel to itself and to the neighbours that come after it."""
 
@@ -31,7 +29,7 @@ def insert_squares(
     pad: int,
 ) -> Float[Tensor, "m m h"]:
     """Diagonal of ``A^T diag(weights) A`` on the half volume: weights scattered by squared interpolation weights."""
-    alone = _pairs()
+    alone = pairs_of_corners()
     alone = alone[alone[:, 0] == alone[:, 1]]
     return _scatter(weights, rotations, pad * frequencies, size, alone)[0]
 
@@ -47,23 +45,7 @@ def insert_products(
 
     The matrix is the one that acts on half volumes of which no two entries are tied to each other.
     """
-    return _scatter(weights, rotations, pad * frequencies, size, _pairs())
-
-
-def add_products(
-    products: Float[Tensor, "o v"],
-    weights: Float[Tensor, "g p"],
-    rotations: Float[Tensor, "g 3 3"],
-    points: Float[Tensor, "p 2"],
-    size: int,
-    pairs: Int[NDArray[np.int64], "q 3"],
-) -> None:
-    """The reference for ``interpolation_products_cpu.add_products``."""
-    places, _ = sample_points(rotations.to(weights), points.to(weights), 1)
-    cell = [(index.flatten(), weight.flatten()) for index, weight in corners(places, size)]
-    for first, second, offset in pairs.tolist():
-        index, weight = cell[first]
-        products[offset].index_add_(0, index, weight * cell[second][1] * weights.flatten())
+    return _scatter(weights, rotations, pad * frequencies, size, pairs_of_corners())
 
 
 def _scatter(
@@ -74,12 +56,11 @@ def _scatter(
     pairs: Int[NDArray[np.int64], "q 3"],
 ) -> Float[Tensor, "o m m h"]:
     products = weights.new_zeros(int(pairs[:, 2].max()) + 1, size * size * (size // 2 + 1))
-    add = interpolation_products_cpu.add_products if weights.device.type == "cpu" else add_products
-    add(products, weights, rotations, points, size, pairs)
+    PRODUCTS.choose(weights)(products, weights, rotations, points, size, pairs)
     return products.view(len(products), size, size, -1)
 
 
-def _pairs() -> Int[NDArray[np.int64], "q 3"]:
+def pairs_of_corners() -> Int[NDArray[np.int64], "q 3"]:
     """Numbers of two corners of a cell, the second not before the first, and of the step from one to the other."""
     chosen = itertools.combinations_with_replacement(enumerate(CORNERS), 2)
     steps = [(i, j, tuple(b - a for a, b in zip(first, second, strict=True))) for (i, first), (j, second) in chosen]

@@ -1,5 +1,6 @@
 """Scores of candidate poses: the kernel equals the reference in double precision, at all sizes and in any order."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -8,14 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.fourier.trilinear_cpu import BLOCK
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference import pose_scores_cpu
-from cryorbit.inference.pose_scores import pose_scores, reference_scores
-from cryorbit.inference.pose_scores_cpu import LONGEST_RUN
-from cryorbit.volumes.voxel import synthesize, working_grid
+from cryorbit.inference.pose_scores import pose_scores
+from cryorbit.kernels.pose_scores import LONGEST_RUN, score_numba, score_torch
+from cryorbit.kernels.trilinear import BLOCK
+from cryorbit.volumes.voxel import PAD, synthesize, working_grid
 
 BOX = 48
 
@@ -30,9 +30,14 @@ class Problem:
     frequencies: torch.Tensor
     phases: torch.Tensor
 
-    def score(self, function=pose_scores) -> torch.Tensor:
+    def score(self) -> torch.Tensor:
+        """Scores by the implementation that is chosen for them."""
+        return pose_scores(self.observations, self.candidates, self.volumes, self.frequencies, self.phases)
+
+    def score_by(self, kernel: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Scores by one of the implementations."""
-        return function(self.observations, self.candidates, self.volumes, self.frequencies, self.phases)
+        o = self.observations
+        return kernel(o.data, o.weight, self.candidates, self.volumes, self.frequencies, PAD, self.phases)
 
     def double(self) -> "Problem":
         """The same in double precision."""
@@ -81,9 +86,9 @@ def test_kernel_equals_the_reference_in_double_precision(
     counts: list[int], classes: int, shifts: int, radius: float
 ) -> None:
     problem = draw(counts, classes, shifts, radius)
-    exact = problem.double().score(reference_scores)
+    exact = problem.double().score_by(score_torch)
     assert_close_to(problem.score(), exact)
-    assert_close_to(problem.score(reference_scores), exact)
+    assert_close_to(problem.score_by(score_torch), exact)
 
 
 @pytest.mark.parametrize("extra", [-1, 0, 1])
@@ -98,7 +103,7 @@ def test_kernel_is_right_around_the_ends_of_its_blocks(extra: int) -> None:
         problem.frequencies[:count],
         problem.phases[:, :count],
     )
-    assert_close_to(cut.score(), cut.double().score(reference_scores))
+    assert_close_to(cut.score(), cut.double().score_by(score_torch))
 
 
 def test_scores_do_not_depend_on_the_order_of_candidates(generator: torch.Generator) -> None:
@@ -128,8 +133,8 @@ def test_a_conjugate_view_of_the_data_is_understood() -> None:
 def test_double_precision_stays_double() -> None:
     problem = draw([4, 2], 2, 3, 6.0).double()
     assert problem.score().dtype == torch.float64
-    assert torch.equal(problem.score(), problem.score(reference_scores))
+    assert torch.equal(problem.score(), problem.score_by(score_torch))
 
 
 def test_no_candidates_have_no_scores() -> None:
-    assert draw([0, 0], 1, 3, 6.0).score(pose_scores_cpu.pose_scores).shape == (0, 3)
+    assert draw([0, 0], 1, 3, 6.0).score_by(score_numba).shape == (0, 3)

@@ -1,13 +1,16 @@
 """Products of interpolation weights: the dense matrix, the reference, and the kernel."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from cryorbit.fourier import interpolation_products
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import gather_slices
-from cryorbit.fourier.interpolation_products import OFFSETS, insert_products, insert_squares
 from cryorbit.geometry.rotations import random_rotations
+from cryorbit.kernels.table import PRODUCTS
+from cryorbit.studies.toader2023 import interpolation_products
+from cryorbit.studies.toader2023.interpolation_products import OFFSETS, insert_products, insert_squares
 
 SIZE, RADIUS, PAD = 12, 2.3, 2
 
@@ -31,9 +34,7 @@ def _dense(weights, rotations, frequencies, size, pad):
 @pytest.mark.parametrize("kernel", [True, False])
 def test_products_are_the_entries_of_the_dense_matrix(kernel, generator, monkeypatch):
     if not kernel:
-        monkeypatch.setattr(
-            interpolation_products.interpolation_products_cpu, "add_products", interpolation_products.add_products
-        )
+        monkeypatch.setattr(interpolation_products, "PRODUCTS", replace(PRODUCTS, dtypes=()))
     problem = _problem(generator)
     dense = _dense(*problem)
     products, squares = insert_products(*problem), insert_squares(*problem)

@@ -1,28 +1,62 @@
-"""The inner part of the CPU kernels that read slices: one block of points of one slice, interpolated trilinearly.
+"""Trilinear interpolation in half volumes, what gathering, inserting and scoring share: in plain torch, and compiled.
 
-Where each point lies and what its corners weigh is computed first, in vector instructions, and the corners are
-fetched after; a loop that does both does not compile to vector instructions. Arrays are one-dimensional for the same
-reason. Numba keeps compiled callers in a cache and does not see that this file has changed: whoever edits it deletes
-the ``__pycache__`` folders of the callers.
+The compiled part interpolates one block of points of one slice. Where each point lies and what its corners weigh is
+computed first, in vector instructions, and the corners are fetched after; a loop that does both does not compile to
+vector instructions. Arrays are one-dimensional for the same reason.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from numba import njit
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from cryorbit.kernels.compiled import inlined
 
 BLOCK = 128
 """Points at a time: what a block needs stays in the innermost cache."""
 TWO, THREE, FOUR, FIVE = 2 * BLOCK, 3 * BLOCK, 4 * BLOCK, 5 * BLOCK
 
 
-@njit(fastmath=True, cache=True)
+def sample_points(
+    rotations: Float[Tensor, "g 3 3"], frequencies: Float[Tensor, "p 2"], pad: int
+) -> tuple[Float[Tensor, "g p 3"], Bool[Tensor, "g p"]]:
+    """Points ``(x, y, z)`` with x >= 0 in padded Fourier pixels, and which of them were mirrored to get there."""
+    points = pad * torch.einsum("pi,gij->gpj", frequencies, rotations[:, :2, :])
+    mirrored = points[..., 0] < 0
+    return torch.where(mirrored[..., None], -points, points), mirrored
+
+
+def corners(points: Float[Tensor, "g p 3"], size: int) -> Iterator[tuple[Int[Tensor, "g p"], Float[Tensor, "g p"]]]:
+    """Flat index and weight of each of the eight corners of the cell around each point."""
+    base = points.floor()
+    fraction = points - base
+    corner = base.long()
+    for dz in (0, 1):
+        for dy in (0, 1):
+            for dx in (0, 1):
+                offset = torch.tensor([dx, dy, dz], device=points.device)
+                weight = torch.where(offset.bool(), fraction, 1 - fraction).prod(-1)
+                x, y, z = (corner + offset).unbind(-1)
+                yield ((z % size) * size + y % size) * (size // 2 + 1) + x, weight
+
+
+def plane_axes(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
+    """The two rows of each rotation that map (kx, ky) to the volume, as ``(g, 6)``."""
+    return rotations[:, :2, :].reshape(-1, 6).float().contiguous().numpy()
+
+
+@inlined(fastmath=True)
 def block_scratch():
     """Memory that ``sample_block`` works in: offsets of four pairs of corners and six weights of every point."""
     return np.empty(4 * BLOCK, dtype=np.int32), np.empty(6 * BLOCK, dtype=np.float32)
 
 
-@njit(fastmath=True, cache=True)
+@inlined(fastmath=True)
 def sample_block(grid, size, rotation, points, scratch, block):
     """Values of a slice at up to ``BLOCK`` points, real and imaginary parts into the two arrays of ``block``.
 
@@ -45,7 +79,7 @@ def sample_block(grid, size, rotation, points, scratch, block):
         im[i] = weight[FIVE + i] * value.imag
 
 
-@njit(fastmath=True, cache=True)
+@inlined(fastmath=True)
 def _locate(size, rotation, points, offset, weight):
     """Offsets and weights of the pairs of corners of each point, its place between them, its sign if mirrored."""
     kx, ky = points

@@ -1,9 +1,9 @@
-"""Trilinear gather and insert as compiled CPU kernels, single precision.
+"""The adjoint of slicing a Fourier volume: slices scattered trilinearly, into new volumes or onto those there are.
 
-Slices are shared among threads. Insertion into a small new volume gives every thread its own and adds them in a fixed
-order, so the result depends on the number of threads but never on their timing. To large volumes slices are added in
-place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its terms in the
-order of the slices. Neither the result nor the memory then depends on how many threads there are.
+On the CPU slices are shared among threads. Insertion into a small new volume gives every thread its own and adds them
+in a fixed order, so the result depends on the number of threads but never on their timing. To large volumes slices are
+added in place: planes are dealt out to the threads, every thread goes through all slices, and every voxel gets its
+terms in the order of the slices. Neither the result nor the memory then depends on how many threads there are.
 """
 
 from __future__ import annotations
@@ -14,30 +14,17 @@ import numba
 import numpy as np
 import torch
 from jaxtyping import Complex, Float
-from numba import njit, prange
-from numpy.typing import NDArray
+from numba import prange
 from torch import Tensor
 
-from cryorbit.fourier.trilinear_cpu import BLOCK, block_scratch, sample_block
+from cryorbit.kernels.compiled import compiled
+from cryorbit.kernels.trilinear import corners, plane_axes, sample_points
 
 LANES_BYTES = 2**26
 """Of the volumes of all threads together, where each has its own."""
 
 
-def gather_slices(
-    volume: Complex[Tensor, "m m h"],
-    rotations: Float[Tensor, "g 3 3"],
-    frequencies: Float[Tensor, "p 2"],
-    pad: int,
-) -> Complex[Tensor, "g p"]:
-    """Slices of ``volume``; see ``interpolation.gather_slices``."""
-    slices = torch.empty(len(rotations), len(frequencies), dtype=torch.complex64)
-    kx, ky = (pad * frequencies).mT.contiguous().numpy()
-    _gather(volume.flatten().numpy(), volume.shape[0], _rows(rotations), (kx, ky), slices.numpy())
-    return slices
-
-
-def insert_slices(
+def insert_torch(
     values: Complex[Tensor, "g p"],
     weights: Float[Tensor, "g p"],
     rotations: Float[Tensor, "g 3 3"],
@@ -45,18 +32,40 @@ def insert_slices(
     size: int,
     pad: int,
 ) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
-    """Scatter of values and weights; see ``interpolation.insert_slices``."""
+    """The adjoint of gathering applied to ``values``, and the same scatter of real ``weights``, in plain torch."""
+    points, mirrored = sample_points(rotations.to(weights), frequencies.to(weights), pad)
+    upright = torch.where(mirrored, values.conj(), values).flatten()
+    shape = (size, size, size // 2 + 1)
+    total = shape[0] * shape[1] * shape[2]
+    volume = torch.zeros(total, dtype=values.dtype, device=values.device)
+    density = torch.zeros(total, dtype=weights.dtype, device=weights.device)
+    for index, corner_weight in corners(points, size):
+        flat_index, flat_weight = index.flatten(), corner_weight.flatten()
+        volume.index_add_(0, flat_index, flat_weight * upright)
+        density.index_add_(0, flat_index, flat_weight * weights.flatten())
+    return volume.reshape(shape), density.reshape(shape)
+
+
+def insert_numba(
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    size: int,
+    pad: int,
+) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
+    """The same as a compiled kernel in single precision."""
     lanes = max(1, min(numba.get_num_threads(), len(rotations)))
     shape = (size, size, size // 2 + 1)
     if 12 * lanes * math.prod(shape) > LANES_BYTES:
         volume, density = torch.zeros(shape, dtype=torch.complex64), torch.zeros(shape)
-        add_slices(volume, density, values, weights, rotations, frequencies, pad)
+        add_numba(volume, density, values, weights, rotations, frequencies, pad)
         return volume, density
     grids = np.zeros((lanes, *shape, 3), dtype=np.float32)
     _insert(
         values.contiguous().numpy(),
         weights.contiguous().numpy(),
-        _rows(rotations),
+        plane_axes(rotations),
         (pad * frequencies).contiguous().numpy(),
         grids,
     )
@@ -64,7 +73,7 @@ def insert_slices(
     return torch.view_as_complex(total[..., :2].contiguous()), total[..., 2].contiguous()
 
 
-def add_slices(
+def add_torch(
     volume: Complex[Tensor, "m m h"],
     density: Float[Tensor, "m m h"],
     values: Complex[Tensor, "g p"],
@@ -73,41 +82,38 @@ def add_slices(
     frequencies: Float[Tensor, "p 2"],
     pad: int,
 ) -> None:
-    """Scatter into existing volumes; see ``interpolation.add_slices``."""
+    """Add to ``volume`` and ``density``, in place, what insertion makes of the slices, in plain torch."""
+    added, added_density = insert_torch(values, weights, rotations, frequencies, volume.shape[0], pad)
+    volume += added
+    density += added_density
+
+
+def add_numba(
+    volume: Complex[Tensor, "m m h"],
+    density: Float[Tensor, "m m h"],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> None:
+    """The same as a compiled kernel in single precision."""
     slices = values.contiguous().numpy(), weights.contiguous().numpy()
     points = (pad * frequencies).contiguous().numpy()
     lanes = numba.get_num_threads()
     lane_of_plane = np.arange(volume.shape[0], dtype=np.int32) % lanes
-    _add(*slices, _rows(rotations), points, lanes, lane_of_plane, torch.view_as_real(volume).numpy(), density.numpy())
+    sums = torch.view_as_real(volume).numpy(), density.numpy()
+    _add(*slices, plane_axes(rotations), points, lanes, lane_of_plane, *sums)
 
 
-def _rows(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
-    """The two rows of each rotation that map (kx, ky) to the volume, as ``(g, 6)``."""
-    return rotations[:, :2, :].reshape(-1, 6).contiguous().numpy()
-
-
-@njit(parallel=True, fastmath=True, cache=True)
-def _gather(grid, size, rows, points, slices):
-    kx, ky = points
-    count = kx.shape[0]
-    for g in prange(rows.shape[0]):
-        scratch = block_scratch()
-        re, im = np.empty(BLOCK, dtype=np.float32), np.empty(BLOCK, dtype=np.float32)
-        for first in range(0, count, BLOCK):
-            last = min(first + BLOCK, count)
-            sample_block(grid, size, rows[g], (kx[first:last], ky[first:last]), scratch, (re, im))
-            for i in range(last - first):
-                slices[g, first + i] = complex(re[i], im[i])
-
-
-@njit(parallel=True, fastmath=True, cache=True)
-def _insert(values, weights, rows, points, grids):
+@compiled(parallel=True, fastmath=True)
+def _insert(values, weights, axes, points, grids):
     lanes, size = grids.shape[0], grids.shape[1]
-    count = rows.shape[0]
+    count = axes.shape[0]
     for lane in prange(lanes):
         grid = grids[lane]
         for g in range(count * lane // lanes, count * (lane + 1) // lanes):
-            r = rows[g]
+            r = axes[g]
             for p in range(points.shape[0]):
                 w = weights[g, p]
                 v = values[g, p]
@@ -138,13 +144,13 @@ def _insert(values, weights, rows, points, grids):
                             cell[2] += c * w
 
 
-@njit(parallel=True, fastmath=True, cache=True)
-def _add(values, weights, rows, points, lanes, lane_of_plane, volume, density):
+@compiled(parallel=True, fastmath=True)
+def _add(values, weights, axes, points, lanes, lane_of_plane, volume, density):
     size = volume.shape[0]
     one = np.float32(1)
     for lane in prange(lanes):
-        for g in range(rows.shape[0]):
-            r = rows[g]
+        for g in range(axes.shape[0]):
+            r = axes[g]
             for p in range(points.shape[0]):
                 px, py = points[p, 0], points[p, 1]
                 x = r[0] * px + r[3] * py

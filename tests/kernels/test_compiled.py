@@ -1,0 +1,107 @@
+"""What was compiled is kept, gives the same numbers as on the first run, and never outlives its sources."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cryorbit import kernels
+from cryorbit.kernels import compiled
+
+PROGRAM = """
+import hashlib, json, torch
+from cryorbit.kernels.compiled import cache_folder
+from cryorbit.kernels.significant import Limits, list_numba
+generator = torch.Generator().manual_seed(1)
+scores, offset = torch.randn(20, 9, 4608, generator=generator) / 2, torch.randn(20, 4608, generator=generator)
+entries = list_numba(scores, offset, torch.full((20,), -torch.inf), Limits(10.0, 2048, 1024))
+slices = hashlib.sha256(entries.slice.numpy().tobytes()).hexdigest()
+print(json.dumps({"slices": slices, "log_squares": entries.log_squares.tolist(), "folder": str(cache_folder())}))
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A package of the kernels alone, which is all that they need."""
+    package = tmp_path / "cryorbit"
+    source = Path(kernels.__file__).parent
+    shutil.copytree(source, package / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "__init__.py").touch()
+    return package
+
+
+def run(copy: Path) -> tuple[dict, set[str]]:
+    """What the program prints with a copy of the kernels, and the files that are kept for it."""
+    settings = {"PYTHONPATH": str(copy.parent), "NUMBA_CACHE_DIR": str(copy.parent / "kept"), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=os.environ | settings, capture_output=True, text=True, check=True
+    )
+    printed = json.loads(done.stdout)
+    return printed, {str(file) for file in Path(printed["folder"]).rglob("*.nbc")}
+
+
+def test_later_runs_are_the_first_one_and_a_changed_inner_function_counts(copy: Path) -> None:
+    first, compiled_then = run(copy)
+    second, kept = run(copy)
+    assert first == second, "quantiles of flat posteriors and their sums, to the last bit"
+    assert len(kept) >= 3
+    assert kept == compiled_then, "nothing is compiled twice"
+    inner, before = copy / "kernels" / "significant.py", "squares += values[t, g] * values[t, g]"
+    assert inner.read_text().count(before) == 1
+    inner.write_text(inner.read_text().replace(before, "squares += 2 * values[t, g] * values[t, g]"))
+    changed, others = run(copy)
+    assert changed["log_squares"] == pytest.approx([value + 0.6931472 for value in first["log_squares"]], rel=1e-5)
+    assert not others & kept
+    assert all(Path(file).exists() for file in kept), "a process of before the change is not disturbed"
+
+
+def test_a_change_to_any_file_changes_the_folder(copy: Path) -> None:
+    package = copy / "kernels"
+    before = compiled.sources_digest(package)
+    assert before == compiled.sources_digest(Path(kernels.__file__).parent), "the place does not count"
+    (package / "trilinear.py").write_text((package / "trilinear.py").read_text() + "\n")
+    assert compiled.sources_digest(package) != before
+
+
+def test_where_nothing_can_be_written_kernels_are_kept_elsewhere_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    roots = [tmp_path / "file" / "inside", tmp_path / "free"]
+    monkeypatch.setattr(compiled, "_roots", lambda: iter(roots))
+    choose = compiled.cache_folder.__wrapped__
+    folder = choose()
+    assert folder is not None
+    assert folder.parent == tmp_path / "free"
+    roots.pop()
+    assert choose() is None
+
+
+def test_a_folder_that_was_long_not_used_is_deleted_when_a_new_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_roots", lambda: iter([tmp_path]))
+    for name, days in (("old", compiled.KEPT_DAYS + 1), ("young", compiled.KEPT_DAYS - 1)):
+        (tmp_path / name / "kernels").mkdir(parents=True)
+        then = (tmp_path / name).stat().st_mtime - 86400 * days
+        os.utime(tmp_path / name, (then, then))
+    folder = compiled.cache_folder.__wrapped__()
+    assert {each.name for each in tmp_path.iterdir()} == {"young", folder.name}
+
+
+def test_a_folder_in_use_counts_as_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "_roots", lambda: iter([tmp_path]))
+    folder = compiled.cache_folder.__wrapped__()
+    os.utime(folder, (0, 0))
+    assert compiled.cache_folder.__wrapped__() == folder
+    assert folder.stat().st_mtime > 0
+
+
+def test_the_setting_of_others_is_left_as_it_was() -> None:
+    asked = compiled.CONFIG.CACHE_DIR
+    compiled.compiled()(lambda x: x)
+    assert asked == compiled.CONFIG.CACHE_DIR

@@ -1,0 +1,142 @@
+"""Every row of the table: its kernel does what the reference does in double precision; where it is chosen."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import pytest
+import torch
+
+from cryorbit.fourier.half_disc import half_disc
+from cryorbit.geometry.grid_operators import grid_factors
+from cryorbit.geometry.point_groups import point_group
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.kernels import table
+from cryorbit.kernels.kernel import Kernel
+from cryorbit.kernels.significant import Limits
+from cryorbit.studies.toader2023.interpolation_products import OFFSETS, pairs_of_corners
+
+SIZE, PAD, COUNT = 20, 2, 9
+HALF = (SIZE, SIZE, SIZE // 2 + 1)
+DISC = half_disc(SIZE // PAD, 4.0)
+ROWS = {name: row for name, row in vars(table).items() if isinstance(row, Kernel)}
+Draw = Callable[..., torch.Tensor]
+
+
+def slices(draw: Draw) -> tuple[Any, ...]:
+    """Values, weights, rotations and frequencies of slices, a fixed pose among them."""
+    rotations = random_rotations(COUNT, torch.Generator().manual_seed(2))
+    rotations[0] = torch.eye(3)
+    return draw(COUNT, len(DISC)), draw(COUNT, len(DISC), real=True), draw.cast(rotations), DISC.frequencies
+
+
+def add(draw: Draw) -> tuple[Any, ...]:
+    return draw(*HALF), draw(*HALF, real=True), *slices(draw), PAD
+
+
+def products(draw: Draw) -> tuple[Any, ...]:
+    _, weights, rotations, frequencies = slices(draw)
+    into = torch.zeros(len(OFFSETS), SIZE * SIZE * (SIZE // 2 + 1), dtype=weights.dtype)
+    return into, weights, rotations, PAD * frequencies, SIZE, pairs_of_corners()
+
+
+def turned_mean(draw: Draw) -> tuple[Any, ...]:
+    rotations = grid_factors(point_group("O"))[1]
+    return draw(*HALF), draw(*HALF, real=True), rotations, draw(*HALF), draw(*HALF, real=True)
+
+
+def significant(draw: Draw) -> tuple[Any, ...]:
+    before = draw.cast(torch.full((COUNT,), -torch.inf))
+    before[3] = 10.0
+    return 6 * draw(COUNT, 7, 300), draw(COUNT, 300), before, Limits(10.0, 2048, 1024)
+
+
+def pose_scores(draw: Draw) -> tuple[Any, ...]:
+    values, weights, rotations, frequencies = slices(draw)
+    image, klass = torch.arange(COUNT) // 4, torch.arange(COUNT) % 2
+    phases = torch.polar(torch.ones(5, len(DISC)), draw(5, len(DISC), real=True).float())
+    return values[:3], weights[:3].abs(), (image, klass, rotations), draw(2, *HALF), frequencies, PAD, draw.cast(phases)
+
+
+CASES: dict[str, Callable[[Draw], tuple[Any, ...]]] = {
+    "GATHER": lambda draw: (draw(*HALF), *slices(draw)[2:], PAD),
+    "INSERT": lambda draw: (*slices(draw), SIZE, PAD),
+    "ADD": add,
+    "PRODUCTS": products,
+    "TURNED_MEAN": turned_mean,
+    "SIGNIFICANT": significant,
+    "POSE_SCORES": pose_scores,
+    "ZEROS": lambda draw: ((3, *HALF), draw(1)),
+}
+"""Arguments of every row."""
+
+
+class Drawn:
+    """Random tensors in one precision, and whatever else in that precision."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        self.dtype, self.generator = dtype, torch.Generator().manual_seed(1)
+
+    def __call__(self, *shape: int, real: bool = False) -> torch.Tensor:
+        """Normal numbers."""
+        return torch.randn(shape, dtype=self.dtype.to_real() if real else self.dtype, generator=self.generator)
+
+    def cast(self, tensor: torch.Tensor) -> torch.Tensor:
+        """``tensor`` in this precision."""
+        return tensor.to(self.dtype.to_real().to_complex() if tensor.is_complex() else self.dtype.to_real())
+
+
+def in_double(value: Any) -> Any:
+    """Copies of the tensors of arguments, in double precision."""
+    if isinstance(value, tuple):
+        return tuple(map(in_double, value))
+    if not isinstance(value, torch.Tensor):
+        return value
+    return value.to(torch.complex128 if value.is_complex() else torch.float64 if value.is_floating_point() else None)
+
+
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """All tensors of arguments or results."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from tensors(each)
+    elif is_dataclass(value):
+        yield from tensors(tuple(getattr(value, field.name) for field in fields(value)))
+
+
+def test_every_row_has_a_case() -> None:
+    assert set(CASES) == set(ROWS)
+    assert len(ROWS) >= 8
+
+
+@pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name, row in ROWS.items() for dtype in row.dtypes])
+def test_the_kernel_does_what_the_reference_does(name: str, dtype: torch.dtype) -> None:
+    arguments = CASES[name](Drawn(dtype))
+    exact = in_double(arguments)
+    found, expected = ROWS[name].cpu(*arguments), ROWS[name].reference(*exact)
+    tolerance = 5e-6 if dtype in (torch.float32, torch.complex64) else 1e-12
+    # what is written in place counts as a result
+    pairs = list(zip(tensors((found, arguments)), tensors((expected, exact)), strict=True))
+    for one, other in pairs:
+        assert one.shape == other.shape
+        scale = float(other.abs()[other.isfinite()].max()) if other.numel() else 0.0
+        torch.testing.assert_close(one.to(other.dtype), other, rtol=0, atol=tolerance * scale)
+    assert name == "ZEROS" or any(float(each.abs().max()) > 0 for each in tensors((found, arguments)))
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_kernel_is_chosen_for_its_precisions_in_main_memory_alone(name: str) -> None:
+    row = ROWS[name]
+    for dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+        here, elsewhere = (torch.empty(1, dtype=dtype, device=device) for device in ("cpu", "meta"))
+        assert row.choose(here) is (row.cpu if dtype in row.dtypes else row.reference)
+        assert row.choose(elsewhere) is row.reference
+
+
+def test_zeros_are_in_the_precision_that_was_asked_for() -> None:
+    for dtype in table.ZEROS.dtypes:
+        found = table.ZEROS.cpu((2, 3), torch.ones(1, dtype=dtype))
+        assert found.dtype == dtype
+        assert torch.equal(found, torch.zeros(2, 3, dtype=dtype))

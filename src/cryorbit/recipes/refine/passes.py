@@ -23,7 +23,7 @@ from cryorbit.recipes.refine.e_step import EStep, e_step, half_set_rows, updated
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
-from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still
+from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still, widened
 from cryorbit.recipes.refine.state import FinalMaps, State
 from cryorbit.volumes.voxel import working_grid
 
@@ -38,8 +38,8 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tupl
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
-    widened = state.radius > state.posed_radius
-    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood, widened=widened) else 0
+    new_radius = widened(state.posed_radius, state.radius)
+    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood, at_new_radius=new_radius) else 0
     now, last = Scored(state.radius, likelihood), Scored(state.posed_radius, state.best_likelihood)
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled)

@@ -15,7 +15,14 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     return {"class_changes": float((before.klass != after.klass)[known].double().mean())}
 
 
-def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float, *, widened: bool) -> bool:
+def widened(before: float, after: float) -> bool:
+    """Whether a radius has grown by a shell or more: log-likelihoods at the two do not compare."""
+    return after >= before + 1
+
+
+def stands_still(
+    config: RefineConfig, state: State, resolved: float, likelihood: float, *, at_new_radius: bool
+) -> bool:
     """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no likelier images.
 
     Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
@@ -29,17 +36,18 @@ def stands_still(config: RefineConfig, state: State, resolved: float, likelihood
         Radius to which the half-maps of the pass agree.
     likelihood
         Mean log-likelihood, nats; those at two radii do not compare.
-    widened
-        Whether the radius grew.
+    at_new_radius
+        Whether the radius was `widened`.
     """
-    if widened or resolved > state.resolved:
+    if at_new_radius or resolved > state.resolved:
         return False
     return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
 
 
 def best_likelihood(state: State, likelihood: float) -> float:
     """The best of the passes at one radius; that of settled passes goes up and down by a few thousandths."""
-    return likelihood if state.radius > state.posed_radius else max(likelihood, state.best_likelihood)
+    new = widened(state.posed_radius, state.radius)
+    return likelihood if new else max(likelihood, state.best_likelihood)
 
 
 def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:

@@ -29,7 +29,7 @@ from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.pose_candidates import COARSER_POSES
 from cryorbit.recipes.refine.radii import inserted_radius
-from cryorbit.recipes.refine.settling import stands_still
+from cryorbit.recipes.refine.settling import stands_still, widened
 from cryorbit.recipes.refine.state import State, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -63,9 +63,9 @@ def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
     radius = next_radius(config, dataset, state, resolved)
-    widened = radius > state.radius
+    wider = widened(state.radius, radius)
     likelihood = _running_mean(walk, look.found.log_likelihood)
-    stalled = stands_still(config, state, resolved, likelihood, widened=widened)
+    stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
     estimates, posed_radius = _poses(state, look.found, len(dataset.particles))
     new = replace(
         state,
@@ -77,8 +77,8 @@ def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -
         estimates=estimates,
         posed_radius=posed_radius,
         history=(*state.history, resolved),
-        best_likelihood=-math.inf if widened else max(likelihood, state.best_likelihood),
-        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if widened else likelihood),
+        best_likelihood=-math.inf if wider else max(likelihood, state.best_likelihood),
+        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if wider else likelihood),
     )
     metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
     told = look.found.elsewhere < config.sgd.ambiguous

@@ -9,7 +9,7 @@ import torch
 
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.passes import next_radius
-from cryorbit.recipes.refine.settling import best_likelihood, stands_still
+from cryorbit.recipes.refine.settling import best_likelihood, stands_still, widened
 from cryorbit.recipes.refine.state import State
 
 CONFIG = RefineConfig(particles=Path("p.star"), output=Path("o"), maps=(Path("m.mrc"),))
@@ -34,7 +34,9 @@ def state(radius: float = 20.0) -> State:
 )
 def test_a_pass_without_any_gain_stands_still(radius: float, resolved: float, likelihood: float, still: bool) -> None:
     before = state(radius)
-    assert stands_still(CONFIG, before, resolved, likelihood, widened=radius > before.posed_radius) is still
+    assert (
+        stands_still(CONFIG, before, resolved, likelihood, at_new_radius=widened(before.posed_radius, radius)) is still
+    )
 
 
 def test_radius_grows_by_steps_whatever_half_maps_say() -> None:

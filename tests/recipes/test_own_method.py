@@ -33,6 +33,7 @@ iterations = 1
 [sgd]
 iterations = 2
 batch = 20
+ambiguous = 0.0
 method = "my_method:MyMethod"
 settings = { keep = 0.5 }
 """

@@ -81,7 +81,7 @@ def test_a_level_of_the_solvent_is_taken_out(folder: Path, first: State, sign: i
 
 def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: State) -> None:
     assert torch.equal(first.references[0], first.references[1])
-    assert (first.stage, first.iteration, first.estimates) == ("pass", 0, None)
+    assert (first.stage, first.iteration, first.estimates) == ("sgd", 0, None)
     assert first.radius == pytest.approx(BOX * PIXEL_SIZE / 30)
     (found,) = first.starts
     # the spread of random maps is that of eight: one in ten thousand of them would be so far ahead
@@ -133,7 +133,7 @@ def test_a_map_that_no_image_shows_is_refused_unless_told_otherwise(folder: Path
     path = changed_map(folder, "noise.mrc", noise * soft_ball(BOX, 10.0, 3.0))
     with pytest.raises(InputError, match=r"noise\.mrc.*no better than a random map(.|\n)*--no-check-start"):
         started(folder, path)
-    assert started(folder, path, check_start=False).stage == "pass"
+    assert started(folder, path, check_start=False).stage == "sgd"
 
 
 @pytest.mark.parametrize(("factor", "best"), [(1.1, "0.9"), (0.9, "1.[01]")])
@@ -143,7 +143,7 @@ def test_a_magnified_map_is_refused_with_the_factor(folder: Path, factor: float,
     words = rf"magnified\.mrc.*better when it is magnified {best}\d? times(.|\n)*pixel sizes(.|\n)*--no-check-start"
     with pytest.raises(InputError, match=words):
         started(folder, path)
-    assert started(folder, path, check_start=False).stage == "pass"
+    assert started(folder, path, check_start=False).stage == "sgd"
 
 
 @pytest.mark.parametrize(("own", "initial"), [(10.0, 40.0), (10.0, 20.0), (30.0, 30.0)])

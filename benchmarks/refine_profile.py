@@ -80,7 +80,7 @@ def main(
         {
             "pass": number,
             "resolution, A": entry["resolution_A"],
-            "all poses searched": entry["all_poses_searched"],
+            "searched everywhere": f"{entry['searched_everywhere']:.0%}",
             "s": entry["seconds"],
             "ms an image": 1e3 * entry["seconds"] / entry["batch"],
         }

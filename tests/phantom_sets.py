@@ -9,9 +9,8 @@ import numpy as np
 import torch
 
 from cryorbit.core.data import CTFParams, Poses
-from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import Band, band_within
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import Truth, clean_images, draw_classes, draw_poses
@@ -44,10 +43,10 @@ class PhantomSet:
         """Indices of all particles."""
         return torch.arange(len(self.source))
 
-    def domain(self, radius: float) -> Domain:
-        """The domain of this Fourier radius, under the true noise."""
+    def band(self, radius: float) -> Band:
+        """The band of this Fourier radius, under the true noise."""
         box = self.source.box
-        return Domain(working_grid(box, radius), half_disc(box, radius), torch.ones(box // 2 + 1))
+        return band_within(box, radius, torch.ones(box // 2 + 1))
 
     def working(self, radius: float) -> torch.Tensor:
         """The true maps on the working box of this Fourier radius."""

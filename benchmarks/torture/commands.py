@@ -94,7 +94,7 @@ def command_line(folder: Path, draw: random.Random) -> list[str]:
 def run_without_work(arguments: Sequence[str]) -> None:
     """Run a command up to the work of its job: the particles are chosen, nothing is computed from them."""
     from cryorbit.api import jobs
-    from cryorbit.recipes.particle_input import read_chosen
+    from cryorbit.recipes.dataset import read_chosen
     from cryorbit.recipes.settings import ParticleSettings
 
     def choose(planned: jobs.PlannedJob, *_: object) -> None:

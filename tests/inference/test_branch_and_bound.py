@@ -50,9 +50,9 @@ class Problem:
 
 
 def pose_problem(particles: PhantomSet) -> Problem:
-    domain = particles.domain(RADIUS)
-    observations = particles.source.observe(torch.arange(IMAGES), domain.disc, domain.noise_variance)
-    return Problem(particles, observations, synthesize(particles.working(RADIUS), domain.grid), domain.disc)
+    band = particles.band(RADIUS)
+    observations = particles.source.observe(torch.arange(IMAGES), band.disc, band.noise_variance)
+    return Problem(particles, observations, synthesize(particles.working(RADIUS), band.grid), band.disc)
 
 
 @pytest.fixture(scope="module", params=[1.0, 0.2], ids=["clear", "noisy"])
@@ -132,12 +132,12 @@ def test_clear_images_are_placed_where_they_are(tmp_path: Path) -> None:
 
 def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytest.MonkeyPatch) -> None:
     index = torch.arange(20)
-    domain, volume = clear_set.domain(RADIUS), clear_set.working(RADIUS)
-    whole = branch_and_bound(clear_set.source, index, volume, domain, PLAN)
+    band, volume = clear_set.band(RADIUS), clear_set.working(RADIUS)
+    whole = branch_and_bound(clear_set.source, index, volume, band, PLAN)
     monkeypatch.setattr(
-        module, "BUDGET_BYTES", 7 * make_searcher(synthesize(volume, domain.grid), domain.disc, PLAN).bytes_per_image
+        module, "BUDGET_BYTES", 7 * make_searcher(synthesize(volume, band.grid), band.disc, PLAN).bytes_per_image
     )
-    parts = branch_and_bound(clear_set.source, index, volume, domain, PLAN)
+    parts = branch_and_bound(clear_set.source, index, volume, band, PLAN)
     for name in ("rotation", "shift", "klass", "score", "evaluated", "capped"):
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-5, atol=1e-3)
 
@@ -145,8 +145,8 @@ def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytes
 def test_what_a_set_leaves_is_a_pose_an_image(clear_set: PhantomSet) -> None:
     """The other poses that may be as good are hundreds an image: a set of many images has no room for them."""
     index = torch.arange(12)
-    domain, volume = clear_set.domain(RADIUS), clear_set.working(RADIUS)
-    found = branch_and_bound(clear_set.source, index, volume, domain, PLAN)
+    band, volume = clear_set.band(RADIUS), clear_set.working(RADIUS)
+    found = branch_and_bound(clear_set.source, index, volume, band, PLAN)
     assert all(len(getattr(found, each.name)) == len(index) for each in fields(found))
 
 

@@ -22,8 +22,8 @@ from cryorbit.inference.candidates import (
     in_every_class,
     normalise,
     prune,
-    refine,
     score_candidates,
+    subdivided,
     thinned,
 )
 from cryorbit.volumes.voxel import VoxelGrid, synthesize
@@ -105,7 +105,7 @@ def test_pruning_moves_centres_to_the_best_shift(candidates: Candidates, scores:
 
 def test_children_fill_the_cell_of_their_parent(candidates: Candidates) -> None:
     spacing = 10.0
-    children = refine(candidates, spacing)
+    children = subdivided(candidates, spacing)
     assert torch.equal(children.image, candidates.image.repeat_interleave(8))
     assert torch.equal(children.klass, candidates.klass.repeat_interleave(8))
     assert torch.equal(children.centre, candidates.centre.repeat_interleave(8, 0))

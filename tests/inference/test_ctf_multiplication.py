@@ -59,3 +59,10 @@ def test_a_strong_particle_is_not_taken_for_noise(tmp_path: Path) -> None:
 def test_the_particle_alone_says_nothing(tmp_path: Path) -> None:
     source = phantom_source(tmp_path, 1e6, torch.Generator().manual_seed(3))
     assert judge_multiplication(source, torch.arange(COUNT)) == "unknown"
+
+
+def test_a_strong_particle_in_a_small_box_does_not_hide_the_noise(tmp_path: Path) -> None:
+    # the CTF turns so fast there that few bands can tell, and in the inner ones the particle prevails
+    generator = torch.Generator().manual_seed(3)
+    source = phantom_set(tmp_path, [sharp_phantom(generator)], 3 * COUNT, 4.0, generator, pixel_size=4.0).source
+    assert judge_multiplication(source, torch.arange(3 * COUNT)) == "not multiplied"

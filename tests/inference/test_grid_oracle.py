@@ -26,13 +26,13 @@ def make(
     particles: PhantomSet, classes: int = 1, metric: Metric = diagonal, images: int = 60
 ) -> tuple[GridOracle, torch.Tensor]:
     """The sum over the first images, and volumes to start from."""
-    domain = particles.domain(RADIUS)
-    observations = particles.source.observe(torch.arange(images), domain.disc, domain.noise_variance)
+    band = particles.band(RADIUS)
+    observations = particles.source.observe(torch.arange(images), band.disc, band.noise_variance)
     poses = PoseGrid(paired_grid(1).float().expand(classes, -1, 3, 3), disc_grid(2.0, 2.0).float())
-    size = domain.grid.size
+    size = band.grid.size
     starts = [random_blobs(size, 0.35 * size, torch.Generator().manual_seed(seed)) for seed in range(classes)]
     volume = 0.3 * particles.volumes.max() / torch.stack(starts).max() * torch.stack(starts)
-    oracle = GridOracle(observations, poses, domain.grid, domain.disc, metric)
+    oracle = GridOracle(observations, poses, band.grid, band.disc, metric)
     return oracle, volume * soft_ball(size, 0.4 * size, 2.0)
 
 

@@ -15,8 +15,8 @@ from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import angular_distance
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
+from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.pose_estimates import PoseEstimates
@@ -35,7 +35,7 @@ LEVELS = levels_for(RADIUS, coarse_spacing(15), SHIFT_STEP, DIAMETER_PX, 32, 12)
 
 def find_cells(particles: PhantomSet, volumes: torch.Tensor, at_most: int = 8) -> Candidates:
     """Coarse cells of all particles on the grid of 15 degrees."""
-    coarse = particles.domain(COARSE_RADIUS)
+    coarse = particles.band(COARSE_RADIUS)
     observations = particles.source.observe(particles.everything, coarse.disc, coarse.noise_variance)
     working = resample(volumes, coarse.grid.size)
     shifts = disc_grid(4.0, SHIFT_STEP).float()
@@ -47,15 +47,15 @@ def refined(
     particles: PhantomSet, cells: Candidates, symmetry: torch.Tensor | None = None
 ) -> tuple[VolumeStatistics, PoseEstimates]:
     refinement = Refinement(Descent(LEVELS, PoseSpace(4.0, symmetry), local=True), particles.everything % 2)
-    return one_pass(particles, particles.everything, cells, particles.domain(RADIUS), refinement)
+    return one_pass(particles, particles.everything, cells, particles.band(RADIUS), refinement)
 
 
 def one_pass(
-    particles: PhantomSet, index: torch.Tensor, cells: Candidates, domain: Domain, refinement: Refinement
+    particles: PhantomSet, index: torch.Tensor, cells: Candidates, band: Band, refinement: Refinement
 ) -> tuple[VolumeStatistics, PoseEstimates]:
     volume = particles.working(RADIUS)
-    statistics = empty_statistics(domain.grid, domain.disc, 2, len(volume), torch.zeros(0, dtype=torch.complex64))
-    return statistics, refine_poses(particles.source, index, cells, volume, domain, refinement, statistics)
+    statistics = empty_statistics(band.grid, band.disc, 2, len(volume), torch.zeros(0, dtype=torch.complex64))
+    return statistics, refine_poses(particles.source, index, cells, volume, band, refinement, statistics)
 
 
 @pytest.fixture(scope="module")
@@ -195,8 +195,8 @@ def test_batches_do_not_change_results(
 def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: PhantomSet) -> None:
     """Noise set far too low leaves one pose to each image; its statistics are the reconstruction's."""
     cells = find_cells(clear_set, clear_set.volumes, at_most=1)
-    quiet = clear_set.domain(RADIUS)
-    quiet = Domain(quiet.grid, quiet.disc, 1e-3 * quiet.noise_variance)
+    quiet = clear_set.band(RADIUS)
+    quiet = Band(quiet.grid, quiet.disc, 1e-3 * quiet.noise_variance)
     half = clear_set.everything % 2
     levels = [Level(level.spacing, level.shift_step, level.radius, at_most=1) for level in LEVELS]
     _, found = one_pass(clear_set, clear_set.everything, cells, quiet, Refinement(Descent(levels, SPACE), half))

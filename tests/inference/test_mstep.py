@@ -25,12 +25,12 @@ def known_poses(particles: PhantomSet) -> KnownPoses:
 
 
 def from_known(particles: PhantomSet, known: KnownPoses, symmetry: torch.Tensor | None = None) -> VolumeStatistics:
-    index, domain = particles.everything, particles.domain(RADIUS)
-    return reconstruct(particles.source, index, known, domain, len(particles.volumes), symmetry)
+    index, band = particles.everything, particles.band(RADIUS)
+    return reconstruct(particles.source, index, known, band, len(particles.volumes), symmetry)
 
 
 def maps_of(particles: PhantomSet, statistics: VolumeStatistics) -> Maps:
-    grid = particles.domain(RADIUS).grid
+    grid = particles.band(RADIUS).grid
     return maximise(statistics, grid, RADIUS, soft_ball(grid.size, 0.4 * grid.size, 2.0))
 
 
@@ -67,14 +67,14 @@ def test_weights_and_halves_of_known_poses(clear_set: PhantomSet) -> None:
 
 
 def test_statistics_of_parts_add(clear_set: PhantomSet) -> None:
-    known, domain = known_poses(clear_set), clear_set.domain(RADIUS)
+    known, band = known_poses(clear_set), clear_set.band(RADIUS)
     whole = from_known(clear_set, known)
     first, second = (
         reconstruct(
             clear_set.source,
             part,
             KnownPoses(known.poses[part], known.klass[part], known.half_set[part], known.weight[part]),
-            domain,
+            band,
             1,
         )
         for part in clear_set.everything.split([70, 130])

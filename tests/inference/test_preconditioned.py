@@ -19,7 +19,7 @@ def statistics_of(particles: PhantomSet) -> VolumeStatistics:
     """All images in their poses, as the first half-set."""
     count = len(particles.source)
     known = KnownPoses(particles.poses, particles.classes, torch.zeros(count, dtype=torch.long), torch.ones(count))
-    return reconstruct(particles.source, particles.everything, known, particles.domain(RADIUS), 1)
+    return reconstruct(particles.source, particles.everything, known, particles.band(RADIUS), 1)
 
 
 def alone(statistics: VolumeStatistics) -> VolumeStatistics:
@@ -30,11 +30,11 @@ def alone(statistics: VolumeStatistics) -> VolumeStatistics:
 
 def residual_gradient(particles: PhantomSet, volume: torch.Tensor, grid: VoxelGrid) -> torch.Tensor:
     """The likelihood's gradient on the grid: what slices of the volume leave of every image, put back."""
-    domain = particles.domain(RADIUS)
-    observations = particles.source.observe(particles.everything, domain.disc, domain.noise_variance)
-    rotations, frequencies = particles.poses.rotations, domain.disc.frequencies
+    band = particles.band(RADIUS)
+    observations = particles.source.observe(particles.everything, band.disc, band.noise_variance)
+    rotations, frequencies = particles.poses.rotations, band.disc.frequencies
     slices = gather_slices(synthesize(volume, grid), rotations, frequencies, PAD)
-    data = observations.data * shift_phases(particles.poses.shifts, domain.disc) - observations.weight * slices
+    data = observations.data * shift_phases(particles.poses.shifts, band.disc) - observations.weight * slices
     total = torch.zeros(grid.padded, grid.padded, grid.padded // 2 + 1, dtype=data.dtype)
     add_slices(total, torch.zeros_like(total.real), data, observations.weight, rotations, frequencies, PAD)
     return total
@@ -42,7 +42,7 @@ def residual_gradient(particles: PhantomSet, volume: torch.Tensor, grid: VoxelGr
 
 @pytest.mark.parametrize("correlation", [0.1, 0.5, 0.9])
 def test_steps_lead_to_the_m_step_and_end_there(clear_set: PhantomSet, correlation: float) -> None:
-    statistics, grid = alone(statistics_of(clear_set)), clear_set.domain(RADIUS).grid
+    statistics, grid = alone(statistics_of(clear_set)), clear_set.band(RADIUS).grid
     weights = shell_weights(statistics, grid, RADIUS)
     fsc = torch.full((1, weights.mean.shape[-1]), correlation)
     prior, curvature = half_prior(weights, 0, fsc), join_mates(statistics.weight[0])

@@ -16,15 +16,15 @@ RADIUS = 8.0
 
 def components_of(particles: PhantomSet, count: int, seed: int = 0) -> Components:
     """Components about the consensus that the images give in their true poses."""
-    domain, everything = particles.domain(RADIUS), particles.everything
-    size = domain.grid.size
+    band, everything = particles.band(RADIUS), particles.everything
+    size = band.grid.size
     window = soft_ball(size, 0.4 * size, 2.0)
     one = torch.zeros_like(everything)
     known = KnownPoses(particles.poses, one, everything % 2, torch.ones(len(everything)))
-    statistics = reconstruct(particles.source, everything, known, domain, 1)
-    (consensus,) = maximise(statistics, domain.grid, RADIUS, window).volume
+    statistics = reconstruct(particles.source, everything, known, band, 1)
+    (consensus,) = maximise(statistics, band.grid, RADIUS, window).volume
     generator = torch.Generator().manual_seed(seed)
-    images = PosedImages(particles.source, everything, particles.poses, synthesize(consensus, domain.grid), domain)
+    images = PosedImages(particles.source, everything, particles.poses, synthesize(consensus, band.grid), band)
     return principal_components(images, window, count, 15, generator)
 
 

@@ -37,13 +37,13 @@ def search(
     particles: PhantomSet, space: PoseSpace, cells: int, reach: float = math.inf
 ) -> tuple[VolumeStatistics, PoseEstimates]:
     """All poses of a space, refined."""
-    index, domain, volume = particles.everything, particles.domain(RADIUS), particles.working(RADIUS)
+    index, band, volume = particles.everything, particles.band(RADIUS), particles.working(RADIUS)
     plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, cells)
     generator = torch.Generator().manual_seed(3)
-    found = search_all_poses(particles.source, index, particles.volumes, domain.noise_variance, plan, generator)
-    statistics = empty_statistics(domain.grid, domain.disc, 2, 1, torch.zeros(0, dtype=torch.complex64))
+    found = search_all_poses(particles.source, index, particles.volumes, band.noise_variance, plan, generator)
+    statistics = empty_statistics(band.grid, band.disc, 2, 1, torch.zeros(0, dtype=torch.complex64))
     refinement = Refinement(Descent(LEVELS, space), index % 2, reach=reach)
-    return statistics, refine_poses(particles.source, index, found, volume, domain, refinement, statistics)
+    return statistics, refine_poses(particles.source, index, found, volume, band, refinement, statistics)
 
 
 def test_copies_are_one_pose(tmp_path: Path) -> None:
@@ -75,15 +75,15 @@ def test_a_unit_with_a_margin_covers_every_orbit(symbol: str, generator: torch.G
 def test_posterior_elsewhere(tmp_path: Path, turn: int | None, expected: float) -> None:
     """Hardly any lies far from the true poses or their mates; all of it does from poses a quarter turn away."""
     particles = symmetric_set(tmp_path, 2.0)
-    index, domain, space = particles.everything, particles.domain(RADIUS), PoseSpace(SHIFT_RANGE, GROUP)
+    index, band, space = particles.everything, particles.band(RADIUS), PoseSpace(SHIFT_RANGE, GROUP)
     plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, 150)
     generator = torch.Generator().manual_seed(4)
-    cells = search_all_poses(particles.source, index, particles.volumes, domain.noise_variance, plan, generator)
+    cells = search_all_poses(particles.source, index, particles.volumes, band.noise_variance, plan, generator)
     quarter = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
     known = particles.poses.rotations @ (quarter if turn is None else GROUP[turn].float())
     volume = particles.working(RADIUS)
     around = known[:, None], 20.0
-    found = posterior_elsewhere(particles.source, index, cells, volume, domain, Descent(LEVELS, space), around)
+    found = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), around)
     assert float(found.mean()) == pytest.approx(expected, abs=0.15)
 
 
@@ -91,11 +91,11 @@ def test_a_pass_says_what_it_left_elsewhere(tmp_path: Path) -> None:
     """The posterior beyond a reach of the best poses that a pass tells is what a second search finds there."""
     particles = symmetric_set(tmp_path, 0.05)
     _, estimates = search(particles, PoseSpace(SHIFT_RANGE, GROUP), 150, reach=12.0)
-    index, domain, space = particles.everything, particles.domain(RADIUS), PoseSpace(SHIFT_RANGE, GROUP)
+    index, band, space = particles.everything, particles.band(RADIUS), PoseSpace(SHIFT_RANGE, GROUP)
     plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, 150)
     generator = torch.Generator().manual_seed(3)
-    cells = search_all_poses(particles.source, index, particles.volumes, domain.noise_variance, plan, generator)
+    cells = search_all_poses(particles.source, index, particles.volumes, band.noise_variance, plan, generator)
     around, volume = (estimates.class_rotation, 12.0), particles.working(RADIUS)
-    again = posterior_elsewhere(particles.source, index, cells, volume, domain, Descent(LEVELS, space), around)
+    again = posterior_elsewhere(particles.source, index, cells, volume, band, Descent(LEVELS, space), around)
     assert 0.05 < float(again.mean()) < 0.95
     torch.testing.assert_close(estimates.elsewhere, again, atol=1e-4, rtol=1e-3)

@@ -8,7 +8,7 @@ import pytest
 
 from cryorbit.core.errors import InputError
 from cryorbit.recipes.config import load_config
-from cryorbit.recipes.particle_input import read_chosen, read_input
+from cryorbit.recipes.dataset import read_chosen, read_dataset
 from cryorbit.recipes.pipeline import PipelineConfig
 from cryorbit.recipes.pipeline.plan import abinit_stage, refine_stage
 from cryorbit.recipes.settings import ParticleSettings
@@ -39,14 +39,14 @@ def test_a_query_and_a_limit_choose_one_after_the_other(star: Path) -> None:
 
 
 def test_what_was_left_out_is_not_set_aside(star: Path) -> None:
-    given = read_input(settings(star, subset="rlnOpticsGroup == 2", diameter=20.0))
-    assert len(given.everything) == len(given.particles) == 60
-    assert len(given.report.set_aside) == 0
+    dataset = read_dataset(settings(star, subset="rlnOpticsGroup == 2", diameter=20.0))
+    assert len(dataset.everything) == len(dataset.particles) == 60
+    assert len(dataset.report.set_aside) == 0
 
 
 def test_too_few_are_refused(star: Path) -> None:
     with pytest.raises(InputError, match="only 20 usable particles"):
-        read_input(settings(star, limit=20))
+        read_dataset(settings(star, limit=20))
 
 
 def test_later_stages_take_what_was_chosen(star: Path, tmp_path: Path) -> None:
@@ -58,11 +58,11 @@ def test_later_stages_take_what_was_chosen(star: Path, tmp_path: Path) -> None:
 
 
 def test_memory_is_given_with_its_unit(star: Path, tmp_path: Path) -> None:
-    given = {"particles": star, "output": tmp_path, "memory": "512MB"}
-    assert load_config(ParticleSettings, None, given).memory == 0.5
+    dataset = {"particles": star, "output": tmp_path, "memory": "512MB"}
+    assert load_config(ParticleSettings, None, dataset).memory == 0.5
     file = tmp_path / "settings.toml"
     file.write_text('memory = "2 GiB"\n')
-    assert load_config(ParticleSettings, file, {**given, "memory": None}).memory == 2.0
+    assert load_config(ParticleSettings, file, {**dataset, "memory": None}).memory == 2.0
     file.write_text("memory = 0\n")
     with pytest.raises(InputError, match=r"(?s)settings\.toml: 0 of memory is not enough.*8GB"):
-        load_config(ParticleSettings, file, {**given, "memory": None})
+        load_config(ParticleSettings, file, {**dataset, "memory": None})

@@ -15,9 +15,9 @@ from cryorbit.io.mrc import write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.dataset import read_dataset
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.inspect import run as inspect
-from cryorbit.recipes.particle_input import read_input
 from cryorbit.recipes.reconstruct import ReconstructConfig
 from cryorbit.recipes.simulate import SimulateConfig
 from cryorbit.recipes.simulate import run as simulate
@@ -98,13 +98,13 @@ def test_what_no_map_can_be_made_of_is_refused(
     assert found.images is not None and found.images.contradiction is not None
     assert told in found.images.contradiction[0]
     with pytest.raises(InputError) as caught:
-        read_input(ReconstructConfig(particles=star, output=tmp_path / "job"))
+        read_dataset(ReconstructConfig(particles=star, output=tmp_path / "job"))
     assert told in caught.value.problem
 
 
 def test_a_low_passed_half_is_told(folder: Path, tmp_path: Path) -> None:
     star = joined(folder, tmp_path, low_passed, groups=True)
-    said = read_input(ReconstructConfig(particles=star, output=tmp_path / "job")).remarks
+    said = read_dataset(ReconstructConfig(particles=star, output=tmp_path / "job")).remarks
     assert any(sentence.startswith("Of optics group 2: beyond") for sentence in said)
     assert any("Of optics group 2: beyond" in warning for warning in inspect(InspectConfig(particles=star)).warnings())
 

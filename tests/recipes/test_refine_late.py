@@ -13,7 +13,7 @@ from refine_jobs import ONE_PASS, low_passed_map, refine_config, refined
 
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
-from cryorbit.recipes.particle_input import read_input
+from cryorbit.recipes.dataset import read_dataset
 from cryorbit.recipes.refine.late import Epoch, late_iteration
 from cryorbit.recipes.refine.passes import joined, pass_iteration
 from cryorbit.recipes.refine.start import begin
@@ -37,14 +37,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def state(folder: Path) -> State:
     """What one pass leaves."""
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **ONE_PASS)
-    given = read_input(config)
-    return replace(pass_iteration(config, given, begin(config, given))[0], stage="late", iteration=0)
+    dataset = read_dataset(config)
+    return replace(pass_iteration(config, dataset, begin(config, dataset))[0], stage="late", iteration=0)
 
 
 def epoch_of(folder: Path, state: State, changes: Mapping[str, Any] = MappingProxyType({}), **late: object) -> Epoch:
     settings = {**ONE_PASS, **changes, "late": late}
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **settings)
-    return Epoch.of(config, read_input(config), state)
+    return Epoch.of(config, read_dataset(config), state)
 
 
 def apart(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -59,7 +59,7 @@ def one_batch(method: str, **settings: object) -> dict[str, Any]:
 def test_one_batch_of_all_images_is_the_m_step(folder: Path, state: State) -> None:
     epoch = epoch_of(folder, state, **one_batch("sem-vr-statistics", step_size=0.4))
     # the soft mask is applied once more at the end
-    expected = windowed(joined(epoch.config, epoch.given, epoch.maps.references), epoch.oracle.mask)
+    expected = windowed(joined(epoch.config, epoch.dataset, epoch.maps.references), epoch.oracle.mask)
     assert apart(epoch.walked(), expected) < 1e-4
 
     # what the half-sets share is the mean of their maps here, and of their statistics in the M-step: here shell 0,
@@ -100,7 +100,7 @@ def test_an_epoch_after_which_the_likelihood_fell_is_taken_back(folder: Path, st
     epoch = epoch_of(folder, state, method="svrg", batches=2)
     held = torch.zeros_like(state.references)
     before = replace(state, iteration=1, fallback=Fallback(1e9, held))
-    after, metrics = late_iteration(epoch.config, epoch.given, before)
+    after, metrics = late_iteration(epoch.config, epoch.dataset, before)
     assert after.stage == "final"
     assert torch.equal(after.references, held)
     assert after.fallback is None

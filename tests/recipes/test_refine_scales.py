@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cryorbit.inference.pose_estimates import PoseEstimates
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.scales import updated_scales
 
 SIZE = 5000
@@ -17,9 +17,9 @@ SIZE = 5000
 def scales_of(factors: list[float], scale: torch.Tensor | None = None) -> torch.Tensor | None:
     """Contrast of groups of equal size whose images are ``factors`` times the model."""
     group = torch.arange(len(factors)).repeat_interleave(SIZE)
-    given = cast(ParticleInput, SimpleNamespace(particles=SimpleNamespace(group=group)))
+    dataset = cast(Dataset, SimpleNamespace(particles=SimpleNamespace(group=group)))
     found: Any = SimpleNamespace(overlap=torch.tensor(factors)[group], model_power=torch.ones(len(group)))
-    contrast = updated_scales(given, scale, cast(PoseEstimates, found))
+    contrast = updated_scales(dataset, scale, cast(PoseEstimates, found))
     return None if contrast is None else contrast[::SIZE]
 
 

@@ -33,7 +33,8 @@ def state(radius: float = 20.0) -> State:
     ],
 )
 def test_a_pass_without_any_gain_stands_still(radius: float, resolved: float, likelihood: float, still: bool) -> None:
-    assert stands_still(CONFIG, state(radius), resolved, likelihood) is still
+    before = state(radius)
+    assert stands_still(CONFIG, before, resolved, likelihood, widened=radius > before.posed_radius) is still
 
 
 def test_radius_grows_by_steps_whatever_half_maps_say() -> None:

@@ -19,7 +19,7 @@ from cryorbit.inference.copies import copies_agreement
 from cryorbit.inference.turned_map import rotated
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map, write_map
-from cryorbit.recipes.particle_input import read_input
+from cryorbit.recipes.dataset import read_dataset
 from cryorbit.recipes.refine.start import RANDOM_MAPS, begin, magnified
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample
@@ -45,7 +45,7 @@ def first(folder: Path) -> State:
 
 def started(folder: Path, start_map: Path, **changes: Any) -> State:
     config = refine_config(folder / "particles.star", start_map, folder / "job", **{**COARSE, **changes})
-    return begin(config, read_input(config))
+    return begin(config, read_dataset(config))
 
 
 def changed_map(folder: Path, name: str, volume: torch.Tensor, pixel_size: float = PIXEL_SIZE) -> Path:

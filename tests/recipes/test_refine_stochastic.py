@@ -8,8 +8,8 @@ from refine_jobs import low_passed_map, refine_config
 
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
-from cryorbit.recipes.particle_input import read_input
-from cryorbit.recipes.refine.expectation import expectation, half_sets
+from cryorbit.recipes.dataset import read_dataset
+from cryorbit.recipes.refine.e_step import e_step, half_set_rows
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, maximisation
 from cryorbit.recipes.refine.radii import inserted_radius
@@ -31,17 +31,17 @@ def test_one_batch_of_all_images_is_the_m_step(tmp_path: Path) -> None:
         "passes": {"join_resolution": 1000.0},
     }
     config = refine_config(tmp_path / "particles.star", tmp_path / "start.mrc", tmp_path / "job", **settings)
-    given = read_input(config)
-    state = begin(config, given)
-    inserted = inserted_radius(state.radius, given.box)
-    found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, found, inserted, given.window(working_grid(given.box, inserted).size))
-    mask = given.window(working_grid(given.box, inserted).size)
+    dataset = read_dataset(config)
+    state = begin(config, dataset)
+    inserted = inserted_radius(state.radius, dataset.box)
+    found = e_step(config, dataset, state, inserted, half_set_rows(dataset))
+    maps = maximisation(config, dataset, found, inserted, dataset.window(working_grid(dataset.box, inserted).size))
+    mask = dataset.window(working_grid(dataset.box, inserted).size)
     mean = RunningMean(None, config.sgd.forgetting)
-    oracle = HalfSetOracle(config, given, state, half_sets(given), inserted, maps.fsc, mean, mask)
+    oracle = HalfSetOracle(config, dataset, state, half_set_rows(dataset), inserted, maps.fsc, mean, mask)
     volume = resample(state.references, oracle.grid.size)
     step = volume - oracle.evaluate(volume, None).field
-    moved = joined(config, given, torch.stack([windowed(half, mask) for half in step]))
+    moved = joined(config, dataset, torch.stack([windowed(half, mask) for half in step]))
     beyond = (shell_indices(moved.shape[-1]) > 4).to(moved)
     ours, theirs = (torch.fft.rfftn(volume, dim=(-3, -2, -1)).abs() * beyond for volume in (moved, maps.references))
     assert float((ours - theirs).norm() / theirs.norm()) < 1e-4

@@ -22,7 +22,7 @@ from cryorbit.recipes.refine.verdict import Ending, judge
 COUNT, BOX, PIXEL = 4000, 100, 2.0
 SHOWN = StartFindings(log_likelihood=9.0, lead_over_noise=30.0, inverted=0.0, magnification=1.0)
 TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fix: correct for it"
-LAST = {"stage": "final", "all_poses_searched": False}
+LAST = {"stage": "final", "searched_everywhere": 0.2}
 
 
 def refined(share: float = 1.0, name: str = "map", **changes: Any) -> RefinedMap:
@@ -88,7 +88,7 @@ def test_nothing_wrong_is_good() -> None:
         ({"start": {"magnification": 1.05}}, "bad", "magnified 1.05 times"),
         ({"gain": -0.1}, "bad", "no better than pure noise"),
         ({"tilted": True}, "doubtful", "but beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad."),
-        ({"last": {"all_poses_searched": True}}, "good", ""),
+        ({"last": {"searched_everywhere": 0.9}}, "good", ""),
         ({"stalled": 0, "passes": 25}, "doubtful", "still growing"),
         ({"stalled": 0, "passes": 24}, "good", ""),
         ({"rotations": side_views()}, "doubtful", "views are uneven"),

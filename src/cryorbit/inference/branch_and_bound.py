@@ -25,8 +25,9 @@ from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.grid_scores import model_energy, overlap, parts_of, shifted_images, squared
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
 from cryorbit.volumes.voxel import PAD, synthesize
@@ -168,14 +169,14 @@ class Searcher:
 
 
 def branch_and_bound(
-    source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], domain: Domain, plan: BranchPlan
+    source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], band: Band, plan: BranchPlan
 ) -> BestPoses:
-    """The best poses of the particles at ``index`` on the half disc of ``domain``."""
-    searcher = make_searcher(synthesize(volume, domain.grid), domain.disc, plan)
+    """The best poses of the particles at ``index`` on the half disc of ``band``."""
+    searcher = make_searcher(synthesize(volume, band.grid), band.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
     names, found = [each.name for each in fields(BestPoses)], []
     for part in chunks(len(index), size):
-        batch = search_poses(source.observe(index[part], domain.disc, domain.noise_variance), searcher)
+        batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
         found.append([getattr(batch, name) for name in names])
     return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
@@ -238,10 +239,10 @@ def _grid_scores(
     observations: Observations, slices: Complex[Tensor, "g p"], phases: Complex[Tensor, "t p"]
 ) -> Float[Tensor, "bg t"]:
     """Scores of slices common to all images, in the order of ``pose_cells.whole_grid``."""
-    shifted = torch.view_as_real((observations.data[:, None] * phases).flatten(0, 1)).flatten(1)
-    product = torch.view_as_real(slices).flatten(1) @ shifted.mT
-    norm = 0.5 * (observations.weight @ (slices.abs() ** 2).mT)
-    scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - norm[:, :, None]
+    # with slices for images the product comes slice after slice
+    product = overlap(parts_of(slices), parts_of(shifted_images(observations.data, phases)))
+    energy = model_energy(observations.weight, squared(slices))
+    scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - energy[:, :, None]
     return scores.flatten(0, 1)
 
 

@@ -119,7 +119,7 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
 
 
-def refine(candidates: Candidates, spacing: float) -> Candidates:
+def subdivided(candidates: Candidates, spacing: float) -> Candidates:
     """Eight children of every candidate of a grid of this spacing (degrees)."""
     children = subdivide(candidates.rotation, spacing)
     count = children.shape[1]

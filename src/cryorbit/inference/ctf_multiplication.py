@@ -3,7 +3,8 @@
 Noise enters behind the lens: it does not know the CTF, and its power is as large where the CTF vanishes as anywhere.
 In an image that was multiplied with its CTF it is proportional to CTF^2, and vanishes with it. The signal is
 proportional to CTF^2 or CTF^4, so that only frequencies at which noise prevails can tell: the power of the images in
-bands of frequencies is laid against CTF^2, and the outer bands decide.
+bands of frequencies is laid against CTF^2. Where the corners of the images have nearly as much of it as the whole, the
+outer bands decide.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import CTFParams
-from cryorbit.fourier.half_disc import HalfDisc, half_disc
+from cryorbit.fourier.half_disc import HalfDisc, half_disc, image_transform
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.ctf import ctf_values, electron_wavelength
+from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
 
 Multiplication: TypeAlias = Literal["multiplied", "not multiplied", "unknown"]
@@ -32,10 +34,10 @@ SURE = 0.05
 FOLLOWS, REMAINS = 0.25, 0.6
 """Part of the mean power left at the zeros of the CTF: at most the first in images that were multiplied, at least the
 second in images that were not. In real and simulated sets it is at most 0.1, and at least 0.8."""
-NOISY = 0.5
-"""Part of the images' variance that stands in their corners, too, from which on noise prevails in them."""
-CORNERS = 0.45
-"""Distance from the centre, in boxes, from which on an image is corner."""
+NOISY = 0.6
+"""Part of a band's power that stands in the corners of the images, too, from which on noise prevails in it."""
+CORNERS, EDGE = 0.45, 0.1
+"""Distance from the centre, in boxes, from which on an image is corner, and the width over which it becomes it."""
 
 
 def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Multiplication:
@@ -48,50 +50,50 @@ def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Mu
     index
         Those that are looked at; a few hundred are enough.
     """
-    sums, corners = _sums(source, index)
-    left = _left_at_zeros(sums)
+    left = _left_at_zeros(_sums(source, index))
     if left is None:
         return "unknown"
     if left > REMAINS:
         return "not multiplied"
-    # images without noise show the particle alone, whose power vanishes with the CTF, too
-    return "multiplied" if left < FOLLOWS and corners > NOISY else "unknown"
+    return "multiplied" if left < FOLLOWS else "unknown"
 
 
-def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[Float[Tensor, "5 s"], float]:
-    """Of each band count, sums of CTF^2, its square, power, and their product; and the corners' part of the variance.
+def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 s"]:
+    """Of each band count, sums of CTF^2, its square, power, power times CTF^2, and the corners' power.
 
     Every image has the same power, so that none decides for others.
     """
     disc = half_disc(source.box, source.box / 2).to(source.device)
     bands = (disc.shells * BANDS).div(source.box / 2, rounding_mode="floor").long().clamp(max=BANDS - 1)
-    corner = _corner(source.box).to(source.device)
-    sums, variance = torch.zeros(5, BANDS, dtype=torch.float64, device=source.device), torch.zeros(2)
+    corner = 1 - soft_ball(source.box, CORNERS * source.box, EDGE * source.box, dimensions=2).to(source.device)
+    sums = torch.zeros(6, BANDS, dtype=torch.float64, device=source.device)
     for part in source.batches(len(index), READ_BATCH):
         images = source.read(index[part])
-        variance += torch.stack([images[:, corner].var(), images.var()]).cpu()
-        power = source.transform(index[part], disc).abs() ** 2
-        power = power / power.mean(1, keepdim=True)
+        images = images - (images * corner).sum((-2, -1), keepdim=True) / corner.sum()
+        power, outside = (image_transform(each, disc).abs() ** 2 for each in (images, images * corner))
+        whole = power.mean(1, keepdim=True)
+        power, outside = power / whole, outside / (whole * (corner**2).mean())
         params = _bare(source.ctf[index[part]].to(source.device))
         transfer = ctf_values(params, disc.frequencies / (source.box * source.pixel_size)) ** 2
         known = _turns_slowly(params, disc, source).to(power)
-        products = torch.stack([torch.ones_like(power), transfer, transfer**2, power, transfer * power])
+        products = torch.stack([torch.ones_like(power), transfer, transfer**2, power, transfer * power, outside])
         sums += shell_sums((products * known).sum(1).double(), bands, BANDS)
-    return sums, float(variance[0] / variance[1])
+    return sums
 
 
-def _left_at_zeros(sums: Float[Tensor, "5 s"]) -> float | None:
+def _left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
     """Part of a band's mean power that is left where the CTF vanishes, by a straight line in CTF^2.
 
-    Of the outer half of the bands that have it to within `SURE` the median; None where there is none. Power is
+    Of the outer half of the noisy bands that have it to within `SURE` the median; None where there is none. Power is
     distributed exponentially: it scatters by its mean.
     """
     count = sums[0].clamp_min(1)
-    transfer, squares, power, product = sums[1:] / count
+    transfer, squares, power, product, outside = sums[1:] / count
     spread = (squares - transfer**2).clamp_min(torch.finfo(sums.dtype).tiny)
     left = 1 - transfer * (product - transfer * power) / (spread * power.clamp_min(1e-12))
     error = ((1 + transfer**2 / spread) / count).sqrt()
-    known = left[(error < SURE) & (sums[0] > 0)]
+    # the particle's power vanishes with the CTF, too
+    known = left[(error < SURE) & (sums[0] > 0) & (outside > NOISY * power)]
     return float(known[len(known) // 2 :].median()) if len(known) else None
 
 
@@ -107,8 +109,3 @@ def _turns_slowly(params: CTFParams, disc: HalfDisc, source: ParticleSource) -> 
     defocus = torch.maximum(params.defocus_u.abs(), params.defocus_v.abs())
     turn = 2 * math.pi * electron_wavelength(params.voltage) * defocus / extent
     return turn[:, None] * disc.frequencies.norm(dim=-1) / extent < SLOW
-
-
-def _corner(box: int) -> Bool[Tensor, "n n"]:
-    axis = torch.arange(box) - box // 2
-    return torch.hypot(axis[:, None].double(), axis.double()) > CORNERS * box

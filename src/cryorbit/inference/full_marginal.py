@@ -2,9 +2,9 @@
 
 Suffix legend: B images, T shifts, G rotations (each with its half turn), P Fourier coefficients.
 
-A slice turned by half a turn in its plane is the conjugate of the slice. With ``a = sum Re Y Re S x`` and
-``b = sum Im Y Im S x`` the scores of the two are ``a + b`` and ``a - b`` less the same power term; their posteriors
-enter D through their sum and their difference only, W through their sum: half the products, slices and memory.
+The scores of a slice and of its half turn are ``a + b`` and ``a - b`` less the same power term
+(``inference.grid_scores``); their posteriors enter D through their sum and their difference only, W through their sum:
+half the products, slices and memory.
 
 Where it differs from ``inference.marginal``: that one keeps the poses that matter for each image, which is cheaper when
 there are many shifts; this one is smooth, so that it has exact derivatives in any precision.
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.imaging.observations import Observations
+from cryorbit.inference.grid_scores import Parts, even_and_odd, model_energy, parts_of, shifted_images, squared
 from cryorbit.inference.marginal import SliceStatistics
 
 BUDGET_BYTES = 64 * 2**20
@@ -64,8 +65,8 @@ class Block:
         Their sum over the nodes of each image.
     log_evidence
         Log-likelihood of each image relative to pure noise, nats.
-    re, im
-        Real and imaginary parts of the shifted images.
+    shifted
+        The shifted images.
     """
 
     rows: slice
@@ -73,8 +74,7 @@ class Block:
     minus: Float[Tensor, "bt g"]
     total: Float[Tensor, " b"]
     log_evidence: Float[Tensor, " b"]
-    re: Float[Tensor, "bt p"]
-    im: Float[Tensor, "bt p"]
+    shifted: Parts
 
 
 def log_evidence(observations: Observations, nodes: Nodes) -> Float[Tensor, " n"]:
@@ -93,8 +93,8 @@ def expect_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tenso
         both = block.plus + block.minus
         per_image = both.unflatten(0, (len(portion), -1)).sum(1)
         live = _live(per_image * portion)
-        re[live] += both[:, live].mT @ (block.re * wide)
-        im[live] += block.plus.sub_(block.minus)[:, live].mT @ (block.im * wide)
+        re[live] += both[:, live].mT @ (block.shifted.real * wide)
+        im[live] += block.plus.sub_(block.minus)[:, live].mT @ (block.shifted.imag * wide)
         weight[live] += per_image[:, live].mT @ (observations.weight[block.rows] * portion)
         evidence.append(block.log_evidence)
     return torch.cat(evidence), SliceStatistics(torch.complex(re, im), weight)
@@ -109,7 +109,7 @@ def expect_changes(
     overlap = (nodes.slices.conj() * changes).real
     for block in posteriors(observations, nodes):
         images = len(block.log_evidence)
-        even, odd = block.re @ changes.real.mT, block.im @ changes.imag.mT
+        even, odd = even_and_odd(block.shifted, parts_of(changes))
         power = observations.weight[block.rows] @ overlap.mT
         even = (even.unflatten(0, (images, -1)) - power[:, None]).flatten(0, 1)
         plus, minus = block.plus * (even + odd), block.minus * (even - odd)
@@ -119,8 +119,8 @@ def expect_changes(
             ((block.plus, block.minus), (re, im, weight)),
             ((plus, minus), (moved_re, moved_im, moved_weight)),
         ):
-            to_re += (up + down).mT @ block.re
-            to_im += (up - down).mT @ block.im
+            to_re += (up + down).mT @ block.shifted.real
+            to_im += (up - down).mT @ block.shifted.imag
             to_weight += (up + down).unflatten(0, (images, -1)).sum(1).mT @ observations.weight[block.rows]
     statistics = SliceStatistics(torch.complex(re, im), weight)
     return statistics, SliceStatistics(torch.complex(moved_re, moved_im), moved_weight)
@@ -137,31 +137,27 @@ def posteriors(observations: Observations, nodes: Nodes) -> Iterator[Block]:
 
 def _joint(observations: Observations, nodes: Nodes) -> Iterator[Block]:
     """Densities of images and poses together, relative to the likeliest pose of each image."""
-    for rows, plus, minus, re, im in _scored(observations, nodes):
+    for rows, plus, minus, shifted in _scored(observations, nodes):
         peak = torch.maximum(plus.amax((1, 2)), minus.amax((1, 2)))
         for scores in (plus, minus):
             # exponentials that underflow take ten times as long as others
             scores.sub_(peak[:, None, None]).clamp_min_(-NEGLIGIBLE_NATS).exp_()
         total = plus.sum((1, 2)) + minus.sum((1, 2))
-        yield Block(rows, plus.flatten(0, 1), minus.flatten(0, 1), total, peak + total.log(), re, im)
+        yield Block(rows, plus.flatten(0, 1), minus.flatten(0, 1), total, peak + total.log(), shifted)
 
 
 def _scored(
     observations: Observations, nodes: Nodes
-) -> Iterator[tuple[slice, Float[Tensor, "b t g"], Float[Tensor, "b t g"], Tensor, Tensor]]:
+) -> Iterator[tuple[slice, Float[Tensor, "b t g"], Float[Tensor, "b t g"], Parts]]:
     """Scores with their log-weights of rotations and of half turns, and the shifted images, in blocks."""
-    slices, phases = nodes.slices, nodes.phases
-    power = slices.real.square() + slices.imag.square()
-    slices_re, slices_im = slices.real.contiguous(), slices.imag.contiguous()
+    phases, slices, power = nodes.phases, parts_of(nodes.slices), squared(nodes.slices)
     size = power.element_size() * len(phases) * len(slices) * ARRAYS
     for rows in chunks(len(observations), chunk_size(size, BUDGET_BYTES, len(observations))):
-        shifted = (observations.data[rows, None] * phases).flatten(0, 1)
-        re, im = shifted.real.contiguous(), shifted.imag.contiguous()
-        offset = torch.addmm(nodes.log_weight, observations.weight[rows], power.mT, alpha=-0.5)
-        even = (re @ slices_re.mT).unflatten(0, (-1, len(phases)))
-        odd = (im @ slices_im.mT).unflatten(0, (-1, len(phases)))
+        shifted = parts_of(shifted_images(observations.data[rows], phases))
+        offset = nodes.log_weight - model_energy(observations.weight[rows], power)
+        even, odd = (each.unflatten(0, (-1, len(phases))) for each in even_and_odd(shifted, slices))
         even += offset[:, None] + nodes.log_shift_weight[:, None]
-        yield rows, even + odd, even.sub_(odd), re, im
+        yield rows, even + odd, even.sub_(odd), shifted
 
 
 def _live(per_image: Float[Tensor, "b g"]) -> Tensor | slice:

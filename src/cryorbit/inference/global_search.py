@@ -9,7 +9,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import near_asymmetric_unit
 from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
@@ -17,14 +16,14 @@ from cryorbit.geometry.so3_grid import order_for, paired_grid, spacing_deg
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.candidates import Candidates, by_image
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.groups import among_largest, leaders
 from cryorbit.inference.local_search import GAMMA_FLOOR
 from cryorbit.inference.marginal import Posterior, pose_posterior
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 BATCH = 256
 
@@ -72,20 +71,18 @@ def search_all_poses(
     generator: torch.Generator,
 ) -> Candidates:
     """Coarse candidates of the images at ``index``; the grid is turned at random, so that its gaps move."""
-    grid = working_grid(source.box, search.radius)
-    disc = half_disc(source.box, search.radius).to(volume.device)
-    volume = resample(volume, grid.size)
+    band = band_within(source.box, search.radius, noise_variance)
+    volume = resample(volume, band.grid.size)
     turn = random_rotations(1, generator).to(volume)
     rotations = coarse_grid(search.spacing, len(volume), turn) @ turn
     if search.space.symmetry is not None:
         margin = 0.5 * coarse_spacing(search.spacing)
         rotations = rotations[:, near_asymmetric_unit(rotations[0], search.space.symmetry, margin)]
     shifts = disc_grid(search.space.shift_range, search.shift_step).to(volume)
-    domain = Domain(grid, disc, noise_variance)
     parts = []
     for part in source.batches(len(index), BATCH):
-        observations = source.observe(index[part], disc, noise_variance)
-        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), domain, search.cells)
+        observations = source.observe(index[part], band.disc, noise_variance)
+        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), band, search.cells)
         parts.append(replace(found, image=found.image + part.start))
     return by_image(parts)
 
@@ -94,7 +91,7 @@ def coarse_cells(
     observations: Observations,
     volume: Float[Tensor, "k m m m"],
     poses: PoseGrid,
-    domain: Domain,
+    band: Band,
     at_most: int,
 ) -> Candidates:
     """Cells of a full grid that carry the posterior of each image, each with its most likely shift as the centre.
@@ -102,8 +99,8 @@ def coarse_cells(
     Every class keeps cells of its own: between the points of a coarse grid a strong map fits badly and a weak one (of
     junk, say) does no harm, so classes do not compete here.
     """
-    slices = grid_slices(volume, poses.fronts, domain.disc, domain.grid)
-    phases = shift_phases(poses.shifts, domain.disc)
+    slices = grid_slices(volume, poses.fronts, band.disc, band.grid)
+    phases = shift_phases(poses.shifts, band.disc)
     parts = []
     for klass, mine in enumerate(slices.chunk(len(volume))):
         posterior = pose_posterior(observations, mine, phases, torch.zeros(2 * len(mine)).to(phases.real), paired=True)

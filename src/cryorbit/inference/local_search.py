@@ -22,6 +22,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import (
     CandidatePosterior,
     Candidates,
@@ -30,11 +31,10 @@ from cryorbit.inference.candidates import (
     normalise,
     one_of_each_orbit,
     prune,
-    refine,
     score_candidates,
+    subdivided,
     thinned,
 )
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.pose_estimates import PoseEstimates, estimates_of, joined
 from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import PoseSpace
@@ -99,7 +99,7 @@ def refine_poses(
     index: Int[Tensor, " n"],
     cells: Candidates,
     volume: Float[Tensor, "k m m m"],
-    domain: Domain,
+    band: Band,
     refinement: Refinement,
     into: VolumeStatistics,
 ) -> PoseEstimates:
@@ -113,31 +113,31 @@ def refine_poses(
         Coarse candidates, images numbered as in ``index``.
     volume
         Working volumes of K classes.
-    domain
+    band
         The working box, the half disc of what is inserted (no smaller than that of the finest level), the noise.
     refinement
         How poses are refined, and where each particle's statistics go.
     into
         Statistics on the same half disc and grid.
     """
-    spectra = synthesize(volume, domain.grid)
+    spectra = synthesize(volume, band.grid)
     # as large as a tenth of all that a refinement holds
     del volume
     found = []
-    for part, mine in batches(cells, len(index), domain.disc):
-        observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, lattice = descend(mine, observations, spectra, domain, refinement.descent)
+    for part, mine in batches(cells, len(index), band.disc):
+        observations = source.observe(index[part], band.disc, band.noise_variance)
+        candidates, posterior, lattice = descend(mine, observations, spectra, band, refinement.descent)
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
         else:
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
-        live = _weighted_slices(candidates, gamma, lattice, observations, domain.disc)
-        slices = candidate_slices(live.candidates, spectra, domain.disc)
+        live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
+        slices = candidate_slices(live.candidates, spectra, band.disc)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
         into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
         into.images.add_(len(observations))
-        _insert_live(into, live, refinement.half_set[part], domain, refinement.descent.space.symmetry)
+        _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
         around = refinement.descent.space.symmetry, refinement.reach
@@ -160,17 +160,17 @@ def descend(
     candidates: Candidates,
     observations: Observations,
     spectra: Complex[Tensor, "k q q h"],
-    domain: Domain,
+    band: Band,
     descent: Descent,
 ) -> tuple[Candidates, CandidatePosterior, Float[Tensor, "t 2"]]:
     """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
     levels, symmetry = descent.levels, descent.space.symmetry
     for number, level in enumerate(levels):
-        candidates = refine(candidates, 2 * level.spacing)
+        candidates = subdivided(candidates, 2 * level.spacing)
         if level is levels[-1] and symmetry is not None and not descent.local:
             candidates = one_of_each_orbit(candidates, symmetry)
-        count = count_within(domain.disc, level.radius)
-        disc = HalfDisc(domain.disc.box, level.radius, domain.disc.frequencies[:count], domain.disc.shells[:count])
+        count = count_within(band.disc, level.radius)
+        disc = HalfDisc(band.disc.box, level.radius, band.disc.frequencies[:count], band.disc.shells[:count])
         lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
         scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice)
         if number < len(levels) - 1:
@@ -211,7 +211,7 @@ def _insert_live(
     statistics: VolumeStatistics,
     live: _WeightedSlices,
     half_set: Int[Tensor, " b"],
-    domain: Domain,
+    band: Band,
     symmetry: Float[Tensor, "s 3 3"] | None,
 ) -> None:
     """Insert weighted slices into the volumes of their half-set and class."""
@@ -224,6 +224,4 @@ def _insert_live(
             continue
         data, weight = live.data[mine], live.weight[mine]
         for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
-            add_slices(
-                statistics.data[h, k], statistics.weight[h, k], data, weight, copies, domain.disc.frequencies, PAD
-            )
+            add_slices(statistics.data[h, k], statistics.weight[h, k], data, weight, copies, band.disc.frequencies, PAD)

@@ -23,6 +23,15 @@ from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.imaging.observations import Observations
+from cryorbit.inference.grid_scores import (
+    Parts,
+    even_and_odd,
+    model_energy,
+    overlap,
+    parts_of,
+    shifted_images,
+    squared,
+)
 from cryorbit.inference.significant import KEEP_NATS, significant_entries
 from cryorbit.kernels.significant import Entries
 
@@ -123,7 +132,7 @@ def slice_statistics(
 ) -> SliceStatistics:
     """D and W of every slice from the posterior's entries: two sparse-dense products."""
     images, shifts = len(observations), len(phases)
-    shifted = torch.view_as_real(_shifted(observations.data, phases)).flatten(1)
+    shifted = torch.view_as_real(shifted_images(observations.data, phases)).flatten(1)
     column = posterior.image * shifts + posterior.shift
     spread = torch.sparse_coo_tensor(
         torch.stack([posterior.slice, column]), posterior.gamma, (slice_count, images * shifts), check_invariants=False
@@ -154,14 +163,14 @@ class _Views:
     Attributes
     ----------
     parts
-        Real and imaginary parts: interleaved in one matrix, or two matrices where slices are paired.
+        Real and imaginary parts.
     power
         Squared moduli.
     log_prior
         Of the sides of each slice.
     """
 
-    parts: tuple[Float[Tensor, "g q"], ...]
+    parts: Parts
     power: Float[Tensor, "g p"]
     log_prior: Float[Tensor, "s g"]
 
@@ -172,19 +181,7 @@ class _Views:
 
 
 def _views(slices: Complex[Tensor, "g p"], log_prior: Float[Tensor, " v"], *, paired: bool) -> _Views:
-    # without the square roots of abs()
-    power = slices.real.square() + slices.imag.square()
-    parts = _halves(slices) if paired else (_interleaved(slices),)
-    return _Views(parts, power, log_prior.reshape(-1, 1 + paired).mT)
-
-
-def _interleaved(values: Complex[Tensor, "n p"]) -> Float[Tensor, "n 2*p"]:
-    return torch.view_as_real(values).flatten(1)
-
-
-def _halves(values: Complex[Tensor, "n p"]) -> tuple[Float[Tensor, "n p"], Float[Tensor, "n p"]]:
-    """Real and imaginary parts, each contiguous."""
-    return values.real.contiguous(), values.imag.contiguous()
+    return _Views(parts_of(slices), squared(slices), log_prior.reshape(-1, 1 + paired).mT)
 
 
 def _block_posterior(
@@ -192,15 +189,15 @@ def _block_posterior(
 ) -> Posterior:
     """Posterior of a block of images, the slices streamed ``columns`` at a time."""
     images, shifts, sides = len(observations), len(phases), views.sides
-    shifted = _shifted(observations.data, phases)
-    data = _halves(shifted) if sides > 1 else (_interleaved(shifted),)
-    best = data[0].new_full((images,), -torch.inf)
+    shifted = parts_of(shifted_images(observations.data, phases))
+    best = shifted.real.new_full((images,), -torch.inf)
     log_squares = best.clone()
     found: list[Entries] = []
     for part in chunks(len(views.power), columns):
-        scores = _scores(data, [values[part] for values in views.parts]).unflatten(0, (images, shifts))
-        fits = 0.5 * (observations.weight @ views.power[part].mT)
-        offset = (views.log_prior[:, part] - fits[:, None]).flatten(1)
+        overlaps = _of_sides(shifted, views.parts[part]) if sides > 1 else overlap(shifted, views.parts[part])
+        scores = overlaps.unflatten(0, (images, shifts))
+        energy = model_energy(observations.weight, views.power[part])
+        offset = (views.log_prior[:, part] - energy[:, None]).flatten(1)
         entries = significant_entries(scores, offset, best)
         best = torch.maximum(best, entries.best)
         log_squares = torch.logaddexp(log_squares, entries.log_squares)
@@ -210,15 +207,13 @@ def _block_posterior(
     return _normalise(found, best, log_squares)
 
 
-def _scores(data: tuple[Float[Tensor, "n q"], ...], parts: list[Float[Tensor, "c q"]]) -> Float[Tensor, "n v"]:
-    """Real part of ``data conj(slice)`` for all slices; where parts are apart, of ``data slice`` after that."""
-    if len(parts) == 1:
-        return data[0] @ parts[0].mT
-    scores = data[0].new_empty(len(data[0]), 2, len(parts[0]))
-    real, imaginary = (a @ b.mT for a, b in zip(data, parts, strict=True))
-    torch.add(real, imaginary, out=scores[:, 0])
-    torch.sub(real, imaginary, out=scores[:, 1])
-    return scores.flatten(1)
+def _of_sides(shifted: Parts, slices: Parts) -> Float[Tensor, "n v"]:
+    """Overlaps with all slices, and after those with their conjugates."""
+    overlaps = shifted.real.new_empty(len(shifted), 2, len(slices))
+    even, odd = even_and_odd(shifted, slices)
+    torch.add(even, odd, out=overlaps[:, 0])
+    torch.sub(even, odd, out=overlaps[:, 1])
+    return overlaps.flatten(1)
 
 
 def _normalise(found: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:
@@ -237,7 +232,3 @@ def _normalise(found: list[Entries], best: Float[Tensor, " b"], log_squares: Flo
         log_evidence=best + total.log(),
         effective=torch.exp(2 * (best + total.log()) - log_squares),
     )
-
-
-def _shifted(data: Complex[Tensor, "b p"], phases: Complex[Tensor, "t p"]) -> Complex[Tensor, "bt p"]:
-    return (data[:, None] * phases).flatten(0, 1)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryorbit.inference.candidates import Candidates, CandidateScores, refine
+from cryorbit.inference.candidates import Candidates, CandidateScores, subdivided
 from cryorbit.inference.groups import among_largest, largest
 
 CHILDREN = 8
@@ -98,7 +98,7 @@ def children(cells: PoseCells, lattice: Float[Tensor, "t 2"], kept: Int[Tensor, 
     order = number.argsort(stable=True)
     parents = poses_of(cells, lattice, kept[order])
     orientation = cells.orientation[kept[order, 0], None] * CHILDREN + torch.arange(CHILDREN, device=order.device)
-    return PoseCells(refine(parents, spacing), orientation.flatten(), number[order].repeat_interleave(CHILDREN))
+    return PoseCells(subdivided(parents, spacing), orientation.flatten(), number[order].repeat_interleave(CHILDREN))
 
 
 def _in_best_keys(

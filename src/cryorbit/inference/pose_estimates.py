@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.geometry.rotations import angular_distance
@@ -51,6 +52,41 @@ class PoseEstimates:
     elsewhere: Float[Tensor, " n"]
     overlap: Float[Tensor, " n"]
     model_power: Float[Tensor, " n"]
+
+    def __getitem__(self, index: Int[Tensor, " m"]) -> PoseEstimates:
+        """The estimates of some images."""
+        return PoseEstimates(*(getattr(self, name)[index.to(self.klass.device)] for name in self.__slots__))
+
+    def with_some(self, index: Int[Tensor, " m"], estimates: PoseEstimates) -> PoseEstimates:
+        """The same but for the images at ``index``."""
+        where = index.to(self.klass.device)
+        pairs = ((getattr(self, name), getattr(estimates, name)) for name in self.__slots__)
+        return PoseEstimates(*(mine.index_copy(0, where, theirs) for mine, theirs in pairs))
+
+    @property
+    def known(self) -> Bool[Tensor, " n"]:
+        """Images of which something was found."""
+        return self.max_probability > 0
+
+
+def nothing_known(images: int, classes: int, like: Float[Tensor, "..."]) -> PoseEstimates:
+    """Estimates of images that nobody has looked at: their whole posterior may be anywhere."""
+    zero, turn = like.new_zeros(images), torch.eye(3, dtype=like.dtype, device=like.device)
+    klass = torch.zeros(images, dtype=torch.long, device=like.device)
+    return PoseEstimates(
+        rotation=turn.repeat(images, 1, 1),
+        shift=like.new_zeros(images, 2),
+        klass=klass,
+        class_posterior=like.new_full((images, classes), 1 / classes),
+        class_rotation=turn.repeat(images, classes, 1, 1),
+        class_shift=like.new_zeros(images, classes, 2),
+        max_probability=zero,
+        effective=zero,
+        log_evidence=zero,
+        elsewhere=zero + 1,
+        overlap=zero,
+        model_power=zero,
+    )
 
 
 def estimates_of(
@@ -121,6 +157,6 @@ def posterior_beyond(
     return elsewhere.index_add_(0, candidates.image, torch.where(distance > reach, mass, 0.0))
 
 
-def joined(parts: list[PoseEstimates]) -> PoseEstimates:
+def joined(parts: Sequence[PoseEstimates]) -> PoseEstimates:
     """The estimates of consecutive batches as one."""
     return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))

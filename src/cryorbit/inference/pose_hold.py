@@ -7,8 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.local_search import Descent, batches, descend
 from cryorbit.inference.pose_estimates import posterior_beyond
 from cryorbit.volumes.voxel import synthesize
@@ -19,7 +19,7 @@ def posterior_elsewhere(
     index: Int[Tensor, " n"],
     cells: Candidates,
     volume: Float[Tensor, "k m m m"],
-    domain: Domain,
+    band: Band,
     descent: Descent,
     known: tuple[Float[Tensor, "n k 3 3"], float],
 ) -> Float[Tensor, " n"]:
@@ -32,16 +32,16 @@ def posterior_elsewhere(
     ----------
     source, index
         The particles.
-    cells, volume, domain, descent
+    cells, volume, band, descent
         A search over all poses, as for ``local_search.refine_poses``.
     known
         Rotations in each class, and the reach (degrees) around them or their symmetry mates.
     """
-    spectra = synthesize(volume, domain.grid)
+    spectra = synthesize(volume, band.grid)
     rotations, reach = known
     found = []
-    for part, mine in batches(cells, len(index), domain.disc):
-        observations = source.observe(index[part], domain.disc, domain.noise_variance)
-        candidates, posterior, _ = descend(mine, observations, spectra, domain, descent)
+    for part, mine in batches(cells, len(index), band.disc):
+        observations = source.observe(index[part], band.disc, band.noise_variance)
+        candidates, posterior, _ = descend(mine, observations, spectra, band, descent)
         found.append(posterior_beyond(candidates, posterior, rotations[part], (descent.space.symmetry, reach)))
     return torch.cat(found)

@@ -19,6 +19,7 @@ from torch import Tensor
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.full_marginal import BUDGET_BYTES, Nodes
+from cryorbit.inference.grid_scores import Parts, even_and_odd, model_energy, parts_of, shifted_images, squared
 from cryorbit.inference.marginal import SliceStatistics
 from cryorbit.inference.volume_oracle import Index, VolumeOracle
 from cryorbit.optim.protocols import Evaluation, Expectation
@@ -62,13 +63,13 @@ class ProjectionMatching:
 
 def match_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor, " n"], SliceStatistics]:
     """Log-likelihood ratio of every image at its best node, and D and W of every rotation, half turns turned back."""
-    power = nodes.slices.real.square() + nodes.slices.imag.square()
+    power, slices = squared(nodes.slices), parts_of(nodes.slices)
     data, weight, scores = torch.zeros_like(nodes.slices), torch.zeros_like(power), []
     size = 4 * power.element_size() * len(nodes.phases) * len(nodes.slices)
     for rows in chunks(len(observations), chunk_size(size, BUDGET_BYTES, len(observations))):
         part = observations[rows]
-        shifted = (part.data[:, None] * nodes.phases).flatten(0, 1)
-        score, rotation, shift, conjugate = _best(shifted, part.weight @ power.mT, nodes)
+        shifted = shifted_images(part.data, nodes.phases)
+        score, rotation, shift, conjugate = _best(parts_of(shifted), model_energy(part.weight, power), slices)
         image = torch.arange(len(part), device=shift.device)
         taken = shifted.unflatten(0, (len(part), -1))[image, shift]
         data.index_add_(0, rotation, torch.where(conjugate[:, None], taken.conj(), taken))
@@ -78,16 +79,15 @@ def match_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor
 
 
 def _best(
-    shifted: Float[Tensor, "bt p"], energy: Float[Tensor, "b g"], nodes: Nodes
+    shifted: Parts, energy: Float[Tensor, "b g"], slices: Parts
 ) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"], Tensor]:
     """Score, rotation and shift of the best node of each image, and whether it is the half turn."""
-    shifts, rotations = len(nodes.phases), len(nodes.slices)
-    even = (shifted.real @ nodes.slices.real.mT).unflatten(0, (-1, shifts))
-    odd = (shifted.imag @ nodes.slices.imag.mT).unflatten(0, (-1, shifts))
+    images, rotations = energy.shape
+    even, odd = (each.unflatten(0, (images, -1)) for each in even_and_odd(shifted, slices))
     # of a rotation and its half turn, the better one has a + |b|
     fit = even + odd.abs()
     number = (fit * energy.clamp_min(torch.finfo(energy.dtype).tiny).rsqrt()[:, None]).flatten(1).argmax(1)
     shift, rotation = torch.div(number, rotations, rounding_mode="floor"), number % rotations
     image = torch.arange(len(number), device=number.device)
-    score = fit[image, shift, rotation] - 0.5 * energy[image, rotation]
+    score = fit[image, shift, rotation] - energy[image, rotation]
     return score, rotation, shift, odd[image, shift, rotation] < 0

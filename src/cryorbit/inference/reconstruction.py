@@ -13,7 +13,7 @@ from cryorbit.core.data import Poses
 from cryorbit.fourier.interpolation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import Band
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, inserted_copies, symmetrised
 from cryorbit.volumes.voxel import PAD
 
@@ -39,7 +39,7 @@ def reconstruct(
     source: ParticleSource,
     index: Int[Tensor, " n"],
     known: KnownPoses,
-    domain: Domain,
+    band: Band,
     classes: int,
     symmetry: Float[Tensor, "s 3 3"] | None = None,
 ) -> VolumeStatistics:
@@ -47,16 +47,16 @@ def reconstruct(
 
     Residuals and evidence are left at zero: there is no model to compare with.
     """
-    statistics = no_particles(source, domain, classes)
+    statistics = no_particles(source, band, classes)
     for part in source.batches(len(index), BATCH):
-        add_known(statistics, source, index[part], known[part], domain, symmetry)
-    return symmetrised(statistics, symmetry, domain.grid)
+        add_known(statistics, source, index[part], known[part], band, symmetry)
+    return symmetrised(statistics, symmetry, band.grid)
 
 
-def no_particles(source: ParticleSource, domain: Domain, classes: int) -> VolumeStatistics:
+def no_particles(source: ParticleSource, band: Band, classes: int) -> VolumeStatistics:
     """Statistics of two half-sets without particles, for ``add_known`` to fill."""
     like = torch.zeros(0, dtype=torch.complex64, device=source.device)
-    return empty_statistics(domain.grid, domain.disc, 2, classes, like)
+    return empty_statistics(band.grid, band.disc, 2, classes, like)
 
 
 def add_known(
@@ -64,16 +64,16 @@ def add_known(
     source: ParticleSource,
     index: Int[Tensor, " b"],
     known: KnownPoses,
-    domain: Domain,
+    band: Band,
     symmetry: Float[Tensor, "s 3 3"] | None = None,
 ) -> None:
     """Add a batch of particles to the statistics, in place: they may be too large for a second copy.
 
     ``statistics.symmetrised`` has to follow the last batch.
     """
-    observations = source.observe(index, domain.disc, domain.noise_variance)
+    observations = source.observe(index, band.disc, band.noise_variance)
     weight = known.weight[:, None].to(observations.power)
-    data = observations.data * shift_phases(known.poses.shifts, domain.disc) * weight
+    data = observations.data * shift_phases(known.poses.shifts, band.disc) * weight
     weights = observations.weight * weight
     rotations = known.poses.rotations.float()
     halves, classes = statistics.data.shape[:2]
@@ -83,6 +83,6 @@ def add_known(
             continue
         d, w = data[mine], weights[mine]
         for copies in inserted_copies(rotations[mine], symmetry):
-            add_slices(statistics.data[h, k], statistics.weight[h, k], d, w, copies, domain.disc.frequencies, PAD)
+            add_slices(statistics.data[h, k], statistics.weight[h, k], d, w, copies, band.disc.frequencies, PAD)
     statistics.class_mass.index_add_(0, known.klass, known.weight.double())
     statistics.images.add_(len(observations))

@@ -7,6 +7,7 @@ overrelaxed bound optimization methods, 2003.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from jaxtyping import Float
@@ -38,10 +39,11 @@ def relaxed(
     part
         Of the change, by which they go beyond.
     now, last
-        The pass, and the best one before it of the last radius; likelihoods at two radii do not compare.
+        The pass, and the best one before it of the last radius (of minus infinity where there was none); likelihoods
+        at two radii do not compare.
     """
     grown = now.radius > RADIUS_STANDS * last.radius
     worse = now.radius == last.radius and now.likelihood < last.likelihood
-    if grown or worse:
+    if grown or worse or last.likelihood == -math.inf:
         return made
     return made + part * (made - resample(before, made.shape[-1]))

@@ -20,7 +20,7 @@ from cryorbit.fourier.interpolation import gather_slices, join_mates
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import Band
 from cryorbit.inference.statistics import insert
 from cryorbit.volumes.voxel import PAD, grid_radius, solve, synthesize
 
@@ -57,7 +57,7 @@ class PosedImages:
         Their poses.
     spectrum
         Padded transform of the consensus, from ``volumes.voxel.synthesize``.
-    domain
+    band
         The working box, the half disc, the noise.
     """
 
@@ -65,15 +65,15 @@ class PosedImages:
     index: Int[Tensor, " n"]
     poses: Poses
     spectrum: Complex[Tensor, "q q h"]
-    domain: Domain
+    band: Band
 
     def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
         """Weighted images minus the consensus, their weights and rotations."""
-        domain = self.domain
-        observed = self.source.observe(self.index[part], domain.disc, domain.noise_variance)
+        band = self.band
+        observed = self.source.observe(self.index[part], band.disc, band.noise_variance)
         rotations = self.poses.rotations[part].float()
-        slices = gather_slices(self.spectrum, rotations, domain.disc.frequencies, PAD)
-        centred = observed.data * shift_phases(self.poses.shifts[part], domain.disc)
+        slices = gather_slices(self.spectrum, rotations, band.disc.frequencies, PAD)
+        centred = observed.data * shift_phases(self.poses.shifts[part], band.disc)
         return centred - observed.weight * slices, observed.weight, rotations
 
 
@@ -113,7 +113,7 @@ def _update_components(
     images: PosedImages, coordinate: Float[Tensor, "n q"], second: Float[Tensor, "n q"], ridge: Float[Tensor, "p p h"]
 ) -> Float[Tensor, "q m m m"]:
     """M-step: each component from the residuals weighted by its coordinate, the components taken one by one."""
-    grid, disc = images.domain.grid, images.domain.disc
+    grid, disc = images.band.grid, images.band.disc
     data = [torch.zeros_like(images.spectrum) for _ in range(coordinate.shape[1])]
     weight = [torch.zeros_like(ridge) for _ in data]
     for part in images.source.batches(len(images.index), BATCH):
@@ -131,12 +131,12 @@ def _update_coordinates(
     images: PosedImages, volume: Float[Tensor, "q m m m"]
 ) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
     """E-step: posterior mean and second moment of z, a small linear system an image."""
-    spectra = synthesize(volume, images.domain.grid)
+    spectra = synthesize(volume, images.band.grid)
     means, seconds = [], []
     identity = torch.eye(len(volume), device=volume.device)
     for part in images.source.batches(len(images.index), BATCH):
         residual, precision, rotations = images.residual(part)
-        slices = torch.stack([gather_slices(s, rotations, images.domain.disc.frequencies, PAD) for s in spectra], 1)
+        slices = torch.stack([gather_slices(s, rotations, images.band.disc.frequencies, PAD) for s in spectra], 1)
         score = (slices.conj() * residual[:, None]).real.sum(-1)
         gram = ((slices * precision[:, None]) @ slices.mH).real
         covariance = torch.linalg.inv(gram + identity)
@@ -154,7 +154,7 @@ def _orthogonal(volume: Float[Tensor, "q m m m"]) -> Float[Tensor, "q m m m"]:
 
 def _ridge(images: PosedImages) -> Float[Tensor, "p p h"]:
     """Prior precision of a component's coefficients on the Fourier grid, shell by shell."""
-    grid = images.domain.grid
+    grid = images.band.grid
     radius = grid_radius(grid, images.spectrum).round().long()
     count = int(radius.max()) + 1
     power = (images.spectrum.abs() ** 2).flatten()

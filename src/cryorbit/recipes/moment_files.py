@@ -17,8 +17,8 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.moments.ring_fit import RingProblem, RingSolution
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, write_map_files
-from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.volumes.bessel_voxels import to_voxels
 from cryorbit.volumes.voxel import resample
 
@@ -84,19 +84,19 @@ class MomentsResult:
 
 
 def write_moment_job(
-    job: JobFolder, given: ParticleInput, fit: MomentFit, other: Float[Tensor, "n n n"] | None
+    job: JobFolder, dataset: Dataset, fit: MomentFit, other: Float[Tensor, "n n n"] | None
 ) -> MomentsResult:
     """Write every file of the job and its record."""
-    problem, pixel_size = fit.problem, given.source.pixel_size
+    problem, pixel_size = fit.problem, dataset.source.pixel_size
     solution = problem.read(fit.best)
     last = float(problem.model.blur.frequencies[-1].sqrt()) / (2 * torch.pi)
-    volume, *halves = (_map(problem, problem.read(each), given.box) for each in (fit.best, *fit.halves))
+    volume, *halves = (_map(problem, problem.read(each), dataset.box) for each in (fit.best, *fit.halves))
     first = _superposed(halves[0], volume, pixel_size).aligned
     second = _superposed(halves[1], first, pixel_size).aligned
     agreement = resolution_at(fsc_curve(first, second, pixel_size), 0.5)
     density = problem.model.density.values(solution.density)
     result = MomentsResult(
-        len(given.particles),
+        len(dataset.particles),
         max(pixel_size / last, agreement),
         pixel_size / last,
         solution.eta,
@@ -108,14 +108,14 @@ def write_moment_job(
     finished = finish_map(
         (volume, torch.stack([first, second])),
         pixel_size,
-        last * given.box,
+        last * dataset.box,
         generator_for(0, PHASES),
-        given.window(given.box),
+        dataset.window(dataset.box),
     )
     write_map_files(job.path, ONLY_MAP, finished, "maps of both halves from moments")
-    write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
-    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
-    job.record(result=_record(given, result))
+    write_particles(job.path / "particles.star", dataset.particles, Assignments(half_set=dataset.half_set + 1))
+    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
+    job.record(result=_record(dataset, result))
     return result
 
 
@@ -185,7 +185,7 @@ def _write_density(job: JobFolder, problem: RingProblem, density: Float[Tensor, 
         pd.DataFrame({name: column.numpy() for name, column in table.items()}).to_csv(file, index=False)
 
 
-def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
+def _record(dataset: Dataset, result: MomentsResult) -> dict[str, object]:
     entry = {
         "name": "map",
         "map": ONLY_MAP.map,
@@ -198,7 +198,7 @@ def _record(given: ParticleInput, result: MomentsResult) -> dict[str, object]:
         **asdict(result),
         "classes": [entry],
         "verdict": verdict(result),
-        "diameter_A": given.diameter,
-        "notes": list(given.sentences),
-        "particles": {"used": result.particles, "set_aside": len(given.report.set_aside)},
+        "diameter_A": dataset.diameter,
+        "notes": list(dataset.sentences),
+        "particles": {"used": result.particles, "set_aside": len(dataset.report.set_aside)},
     }

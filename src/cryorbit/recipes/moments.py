@@ -28,8 +28,8 @@ from cryorbit.moments.ring_fit import RingProblem, seen_orders, two_levels, volu
 from cryorbit.moments.ring_sums import RingSums
 from cryorbit.moments.rings import Rings, ring_transfer
 from cryorbit.recipes.compare import read_like
+from cryorbit.recipes.dataset import Dataset, read_dataset
 from cryorbit.recipes.moment_files import MomentFit, MomentsResult, write_moment_job
-from cryorbit.recipes.particle_input import ParticleInput, read_input
 from cryorbit.recipes.settings import ParticleSettings
 
 LOGGER = logging.getLogger(__name__)
@@ -129,44 +129,44 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     Stopped
         The job was asked to stop; it goes on where it was when it is resumed.
     """
-    given = read_input(config)
-    if len(given.symmetry) > 1:
+    dataset = read_dataset(config)
+    if len(dataset.symmetry) > 1:
         raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
     other = None
     if config.compare is not None:
-        other = read_like(config.compare, torch.empty((given.box,) * 3), given.source.pixel_size)
-    for sentence in given.sentences:
+        other = read_like(config.compare, torch.empty((dataset.box,) * 3), dataset.source.pixel_size)
+    for sentence in dataset.sentences:
         progress.note(sentence)
-    plan = plan_rings(given, config.resolution)
+    plan = plan_rings(dataset, config.resolution)
     work = _Work.resumed(job, progress, plan.rings)
-    _add_images(given, plan.rings, work)
-    return write_moment_job(job, given, _invert(config, given.box, plan, work), other)
+    _add_images(dataset, plan.rings, work)
+    return write_moment_job(job, dataset, _invert(config, dataset.box, plan, work), other)
 
 
-def plan_rings(given: ParticleInput, resolution: float | None) -> RingPlan:
+def plan_rings(dataset: Dataset, resolution: float | None) -> RingPlan:
     """Rings up to the resolution, as close as the width of what is looked at asks for."""
-    finest = max(RESOLUTION, given.diameter / FINEST_PARTS) if resolution is None else resolution
-    last = min(given.extent / finest, 0.5 * given.box - 1)
-    seen = min(0.5 * given.diameter_px + SEEN_AROUND * given.box, 0.5 * given.box - 1)
-    count = max(3, math.ceil(2 * seen / given.box * last) + 1)
-    device = given.source.device
+    finest = max(RESOLUTION, dataset.diameter / FINEST_PARTS) if resolution is None else resolution
+    last = min(dataset.extent / finest, 0.5 * dataset.box - 1)
+    seen = min(0.5 * dataset.diameter_px + SEEN_AROUND * dataset.box, 0.5 * dataset.box - 1)
+    count = max(3, math.ceil(2 * seen / dataset.box * last) + 1)
+    device = dataset.source.device
     radii = (torch.arange(count, dtype=torch.float64, device=device) + 0.5) * (last / count)
-    extent = min(0.5, 0.5 * MARGIN * given.diameter / given.extent)
-    rings = Rings.of(given.box, radii, seen_orders(volume_degree(float(radii[-1]), extent)), seen)
+    extent = min(0.5, 0.5 * MARGIN * dataset.diameter / dataset.extent)
+    rings = Rings.of(dataset.box, radii, seen_orders(volume_degree(float(radii[-1]), extent)), seen)
     LOGGER.info("%d rings up to %.0f A, orders up to %d.", count, finest, rings.orders)
-    return RingPlan(rings, extent, rings.noise(given.noise_variance))
+    return RingPlan(rings, extent, rings.noise(dataset.noise_variance))
 
 
-def _add_images(given: ParticleInput, rings: Rings, work: _Work) -> None:
+def _add_images(dataset: Dataset, rings: Rings, work: _Work) -> None:
     """Sums over the images of both halves that are not done yet, batch after batch."""
-    parts = [part for part in given.source.batches(len(given.particles), BATCH) if part.start >= work.position]
+    parts = [part for part in dataset.source.batches(len(dataset.particles), BATCH) if part.start >= work.position]
     work.progress.start(len(parts), "moments")
     for part in parts:
         index = torch.arange(part.start, part.stop)
-        waves = rings.analyse(given.source.read(index))
-        transfer = ring_transfer(given.source, index, rings.radii)
-        for number, chosen in enumerate(given.half_set[index].to(waves.device) == half for half in (0, 1)):
-            added = RingSums.of(waves[chosen], transfer[chosen], premultiplied=given.source.premultiplied)
+        waves = rings.analyse(dataset.source.read(index))
+        transfer = ring_transfer(dataset.source, index, rings.radii)
+        for number, chosen in enumerate(dataset.half_set[index].to(waves.device) == half for half in (0, 1)):
+            added = RingSums.of(waves[chosen], transfer[chosen], premultiplied=dataset.source.premultiplied)
             work.sums[number] = work.sums[number] + added
         work.position = part.stop
         work.progress.advance()

@@ -8,13 +8,11 @@ from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
-from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.copies import SYMMETRIC, copies_agreement
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import half_volumes, shell_weights
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.recipes.particle_input import ParticleInput
-from cryorbit.volumes.voxel import working_grid
+from cryorbit.recipes.dataset import Dataset
 
 LOOKED_AT = 2000
 """Particles that test a symmetry."""
@@ -22,24 +20,24 @@ COARSE = 12.0
 """Fourier radius of the maps that test it, pixels: neighbouring asymmetric units are told apart by then."""
 
 
-def on_symmetry(given: ParticleInput, known: KnownPoses, name: str) -> list[str]:
+def on_symmetry(dataset: Dataset, known: KnownPoses, name: str) -> list[str]:
     """A sentence where the particles, reconstructed without symmetry, do not have the one that was asked for.
 
     Parameters
     ----------
-    given
+    dataset
         The particles.
     known
         Their poses, half-sets and weights.
     name
         Of the point group.
     """
-    if given.operators is None:
+    if dataset.operators is None:
         return []
-    index = torch.linspace(0, len(given.particles) - 1, min(LOOKED_AT, len(given.particles))).round().long()
-    halves = coarse_halves(given, known, index)
-    radius = given.particle_radius(halves.shape[-1])
-    return disagreement(copies_agreement(halves[0], halves[1], given.symmetry, radius), name)
+    index = torch.linspace(0, len(dataset.particles) - 1, min(LOOKED_AT, len(dataset.particles))).round().long()
+    halves = coarse_halves(dataset, known, index)
+    radius = dataset.particle_radius(halves.shape[-1])
+    return disagreement(copies_agreement(halves[0], halves[1], dataset.symmetry, radius), name)
 
 
 def disagreement(agreement: float | None, name: str) -> list[str]:
@@ -65,11 +63,9 @@ def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], s
     ]
 
 
-def coarse_halves(given: ParticleInput, known: KnownPoses, index: Tensor) -> Float[Tensor, "2 m m m"]:
+def coarse_halves(dataset: Dataset, known: KnownPoses, index: Tensor) -> Float[Tensor, "2 m m m"]:
     """Half-maps of some particles without symmetry, at low resolution."""
-    grid = working_grid(given.box, min(COARSE, given.box / 2 - 1))
-    disc = half_disc(given.box, min(COARSE, given.box / 2 - 1)).to(given.source.device)
-    domain = Domain(grid, disc, given.noise_variance)
-    statistics = reconstruct(given.source, index, known[index], domain, classes=1)
-    halves = half_volumes(statistics, shell_weights(statistics, grid, disc.radius), grid)
+    band = band_within(dataset.box, min(COARSE, dataset.box / 2 - 1), dataset.noise_variance)
+    statistics = reconstruct(dataset.source, index, known[index], band, classes=1)
+    halves = half_volumes(statistics, shell_weights(statistics, band.grid, band.radius), band.grid)
     return halves[:, 0].cpu()

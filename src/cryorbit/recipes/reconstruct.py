@@ -20,10 +20,9 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.point_groups import point_group
+from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
@@ -35,12 +34,11 @@ from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.compare import read_mask
+from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
-from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
 from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
-from cryorbit.volumes.voxel import working_grid
 
 
 class ReconstructConfig(ParticleSettings):
@@ -90,19 +88,17 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
-    given = read_input(config, posed)
-    known = _known(given)
-    asymmetric = on_symmetry(given, known, config.symmetry)
-    notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, given.particles), *given.sentences]
-    notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), given.symmetry, config.seed)]
+    dataset = read_dataset(config, posed)
+    known = _known(dataset)
+    asymmetric = on_symmetry(dataset, known, config.symmetry)
+    notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, dataset.particles), *dataset.sentences]
+    notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)]
     for sentence in notes:
         progress.note(sentence)
-    grid = working_grid(given.box, largest_radius(config, posed))
-    disc = half_disc(given.box, largest_radius(config, posed)).to(given.source.device)
-    domain = Domain(grid, disc, given.noise_variance)
-    statistics = add_images(given, known, domain, job, progress)
-    maps = solve_maps(given, domain, statistics)
-    result = _write(config, given, maps, mask, notes, job)
+    band = band_within(dataset.box, largest_radius(config, posed), dataset.noise_variance)
+    statistics = add_images(dataset, known, band, job, progress)
+    maps = solve_maps(dataset, band, statistics)
+    result = _write(config, dataset, maps, mask, notes, job)
     if asymmetric:
         job.record(result={"verdict": asdict(Verdict("bad", asymmetric[0], []))})
     for sentence in result.notes[len(notes) :]:
@@ -144,49 +140,47 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
     return min(nyquist, max(4.0, particles.box * particles.pixel_size / config.max_resolution))
 
 
-def add_images(
-    given: ParticleInput, known: KnownPoses, domain: Domain, job: JobFolder, progress: Progress
-) -> VolumeStatistics:
+def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, progress: Progress) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
-    everything = torch.arange(len(given.particles))
-    statistics = no_particles(given.source, domain, classes=1)
-    parts = list(given.source.batches(len(everything), BATCH))
+    everything = torch.arange(len(dataset.particles))
+    statistics = no_particles(dataset.source, band, classes=1)
+    parts = list(dataset.source.batches(len(everything), BATCH))
     job.truncate_metrics(0)
     progress.start(len(parts), "adding up images")
     for number, part in enumerate(parts):
         began = time.monotonic()
-        add_known(statistics, given.source, everything[part], known[part], domain, given.operators)
+        add_known(statistics, dataset.source, everything[part], known[part], band, dataset.operators)
         size = part.stop - part.start
         seconds = time.monotonic() - began
         job.write_metrics({"stage": "insert", "iteration": number, "batch": size, "seconds": seconds})
         progress.advance()
         if progress.stop_requested():
             raise Stopped
-    return symmetrised(statistics, given.operators, domain.grid)
+    return symmetrised(statistics, dataset.operators, band.grid)
 
 
-def solve_maps(given: ParticleInput, domain: Domain, statistics: VolumeStatistics) -> Maps:
+def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:
     """Half maps without filter, within the ball that fits the box, and the map within the ball of the particle.
 
     The corners of the box are cut off because images show only parts of them. The map is ``D / (W + 1/tau^2)``, with
     tau^2 from the correlation of the half maps within the ball of the particle.
     """
-    grid = domain.grid
-    window = given.window(grid.size)
-    compared = compare_halves(statistics, grid, domain.disc.radius, window)
+    grid = band.grid
+    window = dataset.window(grid.size)
+    compared = compare_halves(statistics, grid, band.disc.radius, window)
     volume = windowed(regularised(statistics, compared.fsc, compared.weights, grid), window)
     halves = torch.stack([without_corners(half) for half in compared.halves])
-    return on_full_box(Maps(volume, halves, compared.fsc), given.box)
+    return on_full_box(Maps(volume, halves, compared.fsc), dataset.box)
 
 
-def _known(given: ParticleInput) -> KnownPoses:
-    device, count = given.source.device, len(given.particles)
-    poses = given.particles.poses
+def _known(dataset: Dataset) -> KnownPoses:
+    device, count = dataset.source.device, len(dataset.particles)
+    poses = dataset.particles.poses
     assert poses is not None
     return KnownPoses(
         Poses(poses.rotations.float().to(device), poses.shifts.float().to(device)),
         torch.zeros(count, dtype=torch.long, device=device),
-        given.half_set.to(device),
+        dataset.half_set.to(device),
         torch.ones(count, device=device),
     )
 
@@ -212,7 +206,7 @@ def _on_half_sets(config: ReconstructConfig, particles: Particles) -> str:
 
 def _write(
     config: ReconstructConfig,
-    given: ParticleInput,
+    dataset: Dataset,
     maps: Maps,
     mask: Float[Tensor, "n n n"] | None,
     notes: list[str],
@@ -221,23 +215,23 @@ def _write(
     """Write every file of the job."""
     finished = finish_map(
         (maps.volume[0], maps.halves[:, 0]),
-        given.source.pixel_size,
-        largest_radius(config, given.particles),
+        dataset.source.pixel_size,
+        largest_radius(config, dataset.particles),
         generator_for(config.seed, PHASES),
-        given.window(given.box),
+        dataset.window(dataset.box),
         mask,
     )
     write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
-    write_particles(job.path / "particles.star", given.particles, Assignments(half_set=given.half_set + 1))
-    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
+    write_particles(job.path / "particles.star", dataset.particles, Assignments(half_set=dataset.half_set + 1))
+    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     unmasked, masked = finished.resolution_A, finished.fsc.resolution()
-    notes = [*notes, *finished.limits, *(f"Doubt: {doubt}." for doubt in given.doubts(min(unmasked, masked)))]
-    result = ReconstructResult(len(given.particles), unmasked, masked, given.diameter, notes)
+    notes = [*notes, *finished.limits, *(f"Doubt: {doubt}." for doubt in dataset.doubts(min(unmasked, masked)))]
+    result = ReconstructResult(len(dataset.particles), unmasked, masked, dataset.diameter, notes)
     entry = {
         "name": "map",
         "map": ONLY_MAP.map,
         "fsc": f"{ONLY_MAP.fsc}.csv",
-        "particles": len(given.particles),
+        "particles": len(dataset.particles),
         "fraction": 1.0,
         "resolution_A": unmasked,
         "resolution_masked_A": masked,
@@ -245,9 +239,9 @@ def _write(
     job.record(
         result={
             "classes": [entry],
-            "diameter_A": given.diameter,
+            "diameter_A": dataset.diameter,
             "notes": notes,
-            "particles": {"used": len(given.particles), "set_aside": len(given.report.set_aside)},
+            "particles": {"used": len(dataset.particles), "set_aside": len(dataset.report.set_aside)},
         }
     )
     return result

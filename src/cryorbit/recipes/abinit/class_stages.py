@@ -16,9 +16,8 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.candidates import in_every_class
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.split import PosedImages, cluster, principal_components
@@ -34,7 +33,7 @@ from cryorbit.recipes.abinit.passes import (
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import first_radius
 from cryorbit.recipes.abinit.state import State
-from cryorbit.volumes.voxel import resample, synthesize, working_grid
+from cryorbit.volumes.voxel import resample, synthesize
 
 
 def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
@@ -103,17 +102,15 @@ def _split_volumes(
     assert state.estimates is not None
     poses = Poses(state.estimates.rotation, state.estimates.shift)
     radius = max(first_radius(config, prepared), config.classify.split_radius * state.radius)
-    grid = working_grid(prepared.box, radius)
-    disc = half_disc(prepared.box, radius).to(state.volume.device)
-    domain = Domain(grid, disc, state.noise_variance)
-    window = prepared.window(grid.size)
+    band = band_within(prepared.box, radius, state.noise_variance)
+    grid, window = band.grid, prepared.window(band.grid.size)
     (consensus,) = resample(state.volume, grid.size)
-    images = PosedImages(prepared.source, batch, poses, synthesize(consensus, grid), domain)
+    images = PosedImages(prepared.source, batch, poses, synthesize(consensus, grid), band)
     count, iterations = config.classes - 1 + number, config.classify.principal_iterations
     components = principal_components(images, window, count, iterations, generator)
     label = cluster(components.coordinate, config.classes, generator)
     half = prepared.half_set[batch].to(label.device)
     known = KnownPoses(poses, label, half, torch.ones(len(batch), device=label.device))
-    statistics = reconstruct(prepared.source, batch, known, domain, config.classes)
+    statistics = reconstruct(prepared.source, batch, known, band, config.classes)
     volume = maximise(statistics, grid, radius, window).volume
     return replace(state, volume=volume, radius=radius)

@@ -12,7 +12,7 @@ from torch import Tensor
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.passes import final_radius, find_cells, full_pass, pass_metrics
+from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
 from cryorbit.recipes.abinit.state import Outcome, State
@@ -22,7 +22,7 @@ JUDGE_ITERATION = 900
 
 def judging_radius(config: AbinitConfig, prepared: Prepared) -> float:
     """Fourier radius at which all starts are compared, whatever radius they have reached."""
-    return min(final_radius(config, prepared), 1.5 * last_search_radius(config, prepared))
+    return min(largest_radius(config, prepared), 1.5 * last_search_radius(config, prepared))
 
 
 def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) -> float:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import band_within
 from cryorbit.inference.mstep import Maps, maximise
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
@@ -28,7 +27,7 @@ from cryorbit.recipes.abinit.state import State
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
 from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +89,19 @@ def _final_maps(
     config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
-    radius = _final_radius(prepared, state)
-    grid = working_grid(prepared.box, radius)
-    disc = half_disc(prepared.box, radius).to(klass.device)
+    radius = _inserted_radius(prepared, state)
+    band = band_within(prepared.box, radius, state.noise_variance)
     half = prepared.half_set.to(klass.device)
     poses = Poses(estimates.rotation, estimates.shift)
     known = KnownPoses(poses, klass, half, torch.ones(len(klass), device=klass.device))
     everything = torch.arange(len(klass))
-    domain = Domain(grid, disc, state.noise_variance)
     statistics = reconstruct(
-        prepared.source, everything, known, domain, config.classes, imposed_operators(prepared, state)
+        prepared.source, everything, known, band, config.classes, imposed_operators(prepared, state)
     )
-    return on_full_box(maximise(statistics, grid, radius, prepared.window(grid.size)), prepared.box)
+    return on_full_box(maximise(statistics, band.grid, radius, prepared.window(band.grid.size)), prepared.box)
 
 
-def _final_radius(prepared: Prepared, state: State) -> float:
+def _inserted_radius(prepared: Prepared, state: State) -> float:
     """Fourier radius to which images are inserted into the final maps."""
     return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
 
@@ -113,7 +110,7 @@ def _write_class(
     config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int
 ) -> ClassResult:
     files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
-    radius, window = _final_radius(prepared, state), prepared.window(prepared.box)
+    radius, window = _inserted_radius(prepared, state), prepared.window(prepared.box)
     found = (maps.volume[k], maps.halves[:, k])
     finished = finish_map(found, prepared.source.pixel_size, radius, generator, window)
     write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.candidates import Candidates, in_every_class
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -33,10 +33,10 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
 from cryorbit.recipes.abinit.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 
-def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
+def largest_radius(config: AbinitConfig, prepared: Prepared) -> float:
     """Largest Fourier radius at which poses are scored."""
     finest = config.max_resolution or min(12.0, prepared.diameter / 10)
     return min(prepared.extent / finest, prepared.box / 2 - 1)
@@ -45,7 +45,7 @@ def final_radius(config: AbinitConfig, prepared: Prepared) -> float:
 def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
     batch = growth_batch(config, prepared)
-    limit = final_radius(config, prepared)
+    limit = largest_radius(config, prepared)
     radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
     last = Scored(0.0, -math.inf) if state.grown is None else state.grown
     cells, searched = batch_cells(config, prepared, state, batch, stands=radius == last.radius)
@@ -139,8 +139,8 @@ def full_pass(
     symmetry: Float[Tensor, "g 3 3"] | None = None,
 ) -> tuple[VolumeStatistics, PoseEstimates, Maps]:
     """E-step on refined candidates at the state's radius, and the M-step."""
-    grid = working_grid(prepared.box, state.radius)
-    disc = half_disc(prepared.box, state.radius).to(state.volume.device)
+    band = band_within(prepared.box, state.radius, state.noise_variance)
+    grid, disc = band.grid, band.disc
     levels = levels_for(
         state.radius,
         coarse_spacing(config.search.angular_spacing),
@@ -149,12 +149,11 @@ def full_pass(
         prepared.box,
         config.grow.candidates,
     )
-    domain = Domain(grid, disc, state.noise_variance)
     volume = resample(state.volume, grid.size)
     half = prepared.half_set[index].to(volume.device)
     refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * prepared.box, symmetry)), half)
     statistics = empty_statistics(grid, disc, 2, len(volume), volume.to(torch.complex64))
-    estimates = refine_poses(prepared.source, index, cells, volume, domain, refinement, statistics)
+    estimates = refine_poses(prepared.source, index, cells, volume, band, refinement, statistics)
     statistics = symmetrised(statistics, symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
+from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
 HELD_OUT_AT_MOST = 500
@@ -23,7 +23,7 @@ SMALLEST_PARTICLE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared(ParticleInput):
+class Prepared(Dataset):
     """What all stages share: the particles, and their parts.
 
     Attributes
@@ -42,7 +42,7 @@ def prepare(config: AbinitConfig) -> Prepared:
     """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
     everything = read_chosen(config)
     _require_memory(config, everything)
-    read = read_input(config, everything)
+    read = read_dataset(config, everything)
     held_out, order = _held_out(config, len(read.particles))
     return Prepared(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
 

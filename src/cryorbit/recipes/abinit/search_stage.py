@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.epochs import stretch_of_epochs
 from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
@@ -158,14 +160,8 @@ def _batch(config: AbinitConfig, prepared: Prepared, start: int, n: int) -> Int[
     settings, count = config.search, len(prepared.order)
     growth = (settings.batch_last - settings.batch_first) / max(1, settings.iterations - 1)
     sizes = [min(count, round(settings.batch_first + growth * i)) for i in range(n + 1)]
-    positions = torch.arange(sum(sizes[:-1]), sum(sizes))
-    epochs = torch.div(positions, count, rounding_mode="floor")
-    chosen = torch.empty_like(positions)
-    for epoch in epochs.unique().tolist():
-        shuffle = torch.randperm(count, generator=generator_for(config.seed + start, "order of the search", epoch))
-        mine = epochs == epoch
-        chosen[mine] = prepared.order[shuffle[positions[mine] % count]]
-    return chosen
+    generator = partial(generator_for, config.seed + start, "order of the search")
+    return prepared.order[stretch_of_epochs(count, sum(sizes[:-1]), sizes[-1], generator)]
 
 
 def _perturbed_grid(config: AbinitConfig, prepared: Prepared, radius: float, generator: torch.Generator) -> PoseGrid:

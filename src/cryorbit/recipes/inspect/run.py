@@ -25,11 +25,11 @@ from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.posed import pose_problem
+from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import on_tilts, on_units
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
-from cryorbit.recipes.particle_input import with_transfer
 from cryorbit.recipes.settings import TransferSettings
 
 FAR = 6.0

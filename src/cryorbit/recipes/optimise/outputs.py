@@ -16,10 +16,10 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.optim.stretches import Position
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import Point
 from cryorbit.recipes.optimise.problem import Problem
-from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.volumes.voxel import resample
 
 MAP, COURSE = "map.mrc", "course.csv"
@@ -54,7 +54,7 @@ class OptimiseResult:
 
 def write_outputs(
     config: OptimiseConfig,
-    given: ParticleInput,
+    dataset: Dataset,
     problem: Problem,
     position: Position,
     course: Sequence[Point],
@@ -63,17 +63,23 @@ def write_outputs(
     """Write every file of the job; safe to repeat after a crash."""
     radius, terms = problem.oracle.model.operator.disc.radius, problem.oracle.num_terms
     density = within_radius(problem.oracle.model.density(position.x), radius)
-    write_map(job.path / MAP, resample(density, given.box).cpu(), given.source.pixel_size)
+    write_map(job.path / MAP, resample(density, dataset.box).cpu(), dataset.source.pixel_size)
     write_course(job.path / COURSE, course)
-    write_set_aside(job.path / "set_aside.star", given.everything, given.report)
+    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     first, last = course[0], course[-1]
     nodes = problem.oracle.model.quadrature.count
     result = OptimiseResult(
-        config.method, first.held_out, last.held_out, last.evaluations, last.epochs, nodes, given.extent / radius
+        config.method, first.held_out, last.held_out, last.evaluations, last.epochs, nodes, dataset.extent / radius
     )
     # nothing here measures a resolution: there are no half maps
-    entry = {"name": "map", "map": MAP, "particles": terms, "fraction": terms / len(given.source), "resolution_A": None}
-    notes = {"contrast": given.report.grey.contrast, "notes": list(given.sentences)}
+    entry = {
+        "name": "map",
+        "map": MAP,
+        "particles": terms,
+        "fraction": terms / len(dataset.source),
+        "resolution_A": None,
+    }
+    notes = {"contrast": dataset.report.grey.contrast, "notes": list(dataset.sentences)}
     job.record(result={**asdict(result), "classes": [entry], **notes})
     return result
 

@@ -23,12 +23,12 @@ from cryorbit.inference.priors import DensityPrior
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.recipes.dataset import Dataset, read_dataset
 from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
 from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
-from cryorbit.recipes.particle_input import ParticleInput, read_input
 from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
@@ -50,16 +50,18 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     method = config.make_method(config.method, config.settings)
-    given = read_input(config)
-    radius = scored_radius(config, given)
-    problem = prepare(config, given, radius)
+    dataset = read_dataset(config)
+    radius = scored_radius(config, dataset)
+    problem = prepare(config, dataset, radius)
     oracle = sum_for(config.method, problem)
     if config.quadrature.draws is not None:
         oracle = sampled(config, problem, oracle)
     stretches = Stretches(oracle, method, config.seed, config.points)
-    for sentence in given.sentences:
+    for sentence in dataset.sentences:
         progress.note(sentence)
-    progress.note(f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {given.extent / radius:.1f} A.")
+    progress.note(
+        f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {dataset.extent / radius:.1f} A."
+    )
     checkpoint = job.load_checkpoint()
     if checkpoint is None:
         position = stretches.begin(problem.start)
@@ -72,44 +74,44 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     began = time.monotonic()
     for reached, point in pursue(problem, stretches, position, config.epochs):
         course.append(point)
-        _note(job, reached, course, given.extent / radius, time.monotonic() - began)
+        _note(job, reached, course, dataset.extent / radius, time.monotonic() - began)
         progress.advance(log_likelihood=-point.held_out, epochs=point.epochs)
         if progress.stop_requested() and point.epochs < config.epochs:
             raise Stopped
         position, began = reached, time.monotonic()
-    return write_outputs(config, given, problem, position, course, job)
+    return write_outputs(config, dataset, problem, position, course, job)
 
 
-def scored_radius(config: OptimiseConfig, given: ParticleInput) -> float:
+def scored_radius(config: OptimiseConfig, dataset: Dataset) -> float:
     """Fourier radius that is scored, Fourier pixels; ``InputError`` where the images do not hold it."""
     if config.resolution is None:
-        return min(given.extent / DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS, given.box / 2 - 1)
-    radius = given.extent / config.resolution
-    finest = given.extent / (given.box / 2 - 1)
-    if not 2 <= radius <= given.box / 2 - 1:
+        return min(dataset.extent / DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS, dataset.box / 2 - 1)
+    radius = dataset.extent / config.resolution
+    finest = dataset.extent / (dataset.box / 2 - 1)
+    if not 2 <= radius <= dataset.box / 2 - 1:
         raise InputError(
-            f"a resolution of {config.resolution:g} A cannot be scored in a box of {given.extent:.0f} A",
-            mend=f"give one between {given.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
+            f"a resolution of {config.resolution:g} A cannot be scored in a box of {dataset.extent:.0f} A",
+            mend=f"give one between {dataset.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
         )
     return radius
 
 
-def prepare(config: OptimiseConfig, given: ParticleInput, radius: float) -> Problem:
+def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Problem:
     """Read all particles as observations in random order, the last of which are held out, and make the start."""
-    disc = half_disc(given.box, radius).to(given.source.device)
-    quadrature = poses_of(config.quadrature, radius, given.box)
-    if config.held_out >= len(given.source) // 2:
+    disc = half_disc(dataset.box, radius).to(dataset.source.device)
+    quadrature = poses_of(config.quadrature, radius, dataset.box)
+    if config.held_out >= len(dataset.source) // 2:
         raise InputError(
-            f"{config.held_out} particles cannot be held out of {len(given.source)}", mend="hold out fewer than half"
+            f"{config.held_out} particles cannot be held out of {len(dataset.source)}", mend="hold out fewer than half"
         )
-    _require_memory(config, len(given.source), disc, quadrature)
-    order = torch.randperm(len(given.source), generator=generator_for(config.seed, "held-out images"))
-    observations = observe_all(given, order, disc)
+    _require_memory(config, len(dataset.source), disc, quadrature)
+    order = torch.randperm(len(dataset.source), generator=generator_for(config.seed, "held-out images"))
+    observations = observe_all(dataset, order, disc)
     prior = DensityPrior(config.prior.positive, config.prior.negative)
     problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)
     if config.start is None:
         return problem
-    return Problem(problem.oracle, problem.held_out, _given_start(config, given, problem))
+    return Problem(problem.oracle, problem.held_out, _given_start(config, dataset, problem))
 
 
 def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: float = 1.0) -> PoseQuadrature:
@@ -128,21 +130,21 @@ def sampled(config: OptimiseConfig, problem: Problem, oracle: Oracle) -> Sampled
     return SampledOracle.of(problem.oracle, coarse, config.quadrature.draws, config.seed)
 
 
-def observe_all(given: ParticleInput, order: Tensor, disc: HalfDisc) -> Observations:
+def observe_all(dataset: Dataset, order: Tensor, disc: HalfDisc) -> Observations:
     """All particles, in the given order, as observations at one radius."""
-    source, shape = given.source, (len(order), len(disc))
+    source, shape = dataset.source, (len(order), len(disc))
     real = torch.zeros(shape, device=source.device)
     found = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
     for part in source.batches(len(order), BATCH):
-        batch = source.observe(order[part], disc, given.noise_variance)
+        batch = source.observe(order[part], disc, dataset.noise_variance)
         found.data[part], found.weight[part], found.power[part] = batch.data, batch.weight, batch.power
     return found
 
 
-def _given_start(config: OptimiseConfig, given: ParticleInput, problem: Problem) -> Tensor:
+def _given_start(config: OptimiseConfig, dataset: Dataset, problem: Problem) -> Tensor:
     """The start map at the strength of the images: grey scales of maps have no meaning."""
     assert config.start is not None
-    volume, done = read_onto(config.start, given.box, given.source.pixel_size)
+    volume, done = read_onto(config.start, dataset.box, dataset.source.pixel_size)
     if done is not None:
         LOGGER.info("Start map %s", done)
     density = resample(volume, problem.oracle.model.operator.grid.size).to(problem.start)

@@ -12,8 +12,8 @@ from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import numbers
 from cryorbit.recipes import abinit, postprocess, refine
 from cryorbit.recipes.abinit import AbinitConfig
+from cryorbit.recipes.dataset import read_chosen
 from cryorbit.recipes.map_files import class_files
-from cryorbit.recipes.particle_input import read_chosen
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.stage import Stage
 from cryorbit.recipes.postprocess import PostprocessConfig

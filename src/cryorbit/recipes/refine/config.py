@@ -59,10 +59,13 @@ class PoseSearchSettings(Settings):
     )
     shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
     check_images: int = Field(
-        200, ge=1, le=MOST, description="Images whose orientations are searched afresh before a pass ..."
+        200, ge=1, le=MOST, description="Images of a half-set with known poses that are searched afresh before a pass."
     )
     moved: float = Field(
-        0.1, ge=0, le=1, description="... and the part of their posterior beyond a local search that calls for all."
+        0.1,
+        ge=0,
+        le=1,
+        description="Part of an image's posterior that a local search may miss; else all orientations are searched.",
     )
 
 
@@ -73,7 +76,7 @@ class StochasticSettings(SearchingSettings):
         {"momentum": {"momentum": 0.5, "schedule": "constant", "decay": 0.0}}
     )
 
-    iterations: int = Field(20, ge=1, le=MOST, description="Mini-batches at most.")
+    iterations: int = Field(40, ge=1, le=MOST, description="Mini-batches at most.")
     batch: int | None = Field(
         None, ge=10, le=MOST, description="Images of a mini-batch, in each half-set. None: a tenth, from 150 to 1000."
     )

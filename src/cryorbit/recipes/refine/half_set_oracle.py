@@ -24,9 +24,9 @@ from cryorbit.inference.preconditioned import data_gradient, half_prior, precond
 from cryorbit.inference.statistics import empty_statistics
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.protocols import Expectation as Statistics
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.expectation import Expectation, expectation
+from cryorbit.recipes.refine.e_step import EStep, e_step
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, working_grid
 
@@ -36,7 +36,7 @@ Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
 class Curvature(Protocol):
     """What gradients of some images are divided by."""
 
-    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
         """For the images of an E-step whose statistics go to a radius."""
         ...
 
@@ -64,7 +64,7 @@ class RunningMean:
     before: Float[Tensor, "2 k q q h"] | None
     share: float
 
-    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
         """The mean with these images; frequencies that earlier grids did not hold start with their own W."""
         weight = torch.stack([join_mates(half) for half in found.statistics.weight])
         if self.before is not None:
@@ -88,7 +88,7 @@ class PartOfAll:
     metric: Metric
     images: Float[Tensor, " 2"]
 
-    def of(self, found: Expectation, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
         """The part of the images of an E-step."""
         del grid, inserted
         part = (found.images / self.images).to(self.metric.weight)
@@ -101,7 +101,7 @@ class PartOfAll:
 class Look:
     """What one E-step found, and what gradients of its images are divided by."""
 
-    found: Expectation
+    found: EStep
     metric: Metric
 
 
@@ -111,7 +111,7 @@ class HalfSetOracle:
 
     Attributes
     ----------
-    config, given
+    config, dataset
         Settings and particles.
     state
         Radius, noise, scales and known poses.
@@ -130,7 +130,7 @@ class HalfSetOracle:
     """
 
     config: RefineConfig
-    given: ParticleInput
+    dataset: Dataset
     state: State
     images: Halves
     inserted: float
@@ -142,7 +142,7 @@ class HalfSetOracle:
     @property
     def grid(self) -> VoxelGrid:
         """The working box."""
-        return working_grid(self.given.box, self.inserted)
+        return working_grid(self.dataset.box, self.inserted)
 
     @property
     def num_terms(self) -> int:
@@ -170,8 +170,8 @@ class HalfSetOracle:
         data, weight = unpacked_sums(statistics)
         empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), data)
         sums = replace(empty, data=data, weight=weight.contiguous())
-        join = self.given.extent / self.config.passes.join_resolution
-        regions = self.given.window(self.grid.size), self.mask
+        join = self.dataset.extent / self.config.passes.join_resolution
+        regions = self.dataset.window(self.grid.size), self.mask
         return gold_standard_maps(sums, self.grid, self.inserted, join, regions).references
 
     def admissible(
@@ -182,13 +182,11 @@ class HalfSetOracle:
 
     @property
     def _disc(self) -> HalfDisc:
-        return half_disc(self.given.box, self.inserted).to(self.state.references.device)
+        return half_disc(self.dataset.box, self.inserted).to(self.state.references.device)
 
     def _look(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Look:
         """The E-step of some images under references."""
-        found = expectation(
-            self.config, self.given, replace(self.state, references=x), self.inserted, self._of_each(idx)
-        )
+        found = e_step(self.config, self.dataset, replace(self.state, references=x), self.inserted, self._of_each(idx))
         look = Look(found, self.curvature.of(found, self.grid, self.inserted))
         self.last.append(look)
         return look

@@ -23,9 +23,9 @@ from cryorbit.inference.gold_standard import HalfMaps
 from cryorbit.inference.mstep import shell_weights
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.units import Scaled, natural_scale
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import LateSettings, RefineConfig
-from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets
+from cryorbit.recipes.refine.e_step import EStep, e_step, half_set_rows
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, Metric, PartOfAll
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
@@ -54,24 +54,24 @@ class Epoch:
     """
 
     config: RefineConfig
-    given: ParticleInput
+    dataset: Dataset
     state: State
-    found: Expectation
+    found: EStep
     maps: HalfMaps
     oracle: HalfSetOracle
 
     @classmethod
-    def of(cls, config: RefineConfig, given: ParticleInput, state: State) -> Epoch:
+    def of(cls, config: RefineConfig, dataset: Dataset, state: State) -> Epoch:
         """Look at all images once."""
-        inserted = inserted_radius(state.radius, given.box)
-        grid = working_grid(given.box, inserted)
-        mask, images = reference_mask(config, given, state, grid.size), half_sets(given)
-        found = expectation(config, given, state, inserted, images)
-        maps = maximisation(config, given, found, inserted, mask)
+        inserted = inserted_radius(state.radius, dataset.box)
+        grid = working_grid(dataset.box, inserted)
+        mask, images = reference_mask(config, dataset, state, grid.size), half_set_rows(dataset)
+        found = e_step(config, dataset, state, inserted, images)
+        maps = maximisation(config, dataset, found, inserted, mask)
         weight = torch.stack([join_mates(half) for half in found.statistics.weight])
         metric = PartOfAll(Metric(weight, shell_weights(found.statistics, grid, inserted)), found.images)
-        oracle = HalfSetOracle(config, given, state, images, inserted, maps.fsc, metric, mask)
-        return cls(config, given, state, found, maps, oracle)
+        oracle = HalfSetOracle(config, dataset, state, images, inserted, maps.fsc, metric, mask)
+        return cls(config, dataset, state, found, maps, oracle)
 
     def walked(self) -> Float[Tensor, "2 k m m m"]:
         """The references after the optimiser has gone through all mini-batches."""
@@ -83,14 +83,14 @@ class Epoch:
         blocks = Blocks(Scaled(self.oracle, scale), size, generator)
         order = torch.randperm(blocks.count, generator=generator).tolist()
         x, _ = method.step(blocks, scale * volume, method.init(blocks, scale * volume), order, generator)
-        return windowed(joined(config, self.given, x / scale), self.oracle.mask)
+        return windowed(joined(config, self.dataset, x / scale), self.oracle.mask)
 
 
-def late_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+def late_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
     """An epoch; one after which the likelihood has fallen is taken back, and is the last."""
-    epoch = Epoch.of(config, given, state)
+    epoch = Epoch.of(config, dataset, state)
     found, resolved = epoch.found, resolved_by(config, epoch.maps)
-    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     value, before = found.log_likelihood, state.fallback
     if before is not None and value < before.log_likelihood - ROUNDING * abs(value):
         back = replace(state, stage="final", references=before.references, fallback=None)

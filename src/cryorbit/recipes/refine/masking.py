@@ -8,28 +8,28 @@ from torch import Tensor
 
 from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.recipes.compare import read_mask
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
 from cryorbit.volumes.voxel import resample
 
 
-def reference_mask(config: RefineConfig, given: ParticleInput, state: State, size: int) -> Float[Tensor, "m m m"]:
+def reference_mask(config: RefineConfig, dataset: Dataset, state: State, size: int) -> Float[Tensor, "m m m"]:
     """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
-    window = given.window(size)
-    mask = given_mask(config, given)
+    window = dataset.window(size)
+    mask = given_mask(config, dataset)
     if mask is not None:
         return resample(mask, size).clamp(0, 1).to(window)
-    if given.extent / max(state.resolved, 1.0) > config.passes.mask_from:
+    if dataset.extent / max(state.resolved, 1.0) > config.passes.mask_from:
         return window
     density = resample(state.references.mean((0, 1)), size)
-    pixel_size = given.extent / size
-    resolution = outline_resolution(given.extent / state.resolved)
+    pixel_size = dataset.extent / size
+    resolution = outline_resolution(dataset.extent / state.resolved)
     return solvent_mask(density, pixel_size, resolution, window=window)
 
 
-def given_mask(config: RefineConfig, given: ParticleInput) -> Float[Tensor, "n n n"] | None:
+def given_mask(config: RefineConfig, dataset: Dataset) -> Float[Tensor, "n n n"] | None:
     """The user's mask, if there is one; ``InputError`` if it is not on the particles' grid or not within [0, 1]."""
     if config.mask is None:
         return None
-    return read_mask(config.mask, torch.empty((given.box,) * 3), given.source.pixel_size)
+    return read_mask(config.mask, torch.empty((dataset.box,) * 3), dataset.source.pixel_size)

@@ -17,9 +17,9 @@ from cryorbit.inference.constraints import without_corners
 from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_low_shells
 from cryorbit.inference.mstep import resolved_radius
 from cryorbit.inference.relaxation import Scored, relaxed
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.expectation import Expectation, expectation, half_sets, updated_noise
+from cryorbit.recipes.refine.e_step import EStep, e_step, half_set_rows, updated_noise
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
@@ -28,17 +28,18 @@ from cryorbit.recipes.refine.state import FinalMaps, State
 from cryorbit.volumes.voxel import working_grid
 
 
-def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+def pass_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
     """One pass over all particles, the new references, and the radius that they allow."""
-    inserted = inserted_radius(state.radius, given.box)
-    mask = reference_mask(config, given, state, working_grid(given.box, inserted).size)
+    inserted = inserted_radius(state.radius, dataset.box)
+    mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
     give_back_free()
-    found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, found, inserted, mask)
+    found = e_step(config, dataset, state, inserted, half_set_rows(dataset))
+    maps = maximisation(config, dataset, found, inserted, mask)
     resolved = resolved_by(config, maps)
     settings = config.passes
     likelihood = found.log_likelihood
-    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood) else 0
+    widened = state.radius > state.posed_radius
+    stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood, widened=widened) else 0
     now, last = Scored(state.radius, likelihood), Scored(state.posed_radius, state.best_likelihood)
     estimates = found.by_particle()
     over = settled(config, state, estimates, stalled)
@@ -50,40 +51,40 @@ def pass_iteration(config: RefineConfig, given: ParticleInput, state: State) -> 
         stage=stage,
         iteration=state.iteration + 1 if stage != "late" else 0,
         references=relaxed(state.references, maps.references, settings.relaxation, now, last),
-        noise_variance=updated_noise(found, given, state, inserted, settings.noise_prior),
-        radius=next_radius(config, given, state, resolved),
+        noise_variance=updated_noise(found, dataset, state, inserted, settings.noise_prior),
+        radius=next_radius(config, dataset, state, resolved),
         resolved=max(resolved, state.resolved),
         stalled=stalled,
         estimates=estimates,
         posed_radius=state.radius,
-        scale=updated_scales(given, state.scale, estimates),
+        scale=updated_scales(dataset, state.scale, estimates),
         history=(*state.history, resolved),
         best_likelihood=best_likelihood(state, likelihood),
     )
-    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     metrics |= class_changes(config, state.estimates, estimates)
     # the sums are the largest arrays there are, and have told all they know
     del found
-    if stage == "final" and inserted >= final_radius(config, given.box, given.source.pixel_size):
+    if stage == "final" and inserted >= final_radius(config, dataset.box, dataset.source.pixel_size):
         new = ended(new, maps)
     return new, metrics
 
 
-def final_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
+def final_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
     """A last pass, which inserts every image as far out as the final maps go."""
-    inserted = final_radius(config, given.box, given.source.pixel_size)
-    mask = reference_mask(config, given, state, working_grid(given.box, inserted).size)
+    inserted = final_radius(config, dataset.box, dataset.source.pixel_size)
+    mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
     give_back_free()
-    found = expectation(config, given, state, inserted, half_sets(given))
-    maps = maximisation(config, given, found, inserted, mask)
+    found = e_step(config, dataset, state, inserted, half_set_rows(dataset))
+    maps = maximisation(config, dataset, found, inserted, mask)
     resolved = resolved_by(config, maps)
     new = replace(
         state,
-        noise_variance=updated_noise(found, given, state, inserted, config.passes.noise_prior),
+        noise_variance=updated_noise(found, dataset, state, inserted, config.passes.noise_prior),
         estimates=found.by_particle(),
         history=(*state.history, resolved),
     )
-    metrics = {**found.metrics(given, state.radius), "resolved_A": given.extent / resolved}
+    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     del found
     return ended(new, maps), metrics
 
@@ -95,23 +96,21 @@ def ended(state: State, maps: HalfMaps) -> State:
 
 
 def maximisation(
-    config: RefineConfig, given: ParticleInput, found: Expectation, inserted: float, mask: Float[Tensor, "m m m"]
+    config: RefineConfig, dataset: Dataset, found: EStep, inserted: float, mask: Float[Tensor, "m m m"]
 ) -> HalfMaps:
     """The maps of the half-sets from their statistics; references are zero outside the mask.
 
     The mask follows from the maps of the pass before, and an outline takes memory to find: it is made before the sums.
     """
     give_back_free()
-    grid = working_grid(given.box, inserted)
-    join = given.extent / config.passes.join_resolution
-    return gold_standard_maps(found.statistics, grid, inserted, join, (given.window(grid.size), mask))
+    grid = working_grid(dataset.box, inserted)
+    join = dataset.extent / config.passes.join_resolution
+    return gold_standard_maps(found.statistics, grid, inserted, join, (dataset.window(grid.size), mask))
 
 
-def joined(
-    config: RefineConfig, given: ParticleInput, halves: Float[Tensor, "2 k m m m"]
-) -> Float[Tensor, "2 k m m m"]:
+def joined(config: RefineConfig, dataset: Dataset, halves: Float[Tensor, "2 k m m m"]) -> Float[Tensor, "2 k m m m"]:
     """The half-sets' volumes with their mean in the shells that they share."""
-    radius, mean = given.extent / config.passes.join_resolution, halves.mean(0)
+    radius, mean = dataset.extent / config.passes.join_resolution, halves.mean(0)
     return torch.stack([with_low_shells(half, mean, radius) for half in halves])
 
 
@@ -120,12 +119,12 @@ def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:
     return float(max(resolved_radius(fsc, config.passes.threshold) for fsc in maps.fsc))
 
 
-def next_radius(config: RefineConfig, given: ParticleInput, state: State, resolved: float) -> float:
+def next_radius(config: RefineConfig, dataset: Dataset, state: State, resolved: float) -> float:
     """Radius of the next scores: a margin beyond what is resolved; it never shrinks, nor grows by leaps.
 
     Half-maps of a shell agree far beyond what poses could yet be told by, and at a radius that is new to them they
     settle slowly.
     """
     margin = max(config.passes.margin, config.passes.relative_margin * resolved)
-    largest = largest_radius(config, given.box, given.source.pixel_size)
+    largest = largest_radius(config, dataset.box, dataset.source.pixel_size)
     return min(largest, config.passes.growth * state.radius, max(state.radius, resolved + margin))

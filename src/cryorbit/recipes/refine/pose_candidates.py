@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
-from cryorbit.fourier.half_disc import half_disc
+from cryorbit.inference.band import band_within
 from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.domain import Domain
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -20,109 +20,153 @@ from cryorbit.inference.global_search import (
     search_all_poses,
 )
 from cryorbit.inference.local_search import Descent
-from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
 LOCAL_LEVELS = 2
 """Halvings of a local search, which reaches twice the finest spacing to every side; one more ..."""
 COARSER_POSES = 1.5
 """... if the radius has grown by more than this since the poses were found: they are not known so well."""
+WORTH_A_SAMPLE = 2
+"""Fewer settled images than this many samples of them: searching all poses of all costs hardly more."""
 FINEST_SHIFT = 0.1
 """Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
 
 
-def pose_candidates(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> tuple[Candidates, list[Level], bool]:
-    """Where to look: around the poses of the last pass while they hold, else everywhere.
+@dataclass(frozen=True, slots=True)
+class PoseSearch:
+    """Where the poses of some images are looked for.
 
-    They hold when hardly any posterior was elsewhere, and a search over all poses finds hardly any now, for a sample
-    of the images; in the late stage they do.
+    Attributes
+    ----------
+    rows
+        Which of the images of an E-step, in rising order.
+    cells, levels
+        Coarse candidates, images numbered as in ``rows``, and the levels down from them.
+    everywhere
+        Whether the cells come from all poses, or lie around known ones.
     """
-    known = state.estimates
-    if known is not None and (state.stage == "late" or _hold(config, given, state, half, index, known)):
-        return (
-            _around(known.class_rotation[index], known.class_shift[index]),
-            _local_levels(config, given, state),
-            False,
-        )
-    if config.poses.search == "branch-and-bound":
-        return _bounded(config, given, state, half, index), _local_levels(config, given, state)[-1:], True
-    return (*_everywhere(config, given, state, half, index), True)
+
+    rows: Int[Tensor, " m"]
+    cells: Candidates
+    levels: list[Level]
+    everywhere: bool
 
 
-def pose_space(config: RefineConfig, given: ParticleInput) -> PoseSpace:
+def pose_searches(
+    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
+) -> list[PoseSearch]:
+    """Around the poses of the last pass for images that they hold for, everywhere for the others.
+
+    They hold for an image when hardly any of its posterior was elsewhere, or of that of all images together, if a
+    search over all poses finds hardly any now for a sample of such images; in the late stage they do.
+    """
+    known, everything = state.estimates, torch.arange(len(index))
+    # mini-batches are small, and their maps change fast
+    if known is None or state.stage == "sgd":
+        return [_global(config, dataset, state, half, index, everything)]
+    if state.stage == "late":
+        return [_local(config, dataset, state, index, everything)]
+    elsewhere, most = known.elsewhere[index].cpu(), config.poses.moved
+    settled = (elsewhere <= most) | (elsewhere.mean() <= most)
+    rows, others = everything[settled], everything[~settled]
+    if len(rows) <= WORTH_A_SAMPLE * config.poses.check_images or not _hold(config, dataset, state, half, index[rows]):
+        return [_global(config, dataset, state, half, index, everything)]
+    searches = [_local(config, dataset, state, index, rows)]
+    return [*searches, _global(config, dataset, state, half, index, others)] if len(others) else searches
+
+
+def pose_space(config: RefineConfig, dataset: Dataset) -> PoseSpace:
     """All poses that an image may have."""
-    return PoseSpace(config.poses.shift_range * given.box, given.operators)
+    return PoseSpace(config.poses.shift_range * dataset.box, dataset.operators)
 
 
-def _hold(
+def _local(
+    config: RefineConfig, dataset: Dataset, state: State, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
+) -> PoseSearch:
+    """A search around the last poses."""
+    known, mine = state.estimates, index[rows]
+    assert known is not None
+    cells = _around(known.class_rotation[mine], known.class_shift[mine])
+    return PoseSearch(rows, cells, _local_levels(config, dataset, state), everywhere=False)
+
+
+def _global(
     config: RefineConfig,
-    given: ParticleInput,
+    dataset: Dataset,
     state: State,
     half: int,
     index: Int[Tensor, " n"],
-    known: PoseEstimates,
-) -> bool:
-    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass.
+    rows: Int[Tensor, " m"],
+) -> PoseSearch:
+    """A search over all poses."""
+    if config.poses.search == "branch-and-bound":
+        cells = _bounded(config, dataset, state, half, index[rows])
+        return PoseSearch(rows, cells, _local_levels(config, dataset, state)[-1:], everywhere=True)
+    return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
-    Where a search over all poses has just found more, one of a sample would cost a good part of another and say so too.
-    """
-    if float(known.elsewhere[index].mean()) > config.poses.moved:
-        return False
+
+def _hold(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> bool:
+    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
+    known = state.estimates
+    assert known is not None
     count = min(config.poses.check_images, len(index))
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
-    cells, levels = _everywhere(config, given, state, half, sample)
-    grid, disc = working_grid(given.box, state.radius), half_disc(given.box, state.radius).to(state.references.device)
-    domain = Domain(grid, disc, state.noise_variance[half])
-    reach = _local_width(given, state) / 2
-    volume = resample(state.references[half], grid.size)
+    cells, levels = _everywhere(config, dataset, state, half, sample)
+    band = band_within(dataset.box, state.radius, state.noise_variance[half])
+    reach = _local_width(dataset, state) / 2
+    volume = resample(state.references[half], band.grid.size)
     around = known.class_rotation[sample], reach
     elsewhere = posterior_elsewhere(
-        given.source, sample, cells, volume, domain, Descent(levels, pose_space(config, given)), around
+        dataset.source, sample, cells, volume, band, Descent(levels, pose_space(config, dataset)), around
     )
-    LOGGER.info("half-set %d: %.3f of the posterior beyond %.1f degrees", half + 1, float(elsewhere.mean()), reach)
+    LOGGER.info(
+        "half-set %d: %.3f of the posterior of settled images beyond %.1f degrees, %d of them",
+        half + 1,
+        float(elsewhere.mean()),
+        reach,
+        len(index),
+    )
     return float(elsewhere.mean()) <= config.poses.moved
 
 
 def _everywhere(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
+    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
     """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
-    radius = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
-    step = given.box / (4 * radius)
-    search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, given), step, settings.cells)
+    radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
+    step = dataset.box / (4 * radius)
+    search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
     generator = generator_for(config.seed, "pose refinement", state.iteration, half)
-    cells = search_all_poses(given.source, index, state.references[half], state.noise_variance[half], search, generator)
-    return cells, levels_for(state.radius, _coarse(config), step, given.diameter_px, given.box, settings.candidates)
+    cells = search_all_poses(
+        dataset.source, index, state.references[half], state.noise_variance[half], search, generator
+    )
+    return cells, levels_for(state.radius, _coarse(config), step, dataset.diameter_px, dataset.box, settings.candidates)
 
 
-def _bounded(
-    config: RefineConfig, given: ParticleInput, state: State, half: int, index: Int[Tensor, " n"]
-) -> Candidates:
+def _bounded(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> Candidates:
     """The pose that branch and bound finds for each image, as its one cell."""
-    settings, grid = config.poses, working_grid(given.box, state.radius)
-    disc = half_disc(given.box, state.radius).to(state.references.device)
-    first = min(state.radius, resolvable_radius(settings.angular_spacing, given.diameter_px, given.box))
+    settings = config.poses
+    band = band_within(dataset.box, state.radius, state.noise_variance[half])
+    first = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
     plan = BranchPlan(
-        final_spacing=finest_spacing(state.radius, given.diameter_px, given.box),
-        final_step=FINEST_SHIFT * given.box / state.radius,
-        shift_extent=settings.shift_range * given.box,
+        final_spacing=finest_spacing(state.radius, dataset.diameter_px, dataset.box),
+        final_step=FINEST_SHIFT * dataset.box / state.radius,
+        shift_extent=settings.shift_range * dataset.box,
         first_spacing=settings.angular_spacing,
-        first_step=given.box / (4 * first),
+        first_step=dataset.box / (4 * first),
         first_radius=first,
     )
-    volume = resample(state.references[half], grid.size)
-    found = branch_and_bound(given.source, index, volume, Domain(grid, disc, state.noise_variance[half]), plan)
+    volume = resample(state.references[half], band.grid.size)
+    found = branch_and_bound(dataset.source, index, volume, band, plan)
     classes = len(volume)
     return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
 
@@ -135,22 +179,22 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
     return Candidates(numbers, klass, rotation.flatten(0, 1), shift.flatten(0, 1))
 
 
-def _local_levels(config: RefineConfig, given: ParticleInput, state: State) -> list[Level]:
+def _local_levels(config: RefineConfig, dataset: Dataset, state: State) -> list[Level]:
     """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
-    step = _local_factor(state) * FINEST_SHIFT * given.box / state.radius
+    step = _local_factor(state) * FINEST_SHIFT * dataset.box / state.radius
     return levels_for(
-        state.radius, _local_width(given, state), step, given.diameter_px, given.box, config.poses.candidates
+        state.radius, _local_width(dataset, state), step, dataset.diameter_px, dataset.box, config.poses.candidates
     )
 
 
-def _local_width(given: ParticleInput, state: State) -> float:
+def _local_width(dataset: Dataset, state: State) -> float:
     """Width in degrees of the cell of a local search."""
-    return _local_factor(state) * finest_spacing(state.radius, given.diameter_px, given.box)
+    return _local_factor(state) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
-def local_reach(given: ParticleInput, state: State) -> float:
+def local_reach(dataset: Dataset, state: State) -> float:
     """How far (degrees) the next local search reaches around the best poses, if the radius hardly grows."""
-    return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, given.diameter_px, given.box)
+    return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
 def _local_factor(state: State) -> int:

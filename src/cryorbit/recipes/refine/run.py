@@ -10,7 +10,7 @@ from typing import Any
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.particle_input import ParticleInput, read_chosen, read_input
+from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
@@ -23,7 +23,7 @@ from cryorbit.recipes.refine.verdict import Ending, judge
 from cryorbit.recipes.stage_loop import Stages, go_through
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
-Iteration = Callable[[RefineConfig, ParticleInput, State], tuple[State, dict[str, Any]]]
+Iteration = Callable[[RefineConfig, Dataset, State], tuple[State, dict[str, Any]]]
 
 ITERATIONS: dict[str, Iteration] = {
     "sgd": stochastic_iteration,
@@ -55,19 +55,19 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         config.late.made()
     particles = read_chosen(config)
     require_memory(config, particles)
-    given = read_input(config, particles)
-    for sentence in given.sentences:
+    dataset = read_dataset(config, particles)
+    for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[State] = Stages(
-        iterations={name: partial(iteration, config, given) for name, iteration in ITERATIONS.items()},
+        iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
         describe=lambda state: DESCRIPTIONS[state.stage],
         planned=lambda stage: _planned(config, stage),
         kind=State,
-        device=given.source.device,
+        device=dataset.source.device,
     )
-    state = go_through(stages, lambda: _first(config, given, progress), job, progress)
-    result = write_outputs(config, given, state, job)
-    verdict = judge(Ending(config, given, state, result.classes, job.read_metrics()))
+    state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
+    result = write_outputs(config, dataset, state, job)
+    verdict = judge(Ending(config, dataset, state, result.classes, job.read_metrics()))
     job.record(result={"verdict": asdict(verdict)})
     for sentence in result.notes:
         progress.note(sentence)
@@ -91,10 +91,10 @@ def require_memory(config: RefineConfig, particles: Particles) -> None:
     require_volumes(config, load, particles.pixel_size)
 
 
-def _first(config: RefineConfig, given: ParticleInput, progress: Progress) -> State:
+def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> State:
     """The state of the start maps."""
     progress.note("Looking at the start map.")
-    state = begin(config, given)
+    state = begin(config, dataset)
     for sentence in state.start_notes:
         progress.note(sentence)
     return state

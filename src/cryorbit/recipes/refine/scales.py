@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.inference.pose_estimates import PoseEstimates
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 
 PRIOR_IMAGES = 10.0
 """Images of average contrast that every group is given: groups of a few particles stay near one."""
@@ -18,14 +18,14 @@ multiplied from pass to pass, and what the map shows of such a group could never
 
 
 def updated_scales(
-    given: ParticleInput, scale: Float[Tensor, " n"] | None, estimates: PoseEstimates
+    dataset: Dataset, scale: Float[Tensor, " n"] | None, estimates: PoseEstimates
 ) -> Float[Tensor, " n"] | None:
     """Contrast of every particle, that of its group, after a pass under ``scale``; their mean is one.
 
     The best factor on a group's model is the posterior mean of its overlap with the images over its power. Particles
     without groups keep one contrast, None; a map that no group shows leaves contrasts as they are.
     """
-    group = given.particles.group
+    group = dataset.particles.group
     if group is None or int(group.max()) == 0:
         return None
     group = group.to(estimates.overlap.device)

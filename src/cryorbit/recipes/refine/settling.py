@@ -9,13 +9,14 @@ from cryorbit.recipes.refine.state import State
 
 def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates) -> dict[str, float]:
     """Part of the particles that came to another class, for ``metrics.jsonl``; nothing of one class or a first pass."""
-    if before is None or len(config.maps) == 1:
+    if before is None or len(config.maps) == 1 or not bool(before.known.any()):
         return {}
-    return {"class_changes": float((before.klass != after.klass).double().mean())}
+    known = before.known
+    return {"class_changes": float((before.klass != after.klass)[known].double().mean())}
 
 
-def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float) -> bool:
-    """Whether a pass has brought nothing: no larger radius, no finer half-maps, images explained no better.
+def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float, *, widened: bool) -> bool:
+    """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no likelier images.
 
     Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
     every one of them sharpens the posteriors: these passes are not wasted.
@@ -27,9 +28,11 @@ def stands_still(config: RefineConfig, state: State, resolved: float, likelihood
     resolved
         Radius to which the half-maps of the pass agree.
     likelihood
-        Mean log-likelihood of the pass, nats; those at two radii do not compare.
+        Mean log-likelihood, nats; those at two radii do not compare.
+    widened
+        Whether the radius grew.
     """
-    if state.radius > state.posed_radius or resolved > state.resolved:
+    if widened or resolved > state.resolved:
         return False
     return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
 

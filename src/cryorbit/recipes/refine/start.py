@@ -24,8 +24,8 @@ from cryorbit.inference.global_search import coarse_grid, resolvable_radius
 from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.pose_grid import grid_slices
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_grid import read_onto
-from cryorbit.recipes.particle_input import ParticleInput
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
@@ -78,7 +78,7 @@ class _Judge:
         return grid_slices(resample(volume[None], grid.size), self.fronts, disc, grid)
 
 
-def begin(config: RefineConfig, given: ParticleInput) -> State:
+def begin(config: RefineConfig, dataset: Dataset) -> State:
     """The first state: start maps on the particles' grid and axes, low-passed and scaled, and shown by the images.
 
     Raises
@@ -88,29 +88,31 @@ def begin(config: RefineConfig, given: ParticleInput) -> State:
         clearly better inverted or at another magnification, or has not the symmetry.
     """
     # used after the first pass only; a mistake is told before
-    given_mask(config, given)
-    radius = min(given.extent / config.initial_resolution, largest_radius(config, given.box, given.source.pixel_size))
-    size = working_grid(given.box, radius).size
-    judge = _judge(config, given, radius)
+    given_mask(config, dataset)
+    radius = min(
+        dataset.extent / config.initial_resolution, largest_radius(config, dataset.box, dataset.source.pixel_size)
+    )
+    size = working_grid(dataset.box, radius).size
+    judge = _judge(config, dataset, radius)
     volumes, findings, notes = [], [], []
     for path in config.maps:
-        density, fitted = read_onto(path, given.box, given.source.pixel_size)
+        density, fitted = read_onto(path, dataset.box, dataset.source.pixel_size)
         # twice as fine as need be: a map is magnified by interpolation
-        level = background_level(density[None], given.window(given.box).to(density))[0]
-        fine = resample(density - level, min(2 * size, given.box))
-        density, turned = on_axes(fine, config, given, path)
+        level = background_level(density[None], dataset.window(dataset.box).to(density))[0]
+        fine = resample(density - level, min(2 * size, dataset.box))
+        density, turned = on_axes(fine, config, dataset, path)
         notes += [f"Start map {sentence}" for sentence in (fitted, turned) if sentence is not None]
-        volume = in_window(filtered(density, given.extent, config.initial_resolution), given, size)
+        volume = in_window(filtered(density, dataset.extent, config.initial_resolution), dataset, size)
         volume = volume * best_scale(judge, volume)
-        others = {m: in_window(magnified(density, m), given, size) for m in MAGNIFICATIONS}
-        found = what_images_say(judge, volume, others, random_maps(volume, given.window(size), config.seed))
+        others = {m: in_window(magnified(density, m), dataset, size) for m in MAGNIFICATIONS}
+        found = what_images_say(judge, volume, others, random_maps(volume, dataset.window(size), config.seed))
         if config.check_start:
             refuse_bad_start(found, path)
         findings.append(found)
         volumes.append(volume)
     refuse_same(volumes, config.maps)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
-    noise = given.noise_variance.expand(2, -1).clone()
+    noise = dataset.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
     return State(stage, 0, references, noise, radius, starts=tuple(findings), start_notes=tuple(notes))
 
@@ -121,9 +123,9 @@ def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) 
     return apply_gain(density, low_pass(box, extent / box, resolution))
 
 
-def in_window(density: Float[Tensor, "n n n"], given: ParticleInput, size: int) -> Float[Tensor, "m m m"]:
+def in_window(density: Float[Tensor, "n n n"], dataset: Dataset, size: int) -> Float[Tensor, "m m m"]:
     """The density on a working box of ``size`` voxels, within the window."""
-    window = given.window(size)
+    window = dataset.window(size)
     return resample(density, size).to(window) * window
 
 
@@ -232,12 +234,12 @@ def _lead_over_all(own: Float[Tensor, " b"], others: Float[Tensor, "r b"]) -> fl
     return float(difference.mean() / torch.sqrt(of_images + of_maps).clamp_min(1e-12))
 
 
-def _judge(config: RefineConfig, given: ParticleInput, radius: float) -> _Judge:
+def _judge(config: RefineConfig, dataset: Dataset, radius: float) -> _Judge:
     spacing = config.poses.angular_spacing
-    radius = min(radius, resolvable_radius(spacing, given.diameter_px, given.box))
-    disc = half_disc(given.box, radius).to(given.source.device)
-    index = torch.linspace(0, len(given.source) - 1, min(SAMPLE, len(given.source))).round().long()
-    observations = given.source.observe(index, disc, given.noise_variance)
-    shifts = disc_grid(config.poses.shift_range * given.box, given.box / (4 * radius)).to(observations.power)
+    radius = min(radius, resolvable_radius(spacing, dataset.diameter_px, dataset.box))
+    disc = half_disc(dataset.box, radius).to(dataset.source.device)
+    index = torch.linspace(0, len(dataset.source) - 1, min(SAMPLE, len(dataset.source))).round().long()
+    observations = dataset.source.observe(index, disc, dataset.noise_variance)
+    shifts = disc_grid(config.poses.shift_range * dataset.box, dataset.box / (4 * radius)).to(observations.power)
     fronts = coarse_grid(spacing, 1, observations.power)[:, ::2]
-    return _Judge(observations, fronts, shifts, given.box, radius)
+    return _Judge(observations, fronts, shifts, dataset.box, radius)

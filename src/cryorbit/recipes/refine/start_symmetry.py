@@ -12,7 +12,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.inference.copies import SYMMETRIC, copies_agreement
 from cryorbit.inference.symmetry import SymmetryAxes, find_axes, turned_to_axes
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 
 BETTER = 0.2
@@ -20,7 +20,7 @@ BETTER = 0.2
 
 
 def on_axes(
-    density: Float[Tensor, "m m m"], config: RefineConfig, given: ParticleInput, path: Path
+    density: Float[Tensor, "m m m"], config: RefineConfig, dataset: Dataset, path: Path
 ) -> tuple[Float[Tensor, "m m m"], str | None]:
     """A start map with its axes where the group has them, and a sentence if it was turned there.
 
@@ -29,18 +29,18 @@ def on_axes(
     InputError
         The map has not the symmetry in any frame, unless start maps are not checked: that is a sentence then.
     """
-    if given.operators is None:
+    if dataset.operators is None:
         return density, None
     size = density.shape[-1]
-    group, radius = given.operators.to(density), given.particle_radius(size)
-    smooth = apply_gain(density, low_pass(size, given.extent / size, config.initial_resolution))
+    group, radius = dataset.operators.to(density), dataset.particle_radius(size)
+    smooth = apply_gain(density, low_pass(size, dataset.extent / size, config.initial_resolution))
     agreement = copies_agreement(smooth, smooth, group, radius)
     if agreement is None or agreement >= SYMMETRIC:
         return density, None
     axes = find_axes(smooth, group, radius)
     if axes.structure_score >= max(SYMMETRIC, agreement + BETTER):
         found = (
-            f"{path.name}: the axes of {config.symmetry} lay elsewhere; {_on_turn(axes, group, given.extent / size)}"
+            f"{path.name}: the axes of {config.symmetry} lay elsewhere; {_on_turn(axes, group, dataset.extent / size)}"
         )
         agreed = f"it agrees with its copies by {axes.structure_score:.2f}, and did by {agreement:.2f}"
         return turned_to_axes(density, axes), f"{found}; {agreed}."

@@ -49,12 +49,15 @@ class Walk:
         Running mean of W on the padded grids.
     fsc
         Correlation of the half-maps by shell.
+    log_likelihood
+        Running mean over the mini-batches that were scored to the present radius, nats; None before the first of them.
     """
 
     method: dict[str, Any]
     scale: float
     curvature: Float[Tensor, "2 k q q h"]
     fsc: Float[Tensor, "k s"]
+    log_likelihood: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +93,17 @@ class State:
     resolved
         Largest radius that the half maps have agreed to.
     stalled
-        Passes since it, the radius or the likelihood last grew.
+        Passes or mini-batches since it, the radius or the likelihood last grew.
     estimates
-        Poses and classes of all particles from the last pass, or None.
+        Poses and classes of all particles from the last pass, or of those that mini-batches have met, or None.
     posed_radius
-        Fourier radius at which these poses were scored.
+        Fourier radius at which these poses were scored, or more.
     scale
         Contrast of each particle, or None while all are alike.
     history
         Resolved radius after each pass.
     best_likelihood
-        Largest mean log-likelihood of the passes that were scored to this radius, nats.
+        Largest mean log-likelihood of the passes or mini-batches that were scored to this radius, nats.
     starts, start_notes
         What images say of each start map, and sentences on what was done to it.
     walk

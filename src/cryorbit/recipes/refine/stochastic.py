@@ -5,38 +5,46 @@ Every step looks at a mini-batch of each half-set, and goes along the preconditi
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.core.epochs import stretch_of_epochs
 from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
+from cryorbit.inference.pose_estimates import PoseEstimates, nothing_known
 from cryorbit.optim.carrying import bound_to_terms, last_state
 from cryorbit.optim.next_sum import Before, step_on
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.expectation import half_sets, updated_noise
+from cryorbit.recipes.refine.e_step import EStep, half_set_rows, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
+from cryorbit.recipes.refine.pose_candidates import COARSER_POSES
 from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.settling import stands_still
 from cryorbit.recipes.refine.state import State, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
 FIRST_CORRELATION = 0.9
 """Correlation of the half maps that is assumed before there are any."""
+LATEST = 0.3
+"""Part that a mini-batch has in the running mean of log-likelihoods: those of two mini-batches differ by chance."""
 
 
-def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: State) -> tuple[State, dict[str, Any]]:
-    """One step of the optimiser; the stage ends when the resolution has stopped growing."""
+def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
+    """One step of the optimiser; the stage ends when neither resolution nor likelihood grow."""
     method, walk = config.sgd.made(), state.walk
     last = last_state(method, None if walk is None else walk.method, state.references.device)
     batches = config.sgd.pool if bound_to_terms(last) else 1
-    oracle = _oracle(config, given, state, batches)
+    oracle = _oracle(config, dataset, state, batches)
     size = oracle.grid.size
     volume = resample(state.references, size)
     generator = generator_for(config.seed, "optimiser of the refinement", state.iteration)
@@ -48,26 +56,53 @@ def stochastic_iteration(config: RefineConfig, given: ParticleInput, state: Stat
     (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
+    radius = next_radius(config, dataset, state, resolved)
+    widened = radius > state.radius
+    likelihood = _running_mean(walk, look.found.log_likelihood)
+    stalled = stands_still(config, state, resolved, likelihood, widened=widened)
+    estimates, posed_radius = _poses(state, look.found, len(dataset.particles))
     new = replace(
         state,
-        references=joined(config, given, moved),
-        noise_variance=updated_noise(look.found, given, state, oracle.inserted, config.passes.noise_prior),
-        radius=next_radius(config, given, state, resolved),
+        references=joined(config, dataset, moved),
+        noise_variance=updated_noise(look.found, dataset, state, oracle.inserted, config.passes.noise_prior),
+        radius=radius,
+        resolved=max(resolved, state.resolved),
+        stalled=state.stalled + 1 if stalled else 0,
+        estimates=estimates,
+        posed_radius=posed_radius,
         history=(*state.history, resolved),
-        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc),
+        best_likelihood=-math.inf if widened else max(likelihood, state.best_likelihood),
+        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if widened else likelihood),
     )
-    metrics = {**look.found.metrics(given, state.radius), "evaluations": after.evaluations}
-    return _advanced(config, new, resolved, batches), {**metrics, "resolved_A": given.extent / resolved}
+    metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
+    return _advanced(config, new, batches), {**metrics, "resolved_A": dataset.extent / resolved}
 
 
-def _oracle(config: RefineConfig, given: ParticleInput, state: State, batches: int) -> HalfSetOracle:
+def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
+    """Of the log-likelihoods of mini-batches at one radius."""
+    if walk is None or walk.log_likelihood is None:
+        return log_likelihood
+    return (1 - LATEST) * walk.log_likelihood + LATEST * log_likelihood
+
+
+def _poses(state: State, found: EStep, particles: int) -> tuple[PoseEstimates, float]:
+    """Poses of the images met so far but for much coarser ones, and the least radius that they were scored to."""
+    estimates, radius = state.estimates, state.posed_radius
+    if estimates is None or state.radius > COARSER_POSES * radius:
+        estimates, radius = nothing_known(particles, state.references.shape[1], state.references), state.radius
+    for index, mine in zip(found.index, found.estimates, strict=True):
+        estimates = estimates.with_some(index, mine)
+    return estimates, radius
+
+
+def _oracle(config: RefineConfig, dataset: Dataset, state: State, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
-    images = [mini_batches(config, given, state.iteration + number) for number in range(batches)]
+    images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
-    inserted = inserted_radius(state.radius, given.box)
+    inserted = inserted_radius(state.radius, dataset.box)
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
-    fsc, window = _correlation(state, inserted), given.window(working_grid(given.box, inserted).size)
-    return HalfSetOracle(config, given, state, (first, second), inserted, fsc, curvature, window)
+    fsc, window = _correlation(state, inserted), dataset.window(working_grid(dataset.box, inserted).size)
+    return HalfSetOracle(config, dataset, state, (first, second), inserted, fsc, curvature, window)
 
 
 def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:
@@ -85,26 +120,22 @@ def _shells(inserted: float) -> int:
     return int(inserted) + 2
 
 
-def mini_batches(
-    config: RefineConfig, given: ParticleInput, iteration: int
-) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
+def mini_batches(config: RefineConfig, dataset: Dataset, iteration: int) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
     """The images of a step: the next ones of shuffled epochs, sorted as they are stored."""
-    first, second = (_next_images(config, half, iteration) for half in half_sets(given))
+    first, second = (_next_images(config, half, iteration) for half in half_set_rows(dataset))
     return first, second
 
 
 def _next_images(config: RefineConfig, images: Int[Tensor, " n"], iteration: int) -> Int[Tensor, " b"]:
     size = config.sgd.batch or min(1000, max(150, len(images) // 10))
     size = min(size, len(images))
-    epoch, number = divmod(iteration, len(images) // size)
-    shuffled = images[torch.randperm(len(images), generator=generator_for(config.seed, "order of an epoch", epoch))]
-    return shuffled[number * size : (number + 1) * size].sort().values
+    generator = partial(generator_for, config.seed, "order of an epoch")
+    return images[stretch_of_epochs(len(images), iteration * size, size, generator)].sort().values
 
 
-def _advanced(config: RefineConfig, state: State, resolved: float, batches: int) -> State:
-    """The state at its next mini-batch, or at the first pass over all particles with nothing carried along."""
-    stalled = 0 if resolved > state.resolved else state.stalled + 1
+def _advanced(config: RefineConfig, state: State, batches: int) -> State:
+    """The state at its next mini-batch, or at the first pass over all particles, which knows the poses found so far."""
     done = state.iteration + batches
-    if stalled < config.sgd.patience and done < config.sgd.iterations:
-        return replace(state, iteration=done, resolved=max(resolved, state.resolved), stalled=stalled)
-    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, walk=None)
+    if state.stalled < config.sgd.patience and done < config.sgd.iterations:
+        return replace(state, iteration=done)
+    return replace(state, stage="pass", iteration=0, resolved=0.0, stalled=0, best_likelihood=-math.inf, walk=None)

@@ -10,7 +10,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
 from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.abinit.verdict import LEVELS, Verdict
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.outputs import RefinedMap
 from cryorbit.recipes.refine.radii import final_radius
@@ -23,6 +23,8 @@ EMPTY = 0.02
 """A class with a smaller part of the particles is empty: so many stray to any map that is offered."""
 RESTLESS = 0.05
 """Part of the particles that may change class in the last pass, where no setting says."""
+MANY_SEARCHED = 0.5
+"""Part of the particles whose orientations were all searched in the last pass: more are worth a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Ending:
     """
 
     config: RefineConfig
-    given: ParticleInput
+    dataset: Dataset
     state: State
     classes: Sequence[RefinedMap]
     metrics: Sequence[Mapping[str, Any]]
@@ -53,8 +55,8 @@ class Ending:
     @property
     def finest(self) -> float:
         """Resolution to which images were inserted, A."""
-        source = self.given.source
-        return self.given.extent / final_radius(self.config, source.box, source.pixel_size)
+        source = self.dataset.source
+        return self.dataset.extent / final_radius(self.config, source.box, source.pixel_size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def judge(ending: Ending) -> Verdict:
 
 def _agreement(ending: Ending) -> Iterator[Remark]:
     """Whether the halves agree beyond what they have in common, with enough images to say so."""
-    config, given, head = ending.config, ending.given, ending.head
+    config, dataset, head = ending.config, ending.dataset, ending.head
     shared = config.passes.join_resolution
     found = f"the half-maps agree to {head.resolution_A:.2f} A, within the mask to {head.resolution_masked_A:.2f} A"
     if ending.finest > shared:
@@ -102,7 +104,7 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
         reason = f"{wrong}: it makes a correlation of its own at this resolution"
         yield Remark("doubtful", wrong, f"{reason}; fix: a wider or softer mask, or none")
     # a slice meets a frequency at radius R, in units of 1 / diameter, with the probability 1 / (2 R)
-    slices = 0.25 * head.particles * len(given.symmetry) * head.resolution_masked_A / given.diameter
+    slices = 0.25 * head.particles * len(dataset.symmetry) * head.resolution_masked_A / dataset.diameter
     mean = f"a frequency of a half-map is the mean of {slices:.0f} slices at this resolution"
     few = slices < FEWEST_SLICES
     reason = f"{mean} (at least {FEWEST_SLICES:g} are needed); fix: more particles" if few else mean
@@ -111,7 +113,7 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
 
 def _table(ending: Ending) -> Iterator[Remark]:
     """What the particle table says of half-sets and optics that this resolution does not bear."""
-    for doubt in ending.given.pose_doubts(ending.head.resolution_masked_A):
+    for doubt in ending.dataset.pose_doubts(ending.head.resolution_masked_A):
         yield Remark("doubtful", doubt.partition(";")[0], doubt)
 
 
@@ -153,8 +155,9 @@ def _poses(ending: Ending) -> Iterator[Remark]:
         wrong = "particles fit it no better than pure noise"
         yield Remark("bad", wrong, f"{fit}; fix: look at the particles with `cryorbit inspect`")
     certainty = f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average"
-    if ending.metrics[-1].get("all_poses_searched"):
-        certainty += "; much of it lies elsewhere, so that every pass searched all orientations"
+    searched = ending.metrics[-1].get("searched_everywhere", 0.0)
+    if searched > MANY_SEARCHED:
+        certainty += f"; all orientations of {100 * searched:.0f} % of the particles were searched to the end"
     yield Remark("good", "", certainty)
 
 
@@ -174,7 +177,7 @@ def _views(ending: Ending) -> Iterator[Remark]:
     assert estimates is not None
     rotations = estimates.rotation[estimates.klass == ending.classes.index(ending.head)].cpu()
     generator = generator_for(ending.config.seed, "views that are sampled")
-    sampling = view_sampling(rotations, ending.given.symmetry.cpu(), generator)
+    sampling = view_sampling(rotations, ending.dataset.symmetry.cpu(), generator)
     spread = f"sampling compensation factor of the views {sampling.factor:.2f} (below {BIASED:g}: uneven)"
     if sampling.biased:
         fix = "fix: views from other sides (a tilted stage, another grid or buffer)"

@@ -24,7 +24,7 @@ from cryorbit.studies.toader2023.condition_numbers import (
 )
 from cryorbit.studies.toader2023.courses import Optimum
 from cryorbit.studies.toader2023.data import DataSet, without_ctf
-from cryorbit.studies.toader2023.known_poses_hessian import assemble_hessian
+from cryorbit.studies.toader2023.posed_misfit_hessian import assemble_hessian
 
 LEVELS = (0.0, 0.5, 1.0)
 """Quantiles of a shell that are told: its least entry, the median, the largest."""

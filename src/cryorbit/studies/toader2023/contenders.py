@@ -16,7 +16,7 @@ from cryorbit.optim.floors import Constant, PartOfGroupMean
 from cryorbit.optim.method import Method
 from cryorbit.optim.preconditioned_sgd import PreconditionedSGD
 from cryorbit.optim.svrg import SVRG
-from cryorbit.studies.toader2023.known_poses import KnownPoses
+from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 
 BATCHES = 30
 """Mini-batches in an epoch."""
@@ -27,7 +27,7 @@ LESS_DESCENT = 0.9
 STEP = 0.2
 """Of variance-reduced steps over the weight volume; longer ones are taken back at times."""
 
-Choice = tuple[KnownPoses, Method[Any]]
+Choice = tuple[PosedMisfit, Method[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +47,22 @@ class Contender:
     """
 
     name: str
-    choose: Callable[[KnownPoses], Choice]
+    choose: Callable[[PosedMisfit], Choice]
     published_gap: float | None = None
     published_seconds: float | None = None
 
 
-def batch_size(problem: KnownPoses) -> int:
+def batch_size(problem: PosedMisfit) -> int:
     """Images in a mini-batch."""
     return -(-problem.num_terms // BATCHES)
 
 
-def plain(problem: KnownPoses, descent: float = DESCENT) -> Choice:
+def plain(problem: PosedMisfit, descent: float = DESCENT) -> Choice:
     """Stochastic gradients, steps searched for."""
     return problem, Armijo(descent=descent, batch_size=batch_size(problem))
 
 
-def probed(problem: KnownPoses) -> Choice:
+def probed(problem: PosedMisfit) -> Choice:
     """Algorithm 1: the diagonal is estimated on line, its floor one over the number of points of the last shell."""
     shells = problem.ball.shells
     method = PreconditionedSGD(
@@ -74,34 +74,34 @@ def probed(problem: KnownPoses) -> Choice:
     return problem, method
 
 
-def probed_by_shell(problem: KnownPoses) -> Choice:
+def probed_by_shell(problem: PosedMisfit) -> Choice:
     """Algorithm 1 with a floor of its own for each shell."""
     _, method = probed(problem)
     assert isinstance(method, PreconditionedSGD)
     return problem, replace(method, floor=PartOfGroupMean(problem.ball.shells))
 
 
-def exact(problem: KnownPoses) -> Choice:
+def exact(problem: PosedMisfit) -> Choice:
     """The exact diagonal: what probes converge to."""
     return replace(problem, diagonal=problem.hessian_diagonal()), _known_diagonal(problem, DESCENT)
 
 
-def weighted(problem: KnownPoses, descent: float = DESCENT) -> Choice:
+def weighted(problem: PosedMisfit, descent: float = DESCENT) -> Choice:
     """The weight volume of expectation maximisation."""
     return problem, _known_diagonal(problem, descent)
 
 
-def reduced(problem: KnownPoses) -> Choice:
+def reduced(problem: PosedMisfit) -> Choice:
     """Variance-reduced gradients, not preconditioned."""
     return problem, SVRG(base="scalar", batch_size=batch_size(problem))
 
 
-def reduced_weighted(problem: KnownPoses) -> Choice:
+def reduced_weighted(problem: PosedMisfit) -> Choice:
     """Variance-reduced gradients over the weight volume."""
     return problem, SVRG(step_size=STEP, batch_size=batch_size(problem))
 
 
-def _known_diagonal(problem: KnownPoses, descent: float) -> PreconditionedSGD:
+def _known_diagonal(problem: PosedMisfit, descent: float) -> PreconditionedSGD:
     return PreconditionedSGD("oracle", descent=descent, longest=10.0, batch_size=batch_size(problem))
 
 

@@ -17,8 +17,8 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.fsc import fourier_shell_correlation
 from cryorbit.optim.blocks import Blocks
 from cryorbit.studies.toader2023.contenders import Contender
-from cryorbit.studies.toader2023.known_poses import KnownPoses
-from cryorbit.studies.toader2023.known_poses_hessian import assemble_hessian, find_minimum, gap
+from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
+from cryorbit.studies.toader2023.posed_misfit_hessian import assemble_hessian, find_minimum, gap
 
 EPOCHS = 10
 LOOKS = (1, 3, 10)
@@ -29,14 +29,14 @@ LOOKS = (1, 3, 10)
 class Optimum:
     """A problem with its Hessian and minimum, and the densities to compare with."""
 
-    problem: KnownPoses
+    problem: PosedMisfit
     hessian: csr_array
     minimum: Float[Tensor, " d"]
     least: Float[Tensor, "n n n"]
     truth: Float[Tensor, "n n n"]
 
     @classmethod
-    def of(cls, problem: KnownPoses, truth: Float[Tensor, "n n n"]) -> Optimum:
+    def of(cls, problem: PosedMisfit, truth: Float[Tensor, "n n n"]) -> Optimum:
         """Find the minimum."""
         hessian = assemble_hessian(problem)
         minimum = find_minimum(problem, hessian)
@@ -84,7 +84,7 @@ class Course:
         return (self.seconds[-1] - self.seconds[0]) / (len(self.seconds) - 1)
 
 
-def start_from(problem: KnownPoses, seed: int) -> Float[Tensor, " d"]:
+def start_from(problem: PosedMisfit, seed: int) -> Float[Tensor, " d"]:
     """Complex normal noise of variance one, as in the paper, of a real volume."""
     noise = torch.randn(problem.ball.dimension, generator=generator_for(seed, "toader2023 start"))
     return noise.to(problem.observations.power)

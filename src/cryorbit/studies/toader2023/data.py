@@ -26,7 +26,7 @@ from cryorbit.imaging.slices import SliceOperator
 from cryorbit.io.mrc import read_map
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import draw_poses
-from cryorbit.studies.toader2023.known_poses import KnownPoses
+from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 from cryorbit.volumes.fourier_ball import fourier_ball
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -54,16 +54,16 @@ class DataSet:
     disc: HalfDisc
     density: Float[Tensor, "n n n"]
 
-    def problem(self, images: int, radius: float) -> KnownPoses:
+    def problem(self, images: int, radius: float) -> PosedMisfit:
         """The misfit of the first images within a radius."""
         count = count_within(self.disc, radius)
         disc = HalfDisc(self.disc.box, radius, self.disc.frequencies[:count], self.disc.shells[:count])
         observations = self.observations[:images].within(count)
         poses = Poses(self.poses.rotations[:images], self.poses.shifts[:images])
-        return KnownPoses.of(observations, poses, disc, fourier_ball(disc.box, radius))
+        return PosedMisfit.of(observations, poses, disc, fourier_ball(disc.box, radius))
 
 
-def without_ctf(problem: KnownPoses) -> KnownPoses:
+def without_ctf(problem: PosedMisfit) -> PosedMisfit:
     """The same slices, every coefficient of which is seen with the same weight; only the Hessian has a meaning."""
     observations = problem.observations
     return replace(problem, observations=replace(observations, weight=torch.full_like(observations.weight, 2.0)))

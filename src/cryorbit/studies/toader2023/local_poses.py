@@ -3,7 +3,7 @@
     f(x) = mean_i -log mean_{r,t} exp(-1/2 sum_k |c_i S_t Y_r - y_i|^2 / s)  +  lambda/2 |x|^2
 
 over the rotations and shifts at most a step away from a pose of each image's own; unknown and terms are those of
-``known_poses``. The gradient is the posterior mean of gradients in known poses, and the Hessian that of
+``posed_misfit``. The gradient is the posterior mean of gradients in known poses, and the Hessian that of
 their Hessians less the posterior covariance of gradients.
 
 Axes of matrix code: B images, R rotations, T shifts, P coefficients.
@@ -27,7 +27,7 @@ from cryorbit.geometry.so3_grid import neighbourhood
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.optim.protocols import Evaluation
-from cryorbit.studies.toader2023.known_poses import KnownPoses
+from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 
 CHUNK_BYTES = 2**25
@@ -74,12 +74,12 @@ class LocalPoses:
         Factors that move an image by each shift of the lattice.
     """
 
-    known: KnownPoses
+    known: PosedMisfit
     around: Neighbourhood
     phases: Complex[Tensor, "t p"]
 
     @classmethod
-    def of(cls, known: KnownPoses, around: Neighbourhood) -> LocalPoses:
+    def of(cls, known: PosedMisfit, around: Neighbourhood) -> LocalPoses:
         """The sum with the poses of ``known`` integrated over; its curvature is the weight volume of the prior."""
         phases = shift_phases(around.lattice, known.disc).to(known.observations.data)
         problem = cls(known, around, phases)

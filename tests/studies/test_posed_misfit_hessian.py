@@ -6,7 +6,7 @@ import torch
 from known_pose_sets import dense_hessian, random_problem, random_unknown
 from scipy.optimize import minimize
 
-from cryorbit.studies.toader2023.known_poses_hessian import assemble_hessian, find_minimum, gap
+from cryorbit.studies.toader2023.posed_misfit_hessian import assemble_hessian, find_minimum, gap
 
 
 @pytest.mark.parametrize("radius", [3.0, 4.5, 7.0])

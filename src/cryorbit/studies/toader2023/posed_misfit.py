@@ -33,7 +33,7 @@ Index = Int[Tensor, " b"] | None
 
 
 @dataclass(frozen=True, slots=True)
-class KnownPoses:
+class PosedMisfit:
     """The finite sum over images; made by ``of``.
 
     Attributes
@@ -67,7 +67,7 @@ class KnownPoses:
         disc: HalfDisc,
         ball: FourierBall,
         regularisation: float = REGULARISATION,
-    ) -> KnownPoses:
+    ) -> PosedMisfit:
         """The sum over ``observations`` in their poses, with the weight volume as its curvature."""
         data = observations.data * shift_phases(poses.shifts, disc).to(observations.data)
         diagonal = observations.power.new_zeros(ball.dimension)

@@ -6,7 +6,7 @@ from known_pose_sets import dense_hessian, random_problem, random_unknown
 
 from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.optim.protocols import CurvatureOracle, HessianOracle
-from cryorbit.studies.toader2023 import known_poses
+from cryorbit.studies.toader2023 import posed_misfit
 from cryorbit.volumes.fourier_ball import PAD
 
 
@@ -52,7 +52,7 @@ def test_chunks_change_nothing(generator, monkeypatch):
     problem = random_problem(generator)
     x = random_unknown(problem, generator)
     whole = problem.evaluate(x, None)
-    monkeypatch.setattr(known_poses, "CHUNK_BYTES", 1)
+    monkeypatch.setattr(posed_misfit, "CHUNK_BYTES", 1)
     parts = problem.evaluate(x, None)
     torch.testing.assert_close(parts.value, whole.value)
     torch.testing.assert_close(parts.field, whole.field)

@@ -10,20 +10,20 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.domain import Domain
+from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
-from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.pose_estimates import PoseEstimates, joined
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
-from cryorbit.recipes.particle_input import ParticleInput
+from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.pose_candidates import local_reach, pose_candidates, pose_space
+from cryorbit.recipes.refine.pose_candidates import PoseSearch, local_reach, pose_searches, pose_space
 from cryorbit.recipes.refine.state import State
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import resample
 
 
 @dataclass(frozen=True, slots=True)
-class Expectation:
+class EStep:
     """What an E-step found.
 
     Attributes
@@ -37,7 +37,7 @@ class Expectation:
     estimates
         Their poses.
     searched
-        Whether all poses were searched, for each half-set.
+        Images of each half-set whose poses were all searched, instead of those around known ones.
     """
 
     statistics: VolumeStatistics
@@ -45,78 +45,86 @@ class Expectation:
     images: Float[Tensor, " 2"]
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
     estimates: tuple[PoseEstimates, PoseEstimates]
-    searched: tuple[bool, bool]
+    searched: tuple[int, int]
 
     def by_particle(self) -> PoseEstimates:
         """The poses in the order of the particles, if it looked at all of them."""
-        order = torch.cat(self.index).argsort()
-        first, second = self.estimates
-        joined = (torch.cat([getattr(first, name), getattr(second, name)]) for name in PoseEstimates.__slots__)
-        return PoseEstimates(*(values[order.to(values.device)] for values in joined))
+        return joined(self.estimates)[torch.cat(self.index).argsort()]
 
     @property
     def log_likelihood(self) -> float:
         """Mean over the images, nats relative to pure noise."""
         return float(self.statistics.log_evidence / self.statistics.images)
 
-    def metrics(self, given: ParticleInput, radius: float) -> dict[str, Any]:
+    def metrics(self, dataset: Dataset, radius: float) -> dict[str, Any]:
         """The line in ``metrics.jsonl``."""
         images = self.statistics.images
         return {
-            "resolution_A": given.extent / radius,
+            "resolution_A": dataset.extent / radius,
             "log_likelihood": self.log_likelihood,
             "ess": float(torch.cat([e.effective for e in self.estimates]).mean()),
             "class_fractions": (self.statistics.class_mass / images).tolist(),
-            "all_poses_searched": all(self.searched),
+            "searched_everywhere": sum(self.searched) / int(images),
             "batch": int(images),
         }
 
 
-def expectation(
+def e_step(
     config: RefineConfig,
-    given: ParticleInput,
+    dataset: Dataset,
     state: State,
     inserted: float,
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
-) -> Expectation:
+) -> EStep:
     """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``."""
-    given = replace(given, source=replace(given.source, scale=state.scale))
-    grid = working_grid(given.box, inserted)
-    disc = half_disc(given.box, inserted).to(state.references.device)
+    dataset = replace(dataset, source=replace(dataset.source, scale=state.scale))
+    bands = [band_within(dataset.box, inserted, noise) for noise in state.noise_variance]
+    grid, disc = bands[0].grid, bands[0].disc
     whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))
     estimates, searched, halves = [], [], []
     for half, images in enumerate(index):
-        cells, levels, everywhere = pose_candidates(config, given, state, half, images)
-        alone = torch.zeros(len(images), dtype=torch.long, device=disc.shells.device)
-        descent = Descent(levels, pose_space(config, given), local=not everywhere)
-        refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(given, state))
-        domain = Domain(grid, disc, state.noise_variance[half])
         own = whole.half(half)
-        # no name here for the volume, which is large: the pass forgets it once it has its transform
-        estimates.append(
-            refine_poses(
-                given.source, images, cells, resample(state.references[half], grid.size), domain, refinement, own
-            )
-        )
-        searched.append(everywhere)
+        searches = pose_searches(config, dataset, state, half, images)
+        parts = [_search(config, dataset, state, half, images[each.rows], each, bands[half], own) for each in searches]
+        order = torch.cat([each.rows for each in searches]).argsort()
+        estimates.append(joined(parts)[order])
+        searched.append(sum(len(each.rows) for each in searches if each.everywhere))
         halves.append(own)
         whole.add_sums_(own)
-    whole = symmetrised(whole, given.operators, grid)
+    whole = symmetrised(whole, dataset.operators, grid)
     power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
-    return Expectation(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
+    return EStep(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 
 
-def half_sets(given: ParticleInput) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
+def _search(
+    config: RefineConfig,
+    dataset: Dataset,
+    state: State,
+    half: int,
+    index: Int[Tensor, " m"],
+    search: PoseSearch,
+    band: Band,
+    into: VolumeStatistics,
+) -> PoseEstimates:
+    """Refine the poses of some images of a half-set and add their statistics to ``into``."""
+    alone = torch.zeros(len(index), dtype=torch.long, device=band.disc.shells.device)
+    descent = Descent(search.levels, pose_space(config, dataset), local=not search.everywhere)
+    refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(dataset, state))
+    # no name here for the volume, which is large: the pass forgets it once it has its transform
+    return refine_poses(
+        dataset.source, index, search.cells, resample(state.references[half], band.grid.size), band, refinement, into
+    )
+
+
+def half_set_rows(dataset: Dataset) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"]]:
     """Particles of each half-set."""
-    return torch.nonzero(given.half_set == 0)[:, 0], torch.nonzero(given.half_set == 1)[:, 0]
+    return torch.nonzero(dataset.half_set == 0)[:, 0], torch.nonzero(dataset.half_set == 1)[:, 0]
 
 
-def updated_noise(
-    found: Expectation, given: ParticleInput, state: State, inserted: float, prior: float
-) -> Float[Tensor, "2 s"]:
+def updated_noise(found: EStep, dataset: Dataset, state: State, inserted: float, prior: float) -> Float[Tensor, "2 s"]:
     """Noise spectra of the half-sets from what their references leave unexplained."""
-    if given.source.premultiplied:
+    if dataset.source.premultiplied:
         return state.noise_variance
-    shells = half_disc(given.box, inserted).to(state.references.device).shells
+    shells = half_disc(dataset.box, inserted).to(state.references.device).shells
     halves = zip(state.noise_variance, found.residual, found.images, strict=True)
     return torch.stack([spectrum_of_residuals(*half[:2], shells, half[2], prior) for half in halves])

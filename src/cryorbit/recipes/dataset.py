@@ -44,7 +44,7 @@ WINDOW_MARGIN = 1.1
 
 
 @dataclass(frozen=True, slots=True)
-class ParticleInput:
+class Dataset:
     """The particles a recipe works on.
 
     Attributes
@@ -157,7 +157,7 @@ def with_transfer(particles: Particles, settings: TransferSettings) -> Particles
     return particles.taken_as(premultiplied=settings.premultiplied)
 
 
-def read_input(settings: ParticleSettings, everything: Particles | None = None) -> ParticleInput:
+def read_dataset(settings: ParticleSettings, everything: Particles | None = None) -> Dataset:
     """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction.
 
     Parameters
@@ -198,7 +198,7 @@ def read_input(settings: ParticleSettings, everything: Particles | None = None) 
         *on_tilts(particles.table),
         *on_units(particles.ctf),
     )
-    return ParticleInput(
+    return Dataset(
         everything=everything,
         particles=particles,
         report=report,

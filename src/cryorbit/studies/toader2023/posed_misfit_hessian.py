@@ -16,14 +16,14 @@ from scipy.sparse.linalg import cg
 from torch import Tensor
 
 from cryorbit.studies.toader2023.interpolation_products import OFFSETS, insert_products
-from cryorbit.studies.toader2023.known_poses import KnownPoses
+from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 
 TOLERANCE = 1e-10
 """Residual of the minimum's equation, relative to its right-hand side."""
 
 
-def assemble_hessian(problem: KnownPoses) -> csr_array:
+def assemble_hessian(problem: PosedMisfit) -> csr_array:
     """The Hessian, symmetric, float64."""
     ball, size = problem.ball, problem.ball.grid.size
     total = torch.zeros(len(OFFSETS), *ball.half_shape, dtype=torch.float64)
@@ -37,7 +37,7 @@ def assemble_hessian(problem: KnownPoses) -> csr_array:
     return csr_array(matrix + problem.regularisation * diags_array([1.0], shape=matrix.shape))
 
 
-def find_minimum(problem: KnownPoses, hessian: csr_array) -> Float[Tensor, " d"]:
+def find_minimum(problem: PosedMisfit, hessian: csr_array) -> Float[Tensor, " d"]:
     """Where the gradient vanishes, float64, by conjugate gradients divided by the Hessian's diagonal."""
     start = torch.zeros(problem.ball.dimension).to(problem.observations.power)
     descent = -problem.evaluate(start, None).field.double().cpu().numpy()

@@ -90,8 +90,14 @@ def test_a_tenth_of_the_density_elsewhere_makes_another_map(generator: torch.Gen
 
 def estimates(*classes: int) -> PoseEstimates:
     """Estimates of which only the classes count."""
-    empty = torch.zeros(len(classes))
-    fields = dict.fromkeys(PoseEstimates.__slots__, empty)
+    beside = {
+        "rotation": (3, 3),
+        "shift": (2,),
+        "class_rotation": (2, 3, 3),
+        "class_shift": (2, 2),
+        "class_posterior": (2,),
+    }
+    fields = {name: torch.zeros(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
     return PoseEstimates(**{**fields, "klass": torch.tensor(classes)})
 
 

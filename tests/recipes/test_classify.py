@@ -97,7 +97,7 @@ def estimates(*classes: int) -> PoseEstimates:
         "class_shift": (2, 2),
         "class_posterior": (2,),
     }
-    fields = {name: torch.zeros(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
+    fields = {name: torch.ones(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
     return PoseEstimates(**{**fields, "klass": torch.tensor(classes)})
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map
@@ -23,7 +23,7 @@ from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
 from cryorbit.recipes.abinit.config import GrowSettings, SearchSettings
 from cryorbit.recipes.compare import read_box, write_json
 from cryorbit.recipes.evaluate import ClassEvaluation, EvaluateConfig
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 from cryorbit.recipes.simulate import SimulateConfig
 
 SIMULATED = "simulated"
@@ -31,7 +31,7 @@ TRUE_MAP = f"{SIMULATED}/truth_1.mrc"
 SUPERPOSED = "class_1_on_truth.mrc"
 
 
-class DemoConfig(Settings):
+class DemoConfig(JobSettings):
     """Settings of the demo.
 
     Attributes
@@ -52,13 +52,9 @@ class DemoConfig(Settings):
         Stages of the reconstruction.
     """
 
-    output: Path
-    count: int = Field(1500, ge=100, le=MOST)
-    snr: float = Field(0.1, gt=0, le=MOST)
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    seeds: int = Field(2, ge=1, le=50)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
+    count: int = Field(1500, ge=100, le=MOST, description="Images that are simulated.")
+    snr: float = Field(0.1, gt=0, le=MOST, description="Variance of the signal over that of the noise.")
+    seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the reconstruction.")
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.chunks import chunks
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
@@ -26,7 +26,7 @@ from cryorbit.moments.mra_fit import MRAProblem, MRASolution
 from cryorbit.moments.mra_networks import refine
 from cryorbit.moments.pair import Moments
 from cryorbit.recipes.mra_training import read_encoders
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 
 SOLUTION, MOMENTS = "solution.npz", "moments.npz"
 CHUNK = 8192
@@ -35,17 +35,13 @@ SIGNIFICANT = 4.0
 REFINEMENT_RATES = (1e-3, 1e-5)
 
 
-class MomentsMRAConfig(Settings):
+class MomentsMRAConfig(JobSettings):
     """Settings of a solution from moments."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    output: Path = Field(description="Job folder.")
     starts: int = Field(8, ge=0, le=MOST, description="Random starts beside the spectral one.")
     encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
     refinement_steps: int = Field(300, ge=0, le=MOST, description="Steps by which encoders are refined to the moments.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)

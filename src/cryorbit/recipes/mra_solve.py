@@ -14,7 +14,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
@@ -24,26 +24,22 @@ from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
 from cryorbit.recipes.method_settings import MethodChoice
-from cryorbit.recipes.settings import Gigabytes
+from cryorbit.recipes.settings import Gigabytes, JobSettings
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
 """Epochs take milliseconds: a checkpoint after every one would take longer than they do."""
 
 
-class SolveMRAConfig(MethodChoice):
+class SolveMRAConfig(MethodChoice, JobSettings):
     """Settings of a solution."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    output: Path = Field(description="Job folder.")
     method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
     tolerance: float = Field(1e-12, ge=0, le=MOST, description="Difference of the objective between epochs to stop at.")
     passes: float = Field(2000.0, gt=0, le=MOST, description="Cost-weighted epochs after which to give up.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    memory: Gigabytes | None = None
+    memory: Gigabytes | None = Field(None, description="GB that the process may take. None: 70 % of what is free.")
 
 
 @dataclass(frozen=True, slots=True)

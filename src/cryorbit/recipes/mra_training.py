@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
@@ -20,7 +20,7 @@ from cryorbit.moments.encoders import Architecture, Target, make_encoder
 from cryorbit.moments.learner import Learner
 from cryorbit.moments.mra_networks import EncoderPair
 from cryorbit.moments.training import Schedule, advance, mean_errors
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 
 ENCODERS_FILE = "encoders.pt"
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -31,20 +31,18 @@ CHECKPOINTED = 10
 _LOGGER = logging.getLogger(__name__)
 
 
-class TrainEncodersConfig(Settings):
+class TrainEncodersConfig(JobSettings):
     """Settings of a training."""
 
-    output: Path = Field(description="Job folder.")
     components: int = Field(2, ge=1, le=MOST, description="Gaussians in the mixtures of signals and of densities.")
     length: int = Field(32, ge=4, le=MOST, description="Samples of the signal.")
-    architecture: Architecture = "equivariant"
+    architecture: Architecture = Field(
+        "equivariant", description="Encoders: those of the appendix, or such as turn with the signal."
+    )
     steps: int = Field(25_000, ge=1, le=MOST, description="Steps for each of the two encoders.")
     batch: int = Field(64, ge=1, le=MOST, description="New examples a step.")
     rate: float = Field(3e-3, gt=0, le=MOST, description="First learning rate.")
     test_count: int = Field(20_000, ge=1, le=MOST, description="Examples for the test error.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @property
     def schedule(self) -> Schedule:

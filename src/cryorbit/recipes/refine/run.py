@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from cryorbit.io.particles import Particles
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import late_iteration, late_sums
-from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
+from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import begin
@@ -66,11 +65,13 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         device=dataset.source.device,
     )
     state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
-    result = write_outputs(config, dataset, state, job)
-    verdict = judge(Ending(config, dataset, state, result.classes, job.read_metrics()))
-    job.record(result={"verdict": asdict(verdict)})
-    for sentence in result.notes:
-        progress.note(sentence)
+    classes = write_outputs(config, dataset, state, job)
+    verdict = judge(Ending(config, dataset, state, classes, job.read_metrics()))
+    result = summarise(dataset, state, classes, verdict)
+    job.write_result(result)
+    for each in classes:
+        if each.limits:
+            progress.note(" ".join([*([] if each.name == "map" else [f"{each.name.capitalize()}:"]), *each.limits]))
     return result
 
 

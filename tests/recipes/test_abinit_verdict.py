@@ -12,7 +12,7 @@ from cryorbit.geometry.rotations import euler_to_matrix, random_rotations
 from cryorbit.io.job_result import CrossSeed
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
-from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 from phantom_sets import sharp_phantom
@@ -28,15 +28,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(AbinitConfig(particles=particles, output=folder / "job", diameter=DIAMETER))
 
 
-def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> State:
+def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> AbinitState:
     volume = torch.zeros(1, 8, 8, 8)
-    outcomes = tuple(Outcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
+    outcomes = tuple(StartOutcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
     estimates: Any = SimpleNamespace(
         max_probability=torch.full((10,), 0.001),
         log_evidence=torch.full((10,), gain),
         rotation=random_rotations(2000, torch.Generator().manual_seed(0)),
     )
-    return State(chosen, "done", 0, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
+    return AbinitState(chosen, "done", 0, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
 
 
 def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
@@ -115,7 +115,8 @@ def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> N
         blob_volume(random_blobs(BOX, generator, 20), BOX),
     ]
     outcomes = tuple(
-        Outcome(5 + number, volume[None], 10.0, -float(number), torch.ones(1)) for number, volume in enumerate(maps)
+        StartOutcome(5 + number, volume[None], 10.0, -float(number), torch.ones(1))
+        for number, volume in enumerate(maps)
     )
     found = compare_starts(prepared, outcomes)
     assert found.seeds == (5, 6, 7)
@@ -131,8 +132,8 @@ def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None
     generator = torch.Generator().manual_seed(4)
     first, second = (blob_volume(random_blobs(BOX, generator, 20), BOX) for _ in range(2))
     outcomes = (
-        Outcome(0, torch.stack([first, second]), 10.0, 0.0, torch.tensor([0.7, 0.3])),
-        Outcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
+        StartOutcome(0, torch.stack([first, second]), 10.0, 0.0, torch.tensor([0.7, 0.3])),
+        StartOutcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
     )
     assert compare_starts(prepared, outcomes).correlation[0][1] > 0.99
 

@@ -25,7 +25,7 @@ from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
@@ -53,7 +53,7 @@ class AbinitResult(Result):
     symmetry_trial: SymmetryTrial | None
 
 
-def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
+def write_outputs(config: AbinitConfig, prepared: Prepared, state: AbinitState, job: JobFolder) -> AbinitResult:
     """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
     estimates = state.estimates
     assert estimates is not None
@@ -100,7 +100,7 @@ def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
 
 
 def _final_maps(
-    config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
     radius = _inserted_radius(prepared, state)
@@ -115,13 +115,19 @@ def _final_maps(
     return on_full_box(maximise(statistics, band.grid, radius, prepared.window(band.grid.size)), prepared.box)
 
 
-def _inserted_radius(prepared: Prepared, state: State) -> float:
+def _inserted_radius(prepared: Prepared, state: AbinitState) -> float:
     """Fourier radius to which images are inserted into the final maps."""
     return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
 
 
 def _write_class(
-    config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int
+    config: AbinitConfig,
+    prepared: Prepared,
+    state: AbinitState,
+    job: JobFolder,
+    maps: Maps,
+    klass: Int[Tensor, " n"],
+    k: int,
 ) -> ClassRecord:
     files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
     radius, window = _inserted_radius(prepared, state), prepared.window(prepared.box)
@@ -140,7 +146,7 @@ def _write_class(
     )
 
 
-def _write_c1_maps(prepared: Prepared, job: JobFolder, state: State, order: Int[Tensor, " k"]) -> None:
+def _write_c1_maps(prepared: Prepared, job: JobFolder, state: AbinitState, order: Int[Tensor, " k"]) -> None:
     """The maps that a symmetry was imposed on as they were before it, centred and turned to their axes."""
     if state.c1_maps is None:
         return

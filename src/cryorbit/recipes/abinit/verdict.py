@@ -20,7 +20,7 @@ from cryorbit.inference.symmetry import average_over_group, find_axes
 from cryorbit.io.job_result import CrossSeed
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import Prepared
-from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 from cryorbit.volumes.voxel import resample
 
 AGREEMENT_A_OVER_DIAMETER = 1 / 6
@@ -63,7 +63,7 @@ class Agreement:
 
 
 def compare_starts(
-    prepared: Prepared, outcomes: tuple[Outcome, ...], group: Float[Tensor, "g 3 3"] | None = None
+    prepared: Prepared, outcomes: tuple[StartOutcome, ...], group: Float[Tensor, "g 3 3"] | None = None
 ) -> CrossSeed:
     """Superpose the maps of all pairs of starts; with several classes, the largest class of each.
 
@@ -92,7 +92,7 @@ def compare_starts(
     )
 
 
-def judge_maps(prepared: Prepared, state: State, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
+def judge_maps(prepared: Prepared, state: AbinitState, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
     """Weigh agreement between starts, what particles say of the map, and the half maps."""
     needed = prepared.diameter * AGREEMENT_A_OVER_DIAMETER
     agreement = None if cross is None else Agreement.of(cross, state.start, needed)
@@ -144,7 +144,7 @@ def _about_starts(agreement: Agreement | None) -> Iterator[Remark]:
         yield Remark("doubtful", "", f"starts that came to another map: seeds {seeds}")
 
 
-def _about_fit(state: State, half_map_resolution: float, needed: float) -> Iterator[Remark]:
+def _about_fit(state: AbinitState, half_map_resolution: float, needed: float) -> Iterator[Remark]:
     """Whether the halves agree, and what particles say of the map.
 
     How sure a best pose is depends on how finely poses are sampled; what particles say of a map does not.
@@ -160,7 +160,7 @@ def _about_fit(state: State, half_map_resolution: float, needed: float) -> Itera
     yield Remark("bad" if gain <= 0 else "good", "", fit)
 
 
-def _about_held_out(state: State) -> Iterator[Remark]:
+def _about_held_out(state: AbinitState) -> Iterator[Remark]:
     """What particles say of the map that no start has seen."""
     held_out = state.outcomes[state.start].held_out if state.outcomes else math.nan
     if not math.isnan(held_out):
@@ -168,18 +168,18 @@ def _about_held_out(state: State) -> Iterator[Remark]:
         yield Remark("bad" if held_out <= 0 else "good", "", fit)
 
 
-def _about_symmetry(state: State) -> list[str]:
+def _about_symmetry(state: AbinitState) -> list[str]:
     """The doubt that the images refused the symmetry asked for, and what to try."""
     trial = state.trial
     return [] if trial is None or trial.imposed else trial.sentences()
 
 
-def _confirmed_symmetry(state: State) -> list[str]:
+def _confirmed_symmetry(state: AbinitState) -> list[str]:
     trial = state.trial
     return trial.sentences() if trial is not None and trial.imposed else []
 
 
-def _about_views(prepared: Prepared, state: State) -> list[str]:
+def _about_views(prepared: Prepared, state: AbinitState) -> list[str]:
     """The doubt that most particles show the same view: along it the map is then hardly determined."""
     assert state.estimates is not None
     operators = imposed_operators(prepared, state)

@@ -20,7 +20,7 @@ from cryorbit.optim.stretches import Position
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import Point
-from cryorbit.recipes.optimise.problem import Problem
+from cryorbit.recipes.optimise.problem import OptimiseProblem
 from cryorbit.volumes.voxel import resample
 
 MAP, COURSE = "map.mrc", "course.csv"
@@ -56,7 +56,7 @@ class OptimiseResult(Result):
 def write_outputs(
     config: OptimiseConfig,
     dataset: Dataset,
-    problem: Problem,
+    problem: OptimiseProblem,
     position: Position,
     course: Sequence[Point],
     job: JobFolder,

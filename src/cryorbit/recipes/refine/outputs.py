@@ -22,7 +22,7 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, MapFiles, class_files, finish_map, write_map_files
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
-from cryorbit.recipes.refine.state import StartFindings, State
+from cryorbit.recipes.refine.state import RefineState, StartFindings
 from cryorbit.volumes.voxel import resample
 
 
@@ -47,7 +47,9 @@ class RefineResult(Result):
     start: tuple[StartFindings, ...]
 
 
-def write_outputs(config: RefineConfig, dataset: Dataset, state: State, job: JobFolder) -> tuple[ClassRecord, ...]:
+def write_outputs(
+    config: RefineConfig, dataset: Dataset, state: RefineState, job: JobFolder
+) -> tuple[ClassRecord, ...]:
     """Write every file of the job but its record; safe to repeat after a crash."""
     classes = tuple(_write_map(config, dataset, state, job, k) for k in range(len(config.maps)))
     _write_particles(dataset, state, job)
@@ -57,7 +59,7 @@ def write_outputs(config: RefineConfig, dataset: Dataset, state: State, job: Job
     return classes
 
 
-def summarise(dataset: Dataset, state: State, classes: tuple[ClassRecord, ...], verdict: Verdict) -> RefineResult:
+def summarise(dataset: Dataset, state: RefineState, classes: tuple[ClassRecord, ...], verdict: Verdict) -> RefineResult:
     """Put together the result of the job."""
     return RefineResult(
         classes=classes,
@@ -78,7 +80,7 @@ def files_of(config: RefineConfig, k: int) -> MapFiles:
     return ONLY_MAP if len(config.maps) == 1 else class_files(k + 1)
 
 
-def _write_map(config: RefineConfig, dataset: Dataset, state: State, job: JobFolder, k: int) -> ClassRecord:
+def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: JobFolder, k: int) -> ClassRecord:
     pixel, box, files = dataset.source.pixel_size, dataset.box, files_of(config, k)
     assert state.final is not None
     volume = resample(state.final.volume[k], box)
@@ -105,7 +107,7 @@ def _write_map(config: RefineConfig, dataset: Dataset, state: State, job: JobFol
     )
 
 
-def _write_particles(dataset: Dataset, state: State, job: JobFolder) -> None:
+def _write_particles(dataset: Dataset, state: RefineState, job: JobFolder) -> None:
     estimates = state.estimates
     assert estimates is not None
     assignments = Assignments(
@@ -119,7 +121,7 @@ def _write_particles(dataset: Dataset, state: State, job: JobFolder) -> None:
     write_particles(job.path / "particles.star", dataset.particles, assignments)
 
 
-def _write_noise(dataset: Dataset, state: State, job: JobFolder) -> None:
+def _write_noise(dataset: Dataset, state: RefineState, job: JobFolder) -> None:
     """The noise variance of each shell, of both half-sets."""
     first, second = state.noise_variance.double().cpu().numpy()
     frequency: Float[np.ndarray, " s"] = np.arange(len(first)) / dataset.extent
@@ -128,7 +130,7 @@ def _write_noise(dataset: Dataset, state: State, job: JobFolder) -> None:
         table.to_csv(file, index=False)
 
 
-def _write_scales(dataset: Dataset, state: State, job: JobFolder) -> None:
+def _write_scales(dataset: Dataset, state: RefineState, job: JobFolder) -> None:
     """The contrast of each group of particles; no file where there are no groups."""
     if state.scale is None or dataset.particles.group is None:
         return

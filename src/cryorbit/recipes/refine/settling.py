@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 
 
 def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates) -> dict[str, float]:
@@ -15,7 +15,9 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     return {"class_changes": float((before.klass != after.klass)[known].double().mean())}
 
 
-def stands_still(config: RefineConfig, state: State, resolved: float, likelihood: float, *, widened: bool) -> bool:
+def stands_still(
+    config: RefineConfig, state: RefineState, resolved: float, likelihood: float, *, widened: bool
+) -> bool:
     """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no likelier images.
 
     Where posteriors are broad the half-maps' agreement stands still, a shell up or down, for passes on end, while
@@ -37,12 +39,12 @@ def stands_still(config: RefineConfig, state: State, resolved: float, likelihood
     return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
 
 
-def best_likelihood(state: State, likelihood: float) -> float:
+def best_likelihood(state: RefineState, likelihood: float) -> float:
     """The best of the passes at one radius; that of settled passes goes up and down by a few thousandths."""
     return likelihood if state.radius > state.posed_radius else max(likelihood, state.best_likelihood)
 
 
-def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:
+def settled(config: RefineConfig, state: RefineState, estimates: PoseEstimates, stalled: int) -> bool:
     """Whether another pass would bring nothing: resolution and likelihood stand still, or the classes have settled.
 
     Parameters

@@ -78,7 +78,7 @@ class FinalMaps:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RefineState:
     """Where the job is.
 
     Attributes

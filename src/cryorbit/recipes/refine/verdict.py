@@ -16,7 +16,7 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import is_shown
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 
 FEWEST_SLICES = 5.0
 """Slices of a half-set that should meet in a frequency, on average: below, noise makes shells agree by chance."""
@@ -44,7 +44,7 @@ class Ending:
 
     config: RefineConfig
     dataset: Dataset
-    state: State
+    state: RefineState
     classes: Sequence[ClassRecord]
     metrics: Sequence[Mapping[str, Any]]
 

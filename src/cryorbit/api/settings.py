@@ -38,10 +38,10 @@ def settings(verb: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "default", "what"]).set_index("setting")
 
 
-def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with dotted names as groups: ``{"search.iterations": 30}`` is ``{"search": {"iterations": 30}}``."""
     nested: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in dotted.items():
         *groups, last = name.split(".")
         place = nested
         for group in groups:

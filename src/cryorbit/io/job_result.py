@@ -204,10 +204,10 @@ def read_result(record: Mapping[str, Any], kind: type[Kind], file: Path | None =
         content["classes"] = [_named(number, each) for number, each in enumerate(content["classes"], start=1)]
     known = {field.name: content.get(field.name) for field in fields(kind)}
     optional = {field.name for field in fields(kind) if field.default is not MISSING}
-    given = {name: value for name, value in known.items() if value is not None or name not in optional}
+    values = {name: value for name, value in known.items() if value is not None or name not in optional}
     adapter: TypeAdapter[Kind] = _adapter(kind)
     try:
-        return adapter.validate_python(given)
+        return adapter.validate_python(values)
     except ValidationError as error:
         raise damage(error, file, "result") from error
 

@@ -231,9 +231,9 @@ def _contradicted(
 ) -> tuple[str, str] | None:
     """What the images say against each other or the table; what the user has decided is not asked of them."""
     if settings.invert_contrast is None:
-        found = contrasts_contradicted(particles, report.grey.contrasts)
-        if found is not None:
-            return found
+        contradiction = contrasts_contradicted(particles, report.grey.contrasts)
+        if contradiction is not None:
+            return contradiction
     return (
         None if settings.premultiplied is not None else multiplication_of_parts_contradicted(source, particles, sample)
     )

@@ -145,8 +145,10 @@ def _train(
     while learner.step < schedule.steps:
         count = min(REPORTED, schedule.steps - learner.step)
         errors = [advance(learner, target, config.length, schedule) for _ in range(count)]
-        whole, error = torch.stack(errors).mean(0).tolist()
-        job.write_metrics({"target": target, "step": learner.step, "error": error, "error_whole_samples": whole})
+        whole_samples, error = torch.stack(errors).mean(0).tolist()
+        job.write_metrics(
+            {"target": target, "step": learner.step, "error": error, "error_whole_samples": whole_samples}
+        )
         progress.advance(error=error)
         stop = progress.stop_requested()
         if stop or learner.step % (REPORTED * CHECKPOINTED) == 0:

@@ -96,7 +96,7 @@ def _draw_held_out(metrics: pd.DataFrame) -> Figure:
     )
     images = float((evaluations / passes).iloc[-1])
     above = axes.secondary_xaxis(
-        "top", functions=(lambda count: np.divide(count, images), lambda whole: np.multiply(whole, images))
+        "top", functions=(lambda count: np.divide(count, images), lambda epochs: np.multiply(epochs, images))
     )
     above.set_xlabel("passes over the images")
     return figure

@@ -134,11 +134,15 @@ def observe_all(dataset: Dataset, order: Tensor, disc: HalfDisc) -> Observations
     """All particles, in the given order, as observations at one radius."""
     source, shape = dataset.source, (len(order), len(disc))
     real = torch.zeros(shape, device=source.device)
-    found = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
+    observations = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
     for part in source.batches(len(order), BATCH):
         batch = source.observe(order[part], disc, dataset.noise_variance)
-        found.data[part], found.weight[part], found.power[part] = batch.data, batch.weight, batch.power
-    return found
+        observations.data[part], observations.weight[part], observations.power[part] = (
+            batch.data,
+            batch.weight,
+            batch.power,
+        )
+    return observations
 
 
 def _given_start(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:

@@ -19,7 +19,7 @@ from cryorbit.recipes.config import load_config
 from cryorbit.recipes.refine import RefineConfig
 from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.settling import class_changes, settled
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from phantom_sets import sharp_phantom
 
 
@@ -95,8 +95,8 @@ def estimates(*classes: int) -> PoseEstimates:
     return PoseEstimates(**{**fields, "klass": torch.tensor(classes)})
 
 
-def state(before: PoseEstimates | None) -> State:
-    return State("pass", 1, torch.zeros(2, 2, 4, 4, 4), torch.ones(2, 3), 2.0, estimates=before)
+def state(before: PoseEstimates | None) -> RefineState:
+    return RefineState("pass", 1, torch.zeros(2, 2, 4, 4, 4), torch.ones(2, 3), 2.0, estimates=before)
 
 
 def test_passes_end_when_few_particles_change_class(tmp_path: Path) -> None:

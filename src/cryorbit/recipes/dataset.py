@@ -19,6 +19,7 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
+from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows, rows_where
 from cryorbit.recipes.half_sets import half_sets
@@ -84,6 +85,11 @@ class Dataset:
     half_set: Int[Tensor, " n"]
     remarks: tuple[str, ...]
     half_doubt: str | None
+
+    @property
+    def count(self) -> ParticleCount:
+        """Numbers of particles, as results state them."""
+        return ParticleCount(len(self.particles), len(self.report.set_aside))
 
     @property
     def box(self) -> int:
@@ -225,9 +231,9 @@ def _contradicted(
 ) -> tuple[str, str] | None:
     """What the images say against each other or the table; what the user has decided is not asked of them."""
     if settings.invert_contrast is None:
-        found = contrasts_contradicted(particles, report.grey.contrasts)
-        if found is not None:
-            return found
+        contradiction = contrasts_contradicted(particles, report.grey.contrasts)
+        if contradiction is not None:
+            return contradiction
     return (
         None if settings.premultiplied is not None else multiplication_of_parts_contradicted(source, particles, sample)
     )

@@ -17,6 +17,7 @@ from pydantic import Field
 from cryorbit.core.bounds import MOST
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Result, TruthRecord
 from cryorbit.io.mrc import write_map
 from cryorbit.recipes import abinit, evaluate, simulate
 from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
@@ -121,31 +122,29 @@ def _abinit_config(config: DemoConfig, job: JobFolder) -> AbinitConfig:
 
 def _compare(job: JobFolder) -> ClassEvaluation:
     """Hold the map and the poses against the truth; keep the superposed map and the numbers."""
-    found = evaluate.run(
+    evaluation = evaluate.run(
         EvaluateConfig(
             folder=job.path,
             truth_maps=(job.path / TRUE_MAP,),
             truth_poses=job.path / SIMULATED / "truth.star",
         )
     )
-    write_json(job.path / "evaluation.json", found.as_record())
-    only = found.classes[0]
+    write_json(job.path / "evaluation.json", evaluation.as_record())
+    only = evaluation.classes[0]
     assert only.comparison is not None
     assert only.poses is not None
     _, pixel_size = read_box(job.path / TRUE_MAP)
     write_map(job.path / SUPERPOSED, only.comparison.alignment.aligned, pixel_size)
-    job.record(
-        result={
-            "truth": {
-                "map": TRUE_MAP,
-                "superposed": SUPERPOSED,
-                "resolution_fsc05_A": only.comparison.resolution(0.5),
-                "resolution_fsc0143_A": only.comparison.resolution(0.143),
-                "correlation": only.comparison.cc,
-                "hand_flipped": only.comparison.alignment.hand_flipped,
-                "angle_median_deg": only.poses.summary()["angle_median_deg"],
-                "shift_median_A": only.poses.summary()["shift_median_A"],
-            }
-        }
+    errors = only.poses.summary()
+    truth = TruthRecord(
+        map=TRUE_MAP,
+        superposed=SUPERPOSED,
+        resolution_fsc05_A=only.comparison.resolution(0.5),
+        resolution_fsc0143_A=only.comparison.resolution(0.143),
+        correlation=only.comparison.cc,
+        hand_flipped=only.comparison.alignment.hand_flipped,
+        angle_median_deg=errors["angle_median_deg"],
+        shift_median_A=errors["shift_median_A"],
     )
+    job.write_result(Result(truth=truth))
     return only

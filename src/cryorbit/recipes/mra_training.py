@@ -16,6 +16,7 @@ from cryorbit.core.bounds import MOST
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Measured
 from cryorbit.moments.encoders import Architecture, Target, make_encoder
 from cryorbit.moments.learner import Learner
 from cryorbit.moments.mra_networks import EncoderPair
@@ -63,10 +64,23 @@ class Encoders:
     components: int
 
 
-def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Train both encoders and write them to ``encoders.pt``; returns the errors by target.
+@dataclass(frozen=True, slots=True)
+class MeanErrors:
+    """Mean errors in the test and, of what was trained, in training; each up to whole samples and up to any shift."""
 
-    Of the two errors of each part, the first is up to whole samples, the second up to any shift.
+    test: tuple[Measured, Measured]
+    train: tuple[Measured, Measured] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainEncodersResult:
+    """Errors of both encoders, by what they estimate."""
+
+    errors: dict[Target, MeanErrors]
+
+
+def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> TrainEncodersResult:
+    """Train both encoders and write them to ``encoders.pt``.
 
     Raises
     ------
@@ -90,9 +104,9 @@ def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict
     # to a stream: given a path, torch writes the temporary name into the file
     with job.atomic(ENCODERS_FILE) as file, file.open("wb") as stream:
         torch.save({**settings, "weights": checkpoint["finished"]}, stream)
-    errors: dict[str, Any] = checkpoint["errors"]
-    job.record(result={"errors": errors})
-    return errors
+    result = TrainEncodersResult({name: MeanErrors(**errors) for name, errors in checkpoint["errors"].items()})
+    job.write_result(result)
+    return result
 
 
 def read_encoders(path: Path) -> Encoders:
@@ -129,8 +143,10 @@ def _train(
     while learner.step < schedule.steps:
         count = min(REPORTED, schedule.steps - learner.step)
         errors = [advance(learner, target, config.length, schedule) for _ in range(count)]
-        whole, error = torch.stack(errors).mean(0).tolist()
-        job.write_metrics({"target": target, "step": learner.step, "error": error, "error_whole_samples": whole})
+        whole_samples, error = torch.stack(errors).mean(0).tolist()
+        job.write_metrics(
+            {"target": target, "step": learner.step, "error": error, "error_whole_samples": whole_samples}
+        )
         progress.advance(error=error)
         stop = progress.stop_requested()
         if stop or learner.step % (REPORTED * CHECKPOINTED) == 0:

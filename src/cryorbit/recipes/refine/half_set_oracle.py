@@ -27,7 +27,7 @@ from cryorbit.optim.protocols import Expectation as Statistics
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.e_step import EStep, e_step
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, working_grid
 
 Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
@@ -131,7 +131,7 @@ class HalfSetOracle:
 
     config: RefineConfig
     dataset: Dataset
-    state: State
+    state: RefineState
     images: Halves
     inserted: float
     fsc: Float[Tensor, "k s"]

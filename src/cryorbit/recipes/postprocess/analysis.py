@@ -23,20 +23,20 @@ class Sharpened:
         The map.
     b_factor
         Applied, A^2; negative sharpens.
-    given
-        Whether the user gave it.
+    is_set
+        Whether the user set it.
     fit
         The Guinier fit; None where the resolution leaves too few shells for one.
     """
 
     volume: Float[Tensor, "n n n"]
     b_factor: float
-    given: bool
+    is_set: bool
     fit: GuinierFit | None
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class HalfMapAnalysis:
     """All that was computed from two half-maps.
 
     Attributes

@@ -28,7 +28,7 @@ from cryorbit.recipes.refine.e_step import EStep, half_set_rows, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.pose_candidates import COARSER_POSES
-from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.radii import inserted_radius, mini_batch_radius
 from cryorbit.recipes.refine.settling import stands_still, widened
 from cryorbit.recipes.refine.state import RefineState, Walk
 from cryorbit.volumes.voxel import resample, working_grid
@@ -64,7 +64,7 @@ def stochastic_iteration(
     (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    radius = next_radius(config, dataset, state, resolved)
+    radius = max(state.radius, mini_batch_radius(next_radius(config, dataset, state, resolved), dataset.box))
     wider = widened(state.radius, radius)
     likelihood = _running_mean(walk, look.found.log_likelihood)
     stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
@@ -111,7 +111,7 @@ def _oracle(config: RefineConfig, dataset: Dataset, state: RefineState, batches:
     """The sum over the images of the next mini-batches."""
     images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
-    inserted = inserted_radius(state.radius, dataset.box)
+    inserted = max(state.radius, mini_batch_radius(inserted_radius(state.radius, dataset.box), dataset.box))
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
     fsc, window = _correlation(state, inserted), dataset.window(working_grid(dataset.box, inserted).size)
     return HalfSetOracle(config, dataset, state, (first, second), inserted, fsc, curvature, window)

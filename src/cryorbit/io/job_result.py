@@ -216,7 +216,11 @@ def damage(error: ValidationError, file: Path | None, *place: str) -> InputError
     """The error to raise of a record that does not fit; ``place`` is where in the record what was read stands."""
     first = error.errors()[0]
     where = ".".join(map(str, (*place, *first["loc"])))
-    wrong = "input should be a table of entries" if first["type"] == "dataclass_type" else first["msg"].lower()
+    wrong = (
+        "input should be a table of entries"
+        if first["type"] == "dataclass_type"
+        else first["msg"].lower().replace("tuple", "list")
+    )
     what = f"{where!r}: {wrong}" if where else "it holds no table of entries"
     return InputError(f"is damaged, or no record of a job: {what}", file=file, mend=MEND)
 

@@ -88,11 +88,11 @@ def test_a_tenth_of_the_density_elsewhere_makes_another_map(generator: torch.Gen
         refuse_same([volume, other, 2 * volume], [Path("a.mrc"), Path("b.mrc"), Path("c.mrc")])
 
 
-def estimates(*classes: int) -> PoseEstimates:
-    """Estimates of which only the classes count."""
-    empty = torch.zeros(len(classes))
-    fields = dict.fromkeys(PoseEstimates.__slots__, empty)
-    return PoseEstimates(**{**fields, "klass": torch.tensor(classes)})
+def estimates(*classes: int, unseen: int = 0) -> PoseEstimates:
+    """Estimates of which only the classes count, the last ones of images that nothing is known of."""
+    fields = dict.fromkeys(PoseEstimates.__slots__, torch.zeros(len(classes)))
+    known = (torch.arange(len(classes)) < len(classes) - unseen).float()
+    return PoseEstimates(**{**fields, "klass": torch.tensor(classes), "max_probability": known})
 
 
 def state(before: PoseEstimates | None) -> RefineState:
@@ -104,6 +104,7 @@ def test_passes_end_when_few_particles_change_class(tmp_path: Path) -> None:
     config = load_config(ClassifyConfig, None, {**files, "passes": {"iterations": 9, "class_changes": 0.25}})
     before, after = estimates(0, 1, 1, 0), estimates(0, 1, 0, 0)
     assert class_changes(config, before, after) == {"class_changes": 0.25}
+    assert class_changes(config, estimates(0, 1, 0, 1, unseen=2), after) == {"class_changes": 0.0}
     assert settled(config, state(before), after, stalled=0)
     assert not settled(config, state(before), estimates(1, 1, 0, 0), stalled=9)
     assert not settled(config, state(None), after, stalled=9)

@@ -48,7 +48,7 @@ def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Mu
     index
         Those that are looked at; a few hundred are enough.
     """
-    sums, corners = _sums(source, index)
+    sums, corners = _sums(source, source.unpadded(index))
     left = _left_at_zeros(sums)
     if left is None:
         return "unknown"

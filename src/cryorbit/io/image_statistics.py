@@ -12,10 +12,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.io.edge_padding import padding_depths, without_padding
 from cryorbit.io.fingerprint import fingerprints
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
@@ -69,6 +70,8 @@ class ImageStatistics:
         Mean of the pixels inside the centre circle.
     fingerprint
         By which copies of an image find each other.
+    padding
+        Pixels of padding at the first and last rows, the first and last columns, which is left out of all else.
     """
 
     finite: Bool[Tensor, " n"]
@@ -83,6 +86,7 @@ class ImageStatistics:
     corner_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
     fingerprint: Float[Tensor, "n k"]
+    padding: Int[Tensor, "n 4"]
 
     def __getitem__(self, index: Tensor) -> ImageStatistics:
         """Statistics of the images at ``index``."""
@@ -99,7 +103,8 @@ def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> Ima
     for part in chunks(len(stack), size):
         images = stack.read(torch.arange(part.start, part.stop))
         at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
-        parts.append(_of_images(at_levels, regions))
+        padding = padding_depths(images)
+        parts.append(_of_images(without_padding(at_levels, padding), padding, regions))
     return ImageStatistics(
         *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
     )
@@ -144,7 +149,7 @@ def outlier_levels(statistics: ImageStatistics, healthy: ImageStatistics | None 
     reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
     local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
     kept = torch.zeros_like(reach)
-    return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1)
+    return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1, statistics.padding)
 
 
 def _varied(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
@@ -158,9 +163,10 @@ def _without_defects(stack: ImageStack, statistics: ImageStatistics) -> ImageSta
         return None
     chosen = usable[torch.linspace(0, len(usable) - 1, min(DEFECT_SAMPLE, len(usable))).round().long()]
     middle, scale = (each[chosen, None, None].float() for each in (statistics.middle, statistics.scale))
-    images = (stack.read(chosen) - middle) / scale
+    padding = statistics.padding[chosen]
+    images = without_padding((stack.read(chosen) - middle) / scale, padding)
     defects = _defects(images)
-    return _of_images(images.masked_fill(defects, 0.0), _regions(stack.box)) if bool(defects.any()) else None
+    return _of_images(images.masked_fill(defects, 0.0), padding, _regions(stack.box)) if bool(defects.any()) else None
 
 
 def _defects(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
@@ -186,7 +192,9 @@ def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
 
 
 def _of_images(
-    images: Float[Tensor, "b y x"], regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]]
+    images: Float[Tensor, "b y x"],
+    padding: Int[Tensor, "b 4"],
+    regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]],
 ) -> ImageStatistics:
     background, centre = regions
     flat = images.flatten(1)
@@ -217,6 +225,7 @@ def _of_images(
         corner_std=_corners(images).std(1),
         centre_mean=centre_mean,
         fingerprint=fingerprints(images, spread),
+        padding=padding,
     )
 
 

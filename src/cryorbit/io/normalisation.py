@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cryorbit.io.edge_padding import is_padded
 from cryorbit.io.image_statistics import ImageStatistics
 
 LARGEST_MEAN, LARGEST_FACTOR = 0.5, 2.0
@@ -60,12 +61,17 @@ class Normalisation:
 
 
 def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = False) -> Normalisation:
-    """Judge the backgrounds of N images by RELION's limits, and by each other."""
+    """Judge the backgrounds of N images by RELION's limits, and by each other.
+
+    Padded images, whose padding counted when they were normalised, do not speak for the set.
+    """
     mean, std = statistics.background_mean, statistics.background_std
-    typical_mean, typical_std = mean.median(), std.median()
+    padded = is_padded(statistics.padding)
+    speaking = ~padded if not bool(padded.all()) else padded
+    typical_mean, typical_std = mean[speaking].median(), std[speaking].median()
     outside = _outside(mean / std, std, LARGEST_FACTOR)
     measure = f"background mean {float(typical_mean):.3g}, standard deviation {float(typical_std):.3g} (medians)"
-    part = float(outside.double().mean())
+    part = float(outside[speaking].double().mean())
     whole = part > BADLY_NORMALISED and not premultiplied
     masked = float((statistics.corner_std <= NO_NOISE * statistics.spread).double().mean())
     if masked > MOSTLY:

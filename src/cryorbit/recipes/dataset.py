@@ -27,6 +27,7 @@ from cryorbit.recipes.image_warnings import (
     on_ctf_gaps,
     on_masks,
     on_noise,
+    on_padding,
     on_tilts,
     on_units,
 )
@@ -192,6 +193,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
     warnings = (
         *on_masks(masked=report.grey.masked),
+        *on_padding(source),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *on_box(diameter, extent),
         *on_ctf_gaps(gaps),

@@ -104,6 +104,17 @@ def on_masks(*, masked: bool) -> list[str]:
     ]
 
 
+def on_padding(source: ParticleSource) -> list[str]:
+    """A sentence where images reach beyond their micrographs."""
+    padded = 0 if source.levels is None else int(source.levels.padded.sum())
+    if not padded:
+        return []
+    return [
+        f"{padded:,} of {len(source):,} images are padded at the edge of the micrograph: noise and diameter are "
+        "measured from the others, and the padding is replaced by the median of the image."
+    ]
+
+
 def on_box(diameter: float, extent: float) -> list[str]:
     """A sentence where the particle nearly fills the box; both in A."""
     if diameter < TIGHT * extent:

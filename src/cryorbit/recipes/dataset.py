@@ -20,7 +20,7 @@ from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
 from cryorbit.io.particles import Particles, read_particles, require_ctf
-from cryorbit.io.selection import random_rows, rows_where
+from cryorbit.io.selection import random_rows
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
     on_box,
@@ -134,13 +134,14 @@ class Dataset:
 
 
 def read_chosen(settings: ParticleSettings) -> Particles:
-    """The particles that the settings choose; errors as for ``read_particles`` and ``rows_where``.
+    """The particles that the settings choose; errors as for ``read_particles``.
 
     Resolutions among the settings are held against their pixels.
     """
-    particles = with_transfer(read_particles(settings.particles, settings.data_dir), settings)
-    if settings.subset is not None:
-        particles = particles.subset(rows_where(particles, settings.subset))
+    read = read_particles(
+        settings.particles, settings.data_dir, query=settings.subset, premultiplied=settings.premultiplied
+    )
+    particles = with_transfer(read, settings)
     if settings.limit is not None and settings.limit < len(particles):
         particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
     require_resolvable(settings, particles.box, particles.pixel_size, particles.source)
@@ -148,14 +149,11 @@ def read_chosen(settings: ParticleSettings) -> Particles:
 
 
 def with_transfer(particles: Particles, settings: TransferSettings) -> Particles:
-    """The particles with what the settings say of the CTF; ``InputError`` if it is needed and the file has none."""
+    """The particles with or without a CTF, as the settings say; ``InputError`` if one is needed and there is none."""
     if not settings.ctf:
-        particles = particles.without_ctf()
-    else:
-        require_ctf(particles)
-    if settings.premultiplied is None:
-        return particles
-    return particles.taken_as(premultiplied=settings.premultiplied)
+        return particles.without_ctf()
+    require_ctf(particles)
+    return particles
 
 
 def read_dataset(settings: ParticleSettings, everything: Particles | None = None) -> Dataset:

@@ -169,7 +169,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     symmetry = point_group(settings.symmetry)
     if everything is None:
         everything = read_chosen(settings)
-    report = check_particles(everything, settings.max_bad_fraction)
+    report = check_particles(everything, settings.max_bad_fraction, keep_same_places=settings.keep_same_places)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:
         aside = report.set_aside

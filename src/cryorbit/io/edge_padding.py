@@ -13,6 +13,8 @@ from torch import Tensor
 
 NO_NOISE = 0.05
 """Part of the ordinary difference between neighbouring pixels that is left in padding; filters leave some."""
+SUDDEN = 0.3
+"""Part of the ordinary difference that the second row beyond padding has at least."""
 LEAST = 2
 """Pixels of padding, at least: a mask of the width of the box reaches one side of an even box, and not the other."""
 CORNER = 0.1
@@ -98,9 +100,12 @@ def _noise(images: Float[Tensor, "b n n"]) -> Float[Tensor, "b m"]:
 
 
 def _depth(images: Float[Tensor, "b n n"]) -> Int[Tensor, " b"]:
-    """Rows without noise before the first one with some."""
+    """Rows without noise before the first one with some; none where it sets in by and by, as that of a signal does."""
     noise = _noise(images)
-    silent = noise <= NO_NOISE * noise.median(1, keepdim=True).values
+    ordinary = noise.median(1, keepdim=True).values
+    silent = noise <= NO_NOISE * ordinary
     # a filter lets the other side of the image into the outermost row
     silent[:, 0] |= silent[:, 1]
-    return silent.long().cumprod(1).sum(1)
+    depth = silent.long().cumprod(1).sum(1)
+    beyond = noise.gather(1, (depth + 1).clamp(max=noise.shape[1] - 1)[:, None])
+    return torch.where((beyond > SUDDEN * ordinary)[:, 0], depth, 0)

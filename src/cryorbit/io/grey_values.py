@@ -74,7 +74,7 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     inverted, contrast = judge_contrast(contrasts)
     found = judge_normalisation(statistics, premultiplied=premultiplied)
     levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
-    changed = bool((levels.has_outliers | levels.padded | levels.moved).any())
+    changed = levels.lines is not None or bool((levels.has_outliers | levels.padded | levels.moved).any())
     repairs = _repairs(statistics, levels, found.odd)
     return GreyValues(
         inverted=inverted,

@@ -25,6 +25,7 @@ from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
     on_box,
     on_ctf_gaps,
+    on_lines,
     on_masks,
     on_noise,
     on_padding,
@@ -192,8 +193,9 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     warnings = (
         *on_masks(masked=report.grey.masked),
         *on_padding(source),
+        *on_lines(source),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
-        *on_box(diameter, extent),
+        *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
         *on_units(particles.ctf),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -113,6 +114,19 @@ def on_padding(source: ParticleSource) -> list[str]:
         f"{padded:,} of {len(source):,} images are padded at the edge of the micrograph: noise and diameter are "
         "measured from the others, and the padding is replaced by the median of the image."
     ]
+
+
+def on_lines(source: ParticleSource) -> list[str]:
+    """A sentence where rows or columns are spoilt in all images."""
+    lines = None if source.levels is None else source.levels.lines
+    if lines is None:
+        return []
+    rows, columns = (torch.nonzero(lines.all(axis))[:, 0] + 1 for axis in (1, 0))
+    kinds = (("row", rows.tolist()), ("column", columns.tolist()))
+    named = " and ".join(
+        f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}" for kind, numbers in kinds if numbers
+    )
+    return [f"A line stands out of all images ({named} of {source.box}): its pixels are replaced by the median."]
 
 
 def on_box(diameter: float, extent: float) -> list[str]:

@@ -124,6 +124,13 @@ def test_the_verdict_follows_the_agreement_of_the_halves(resolution: float, misf
     assert any("third moments" in reason for reason in told["reasons"])
 
 
+def test_doubts_of_the_particles_are_those_of_the_map() -> None:
+    told = verdict(MomentsResult(1000, 40.0, 35.0, 2.0, 1.2, 0.6, None), ["the images were masked"])
+    assert told["level"] == "doubtful"
+    assert "read the reasons" in told["sentence"]
+    assert "the images were masked" in told["reasons"]
+
+
 def test_moments_that_do_not_fit_make_a_map_worthless() -> None:
     told = verdict(MomentsResult(1000, 40.0, 35.0, 2.0, 8.0, 0.6, None))
     assert told["level"] == "bad"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import pandas as pd
@@ -119,14 +120,18 @@ def write_moment_job(
     return result
 
 
-def verdict(result: MomentsResult) -> dict[str, object]:
-    """How far the map is to be trusted, and why."""
+def verdict(result: MomentsResult, doubts: Sequence[str] = ()) -> dict[str, object]:
+    """How far the map is to be trusted, and why; ``doubts`` are those of the particles."""
     parts = result.resolution_A / result.finest_A
     fits = result.misfit < LARGEST_MISFIT
-    level = "good" if parts < GOOD and fits else "doubtful" if parts < DOUBTFUL and fits else "bad"
+    determined = parts < GOOD and fits
+    level = "good" if determined and not doubts else "doubtful" if parts < DOUBTFUL and fits else "bad"
+    reached = f"to about {result.resolution_A:.0f} A at best"
     sentence = {
-        "good": f"The moments determine this map, to about {result.resolution_A:.0f} A at best.",
-        "doubtful": f"The moments determine only the coarse form, to about {result.resolution_A:.0f} A at best.",
+        "good": f"The moments determine this map, {reached}.",
+        "doubtful": f"The moments determine this map, {reached}, but there is a doubt: read the reasons first."
+        if determined
+        else f"The moments determine only the coarse form, {reached}.",
         "bad": "The moments do not determine a map: do not rely on this one.",
     }[level]
     reasons = [
@@ -141,6 +146,7 @@ def verdict(result: MomentsResult) -> dict[str, object]:
             "Views are nearly even, so first and second moments leave the degrees of the volume unturned: "
             "the map rests on third moments, which are the noisiest."
         )
+    reasons += doubts
     reasons.append("The hand is not determined by images, and the density of views but for opposite views.")
     return {"level": level, "sentence": sentence, "reasons": reasons}
 
@@ -197,7 +203,7 @@ def _record(dataset: Dataset, result: MomentsResult) -> dict[str, object]:
     return {
         **asdict(result),
         "classes": [entry],
-        "verdict": verdict(result),
+        "verdict": verdict(result, dataset.doubts(result.resolution_A)),
         "diameter_A": dataset.diameter,
         "notes": list(dataset.sentences),
         "particles": {"used": result.particles, "set_aside": len(dataset.report.set_aside)},

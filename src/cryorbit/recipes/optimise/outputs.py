@@ -79,7 +79,8 @@ def write_outputs(
         "fraction": terms / len(dataset.source),
         "resolution_A": None,
     }
-    notes = {"contrast": dataset.report.grey.contrast, "notes": list(dataset.sentences)}
+    doubts = [f"Doubt: {doubt}." for doubt in dataset.pose_doubts(result.scored_to_A)]
+    notes = {"contrast": dataset.report.grey.contrast, "notes": [*dataset.sentences, *doubts]}
     job.record(result={**asdict(result), "classes": [entry], **notes})
     return result
 

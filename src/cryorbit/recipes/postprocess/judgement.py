@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cryorbit.evaluation.conical_fsc import ANISOTROPIC
 from cryorbit.evaluation.corrected_fsc import COARSEST, LARGEST_BIAS, HalfMapFSC
+from cryorbit.evaluation.half_map_frames import Misplacement
 from cryorbit.evaluation.sharpening import FIT_FROM_A
 from cryorbit.evaluation.view_sampling import BIASED
 from cryorbit.inference.copies import SYMMETRIC
@@ -25,6 +26,10 @@ def judge(found: Findings, shared_poses: bool) -> Verdict:
         Whether the poses of the two halves came from one map.
     """
     fsc, ratio = found.fsc, found.cones.area_ratio
+    if found.misplaced is not None:
+        return _about_frames(found.misplaced, found.pixel_size)
+    if found.mask_outside:
+        return _about_inverted_mask()
     if fsc.unrelated:
         return _about_strangers(fsc)
     uneven = found.cones.anisotropic or (found.sampling is not None and found.sampling.biased)
@@ -59,6 +64,26 @@ def judge(found: Findings, shared_poses: bool) -> Verdict:
         wrong = "optics that are not corrected for limit it: read the reasons"
         return Verdict("doubtful", f"{sentence}; {wrong}{ending}", reasons)
     return Verdict("doubtful" if shared_poses else "good", f"{sentence}{ending}", reasons)
+
+
+def _about_frames(found: Misplacement, pixel_size: float) -> Verdict:
+    """What to say of half-maps that are not in one frame."""
+    shift = ", ".join(f"{pixel_size * step:.1f}" for step in found.shift_px)
+    moved = f"shifted by ({shift}) A along x, y, z"
+    if found.mirrored is not None:
+        moved = f"mirrored along {found.mirrored}" + (f" and {moved}" if any(found.shift_px) else "")
+    reason = f"the second half-map agrees much better with the first when it is {moved}"
+    cause = "as one has the other hand" if found.mirrored is not None else "as they are not in one position"
+    sentence = (
+        f"Do not use this map: the half-maps do not belong together, {cause}. Fix: give both as one job wrote them."
+    )
+    return Verdict("bad", sentence, [reason])
+
+
+def _about_inverted_mask() -> Verdict:
+    reason = "the half-maps have more in common where the mask is 0, and the mask is 1 at the sides of the box"
+    sentence = "Do not use this resolution: the mask covers what is outside the particle. Fix: give 1 minus this mask."
+    return Verdict("bad", sentence, [reason])
 
 
 def _about_strangers(fsc: HalfMapFSC) -> Verdict:

@@ -24,10 +24,8 @@ COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 _DEGREES = 180.0 / np.pi
 MOST_TURN_RAD = 20 * np.pi
 """Radians of a rotation vector, ten turns."""
-NEEDED = (
-    *("blob/path", "blob/idx", "blob/psize_A", "blob/shape"),
-    *("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast"),
-)
+NEEDED_IMAGES = ("blob/path", "blob/idx", "blob/psize_A", "blob/shape")
+NEEDED_CTF = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
 CTF_LABELS = {
     "rlnDefocusU": ("ctf/df1_A", 1.0),
     "rlnDefocusV": ("ctf/df2_A", 1.0),
@@ -53,7 +51,10 @@ ABERRATIONS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 USED = {
     **dict.fromkeys(("ctf/tilt_A", "ctf/trefoil_A", OPTICS_SHIFT), ("f", (2,))),
     **dict.fromkeys(("ctf/tetra_A", "ctf/anisomag"), ("f", (4,))),
-    **dict.fromkeys((*NEEDED, *OPTICS_LABELS.values(), *(field for field, _ in CTF_LABELS.values())), ("iuf", ())),
+    **dict.fromkeys(
+        (*NEEDED_IMAGES, *NEEDED_CTF, *OPTICS_LABELS.values(), *(field for field, _ in CTF_LABELS.values())),
+        ("iuf", ()),
+    ),
     **dict.fromkeys(("blob/path", "location/micrograph_path"), ("SU", ())),
     **dict.fromkeys(("uid", "blob/idx", "alignments3D/class", "alignments3D/split"), ("iu", ())),
     "blob/shape": ("iu", (2,)),
@@ -173,9 +174,9 @@ def _counted_from_1(values: np.ndarray) -> np.ndarray:
 
 def _optics(records: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
     """Row of each particle in the table of optics groups, and that table; a group has one microscope and one box."""
-    table = pd.DataFrame({label: _as_meant(records[field]) for label, field in OPTICS_LABELS.items()})
-    table["rlnImageSize"] = records["blob/shape"][:, 0].astype(np.int64)
     names = names_of(records)
+    stated = {label: _as_meant(records[field]) for label, field in OPTICS_LABELS.items() if field in names}
+    table = pd.DataFrame(stated).assign(rlnImageSize=records["blob/shape"][:, 0].astype(np.int64))
     group = records["ctf/exp_group_id"] if "ctf/exp_group_id" in names else np.zeros(len(records), np.int64)
     row = table.assign(group=group).groupby(["group", *table.columns], dropna=False, sort=True).ngroup().to_numpy()
     optics = table.iloc[np.unique(row, return_index=True)[1]].reset_index(drop=True)

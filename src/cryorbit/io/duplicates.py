@@ -134,5 +134,6 @@ def _in_other_poses(particles: Particles, pairs: Int[np.ndarray, "p 2"]) -> Bool
         return np.zeros(len(pairs), dtype=bool)
     rotations, aligned = particles.poses.rotations.double().flatten(1).numpy(), particles.aligned.numpy()
     first, second = pairs.T
-    other: Bool[np.ndarray, " p"] = (rotations[first] * rotations[second]).sum(1) < ALIKE_TRACE
-    return other & aligned[first] & aligned[second]
+    turned = (rotations[first] * rotations[second]).sum(1) < ALIKE_TRACE
+    other: Bool[np.ndarray, " p"] = turned & aligned[first] & aligned[second]
+    return other

@@ -148,6 +148,7 @@ def read_particles(
     *,
     query: str | None = None,
     premultiplied: bool | None = None,
+    ctf: bool = True,
     unknown_box: bool = False,
 ) -> Particles:
     """Read a particle set; images are not touched, and may be missing when the table states their size.
@@ -165,6 +166,8 @@ def read_particles(
         Only the particles that match it are read, so that others may be of another kind; see `matching_rows`.
     premultiplied
         Whether the images were multiplied with their CTF; None for what the file says.
+    ctf
+        Whether a ``.cs`` file must have the fields of the CTF.
     unknown_box
         Whether the box may be 0, unknown, where neither the table nor a file tells it.
 
@@ -176,7 +179,7 @@ def read_particles(
     """
     file = Path(path)
     require_usable_path(file)
-    tables, records = read_tables(file, passthrough)
+    tables, records = read_tables(file, passthrough, ctf=ctf)
     if query is not None:
         rows = matching_rows(tables.particles, tables.optics, query, file)
         tables, records = tables.subset(rows), None if records is None else records[rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,6 +12,7 @@ import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.column_names import column_name
+from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES
 
@@ -38,7 +40,7 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
         There are no poses, all of them are unset, all are of one view, or they are in radians.
     """
     if particles.poses is None:
-        raise InputError("the particles have no poses", file=particles.source, mend=MEND)
+        raise InputError(f"the particles have no poses{_of_classes(particles)}", file=particles.source, mend=MEND)
     aligned = particles.aligned
     count = int((~aligned).sum())
     if count == len(particles):
@@ -63,6 +65,13 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
             said += " The others are all in one half-set, so that halves are drawn anew."
             posed = replace(posed, half_sets=None)
     return posed, said
+
+
+def _of_classes(particles: Particles) -> str:
+    """The fields of poses that a ``.cs`` file has instead, of classes or of another alignment."""
+    names = () if particles.records is None else names_of(particles.records)
+    others = [name for name in names if re.fullmatch(r"alignments\w+/pose", name)]
+    return f" of one map, but those of {', '.join(others)}" if others else ""
 
 
 def pose_problem(particles: Particles) -> tuple[str, str] | None:

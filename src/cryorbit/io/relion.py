@@ -286,16 +286,24 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
 
 def _refuse_unsupported(tables: RelionTables) -> None:
     supported = {
-        "rlnHelicalTubeID": (0, "the particles are helical segments"),
-        "rlnImageDimensionality": (2, "the particles are not 2-D images"),
-        "rlnCtfDataArePhaseFlipped": (0, "the images are phase-flipped"),
+        "rlnHelicalTubeID": (
+            0,
+            "the particles are helical segments",
+            "reconstruct them with helical symmetry (relion_refine --helix); remove the column if they are none",
+        ),
+        "rlnImageDimensionality": (2, "the particles are not 2-D images", "give images of single particles"),
+        "rlnCtfDataArePhaseFlipped": (
+            0,
+            "the images are phase-flipped",
+            "extract the particles again without flipping phases; the column alone does not turn them back",
+        ),
     }
-    for label, (value, problem) in supported.items():
+    for label, (value, problem, mend) in supported.items():
         if tables.has(label) and (tables.numbers(label) != value).any():
             raise InputError(
                 f"{problem} ({label}), which is not supported",
                 file=tables.file,
-                mend="give single particles as extracted; remove the column where it does not apply",
+                mend=mend,
             )
 
 

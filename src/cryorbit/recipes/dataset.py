@@ -140,7 +140,11 @@ def read_chosen(settings: ParticleSettings) -> Particles:
     Resolutions among the settings are held against their pixels.
     """
     read = read_particles(
-        settings.particles, settings.data_dir, query=settings.subset, premultiplied=settings.premultiplied
+        settings.particles,
+        settings.data_dir,
+        query=settings.subset,
+        premultiplied=settings.premultiplied,
+        ctf=settings.ctf,
     )
     particles = with_transfer(read, settings)
     if settings.limit is not None and settings.limit < len(particles):

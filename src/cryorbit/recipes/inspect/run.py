@@ -64,6 +64,7 @@ def run(config: InspectConfig) -> Inspection:
         config.passthrough,
         query=config.subset,
         premultiplied=config.premultiplied,
+        ctf=config.ctf,
         unknown_box=True,
     )
     particles = with_transfer(read, config)

@@ -124,6 +124,13 @@ def test_the_verdict_follows_the_agreement_of_the_halves(resolution: float, misf
     assert any("third moments" in reason for reason in verdict.reasons)
 
 
+def test_doubts_of_the_particles_are_those_of_the_map() -> None:
+    verdict = judge(40.0, 35.0, 1.2, 0.6, ["the images were masked"])
+    assert verdict.level == "doubtful"
+    assert "read the reasons" in verdict.sentence
+    assert "the images were masked" in verdict.reasons
+
+
 def test_moments_that_do_not_fit_make_a_map_worthless() -> None:
     verdict = judge(40.0, 35.0, 8.0, 0.6)
     assert verdict.level == "bad"

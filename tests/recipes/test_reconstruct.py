@@ -326,7 +326,7 @@ def test_two_pixel_sizes_are_refused(folder: Path, tmp_path: Path) -> None:
     tables["particles"]["rlnOpticsGroup"] = [1 + row % 2 for row in range(COUNT)]
     write_star(folder / "two.star", tables)
     with pytest.raises(
-        InputError, match=r"pixel size is 5 for some particles and 5\.5 for others(.|\n)*one optics group"
+        InputError, match=r"pixel size is 5 for some particles and 5\.5 for others(.|\n)*one kind at a time: --subset"
     ):
         reconstructed(folder / "two.star", tmp_path / "job")
 

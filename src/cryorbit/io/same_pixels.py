@@ -15,9 +15,9 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cryorbit.core.chunks import chunks
-from cryorbit.io.duplicates import image_numbers
 from cryorbit.io.grey_levels import from_neighbours
 from cryorbit.io.image_statistics import ImageStatistics
+from cryorbit.io.micrograph_places import image_numbers
 from cryorbit.io.particles import Particles
 
 NEAR = 0.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -117,7 +118,7 @@ def write_moment_job(
     misfit, spread = problem.misfit(fit.best), _spread(problem, density)
     result = MomentsResult(
         classes=(_class_record(resolution, len(dataset.particles)),),
-        verdict=judge(resolution, finest, misfit, spread),
+        verdict=judge(resolution, finest, misfit, spread, dataset.doubts(resolution)),
         particles=dataset.count,
         diameter_A=dataset.diameter,
         notes=dataset.sentences,
@@ -143,8 +144,10 @@ def write_moment_job(
     return result
 
 
-def judge(resolution_A: float, finest_A: float, misfit: float, density_spread: float) -> Verdict:
-    """How far the map is to be trusted, and why; the numbers are those of `MomentsResult`."""
+def judge(
+    resolution_A: float, finest_A: float, misfit: float, density_spread: float, doubts: Sequence[str] = ()
+) -> Verdict:
+    """How far the map is to be trusted, and why, by numbers of `MomentsResult` and doubts about the particles."""
     parts, fits = resolution_A / finest_A, misfit < LARGEST_MISFIT
     agreement = (
         f"Maps of two halves of the particles, found from random starts each, agree to {resolution_A:.0f} A "
@@ -162,11 +165,15 @@ def judge(resolution_A: float, finest_A: float, misfit: float, density_spread: f
         Remark("good" if parts < GOOD else "doubtful" if parts < DOUBTFUL else "bad", "", agreement),
         Remark("good", "", f"{difference}.") if fits else Remark("bad", "", f"{difference}: {wrong}."),
         *([Remark("good", "", even_views)] if density_spread < EVEN else []),
+        *(Remark("doubtful", "", doubt) for doubt in doubts),
         Remark("good", "", free),
     ]
     sentences = {
         "good": f"The moments determine this map, to about {resolution_A:.0f} A at best.",
-        "doubtful": f"The moments determine only the coarse form, to about {resolution_A:.0f} A at best.",
+        "doubtful": f"The moments determine only the coarse form, to about {resolution_A:.0f} A at best."
+        if parts >= GOOD
+        else f"The moments determine this map, to about {resolution_A:.0f} A at best, but there is a doubt: read the "
+        "reasons first.",
         "bad": "The moments do not determine a map: do not rely on this one.",
     }
     return weigh(remarks, lambda level, _: sentences[level])

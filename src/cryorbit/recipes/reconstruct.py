@@ -27,6 +27,7 @@ from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
+from cryorbit.io.column_names import column_name
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Result
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers
@@ -36,6 +37,7 @@ from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
+from cryorbit.recipes.half_sets import SUBSET
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
 from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
@@ -171,12 +173,13 @@ def _on_classes(config: ReconstructConfig, posed: Particles) -> str:
     count = len(classes[classes != NO_CLASS].unique())
     if count <= 1:
         return f"All {len(posed):,} particles make one map."
-    return f"The particles are of {count} classes ({CLASS}); all make one map. --class picks one."
+    named = column_name(CLASS, posed.source)
+    return f"The particles are of {count} classes ({named}); all make one map. --class picks one."
 
 
 def _on_half_sets(config: ReconstructConfig, particles: Particles) -> str:
     if particles.half_sets is not None:
-        return "Half-sets are those of the input (rlnRandomSubset)."
+        return f"Half-sets are those of the input ({column_name(SUBSET, particles.source)})."
     return (
         f"Half-sets were drawn at random (seed {config.seed}): if their poses were refined together, "
         "the correlation of the half maps is an upper bound."

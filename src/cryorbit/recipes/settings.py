@@ -62,6 +62,9 @@ class ParticleSettings(TransferSettings, JobSettings):
     limit: int | None = Field(None, ge=1, le=MOST, description="Particles at most, drawn at random by the seed.")
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
+    keep_same_places: bool = Field(
+        False, description="Whether particles within 20 A of another one are used; they share a half-set."
+    )
     memory: Gigabytes | None = Field(
         None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
     )

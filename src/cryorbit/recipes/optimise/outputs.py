@@ -72,7 +72,7 @@ def write_outputs(
         # nothing here measures a resolution: there are no half maps
         classes=(ClassRecord(name="map", map=MAP, particles=terms, fraction=terms / len(dataset.source)),),
         contrast=dataset.report.grey.contrast,
-        notes=dataset.sentences,
+        notes=(*dataset.sentences, *(f"Doubt: {doubt}." for doubt in dataset.pose_doubts(dataset.extent / radius))),
         method=config.method,
         held_out_start=first.held_out,
         held_out_end=last.held_out,

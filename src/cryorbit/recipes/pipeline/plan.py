@@ -100,7 +100,8 @@ def _data_dir(config: PipelineConfig) -> Path | None:
     """Where later stages look for images: a STAR file leads to them from where it was written, a .cs file may not."""
     if config.particles.suffix != ".cs":
         return config.data_dir
-    return image_folder(read_particles(config.particles, config.data_dir)) or config.data_dir
+    particles = read_particles(config.particles, config.data_dir, query=config.subset, ctf=config.ctf)
+    return image_folder(particles) or config.data_dir
 
 
 def _shared(config: PipelineConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cryorbit.evaluation.conical_fsc import ConicalFSC
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC
+from cryorbit.evaluation.half_map_frames import Misplacement
 from cryorbit.evaluation.sharpening import GuinierFit
 from cryorbit.evaluation.view_sampling import ViewSampling
 
@@ -66,6 +67,10 @@ class HalfMapAnalysis:
         Resolution to which the half-maps say they hold data, A, if they do.
     optics_doubts
         Sentences on optics that nothing corrects for and that this resolution does not bear.
+    misplaced
+        How the second half-map must be moved onto the first; None where it lies in place.
+    mask_outside
+        Whether the mask covers what is outside the particle.
     """
 
     pixel_size: float
@@ -80,3 +85,5 @@ class HalfMapAnalysis:
     mask_given: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()
+    misplaced: Misplacement | None = None
+    mask_outside: bool = False

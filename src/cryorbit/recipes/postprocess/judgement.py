@@ -8,6 +8,7 @@ from functools import partial
 from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.conical_fsc import ANISOTROPIC
 from cryorbit.evaluation.corrected_fsc import COARSEST, LARGEST_BIAS, HalfMapFSC
+from cryorbit.evaluation.half_map_frames import Misplacement
 from cryorbit.evaluation.sharpening import FIT_FROM_A
 from cryorbit.evaluation.view_sampling import BIASED
 from cryorbit.inference.copies import SYMMETRIC
@@ -29,8 +30,9 @@ def judge(analysis: HalfMapAnalysis, shared_poses: bool) -> Verdict:
     shared_poses
         Whether the poses of the two halves came from one map.
     """
-    if analysis.fsc.unrelated:
-        return weigh([_about_unrelated(analysis.fsc)], lambda _, problem: problem)
+    useless = _useless(analysis)
+    if useless is not None:
+        return weigh([useless], lambda _, problem: problem)
     remarks = [
         _about_mask(analysis),
         Remark("good", "", _about_sharpening(analysis.sharpened)),
@@ -42,12 +44,40 @@ def judge(analysis: HalfMapAnalysis, shared_poses: bool) -> Verdict:
     return weigh(remarks, partial(_sentence, analysis))
 
 
+def _useless(analysis: HalfMapAnalysis) -> Remark | None:
+    """What makes the resolution of these half-maps no resolution at all."""
+    if analysis.misplaced is not None:
+        return _about_frames(analysis.misplaced, analysis.pixel_size)
+    if analysis.mask_outside:
+        return _about_inverted_mask()
+    return _about_unrelated(analysis.fsc) if analysis.fsc.unrelated else None
+
+
 def _sentence(analysis: HalfMapAnalysis, _level: Level, problem: str) -> str:
     """The verdict in words: the resolution, what is wrong with it, and what limits it if not the particles."""
     resolution = f"Resolution {analysis.fsc.resolution():.2f} A (FSC 0.143 of half-maps, corrected for the mask)"
     limit = on_limit(analysis.fsc, analysis.holds_to_A)
     sentence = f"{resolution}; {problem}." if problem else f"{resolution}."
     return sentence if limit is None else f"{sentence} {limit}"
+
+
+def _about_frames(misplaced: Misplacement, pixel_size: float) -> Remark:
+    """What to say of half-maps that are not in one frame."""
+    shift = ", ".join(f"{pixel_size * step:.1f}" for step in misplaced.shift_px)
+    moved = f"shifted by ({shift}) A along x, y, z"
+    if misplaced.mirrored is not None:
+        moved = f"mirrored along {misplaced.mirrored}" + (f" and {moved}" if any(misplaced.shift_px) else "")
+    cause = "as one has the other hand" if misplaced.mirrored is not None else "as they are not in one position"
+    problem = (
+        f"Do not use this map: the half-maps do not belong together, {cause}. Fix: give both as one job wrote them."
+    )
+    return Remark("bad", problem, f"the second half-map agrees much better with the first when it is {moved}")
+
+
+def _about_inverted_mask() -> Remark:
+    problem = "Do not use this resolution: the mask covers what is outside the particle. Fix: give 1 minus this mask."
+    reason = "the half-maps have more in common where the mask is 0, and the mask is 1 at the sides of the box"
+    return Remark("bad", problem, reason)
 
 
 def _about_unrelated(fsc: HalfMapFSC) -> Remark:

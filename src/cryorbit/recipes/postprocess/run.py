@@ -10,6 +10,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.conical_fsc import conical_fsc
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
+from cryorbit.evaluation.half_map_frames import covers_the_outside, misplacement
 from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.evaluation.local_filter import filter_locally
 from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
@@ -67,6 +68,8 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
         mask_given=maps.mask is not None,
         holds_to_A=maps.holds_to_A,
         optics_doubts=doubts,
+        misplaced=misplacement(maps.half1, maps.half2),
+        mask_outside=maps.mask is not None and covers_the_outside(maps.mask, maps.half1, maps.half2),
     )
     return write_outputs(job, analysis, from_one_map(config))
 

@@ -90,7 +90,7 @@ def test_what_a_camera_adds_to_all_images_makes_none_a_copy(tmp_path: Path, imag
     assert set_aside(write_star_set(tmp_path, images)) == {}
 
 
-@pytest.mark.parametrize(("added", "copy"), [(0.01, True), (0.1, False)])
+@pytest.mark.parametrize(("added", "copy"), [(0.01, True), (0.03, True), (0.3, False)])
 def test_rounding_leaves_a_copy_and_other_noise_does_not(
     star_set: Path, rng: np.random.Generator, added: float, copy: bool
 ) -> None:

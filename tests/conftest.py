@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from cryorbit.api.devices import limit_threads
+from checked_shapes import check_package
+
+check_package()
 
 
 @pytest.fixture
@@ -23,6 +25,9 @@ def rng() -> np.random.Generator:
 
 def pytest_configure() -> None:
     """Processes that share the cores do not each take all of them."""
+    # imported here: only what is imported after the line above is checked
+    from cryorbit.api.devices import limit_threads
+
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     limit_threads(max(1, torch.get_num_threads() // workers))
 

@@ -8,7 +8,8 @@ PRIOR = DensityPrior(0.3, 0.7)
 
 
 def test_the_energy_is_the_printed_one() -> None:
-    volume = torch.tensor([[[2.0, -3.0]]], dtype=torch.float64)
+    volume = torch.zeros(2, 2, 2, dtype=torch.float64)
+    volume[0, 0] = torch.tensor([2.0, -3.0])
     torch.testing.assert_close(PRIOR.energy(volume), torch.tensor(0.3 * 2 + 0.7 * 27, dtype=torch.float64))
 
 

@@ -62,7 +62,8 @@ def test_sums_are_those_of_all_copies(symbol: str, copies: int, generator: torch
 
 
 def test_without_symmetry_nothing_changes(generator: torch.Generator) -> None:
-    statistics = inserted(slices_of(symmetric_map(point_group("C1"), generator), 5), [torch.eye(3)[None]])
+    images = slices_of(symmetric_map(point_group("C1"), generator), 5)
+    statistics = inserted(images, [images[2]])
     before = statistics.data.clone()
     assert symmetrised(statistics, None, GRID) is statistics
     assert torch.equal(symmetrised(statistics, point_group("C1"), GRID).data, before)

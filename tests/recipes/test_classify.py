@@ -90,7 +90,14 @@ def test_a_tenth_of_the_density_elsewhere_makes_another_map(generator: torch.Gen
 
 def estimates(*classes: int, unseen: int = 0) -> PoseEstimates:
     """Estimates of which only the classes count, the last ones of images that nothing is known of."""
-    fields = dict.fromkeys(PoseEstimates.__slots__, torch.zeros(len(classes)))
+    beside = {
+        "rotation": (3, 3),
+        "shift": (2,),
+        "class_rotation": (2, 3, 3),
+        "class_shift": (2, 2),
+        "class_posterior": (2,),
+    }
+    fields = {name: torch.zeros(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
     known = (torch.arange(len(classes)) < len(classes) - unseen).float()
     return PoseEstimates(**{**fields, "klass": torch.tensor(classes), "max_probability": known})
 

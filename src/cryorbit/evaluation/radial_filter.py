@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from torch import Tensor
 
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
@@ -33,6 +33,6 @@ def low_pass(box: int, pixel_size: float, resolution_A: float, edge: float = EDG
     return raised_cosine(torch.arange(box // 2 + 1).double(), box * pixel_size / resolution_A, edge)
 
 
-def raised_cosine(radius: Float[Tensor, "..."], cutoff: float, edge: float) -> Float[Tensor, "..."]:
+def raised_cosine(radius: Real[Tensor, "*shape"], cutoff: float, edge: float) -> Float[Tensor, "*shape"]:
     """1 below ``cutoff``, 0 above it, with a cosine from ``cutoff - edge / 2`` to ``cutoff + edge / 2``."""
     return 0.5 * (1 + torch.cos(torch.pi * ((radius - cutoff) / edge + 0.5).clamp(0, 1)))

@@ -12,7 +12,7 @@ TOLERANCE = 1e-6
 """Largest difference of two entries of equal operators."""
 
 
-def grid_factors(group: Float[Tensor, "g 3 3"]) -> list[Float[Tensor, "f 3 3"]]:
+def grid_factors(group: Float[Tensor, "g 3 3"]) -> list[Float[Tensor, "_f 3 3"]]:
     """Three sets of operators whose products, in this order, are the group, each operator once.
 
     A mean over the group is a mean over one set after the other, and O has 4 + 6 + 1 operators in its sets instead of

@@ -31,7 +31,7 @@ def real_harmonics(directions: Float[Tensor, "*p 3"], degree: int) -> Float[Tens
     return torch.from_numpy(np.concatenate(columns, -1)).to(directions)
 
 
-def turning_matrices(rotations: Float[Tensor, "*g 3 3"], degree: int) -> tuple[Float[Tensor, "*g m m"], ...]:
+def turning_matrices(rotations: Float[Tensor, "*g 3 3"], degree: int) -> tuple[Float[Tensor, "*g _m _m"], ...]:
     """Matrices ``D_l`` with ``Y_l(R.T u) = D_l Y_l(u)`` for all directions u: Wigner matrices in the real basis.
 
     A turn about y is one about z, seen from axes that a quarter turn about x has moved, which is the same for all.

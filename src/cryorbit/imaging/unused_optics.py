@@ -216,6 +216,6 @@ def _settings(particles: Particles) -> pd.DataFrame:
 def _numbers(settings: pd.DataFrame, label: str, default: float = 0.0) -> Float[np.ndarray, " g"]:
     """A number for each setting; what is no finite number is ``default``."""
     if label not in settings:
-        return np.full(len(settings), default)
+        return np.full(len(settings), default, dtype=np.float64)
     values = pd.to_numeric(settings[label], errors="coerce").to_numpy(np.float64)
     return np.where(np.isfinite(values), values, default)

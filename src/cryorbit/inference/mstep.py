@@ -51,7 +51,7 @@ class ShellWeights:
         Least weight of all.
     """
 
-    mean: Float[Tensor, "h k s"]
+    mean: Float[Tensor, "sets k s"]
     tiny: Float[Tensor, ""]
 
 
@@ -106,7 +106,7 @@ def regularised(
     )
 
 
-def shell_prior(mean: Float[Tensor, "h k s"], fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
+def shell_prior(mean: Float[Tensor, "sets k s"], fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
     """1/tau^2 of each shell from the correlation of half maps; ``mean`` is of the half-sets that make the map."""
     clamped = fsc.clamp(1e-3, 0.999).to(mean)
     clamped[:, :2] = clamped[:, 2:3]

@@ -68,7 +68,7 @@ def surviving(cells: PoseCells, scores: CandidateScores, least: Float[Tensor, " 
 
 def capped(
     cells: PoseCells, scores: CandidateScores, kept: Int[Tensor, "s 2"], most: tuple[int, int]
-) -> tuple[Int[Tensor, "s 2"], Bool[Tensor, "b 2"]]:
+) -> tuple[Int[Tensor, "c 2"], Bool[Tensor, "b 2"]]:
     """Those of the kept cells in the best orientations and shifts of their image, at most so many of each.
 
     Also says for which images each of the two caps took something away.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
@@ -56,7 +56,9 @@ class ProjectionMatching:
         """Reconstruction from the poses found."""
         return self.exact.maximise(statistics)
 
-    def admissible(self, statistics: Float[Tensor, "3 q q h"], reference: Float[Tensor, "3 q q h"]) -> Tensor:
+    def admissible(
+        self, statistics: Float[Tensor, "3 q q h"], reference: Float[Tensor, "3 q q h"]
+    ) -> Float[Tensor, "3 q q h"]:
         """As for the sum over poses."""
         return self.exact.admissible(statistics, reference)
 
@@ -80,7 +82,7 @@ def match_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor
 
 def _best(
     shifted: Parts, energy: Float[Tensor, "b g"], slices: Parts
-) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"], Tensor]:
+) -> tuple[Float[Tensor, " b"], Int[Tensor, " b"], Int[Tensor, " b"], Bool[Tensor, " b"]]:
     """Score, rotation and shift of the best node of each image, and whether it is the half turn."""
     images, rotations = energy.shape
     even, odd = (each.unflatten(0, (images, -1)) for each in even_and_odd(shifted, slices))

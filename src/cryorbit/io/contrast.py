@@ -60,7 +60,7 @@ def rarer_contrast(contrasts: Float[Tensor, " n"]) -> Bool[Tensor, " n"] | None:
     return rare if int(between.sum()) < MOST_BETWEEN * count else None
 
 
-def opposite_contrasts(parts: list[Float[Tensor, " m"]]) -> tuple[int, int] | None:
+def opposite_contrasts(parts: list[Float[Tensor, " _m"]]) -> tuple[int, int] | None:
     """Two of the parts of a set whose contrasts are significant and of opposite sign; None where there are none."""
     found = [median_contrast(part) for part in parts]
     signs = torch.tensor(

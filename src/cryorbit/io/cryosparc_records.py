@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt
 from scipy.spatial.transform import Rotation
 
 from cryorbit.core.data import Poses
@@ -143,7 +143,7 @@ def _place_fields(tables: RelionTables, shape: Int[np.ndarray, "n 2"] | None) ->
     return {"location/micrograph_shape": shape.astype(np.uint32), **dict(zip(CENTRE, parts.T, strict=True))}
 
 
-def _stated_uids(tables: RelionTables) -> Int[np.ndarray, " n"]:
+def _stated_uids(tables: RelionTables) -> UInt[np.ndarray, " n"]:
     """The uids of the table, which are too long for anything but text."""
     texts = tables.particles[UID].astype(str)
     whole = texts.str.fullmatch(r"[0-9]{1,20}") & (texts.str.len().lt(20) | texts.le(str(2**64 - 1)))
@@ -158,7 +158,7 @@ def _stated_uids(tables: RelionTables) -> Int[np.ndarray, " n"]:
     return np.array([int(text) for text in texts], dtype=np.uint64)
 
 
-def _uids(tables: RelionTables, made: bool = True) -> Int[np.ndarray, " n"]:
+def _uids(tables: RelionTables, made: bool = True) -> UInt[np.ndarray, " n"]:
     """The uid of each particle as it came, or one made from its image name, the same every time."""
     if UID in tables.particles:
         return _stated_uids(tables)

@@ -81,7 +81,7 @@ class GreyLevels:
         some = torch.nonzero(self.has_outliers)[:, 0]
         if len(some):
             theirs, chosen = self[some], images[some]
-            repaired = torch.where(theirs.outliers(chosen), _beside(theirs.middle, images), chosen)
+            repaired = torch.where(theirs.outliers(chosen), _beside(theirs.middle, chosen), chosen)
             images = images.index_copy(0, some.to(images.device), repaired)
         some = torch.nonzero(self.padded)[:, 0]
         if len(some):

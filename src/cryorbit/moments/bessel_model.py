@@ -37,7 +37,7 @@ class BesselModel:
 
     basis: SphericalBessel
     density: ViewDensity
-    turns: tuple[Float[Tensor, "q m m"], ...]
+    turns: tuple[Float[Tensor, "q _m _m"], ...]
     waves: Float[Tensor, "b w k"]
 
     @classmethod

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-
-from cryorbit.moments.pair import Moments
 
 ANY_SHIFT = 16
 """Parts of a sample that stand for any shift of the circle where errors are measured."""
 
 
-def relative_errors(found: Moments, given: Moments) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
+class Pair(Protocol):
+    """What is compared, first and second moments: any arrays whose norms over one and over two axes count."""
+
+    @property
+    def first(self) -> Float[Tensor, "*b d"]:
+        """First moments."""
+        ...
+
+    @property
+    def second(self) -> Float[Tensor, "*b r d"]:
+        """Second moments."""
+        ...
+
+
+def relative_errors(found: Pair, given: Pair) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
     """Relative errors of first and second moments (Paul 2024, equation 2.10), relative to ``given``."""
     first = _norm(found.first - given.first, 1) / _norm(given.first, 1)
     return first, _norm(found.second - given.second, 2) / _norm(given.second, 2)
 
 
-def kam_loss(found: Moments, given: Moments) -> Float[Tensor, "*b"]:
+def kam_loss(found: Pair, given: Pair) -> Float[Tensor, "*b"]:
     """Sum of the relative errors (Paul 2024, equation 3.13)."""
     first, second = relative_errors(found, given)
     return first + second
 
 
-def weighted_loss(found: Moments, given: Moments, weight: float) -> Float[Tensor, "*b"]:
+def weighted_loss(found: Pair, given: Pair, weight: float) -> Float[Tensor, "*b"]:
     """Error of the first moments plus ``weight`` times that of the second (Paul 2024, equations 2.15 and 2.17)."""
     return _norm(found.first - given.first, 1) + weight * _norm(found.second - given.second, 2)
 

@@ -20,6 +20,8 @@ def shift_moments(signal: Float[Tensor, "*b c n"], density: Float[Tensor, "*b n"
     return slice_moments(shifted_windows(signal, shifts), density)
 
 
-def moved(signal: Float[Tensor, "*b n"], density: Float[Tensor, "*b n"], by: int) -> tuple[Tensor, Tensor]:
+def moved(
+    signal: Float[Tensor, "*c n"], density: Float[Tensor, "*b n"], by: int
+) -> tuple[Float[Tensor, "*c n"], Float[Tensor, "*b n"]]:
     """Another pair with the same moments: the signal later by ``by`` samples, all shifts less by as many."""
     return signal.roll(by, -1), density.roll(-by, -1)

@@ -109,7 +109,7 @@ class PolarDesign:
     """
 
     analysis: Float[Tensor, "r d"]
-    synthesis: tuple[Float[Tensor, "k s"], ...]
+    synthesis: tuple[Float[Tensor, "k _s"], ...]
 
     @classmethod
     def of(cls, disc: HalfDisc, basis: SphericalBessel, radii: Float[Tensor, " k"]) -> PolarDesign:

@@ -111,7 +111,7 @@ class Blocks:
         return idx, 1.0 if idx is None else size * self.count / self._oracle.num_terms
 
 
-def _split(terms: int, size: int | None, generator: torch.Generator | None) -> Sequence[Int[Tensor, " b"] | None]:
+def _split(terms: int, size: int | None, generator: torch.Generator | None) -> Sequence[Int[Tensor, " _b"] | None]:
     if size is None or size >= terms:
         return [None]
     return torch.tensor_split(torch.randperm(terms, generator=generator), -(-terms // size))

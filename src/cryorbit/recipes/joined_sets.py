@@ -29,7 +29,7 @@ CONTRAST_MEND = (
 )
 
 
-def parts_of(particles: Particles) -> dict[str, Int[Tensor, " m"]]:
+def parts_of(particles: Particles) -> dict[str, Int[Tensor, " _m"]]:
     """Indices of the particles of each part of a set, by a name for people; none in a small set."""
     groups = particles.table.get(GROUP)
     if groups is not None and 1 < groups.nunique() <= MOST_GROUPS:

@@ -35,7 +35,7 @@ class BallBessel(SphericalBessel):
 
     extent: float
 
-    def radial(self, radii: Float[Tensor, " p"]) -> list[Float[Tensor, "s p"]]:
+    def radial(self, radii: Float[Tensor, " p"]) -> list[Float[Tensor, "_s p"]]:
         """The radial parts ``4 pi F_ls`` of the transforms of every degree, at frequencies in Fourier pixels.
 
         ``F_ls(k)``, the integral of ``f_ls(r) j_l(2 pi k r) r^2``, has a closed form. Functions are orthonormal in

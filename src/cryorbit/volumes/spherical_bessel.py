@@ -62,13 +62,13 @@ class SphericalBessel:
         """Which functions are of odd degree, that is imaginary."""
         return torch.tensor(self.degrees, device=like.device) % 2 == 1
 
-    def split(self, coefficients: Float[Tensor, "*b d"]) -> list[Float[Tensor, "*b m s"]]:
+    def split(self, coefficients: Float[Tensor, "*b d"]) -> list[Float[Tensor, "*b _m _s"]]:
         """Coefficients of every degree, a row an order and a column a radial function."""
         sizes = [(2 * ell + 1) * count for ell, count in enumerate(self.counts)]
         parts = coefficients.split(sizes, -1)
         return [part.unflatten(-1, (2 * ell + 1, self.counts[ell])) for ell, part in enumerate(parts)]
 
-    def radial(self, radii: Float[Tensor, " p"]) -> list[Float[Tensor, "s p"]]:
+    def radial(self, radii: Float[Tensor, " p"]) -> list[Float[Tensor, "_s p"]]:
         """The functions ``F_ls`` of every degree at frequencies; zero from the cutoff on."""
         zeros = bessel_zeros(self.degree, max(self.counts))
         scaled = radii.detach().cpu().double().numpy() / self.cutoff
@@ -118,7 +118,7 @@ class SphericalBessel:
         return self.turn(coefficients, turning_matrices(rotations.to(coefficients), self.degree))
 
     def turn(
-        self, coefficients: Float[Tensor, "*b d"], matrices: tuple[Float[Tensor, "g m m"], ...]
+        self, coefficients: Float[Tensor, "*b d"], matrices: tuple[Float[Tensor, "g _m _m"], ...]
     ) -> Float[Tensor, "*b g d"]:
         """The same as ``rotate``, by the ``turning_matrices`` of the rotations."""
         parts = zip(matrices, self.split(coefficients), strict=True)
@@ -126,14 +126,14 @@ class SphericalBessel:
         return torch.cat(turned, -1)
 
     def turn_back(
-        self, coefficients: Float[Tensor, "*b g d"], matrices: tuple[Float[Tensor, "g m m"], ...]
+        self, coefficients: Float[Tensor, "*b g d"], matrices: tuple[Float[Tensor, "g _m _m"], ...]
     ) -> Float[Tensor, "*b d"]:
         """Adjoint of ``turn``: turned back and summed over the rotations."""
         parts = zip(matrices, self.split(coefficients), strict=True)
         summed = [torch.einsum("gmn,...gns->...ms", matrix, part).flatten(-2) for matrix, part in parts]
         return torch.cat(summed, -1)
 
-    def in_chunks(self, frequencies: Float[Tensor, "p 3"]) -> list[Float[Tensor, "c 3"]]:
+    def in_chunks(self, frequencies: Float[Tensor, "p 3"]) -> list[Float[Tensor, "_c 3"]]:
         """Points in chunks whose table of functions fits the memory of a batch."""
         size = chunk_size(8 * 3 * (self.size + (self.degree + 1) ** 2), BATCH_BYTES, len(frequencies))
         return [frequencies[part] for part in chunks(len(frequencies), size)]

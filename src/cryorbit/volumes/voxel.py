@@ -85,7 +85,7 @@ def adjoint(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor,
 
 
 def solve(
-    data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*k q q h"], grid: VoxelGrid
+    data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*#k q q h"], grid: VoxelGrid
 ) -> Float[Tensor, "*k m m m"]:
     """Working volume whose grid is ``data / weight`` (both completed by ``join_mates``; zero where weight is)."""
     return _each(lambda d, w: solve_by_planes(lambda part: (d[part], w[part]), grid, d), data, weight)

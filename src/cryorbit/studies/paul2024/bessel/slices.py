@@ -36,7 +36,7 @@ class BesselSlices:
 
     basis: SphericalBessel
     plane: Float[Tensor, "d q"]
-    turns: tuple[Float[Tensor, "g m m"], ...]
+    turns: tuple[Float[Tensor, "g _m _m"], ...]
 
     @classmethod
     def of(

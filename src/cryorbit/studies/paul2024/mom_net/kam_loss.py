@@ -6,23 +6,32 @@ Moments that are weighted so have the norms of functions on the plane, up to a f
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.moments.losses import kam_loss, relative_errors, weighted_loss
-from cryorbit.moments.pair import Moments
 from cryorbit.moments.polar import PolarMoments
 
 
-def weigh_for_plane(moments: PolarMoments, radii: Float[Tensor, " k"]) -> Moments:
-    """The moments in arrays whose norms are those on the plane; blocks of the second one stand below one another."""
+@dataclass(frozen=True, slots=True)
+class PlaneMoments:
+    """Polar moments in arrays whose norms are those on the plane; blocks of the second stand below one another."""
+
+    first: Float[Tensor, "*b k"]
+    second: Float[Tensor, "*b rows k"]
+
+
+def weigh_for_plane(moments: PolarMoments, radii: Float[Tensor, " k"]) -> PlaneMoments:
+    """The moments, every circle and every wave weighted by its part of the plane."""
     root = radii.sqrt()
     parity = torch.full_like(moments.cosines[..., :1, :1], 0.5**0.5)
     parity[..., 0, :, :] = 1.0
     weight = parity * root[:, None] * root
     second = torch.cat([moments.cosines * weight, moments.sines * weight], -3)
-    return Moments(moments.first * root, second.flatten(-3, -2))
+    return PlaneMoments(moments.first * root, second.flatten(-3, -2))
 
 
 def polar_errors(

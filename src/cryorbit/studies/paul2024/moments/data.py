@@ -172,8 +172,8 @@ def _noisy_sums(
     shifts = images.eta * torch.randn(len(clean), 2, generator=generator)
     seen = clean.to(torch.complex64) * shift_phases(-shifts, disc)
     noise = torch.randn(seen.shape, generator=generator, dtype=seen.dtype)
-    ones = torch.ones(1, len(disc))
-    return MomentSums.of_images(observe(seen + SIGMA * noise, ones, SIGMA**2 * ones[0]))
+    ones = torch.ones(len(disc))
+    return MomentSums.of_images(observe(seen + SIGMA * noise, ones.expand(len(seen), -1), SIGMA**2 * ones))
 
 
 def exact_moments(truth: Truth, box: int, setting: Setting) -> PolarMoments:

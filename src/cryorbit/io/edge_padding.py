@@ -23,7 +23,7 @@ SIDES = 4
 """Sides of an image: the first and the last rows, the first and the last columns."""
 
 
-def padding_depths(images: Float[Tensor, "b n n"]) -> Int[Tensor, "b 4"]:
+def padding_depths(images: Float[Tensor, "b y x"]) -> Int[Tensor, "b 4"]:
     """Pixels of padding along the first rows, last rows, first columns and last columns of each image; mostly 0."""
     depths = torch.zeros(len(images), SIDES, dtype=torch.int64)
     suspects = torch.nonzero(_may_be_padded(images))[:, 0]
@@ -42,7 +42,7 @@ def is_padded(depths: Int[Tensor, "b 4"]) -> Bool[Tensor, " b"]:
     return (depths > 0).any(1)
 
 
-def padded_pixels(depths: Int[Tensor, "b 4"], box: int) -> Bool[Tensor, "b n n"]:
+def padded_pixels(depths: Int[Tensor, "b 4"], box: int) -> Bool[Tensor, "b y x"]:
     """Mask of the pixels that are padding."""
     place = torch.arange(box, device=depths.device)
     first, last = place < depths[:, 0::2, None], place >= box - depths[:, 1::2, None]
@@ -50,7 +50,7 @@ def padded_pixels(depths: Int[Tensor, "b 4"], box: int) -> Bool[Tensor, "b n n"]
     return rows[:, :, None] | columns[:, None, :]
 
 
-def without_padding(images: Float[Tensor, "b n n"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b n n"]:
+def without_padding(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b n n"]:
     """The images with pixels from across the centre in place of padding: as far from it, and with noise of their own.
 
     They are for measuring: statistics of any ring around the centre are as they would be without padding.
@@ -63,13 +63,13 @@ def without_padding(images: Float[Tensor, "b n n"], depths: Int[Tensor, "b 4"]) 
     return images.index_copy(0, some, filled)
 
 
-def _may_be_padded(images: Float[Tensor, "b n n"]) -> Bool[Tensor, " b"]:
+def _may_be_padded(images: Float[Tensor, "b y x"]) -> Bool[Tensor, " b"]:
     """Mask of the images with a side whose outer rows are without noise: a quick look, as few have one."""
     edges = torch.stack([_noise(_from_side(images, side)[:, :3]).amin(1) for side in range(SIDES)], 1)
     return (edges <= 2 * NO_NOISE * _ordinary(images)[:, None]).any(1)
 
 
-def _has_noisy_corner(images: Float[Tensor, "b n n"]) -> Bool[Tensor, " b"]:
+def _has_noisy_corner(images: Float[Tensor, "b y x"]) -> Bool[Tensor, " b"]:
     """Mask of the images of which a corner holds noise."""
     side = max(2, round(CORNER * images.shape[-1]))
     corners = torch.stack([images[:, rows, columns] for rows in _ends(side) for columns in _ends(side)], 1)
@@ -81,25 +81,25 @@ def _ends(side: int) -> tuple[slice, slice]:
     return slice(None, side), slice(-side, None)
 
 
-def _ordinary(images: Float[Tensor, "b n n"]) -> Float[Tensor, " b"]:
+def _ordinary(images: Float[Tensor, "b y x"]) -> Float[Tensor, " b"]:
     """Difference between neighbouring pixels, root mean square over every fourth row."""
     return (images[:, ::4, 1:] - images[:, ::4, :-1]).square().mean((1, 2)).sqrt()
 
 
-def _from_side(images: Float[Tensor, "b n n"], side: int) -> Float[Tensor, "b n n"]:
+def _from_side(images: Float[Tensor, "b y x"], side: int) -> Float[Tensor, "b n n"]:
     """The images turned so that the rows from a side inwards come first."""
     turned = images if side < 2 else images.mT
     return turned.flip(1) if side % 2 else turned
 
 
-def _noise(images: Float[Tensor, "b n n"]) -> Float[Tensor, "b m"]:
+def _noise(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b m"]:
     """Differences of each row but the last, root mean square: along it or to the next row, whichever is less."""
     along = (images[:, :-1, 1:] - images[:, :-1, :-1]).square().mean(2)
     across = (images[:, 1:] - images[:, :-1]).square().mean(2)
     return torch.minimum(along, across).sqrt()
 
 
-def _depth(images: Float[Tensor, "b n n"]) -> Int[Tensor, " b"]:
+def _depth(images: Float[Tensor, "b y x"]) -> Int[Tensor, " b"]:
     """Rows without noise before the first one with some; none where it sets in by and by, as that of a signal does."""
     noise = _noise(images)
     ordinary = noise.median(1, keepdim=True).values

@@ -112,5 +112,5 @@ def from_neighbours(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
     return torch.sub(flat, total, alpha=0.5).view_as(images)
 
 
-def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "n y x"]) -> Float[Tensor, "n 1 1"]:
+def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "any y x"]) -> Float[Tensor, "n 1 1"]:
     return values.to(images.device)[:, None, None]

@@ -24,7 +24,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.pose_quadrature import ShiftPrior, pose_quadrature
 from cryorbit.inference.volume_oracle import VolumeOracle
-from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
+from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem, scale_to_images
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, simulate
 from cryorbit.volumes.voxel import resample
 from tables import Row, save, show
@@ -94,7 +94,7 @@ def _flops(oracle: VolumeOracle) -> float:
     return coefficients * rotations * (8 * len(oracle.model.quadrature.shifts) + 4)
 
 
-def _truth(problem: Problem, density: Float[Tensor, "n n n"]) -> Float[Tensor, "1 n n n"]:
+def _truth(problem: OptimiseProblem, density: Float[Tensor, "n n n"]) -> Float[Tensor, "1 n n n"]:
     """The true density at the strength of the images."""
     fitted = resample(density, problem.oracle.model.operator.grid.size)
     return problem.oracle.model.unknown(fitted * scale_to_images(problem.oracle, fitted) * EVENLY_STRONG)

@@ -52,6 +52,8 @@ def imported_distributions(*folders: str) -> set[str]:
     # what stands in the folders themselves is imported by its bare name
     own = {"cryorbit", *(file.stem for file in files), *(file.parent.name for file in files)}
     roots = set().union(*(imported_roots(file.read_text()) for file in files)) - set(sys.stdlib_module_names) - own
+    # there for type checkers alone
+    roots.discard("_typeshed")
     return {canonical(provided_by().get(root, [root])[0]) for root in roots}
 
 

@@ -46,7 +46,7 @@ def test_grey_levels_are_taken_out(
     spoiled = gain[:, None, None] * (images + 3)
     spoiled[5, 2, 3] = 1e7
     no_limit = torch.full((2, COUNT), torch.inf)
-    levels = GreyLevels(3 * gain, *no_limit, 3 * gain, 1 / gain)
+    levels = GreyLevels(3 * gain, *no_limit, 3 * gain, 1 / gain, torch.zeros(COUNT, 4, dtype=torch.int64))
     levels.reach[5] = 10 * gain[5]
     written = write_source(tmp_path / "spoiled.mrcs", spoiled, source.ctf, PIXEL_SIZE)
     index = torch.tensor([7, 5, 0, 11])

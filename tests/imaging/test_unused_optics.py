@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 
 from cryorbit.imaging.aberrations import (
-    beam_tilt_phase,
+    coma_of_tilt,
     coma_phase,
     even_zernike_phase,
+    fourth_order_phase,
     odd_zernike_phase,
-    tetrafoil_phase,
+    trefoil_phase,
+    wavelength,
 )
 from cryorbit.imaging.unused_optics import unused_optics
+from cryorbit.io.cryosparc import with_fields
 from cryorbit.io.particles import read_particles
+from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from small_sets import PIXEL_SIZE, blob_images, write_cs_set, write_star_set
@@ -24,17 +28,26 @@ WAVELENGTH_A = 0.0196875
 """Of electrons of 300 kV."""
 
 
+AXES = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.75**0.5]]) / 3
+"""Frequencies of 3 A at 0, 90 and 60 degrees."""
+COMA = 2 * math.pi * 2700 * WAVELENGTH_A**2
+"""Radians of 270 nm of axial coma at 1 A."""
+
+
 def test_beam_tilt_makes_coma() -> None:
-    """0.1 mrad at 2.7 mm are 270 nm of axial coma; at 3 A this turns phases by 2 pi 2700 lambda^2 / 27."""
-    found = beam_tilt_phase(0.1 * ONE, 2.7 * ONE, KV, 1 / 3)
-    np.testing.assert_allclose(found, 2 * math.pi * 2700 * WAVELENGTH_A**2 / 27, rtol=1e-4)
-    np.testing.assert_allclose(found, coma_phase(2700 * ONE, KV, 1 / 3), rtol=1e-12)
-    np.testing.assert_allclose(beam_tilt_phase(0.1 * ONE, 2.7 * ONE, KV, 1 / 6), found / 8, rtol=1e-12)
+    """0.1 mrad at 2.7 mm are 270 nm of axial coma, along the tilt."""
+    coma = coma_of_tilt(0.1 * ONE, 2.7 * ONE)
+    np.testing.assert_allclose(coma, 2700, rtol=1e-12)
+    phases = coma_phase(2700 * WAVELENGTH_A**2, AXES)
+    np.testing.assert_allclose(phases, COMA / 27 * np.array([1, 0, 0.5]), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(wavelength(KV), WAVELENGTH_A, rtol=1e-4)
 
 
-def test_tetrafoil_goes_with_the_fourth_power() -> None:
-    found = tetrafoil_phase(1e4 * ONE, KV, 0.5)
-    np.testing.assert_allclose(found, 0.5 * math.pi * 1e4 * WAVELENGTH_A**3 / 16, rtol=1e-4)
+def test_trefoil_and_the_fourth_order() -> None:
+    np.testing.assert_allclose(trefoil_phase(1.0, AXES), 2 * math.pi / 81 * np.array([1, 0, -1]), atol=1e-12)
+    second = 2 * math.pi / 81 * np.array([1, -1, -0.5])
+    fourth = 0.5 * math.pi / 81 * np.array([1, 1, -0.5])
+    np.testing.assert_allclose(fourth_order_phase((1.0, 2.0), AXES), second + 2 * fourth, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +94,14 @@ def test_nothing_stated_is_nothing_said(star: Path) -> None:
     assert unused_optics(read_particles(with_optics(star, **none))).sentences() == []
 
 
+BEYOND_A_SHIFT = 1 - sum(i**4 for i in range(1, 7)) / 36 / sum(i**2 for i in range(1, 7))
+"""Part of a coma at the rim that is left when the shift nearest to it, on six rings, is taken out: 0.31."""
+
+
 def test_beam_tilt_is_said_and_doubted_where_it_matters(star: Path) -> None:
-    """The group of 300 kV has 1 mrad: half a radian is reached at k^3 = 0.5 / (2 pi 27,000 lambda^2)."""
-    optics = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=[0.6, 0.0], rlnBeamTiltY=[0.8, 0.0])))
-    limit = (2 * math.pi * 27_000 * WAVELENGTH_A**2 / 0.5) ** (1 / 3)
+    """The group of 300 kV has 4 mrad; most of its coma is a shift of the image."""
+    optics = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=[2.4, 0.0], rlnBeamTiltY=[3.2, 0.0])))
+    limit = (40 * COMA * BEYOND_A_SHIFT / 0.5) ** (1 / 3)
     (said,) = optics.sentences()
     assert said == (
         "Beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for: phases are off by more than half a radian beyond "
@@ -92,8 +109,17 @@ def test_beam_tilt_is_said_and_doubted_where_it_matters(star: Path) -> None:
     )
     assert optics.doubts(1.05 * limit) == []
     (doubt,) = optics.doubts(limit / 1.05)
-    assert doubt.startswith("beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for: at 4.8")
+    assert doubt.startswith(f"beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for: at {limit / 1.05:.2f}")
     assert "0.6 rad; fix: " in doubt
+
+
+def test_a_coma_is_judged_alike_however_it_is_written(star: Path) -> None:
+    """As a tilt, and as RELION's fifth odd coefficient, whose polynomial is (3 k^2 - 2) k_x."""
+    (tilt,) = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=[0.1, 0.0], rlnBeamTiltY=0.0))).terms
+    written = with_optics(star, rlnBeamTiltX=0.0, rlnOddZernike=[f"[0,0,0,0,{COMA / 3}]", "[0,0]"])
+    (polynomial,) = unused_optics(read_particles(written)).terms
+    assert tilt.phase(1 / 3) == pytest.approx(COMA * BEYOND_A_SHIFT / 27, rel=1e-4)
+    assert polynomial.phase(1 / 3) == pytest.approx(tilt.phase(1 / 3), rel=1e-4)
 
 
 def test_a_weak_beam_tilt_is_harmless(star: Path) -> None:
@@ -124,20 +150,58 @@ def test_columns_of_the_particles_count_where_the_optics_have_none(star: Path) -
     assert len(unused_optics(read_particles(star)).terms) == 1
 
 
-def test_fields_of_cryosparc(tmp_path: Path, rng: np.random.Generator) -> None:
-    cs = write_cs_set(tmp_path, blob_images(40, rng), rng)
-    handed = cs.with_name("J7_passthrough_particles.cs")
-    records = np.load(handed)
-    fields = [("ctf/tilt_A", "<f4", (2,)), ("ctf/tetra_A", "<f4", (4,)), ("ctf/anisomag", "<f4", (4,))]
-    more = np.zeros(len(records), dtype=[*records.dtype.descr, *fields])
-    for name in records.dtype.names:
-        more[name] = records[name]
-    more["ctf/tilt_A"] = [1620.0, 2160.0]
-    with handed.open("wb") as file:
+def cs_with(folder: Path, rng: np.random.Generator, **fields: object) -> Path:
+    """A .cs set with fields of ``ctf``, all rows alike unless there are 40."""
+    cs = write_cs_set(folder, blob_images(40, rng), rng)
+    records = np.load(cs)
+    values = {
+        f"ctf/{name}": np.broadcast_to(np.asarray(each, "<f4"), (40, np.shape(each)[-1]))
+        for name, each in fields.items()
+    }
+    more = with_fields(records, values)
+    with cs.open("wb") as file:
         np.save(file, more)
+    return cs
+
+
+def test_fields_of_cryosparc(tmp_path: Path, rng: np.random.Generator) -> None:
+    cs = cs_with(tmp_path, rng, tilt_A=[1620.0, 2160.0], tetra_A=[0.0] * 4, anisomag=[0.0] * 4)
     (term,) = unused_optics(read_particles(cs)).terms
     assert term.labels == "ctf/tilt_A"
-    assert term.phase(1 / 3) == pytest.approx(2 * math.pi * 2700 * WAVELENGTH_A**2 / 27, rel=1e-4)
+    assert term.phase(1 / 3) == pytest.approx(COMA * BEYOND_A_SHIFT / 27, rel=1e-4)
+
+
+def test_what_is_no_number_was_not_set(tmp_path: Path, rng: np.random.Generator) -> None:
+    tilts = np.full((40, 2), np.nan)
+    assert unused_optics(read_particles(cs_with(tmp_path, rng, tilt_A=tilts))).sentences() == []
+    tilts[7] = [1620.0, 2160.0]
+    other = tmp_path / "other"
+    other.mkdir()
+    (term,) = unused_optics(read_particles(cs_with(other, rng, tilt_A=tilts))).terms
+    assert term.phase(1 / 3) == pytest.approx(COMA * BEYOND_A_SHIFT / 27, rel=1e-4)
+
+
+@pytest.mark.parametrize("identity", [0.0, 1.0])
+def test_a_matrix_may_hold_the_identity_or_not(
+    star: Path, tmp_path: Path, rng: np.random.Generator, identity: float
+) -> None:
+    """1 % at a quarter of a box of 32 A is 0.08 A, however it is written; what is unusual is said."""
+    rim = 2 * math.pi * 0.08 * 0.25
+    columns = {"rlnMagMat00": identity + 0.01, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": identity}
+    folder = tmp_path / "cs"
+    folder.mkdir()
+    written = cs_with(folder, rng, anisomag=[identity + 0.01, 0, 0, identity])
+    found = [unused_optics(read_particles(file)) for file in (with_optics(star, **columns), written)]
+    assert [each.terms[0].phase(0.25) for each in found] == pytest.approx([rim, rim], rel=1e-5)
+    assert [len(each.remarks) for each in found] == [identity == 0, identity == 1]
+
+
+def test_a_matrix_of_zeros_was_not_set(star: Path) -> None:
+    zeros = dict.fromkeys(("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11"), 0.0)
+    found = unused_optics(read_particles(with_optics(star, **zeros)))
+    assert found.terms == ()
+    (said,) = found.sentences()
+    assert "taken for one not set" in said
 
 
 @pytest.mark.parametrize("text", ["[0,0,nan", "[0,0,0.1,abc]", "0;1"])
@@ -151,16 +215,23 @@ def test_coefficients_that_cannot_be_read_are_said(star: Path, text: str) -> Non
     )
 
 
-def test_a_shift_by_the_optics_is_said(tmp_path: Path, rng: np.random.Generator) -> None:
-    """A shift of 4 A turns phases by half a radian at 2 pi 4 / 0.5 = 50 A."""
-    cs = write_cs_set(tmp_path, blob_images(40, rng), rng)
-    records = np.load(cs)
-    shifts = np.zeros(len(records), [*records.dtype.descr, ("ctf/shift_A", "<f4", (2,))])
-    for name in records.dtype.names:
-        shifts[name] = records[name]
-    shifts["ctf/shift_A"] = (0.0, 4.0)
-    with cs.open("wb") as file:
-        np.save(file, shifts)
-    (said,) = unused_optics(read_particles(cs)).sentences()
-    assert said.startswith("Shift of the image by the optics (ctf/shift_A) is not corrected for")
-    assert "beyond 50.3 A" in said
+def test_a_shift_by_the_optics_is_taken_out_of_the_origins(tmp_path: Path, rng: np.random.Generator) -> None:
+    """4 A are 2 pixels; files that are written hold the sum as the shift of the alignment."""
+    cs = cs_with(tmp_path, rng, shift_A=[0.0, 4.0])
+    plain = np.load(cs)
+    plain["ctf/shift_A"] = 0
+    without = cs.with_name("without.cs")
+    with without.open("wb") as file:
+        np.save(file, plain)
+    shifted, expected = read_particles(cs), read_particles(without)
+    assert unused_optics(shifted).sentences() == []
+    assert shifted.poses is not None
+    assert expected.poses is not None
+    np.testing.assert_allclose(
+        shifted.poses.shifts, expected.poses.shifts.numpy() - np.array([0.0, 4.0]) / PIXEL_SIZE, atol=1e-6
+    )
+    write_particles(tmp_path / "out.star", shifted, Assignments(poses=shifted.poses))
+    for suffix in (".star", ".cs"):
+        back = read_particles(tmp_path / f"out{suffix}").poses
+        assert back is not None
+        np.testing.assert_allclose(back.shifts, shifted.poses.shifts, atol=1e-5)

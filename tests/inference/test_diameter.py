@@ -1,5 +1,6 @@
 """The particle's diameter: found for a phantom of known size, not found in noise."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.diameter import estimate_diameter
+from cryorbit.inference.noise import background_spectrum
+from cryorbit.io.image_statistics import survey
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from phantom_sets import phantom_set, write_source
 
@@ -77,3 +80,32 @@ def test_noise_has_no_diameter(seed: int, tmp_path: Path) -> None:
     found = estimate_diameter(source, torch.arange(200))
     assert found.diameter is None
     assert "noise" in found.evidence
+
+
+@pytest.mark.parametrize("part", [0.05, 0.2])
+@pytest.mark.parametrize("value", [0.0, -8.0])
+def test_padded_images_do_not_decide(part: float, value: float, tmp_path: Path, generator: torch.Generator) -> None:
+    """A fraction of the images has a strip without noise: the diameter is that without them."""
+    ball = soft_ball(BOX, 12.0, 1.0) * (1 + 0.5 * torch.randn(BOX, BOX, BOX, generator=generator))
+    whole = phantom_set(tmp_path, [ball], 150, 0.3, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
+    images = whole.source.read(whole.everything)
+    padded = torch.randperm(150, generator=generator)[: int(part * 150)]
+    images[padded, : BOX // 4] = value
+    spoilt = write_source(tmp_path / "padded.mrcs", images, whole.source.ctf, PIXEL_SIZE)
+    source = replace(spoilt, levels=survey(spoilt.images)[1])
+    truth = estimate_diameter(whole.source, whole.everything).diameter
+    assert estimate_diameter(source, whole.everything).diameter == pytest.approx(truth, rel=0.05)
+    radius = 12.0
+    expected = background_spectrum(whole.source, whole.everything, radius)
+    torch.testing.assert_close(background_spectrum(source, whole.everything, radius), expected, rtol=0.2, atol=0)
+
+
+def test_bright_spots_in_some_images_do_not_decide(tmp_path: Path, generator: torch.Generator) -> None:
+    """Beads that are too common to be outliers, each near its own corner."""
+    ball = soft_ball(BOX, 12.0, 1.0) * (1 + 0.5 * torch.randn(BOX, BOX, BOX, generator=generator))
+    whole = phantom_set(tmp_path, [ball], 150, 0.3, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
+    images = whole.source.read(whole.everything)
+    images[::5, 2:7, 3:8] = -12.0
+    beads = write_source(tmp_path / "beads.mrcs", images, whole.source.ctf, PIXEL_SIZE)
+    truth = estimate_diameter(whole.source, whole.everything).diameter
+    assert estimate_diameter(beads, whole.everything).diameter == pytest.approx(truth, rel=0.05)

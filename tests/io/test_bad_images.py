@@ -229,6 +229,27 @@ def test_masks_are_named_where_most_images_have_one(
         assert check_particles(particles).grey.masked == masked
 
 
+def test_a_mask_may_leave_faint_noise(small_set: SmallSet) -> None:
+    faint = np.where(OUTSIDE, 1e-3 * small_set.images, small_set.images)
+    with small_set.changed(faint) as particles:
+        assert check_particles(particles).grey.masked
+
+
+@pytest.mark.parametrize("axis", ["row", "column"])
+def test_a_line_that_all_images_have_is_replaced(small_set: SmallSet, axis: str) -> None:
+    """Eight standard deviations: no pixel of it is an outlier by itself."""
+    images = small_set.images.copy()
+    line = (slice(None), 3) if axis == "row" else (slice(None), slice(None), 3)
+    images[line] += 8
+    with small_set.changed(images) as particles:
+        report = check_particles(particles)
+        read = read_all(particles, report)
+    assert np.abs(read[line]).max() < 0.5
+    read[line] = small_set.images[line]
+    assert read.tobytes() == small_set.images.tobytes()
+    assert report.repaired.empty
+
+
 def test_one_masked_image_among_others_is_repaired(small_set: SmallSet) -> None:
     images = small_set.images.copy()
     images[140] = 300 * np.where(OUTSIDE, 0, images[140])

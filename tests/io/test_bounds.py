@@ -80,6 +80,8 @@ def test_a_negative_b_factor_is_judged_by_what_it_does_at_nyquist() -> None:
         ([1.5708, 1.2, 2.9], True),
         ([0.5, 0.4], True),
         ([0.0, 1.5708], True),
+        # a few odd rows say nothing of the set
+        ([0.0] * 99 + [1.5708], False),
         ([90.0, 1.2], False),
         ([90.0] + [1.5708] * 20, True),
         ([0.0, 0.0], False),

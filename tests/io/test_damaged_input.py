@@ -46,13 +46,13 @@ def written(content: bytes) -> Damage:
     return lambda path: path.write_bytes(content)
 
 
-def with_column(label: str, value: str) -> Damage:
-    """Damage that adds a column, of ``value`` in the first row and 0 in all others, to the particles."""
+def with_column(label: str, value: str, others: str = "0") -> Damage:
+    """Damage that adds a column, of ``value`` in the first row and ``others`` in all others, to the particles."""
 
     def damage(star: Path) -> None:
         replaced("_rlnBeamTiltClass #13\n", f"_rlnBeamTiltClass #13\n_{label} #14\n")(star)
-        replaced(" 0007\n", " 0007 0\n")(star)
-        replaced(" 0007 0\n", f" 0007 {value}\n", 1)(star)
+        replaced(" 0007\n", f" 0007 {others}\n")(star)
+        replaced(f" 0007 {others}\n", f" 0007 {value}\n", 1)(star)
 
     return damage
 
@@ -130,8 +130,11 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
         ),
         "a defocus outside",
     ),
-    "phase shifts in radians": (with_column("rlnPhaseShift", "1.5708"), "all phase shifts lie between 0 and pi"),
-    "phase shifts in parts of pi": (with_column("rlnPhaseShift", "0.5"), "all phase shifts lie between 0 and pi"),
+    "phase shifts in radians": (with_column("rlnPhaseShift", "1.5708", "1.2"), "all phase shifts lie between 0 and pi"),
+    "phase shifts in parts of pi": (
+        with_column("rlnPhaseShift", "0.5", "0.4"),
+        "all phase shifts lie between 0 and pi",
+    ),
     "no class of a number": (with_column("rlnClassNumber", "2.5"), "rlnClassNumber is 2.5, not a whole number"),
     "optics group not set": (replaced("mic000.mrc 1 ", "mic000.mrc nan ", 1), "rlnOpticsGroup is nan"),
     "half-set not set": (replaced(" 2 0007\n", " - 0007\n", 1), "rlnRandomSubset is -, not 1 or 2"),

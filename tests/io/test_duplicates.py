@@ -9,15 +9,19 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import SAME_IMAGE, SAME_PIXELS, SAME_PLACE, SHARED_IMAGE, check_particles
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
+from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.inspect import run as inspect
 from small_sets import COUNT, PIXEL_SIZE, write_stack, write_star_set
+
+ANGLES = ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
 
 
 def written(star: Path, particles: pd.DataFrame) -> Path:
@@ -86,7 +90,7 @@ def test_what_a_camera_adds_to_all_images_makes_none_a_copy(tmp_path: Path, imag
     assert set_aside(write_star_set(tmp_path, images)) == {}
 
 
-@pytest.mark.parametrize(("added", "copy"), [(0.01, True), (0.1, False)])
+@pytest.mark.parametrize(("added", "copy"), [(0.01, True), (0.03, True), (0.3, False)])
 def test_rounding_leaves_a_copy_and_other_noise_does_not(
     star_set: Path, rng: np.random.Generator, added: float, copy: bool
 ) -> None:
@@ -108,7 +112,7 @@ def test_the_same_image_in_another_pose_is_an_expansion(star_set: Path, turn: fl
 
 
 def picked_twice(star: Path, micrographs: str | None = None, distance_px: float = 0.0) -> pd.DataFrame:
-    """20 picks on two micrographs and, in the other stack, the same 20 as another pick would place them."""
+    """20 picks on two micrographs and, in the other stack, the same 20 as another pick would place and align them."""
     table = read_star(star)["particles"]
     rng = np.random.default_rng(1)
     first, second = table[:20].copy(), table[20:].copy()
@@ -119,6 +123,7 @@ def picked_twice(star: Path, micrographs: str | None = None, distance_px: float 
     origins = ["rlnOriginXAngst", "rlnOriginYAngst"]
     second[["rlnCoordinateX", "rlnCoordinateY"]] = grid + moved + [distance_px, 0.0]
     second[origins] = first[origins].to_numpy() + PIXEL_SIZE * moved
+    second[ANGLES] = first[ANGLES].to_numpy() + 2.0
     second["rlnMicrographName"] = first["rlnMicrographName"].to_numpy()
     if micrographs is not None:
         second["rlnMicrographName"] = [micrographs.format(name) for name in second["rlnMicrographName"]]
@@ -208,10 +213,10 @@ def test_neighbours_and_other_micrographs_are_others(star_set: Path) -> None:
 
 def test_without_poses_the_picks_themselves_count(star_set: Path) -> None:
     table = picked_twice(star_set)
-    origins, angles = ["rlnOriginXAngst", "rlnOriginYAngst"], ["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]
+    origins = ["rlnOriginXAngst", "rlnOriginYAngst"]
     table.loc[20:, "rlnCoordinateX"] = table.loc[:19, "rlnCoordinateX"].to_numpy() + 1.0
     table.loc[20:, "rlnCoordinateY"] = table.loc[:19, "rlnCoordinateY"].to_numpy()
-    assert set_aside(written(star_set, table.drop(columns=[*origins, *angles]))) == TWICE
+    assert set_aside(written(star_set, table.drop(columns=[*origins, *ANGLES]))) == TWICE
 
 
 def test_pixels_of_the_micrograph_may_be_finer_than_those_of_the_images(star_set: Path) -> None:
@@ -248,3 +253,34 @@ def test_a_place_is_not_taken_by_a_particle_that_is_set_aside(star_set: Path) ->
     found = set_aside(written(star_set, table))
     assert 21 not in found
     assert found[22] == SAME_PLACE
+
+
+def test_parts_of_a_large_particle_may_have_one_place(star_set: Path) -> None:
+    """Two subunits of a capsid, one before the other, are at one place in other poses: they are kept together."""
+    table = picked_twice(star_set)
+    table.loc[20:, "rlnAngleTilt"] = 180 - table.loc[20:, "rlnAngleTilt"]
+    star = written(star_set, table)
+    assert set_aside(star) == {}
+    halves = half_sets(read_particles(star), 0)
+    assert torch.equal(halves.half_set[:20], halves.half_set[20:])
+    assert any("20 particles are at the place of another one" in remark for remark in halves.remarks)
+
+
+def test_segments_of_a_filament_overlap(star_set: Path) -> None:
+    """A step of 2.8 A, less than the 3.2 A of one place; a filament is in one half-set."""
+    table = read_star(star_set)["particles"].drop(columns="rlnRandomSubset")
+    table = table.assign(rlnMicrographName="one.mrc", rlnHelicalTrackLengthAngst=2.8 * (np.arange(COUNT) % 20))
+    table[ANGLES] = table.loc[0, ANGLES].to_numpy()
+    table["rlnOriginXAngst"] = table["rlnOriginYAngst"] = 0.0
+    table["rlnCoordinateX"], table["rlnCoordinateY"] = 1.4 * (np.arange(COUNT) % 20), 100.0 * (np.arange(COUNT) // 20)
+    star = written(star_set, table)
+    assert set_aside(star) == {}
+    halves = half_sets(read_particles(star), 0).half_set
+    assert sorted(halves[[0, 20]].tolist()) == [0, 1]
+    assert halves[:20].unique().numel() == halves[20:].unique().numel() == 1
+
+
+def test_all_may_be_kept(star_set: Path) -> None:
+    star = written(star_set, picked_twice(star_set))
+    report = check_particles(read_particles(star), keep_same_places=True)
+    assert len(report.keep) == COUNT

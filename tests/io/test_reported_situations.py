@@ -289,3 +289,39 @@ def test_angles_of_a_classification_in_two_dimensions_are_no_poses(star_set: Pat
     with pytest.raises(InputError, match="all particles have the same view") as caught:
         posed_particles(read_particles(star_set.with_name("flat.star")))
     assert "cryorbit abinit" in str(caught.value)
+
+
+def test_images_without_a_ctf(cs_set: Path) -> None:
+    """Negative stain: fields of the CTF may be missing where the user says that there is none."""
+    for file in (cs_set, cs_set.with_name("J7_passthrough_particles.cs")):
+        records = np.load(file)
+        save_cs(file, records[[name for name in records.dtype.names if not name.startswith("ctf/")]])
+    with pytest.raises(InputError, match=r"(?s)no field ctf/df1_A.*--no-ctf"):
+        read_particles(cs_set)
+    assert read_particles(cs_set, ctf=False).ctf.is_absent
+
+
+def test_poses_of_classes_alone(cs_set: Path) -> None:
+    records = np.load(cs_set)
+    names = [name.replace("alignments3D", "alignments_class_0") for name in records.dtype.names]
+    records.dtype.names = tuple(names)
+    save_cs(cs_set, records)
+    with pytest.raises(InputError, match="no poses of one map, but those of alignments_class_0/pose"):
+        posed_particles(read_particles(cs_set))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("image_name\tx_coord\ty_coord\tscore\nm1\t10\t20\t1.0\n", "picks of Topaz"),
+        ("10 20 64 64\n30 40 64 64\n", "file of boxes"),
+        ("10\t20\t64\t64\t-3\n", "file of boxes"),
+        ("#LSX\n# x\n0 a.hdf\n", "list of images of EMAN"),
+        ("particles.mrcs\n", "list of stacks"),
+    ],
+)
+def test_tables_of_other_programs(tmp_path: Path, content: str, what: str) -> None:
+    file = tmp_path / "table.txt"
+    file.write_text(content)
+    with pytest.raises(InputError, match=what):
+        read_particles(file)

@@ -11,7 +11,7 @@ import torch
 from cryorbit.inference.candidates import Candidates
 from cryorbit.recipes.abinit import passes
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 
 CONFIG = AbinitConfig(particles=Path("p.star"), output=Path("o"))
 BATCH = torch.arange(500)
@@ -36,11 +36,11 @@ def cells(images: int) -> Candidates:
     return Candidates(torch.arange(images), torch.zeros(images, dtype=torch.long), identity, torch.zeros(images, 2))
 
 
-def state(*, fresh: bool, turned: bool = False) -> State:
+def state(*, fresh: bool, turned: bool = False) -> AbinitState:
     """A state after a pass whose orientations are those that a search finds, or half a turn away."""
     rotation = torch.diag(torch.tensor([-1.0, -1.0, 1.0])) if turned else torch.eye(3)
     volume = torch.zeros(1, 4, 4, 4)
-    plain = State(0, "grow", 3, volume, torch.ones(3), 2.0)
+    plain = AbinitState(0, "grow", 3, volume, torch.ones(3), 2.0)
     estimates: Any = SimpleNamespace(rotation=rotation.expand(len(BATCH), 3, 3))
     return replace(plain, cells=cells(len(BATCH)), estimates=estimates, fresh_cells=fresh)
 
@@ -56,7 +56,7 @@ def state(*, fresh: bool, turned: bool = False) -> State:
     ],
 )
 def test_all_poses_are_searched_again_when_they_may_have_moved(
-    before: State, stands: bool, looked_at: list[int], fresh: bool, searched: list[int]
+    before: AbinitState, stands: bool, looked_at: list[int], fresh: bool, searched: list[int]
 ) -> None:
     prepared: Any = None
     _, anew = passes.batch_cells(CONFIG, prepared, before, BATCH, stands=stands)

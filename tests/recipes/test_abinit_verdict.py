@@ -9,10 +9,11 @@ import torch
 from abinit_jobs import PIXEL_SIZE, make_set
 
 from cryorbit.geometry.rotations import euler_to_matrix, random_rotations
+from cryorbit.io.job_result import CrossSeed
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
-from cryorbit.recipes.abinit.state import Outcome, State
-from cryorbit.recipes.abinit.verdict import CrossSeed, compare_starts, judge_maps
+from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
+from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 from phantom_sets import sharp_phantom
 
@@ -27,15 +28,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     return prepare(AbinitConfig(particles=particles, output=folder / "job", diameter=DIAMETER))
 
 
-def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> State:
+def state(gain: float = 80.0, held_out: float = 80.0, chosen: int = 0) -> AbinitState:
     volume = torch.zeros(1, 8, 8, 8)
-    outcomes = tuple(Outcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
+    outcomes = tuple(StartOutcome(seed, volume, 5.0, held_out, torch.ones(1)) for seed in range(3))
     estimates: Any = SimpleNamespace(
         max_probability=torch.full((10,), 0.001),
         log_evidence=torch.full((10,), gain),
         rotation=random_rotations(2000, torch.Generator().manual_seed(0)),
     )
-    return State(chosen, "done", 0, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
+    return AbinitState(chosen, "done", 0, volume, torch.ones(17), 5.0, estimates=estimates, outcomes=outcomes)
 
 
 def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
@@ -43,7 +44,17 @@ def cross(*pairs: tuple[int, int], count: int = 3) -> CrossSeed:
     resolution = torch.full((count, count), 50.0, dtype=torch.float64)
     for i, j in (*pairs, *((i, i) for i in range(count))):
         resolution[i, j] = resolution[j, i] = 12.0
-    return CrossSeed(list(range(count)), resolution, torch.ones_like(resolution), [0.0] * count)
+    return cross_seed(resolution)
+
+
+def cross_seed(resolution: torch.Tensor) -> CrossSeed:
+    """Starts that agree to these resolutions."""
+    count = len(resolution)
+    return CrossSeed(tuple(range(count)), rows(resolution), rows(torch.ones_like(resolution)), (0.0,) * count)
+
+
+def rows(table: torch.Tensor) -> tuple[tuple[float, ...], ...]:
+    return tuple(map(tuple, table.tolist()))
 
 
 @pytest.mark.parametrize(
@@ -83,9 +94,9 @@ def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:
 
 def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: Prepared) -> None:
     """The bar is a sixth of the diameter, 16 A; of three starts that agree, the worst pair counts."""
-    found = cross((0, 1), (0, 2), (1, 2))
-    found.resolution_A[0, 2] = found.resolution_A[2, 0] = 14.2
-    verdict = judge_maps(prepared, state(), 12.0, found)
+    resolution = torch.full((3, 3), 12.0)
+    resolution[0, 2] = resolution[2, 0] = 14.2
+    verdict = judge_maps(prepared, state(), 12.0, cross_seed(resolution))
     assert "agree to 14.2 A" in verdict.sentence
     assert verdict.reasons[0] == "3 of 3 starts agree to 14.2 A (16.0 A is needed)"
     apart = judge_maps(prepared, state(), 12.0, cross(count=2)).reasons[0]
@@ -104,25 +115,27 @@ def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> N
         blob_volume(random_blobs(BOX, generator, 20), BOX),
     ]
     outcomes = tuple(
-        Outcome(5 + number, volume[None], 10.0, -float(number), torch.ones(1)) for number, volume in enumerate(maps)
+        StartOutcome(5 + number, volume[None], 10.0, -float(number), torch.ones(1))
+        for number, volume in enumerate(maps)
     )
     found = compare_starts(prepared, outcomes)
-    assert found.seeds == [5, 6, 7]
-    assert found.held_out_log_likelihood == [0.0, -1.0, -2.0]
-    assert torch.equal(found.resolution_A, found.resolution_A.T)
-    assert float(found.resolution_A[0, 1]) < 3 * PIXEL_SIZE
-    assert float(found.correlation[0, 1]) > 0.95
-    assert float(found.resolution_A[2, :2].min()) > 5 * PIXEL_SIZE
+    assert found.seeds == (5, 6, 7)
+    assert found.held_out_log_likelihood == (0.0, -1.0, -2.0)
+    resolution = torch.tensor(found.resolution_A)
+    assert torch.equal(resolution, resolution.T)
+    assert float(resolution[0, 1]) < 3 * PIXEL_SIZE
+    assert found.correlation[0][1] > 0.95
+    assert float(resolution[2, :2].min()) > 5 * PIXEL_SIZE
 
 
 def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None:
     generator = torch.Generator().manual_seed(4)
     first, second = (blob_volume(random_blobs(BOX, generator, 20), BOX) for _ in range(2))
     outcomes = (
-        Outcome(0, torch.stack([first, second]), 10.0, 0.0, torch.tensor([0.7, 0.3])),
-        Outcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
+        StartOutcome(0, torch.stack([first, second]), 10.0, 0.0, torch.tensor([0.7, 0.3])),
+        StartOutcome(1, torch.stack([second, first]), 10.0, 0.0, torch.tensor([0.2, 0.8])),
     )
-    assert float(compare_starts(prepared, outcomes).correlation[0, 1]) > 0.99
+    assert compare_starts(prepared, outcomes).correlation[0][1] > 0.99
 
 
 def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) -> None:

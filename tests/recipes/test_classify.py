@@ -19,7 +19,7 @@ from cryorbit.recipes.config import load_config
 from cryorbit.recipes.refine import RefineConfig
 from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.settling import class_changes, settled
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from phantom_sets import sharp_phantom
 
 
@@ -88,8 +88,8 @@ def test_a_tenth_of_the_density_elsewhere_makes_another_map(generator: torch.Gen
         refuse_same([volume, other, 2 * volume], [Path("a.mrc"), Path("b.mrc"), Path("c.mrc")])
 
 
-def estimates(*classes: int) -> PoseEstimates:
-    """Estimates of which only the classes count."""
+def estimates(*classes: int, unseen: int = 0) -> PoseEstimates:
+    """Estimates of which only the classes count, the last ones of images that nothing is known of."""
     beside = {
         "rotation": (3, 3),
         "shift": (2,),
@@ -97,12 +97,13 @@ def estimates(*classes: int) -> PoseEstimates:
         "class_shift": (2, 2),
         "class_posterior": (2,),
     }
-    fields = {name: torch.ones(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
-    return PoseEstimates(**{**fields, "klass": torch.tensor(classes)})
+    fields = {name: torch.zeros(len(classes), *beside.get(name, ())) for name in PoseEstimates.__slots__}
+    known = (torch.arange(len(classes)) < len(classes) - unseen).float()
+    return PoseEstimates(**{**fields, "klass": torch.tensor(classes), "max_probability": known})
 
 
-def state(before: PoseEstimates | None) -> State:
-    return State("pass", 1, torch.zeros(2, 2, 4, 4, 4), torch.ones(2, 3), 2.0, estimates=before)
+def state(before: PoseEstimates | None) -> RefineState:
+    return RefineState("pass", 1, torch.zeros(2, 2, 4, 4, 4), torch.ones(2, 3), 2.0, estimates=before)
 
 
 def test_passes_end_when_few_particles_change_class(tmp_path: Path) -> None:
@@ -110,6 +111,7 @@ def test_passes_end_when_few_particles_change_class(tmp_path: Path) -> None:
     config = load_config(ClassifyConfig, None, {**files, "passes": {"iterations": 9, "class_changes": 0.25}})
     before, after = estimates(0, 1, 1, 0), estimates(0, 1, 0, 0)
     assert class_changes(config, before, after) == {"class_changes": 0.25}
+    assert class_changes(config, estimates(0, 1, 0, 1, unseen=2), after) == {"class_changes": 0.0}
     assert settled(config, state(before), after, stalled=0)
     assert not settled(config, state(before), estimates(1, 1, 0, 0), stalled=9)
     assert not settled(config, state(None), after, stalled=9)

@@ -88,3 +88,15 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     main(["flip", str(folder / "truth_1.mrc"), "-o", str(tmp_path / "out")])
     assert capsys.readouterr().out.strip().endswith("truth_1.mrc")
     assert read_map(tmp_path / "out" / "truth_1.mrc")[1] == PIXEL_SIZE
+
+
+def test_nothing_is_written_where_a_later_map_cannot_be_read(tmp_path: Path, generator: torch.Generator) -> None:
+    volumes = torch.randn(2, 8, 8, 8, generator=generator)
+    for name, volume in zip(("a.mrc", "b.mrc"), volumes, strict=True):
+        write_map(tmp_path / name, volume, 2.0)
+    whole = bytearray((tmp_path / "b.mrc").read_bytes())
+    whole[-4:] = b"\x00\x00\xc0\x7f"
+    (tmp_path / "b.mrc").write_bytes(whole)
+    with pytest.raises(InputError, match=r"b\.mrc"):
+        run(FlipConfig(sources=(tmp_path / "a.mrc", tmp_path / "b.mrc"), output=tmp_path / "flipped"))
+    assert not (tmp_path / "flipped").exists()

@@ -83,7 +83,7 @@ def test_copies_of_an_image_are_in_one_half(star: Path, columns: dict[str, objec
     assert torch.equal(halves.half_set[::2], halves.half_set[1::2])
     assert sizes_of(halves.half_set) == [60, 60]
     assert "120 particles show 60 images" in halves.remarks[0]
-    moved = [remark for remark in halves.remarks if remark.startswith("60 copies of images were moved")]
+    moved = [remark for remark in halves.remarks if remark.startswith("60 particles were moved")]
     assert len(moved) == ("rlnRandomSubset" in columns)
 
 

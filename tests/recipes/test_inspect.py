@@ -220,6 +220,18 @@ def test_angles_in_radians_are_no_poses(star_set: Path, in_radians: float, probl
         posed_particles(read_particles(star_set))
 
 
+@pytest.mark.parametrize("labels", [ANGLES[:2], ANGLES[1:], ANGLES[::2]])
+def test_two_columns_in_radians_are_no_poses(star_set: Path, rng: np.random.Generator, labels: tuple[str, ...]) -> None:
+    tables = read_star(star_set)
+    angles = np.stack([rng.uniform(-180, 180, COUNT), rng.uniform(0, 180, COUNT), rng.uniform(-180, 180, COUNT)], 1)
+    tables["particles"][list(ANGLES)] = angles
+    tables["particles"][list(labels)] = np.deg2rad(tables["particles"][list(labels)])
+    write_star(star_set, tables)
+    problem, mend = inspect(star_set).pose_problem or ("", "")
+    assert "degrees are expected" in problem
+    assert mend.startswith(f"multiply {', '.join(labels)} by 57.296")
+
+
 @pytest.mark.parametrize("angles", [(0.0, 90.0, None), (None, 90.0, None), (0.0, 5.0, None)])
 def test_small_angles_in_one_column_are_no_radians(
     star_set: Path, rng: np.random.Generator, angles: tuple[float | None, ...]

@@ -15,7 +15,7 @@ from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
 from cryorbit.io.mrc import read_map
-from cryorbit.recipes.moment_files import MomentsResult, verdict
+from cryorbit.recipes.moment_files import MomentsResult, judge
 from cryorbit.recipes.moments import MomentsConfig, run
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
 
@@ -79,7 +79,7 @@ def test_the_map_is_that_of_the_particle(particles: Path, finished: tuple[JobFol
     comparison = compare_maps(found, truth, PIXEL_SIZE)
     assert comparison.resolution(0.5) < 40
     assert result.compared is not None
-    assert result.compared["resolution_fsc05_A"] == pytest.approx(comparison.resolution(0.5), rel=0.02)
+    assert result.compared.resolution_fsc05_A == pytest.approx(comparison.resolution(0.5), rel=0.02)
     assert result.eta_px == pytest.approx(1.0, abs=0.5)
 
 
@@ -119,12 +119,19 @@ def test_symmetry_is_refused(particles: Path, tmp_path: Path) -> None:
     ("resolution", "misfit", "level"), [(40.0, 1.2, "good"), (80.0, 1.2, "doubtful"), (150.0, 1.2, "bad")]
 )
 def test_the_verdict_follows_the_agreement_of_the_halves(resolution: float, misfit: float, level: str) -> None:
-    told = verdict(MomentsResult(1000, resolution, 35.0, 2.0, misfit, 0.1, None))
-    assert told["level"] == level
-    assert any("third moments" in reason for reason in told["reasons"])
+    verdict = judge(resolution, 35.0, misfit, 0.1)
+    assert verdict.level == level
+    assert any("third moments" in reason for reason in verdict.reasons)
+
+
+def test_doubts_of_the_particles_are_those_of_the_map() -> None:
+    verdict = judge(40.0, 35.0, 1.2, 0.6, ["the images were masked"])
+    assert verdict.level == "doubtful"
+    assert "read the reasons" in verdict.sentence
+    assert "the images were masked" in verdict.reasons
 
 
 def test_moments_that_do_not_fit_make_a_map_worthless() -> None:
-    told = verdict(MomentsResult(1000, 40.0, 35.0, 2.0, 8.0, 0.6, None))
-    assert told["level"] == "bad"
-    assert any("does not hold" in reason for reason in told["reasons"])
+    verdict = judge(40.0, 35.0, 8.0, 0.6)
+    assert verdict.level == "bad"
+    assert any("does not hold" in reason for reason in verdict.reasons)

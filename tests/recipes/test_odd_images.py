@@ -66,7 +66,7 @@ def test_three_bad_images_leave_the_map_as_it_was(
     assert all(f"row {row} (000{row:03d}@particles.mrcs)" in named[0] for row in (1, 151, 300))
     listed = read_star(job.path / "repaired.star")["particles"]["rlnImageName"]
     assert [name.partition("@")[0] for name in listed] == ["000001", "000151", "000300"]
-    assert found.particles == COUNT
+    assert found.particles.used == COUNT
 
 
 @pytest.mark.parametrize("row", [1, 2, COUNT])
@@ -76,10 +76,10 @@ def test_one_pixel_that_is_no_number(folder: Path, tmp_path: Path, clean: torch.
 
     job, found = reconstructed(damaged(folder, tmp_path, damage), tmp_path / "job")
     volume, _ = read_map(job.path / "map.mrc")
-    claimed = round(BOX * PIXEL_SIZE / found.resolution_A)
+    claimed = round(BOX * PIXEL_SIZE / found.classes[0].resolution_A)
     assert float(fourier_shell_correlation(volume, clean)[1 : claimed + 1].min()) > 0.99
     assert f"row {row} (000{row:03d}@particles.mrcs), pixels that are not finite" in found.notes[-1]
-    assert found.particles == COUNT - 1
+    assert found.particles.used == COUNT - 1
 
 
 def test_every_stage_of_ab_initio_takes_repaired_images(folder: Path, tmp_path: Path) -> None:

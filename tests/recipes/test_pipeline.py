@@ -1,6 +1,8 @@
 """The whole way in one job: what the stages hand on, what lies on top, and the verdict."""
 
+from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,16 +12,18 @@ from abinit_jobs import make_set
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress, Stopped
+from cryorbit.core.verdict import Level, Verdict
 from cryorbit.io.cryosparc_files import write_cs
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, ParticleCount
 from cryorbit.io.particles import read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import read_star
-from cryorbit.recipes.abinit.verdict import Verdict
+from cryorbit.recipes.abinit import AbinitResult
 from cryorbit.recipes.config import load_config
 from cryorbit.recipes.map_files import ONLY_MAP
 from cryorbit.recipes.pipeline import PipelineConfig, run
-from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
+from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
 from cryorbit.recipes.pipeline.judgement import judge
 from cryorbit.recipes.pipeline.outputs import write_joined
 from cryorbit.recipes.pipeline.plan import ABINIT, abinit_stage, class_particles, image_folder, refine_stage
@@ -68,7 +72,7 @@ def test_tables_of_settings_reach_their_stages(particles: Path, tmp_path: Path) 
     assert (first["classes"], first["seeds"], first["seed"], first["symmetry"]) == (2, 2, 4, "C2")
     assert (first["max_resolution"], first["grow"]["iterations"]) == (18.0, 7)
     write_abinit_particles(particles, config.output)
-    refined = refine_stage(config, config.output, {"inverted": True, "diameter_A": 91.0}, 1)
+    refined = refine_stage(config, config.output, abinit_result(inverted=True), 1)
     settings = refined.config.model_dump()
     assert (settings["method"], settings["passes"]["iterations"], settings["max_resolution"]) == ("em", 3, 5.0)
     assert (settings["invert_contrast"], settings["diameter"], settings["check_start"]) == (True, 91.0, False)
@@ -111,6 +115,13 @@ def test_one_class_is_refined_on_the_file_of_ab_initio(particles: Path, tmp_path
     assert image_folder(read_particles(particles)) == particles.parent
 
 
+def abinit_result(**changes: Any) -> AbinitResult:
+    """What ab initio hands on, as far as it matters here."""
+    usual: dict[str, Any] = {"verdict": Verdict("good", "Starts agree.", ()), "particles": ParticleCount(100, 0)}
+    usual |= {"diameter_A": 91.0, "symmetry": "C1", "inverted": False, "symmetry_scores": (), "symmetry_trial": None}
+    return AbinitResult(**{**usual, **changes})
+
+
 @pytest.mark.parametrize(
     ("refine_all", "sizes", "expected"),
     [(False, [90, 80], ([1], [])), (True, [90, 80, 49], ([1, 2], [3])), (True, [20, 80], ([1, 2], []))],
@@ -119,7 +130,8 @@ def test_classes_too_small_are_left_out(
     sizes: list[int], expected: tuple[list[int], list[int]], *, refine_all: bool
 ) -> None:
     config = PipelineConfig(particles=Path("a"), output=Path("b"), classes=len(sizes), refine_all=refine_all)
-    assert classes_to_refine(config, {"classes": [{"particles": size} for size in sizes]}) == expected
+    classes = tuple(ClassRecord(name=f"class {k}", map="", particles=size) for k, size in enumerate(sizes, start=1))
+    assert classes_to_refine(config, abinit_result(classes=classes)) == expected
 
 
 def as_cs_project(particles: Path, project: Path) -> Path:
@@ -153,13 +165,13 @@ def test_cs_files_stay_cs_files_and_find_their_images_from_a_far_folder(particle
     source, job = as_cs_project(particles, tmp_path / "project"), tmp_path / "far" / "away" / "job"
     config = PipelineConfig(particles=source, output=job, classes=2)
     classes = write_abinit_particles(source, job)
-    stage = refine_stage(config, job, {"inverted": False, "diameter_A": 91.0}, 2)
+    stage = refine_stage(config, job, abinit_result(), 2)
     settings = stage.config.model_dump()
     assert settings["particles"] == job / "2_refine" / "input.cs"
-    mine = read_particles(settings["particles"], settings["data_dir"])
+    of_class = read_particles(settings["particles"], settings["data_dir"])
     index = torch.nonzero(classes == 2)[:, 0]
     torch.testing.assert_close(
-        mine.images.read(torch.arange(len(mine))), read_particles(particles).images.read(index), rtol=0, atol=0
+        of_class.images.read(torch.arange(len(of_class))), read_particles(particles).images.read(index), rtol=0, atol=0
     )
 
 
@@ -185,16 +197,16 @@ def test_particles_of_several_classes_are_joined(particles: Path, tmp_path: Path
 def refined_class(number: int, **changes: Any) -> RefinedClass:
     """A class of which nothing bad is known, but for the levels in ``changes``."""
     level, refined_level = changes.get("level", "good"), changes.get("refined", "good")
-    verdict = {"level": level, "sentence": f"Resolution 4.{number}0 A.", "reasons": ["the mask is harmless"]}
     sentence = {"good": "Half-maps agree.", "doubtful": "Views are uneven.", "bad": "Halves disagree."}[refined_level]
-    refined = {"verdict": {"level": refined_level, "sentence": sentence, "reasons": ["poses are sharp"]}}
-    return RefinedClass(number, f"class {number}", ONLY_MAP, Path("r"), Path("p"), refined, {"verdict": verdict})
+    refined: Any = SimpleNamespace(verdict=Verdict(refined_level, sentence, ("poses are sharp",)))
+    sharpened: Any = SimpleNamespace(verdict=Verdict(level, f"Resolution 4.{number}0 A.", ("the mask is harmless",)))
+    return RefinedClass(number, f"class {number}", ONLY_MAP, Path("r"), Path("p"), refined, sharpened)
 
 
-def verdict_of(first: str, *classes: RefinedClass, left_out: tuple[int, ...] = ()) -> Verdict:
+def verdict_of(first: Level, *classes: RefinedClass, left_out: tuple[int, ...] = ()) -> Verdict:
     sentences = {"good": "Starts agree.", "doubtful": "Not verified.", "bad": "Do not trust this map."}
-    verdict = {"level": first, "sentence": sentences[first], "reasons": ["2 of 2 starts agree"]}
-    return judge(Findings(Path("a"), {"verdict": verdict}, list(classes), list(left_out)))
+    result = abinit_result(verdict=Verdict(first, sentences[first], ("2 of 2 starts agree",)))
+    return judge(FinishedStages(Path("a"), result, list(classes), list(left_out)))
 
 
 def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() -> None:
@@ -239,25 +251,34 @@ class Watcher(SilentProgress):
         return self.stop
 
 
-def counting_stage(folder: Path) -> Stage:
+@dataclass(frozen=True)
+class Counted:
+    """How often a stage was done."""
+
+    times: int
+
+
+def counting_stage(folder: Path) -> Stage[Counted]:
     """A stage that counts how often it was done, and fails when there is a file ``bad``."""
 
-    def run(_: Settings, job: JobFolder, __: SilentProgress) -> None:
-        times = (job.read().get("result") or {}).get("times", 0) + 1
-        job.record(result={"times": times})
+    def run(_: Settings, job: JobFolder, __: SilentProgress) -> Counted:
+        known = job.read().get("result")
+        result = Counted(job.read_result(Counted).times + 1 if known else 1)
+        job.write_result(result)
         if (folder.parent / "bad").exists():
             raise InputError("bad")
+        return result
 
-    return Stage("Counting", "count", folder, Settings(), run, ())
+    return Stage("Counting", "count", folder, Settings(), run, Counted, ())
 
 
 def test_a_finished_stage_is_not_done_again(tmp_path: Path) -> None:
     watcher = Watcher()
     stage = counting_stage(tmp_path / "1_count")
-    assert work_on(stage, watcher) == work_on(stage, watcher) == {"times": 1}
+    assert work_on(stage, watcher) == work_on(stage, watcher) == Counted(1)
     assert watcher.finished == ["1_count", "1_count"]
     JobFolder.open(stage.folder).record(status="running")
-    assert work_on(stage, watcher) == {"times": 2}
+    assert work_on(stage, watcher) == Counted(2)
 
 
 def test_a_stage_is_not_begun_once_somebody_asked_to_stop(tmp_path: Path) -> None:
@@ -266,7 +287,7 @@ def test_a_stage_is_not_begun_once_somebody_asked_to_stop(tmp_path: Path) -> Non
         work_on(stage, Watcher(stop=True))
     assert JobFolder.open(stage.folder).read()["status"] == "created"
     work_on(stage, Watcher())
-    assert work_on(stage, Watcher(stop=True)) == {"times": 1}
+    assert work_on(stage, Watcher(stop=True)) == Counted(1)
 
 
 def test_a_stage_that_failed_is_tried_again(tmp_path: Path) -> None:
@@ -276,4 +297,4 @@ def test_a_stage_that_failed_is_tried_again(tmp_path: Path) -> None:
         work_on(stage, Watcher())
     assert JobFolder.open(stage.folder).read()["status"] == "failed"
     (tmp_path / "bad").unlink()
-    assert work_on(stage, Watcher()) == {"times": 2}
+    assert work_on(stage, Watcher()) == Counted(2)

@@ -20,12 +20,13 @@ from cryorbit.fourier.shells import shell_indices
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Result
 from cryorbit.io.job_run import running
 from cryorbit.io.mrc import read_header, read_map, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
-from cryorbit.recipes.reconstruct import ReconstructConfig, ReconstructResult, read_posed, run
+from cryorbit.recipes.reconstruct import ReconstructConfig, read_posed, run
 from cryorbit.simulate.particles import Truth, clean_images
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
 from cryorbit.simulate.projection import prepare_map
@@ -64,13 +65,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(folder: Path) -> tuple[JobFolder, ReconstructResult]:
+def finished(folder: Path) -> tuple[JobFolder, Result]:
     return reconstructed(folder / "truth.star", folder / "job")
 
 
 def reconstructed(
     particles: Path, output: Path, progress: Progress | None = None, **changes: Any
-) -> tuple[JobFolder, ReconstructResult]:
+) -> tuple[JobFolder, Result]:
     config = ReconstructConfig(particles=particles, output=output, **{"diameter": DIAMETER, **changes})
     if (output / "job.json").exists():
         job = JobFolder.open(output)
@@ -93,7 +94,7 @@ def changed_set(folder: Path, name: str, block: str = "particles", drop: str = "
     return folder / name
 
 
-def test_true_poses_give_the_true_map(folder: Path, finished: tuple[JobFolder, ReconstructResult]) -> None:
+def test_true_poses_give_the_true_map(folder: Path, finished: tuple[JobFolder, Result]) -> None:
     job, result = finished
     truth, _ = read_map(folder / "truth_1.mrc")
     volume, pixel_size = read_map(job.path / "map.mrc")
@@ -103,10 +104,10 @@ def test_true_poses_give_the_true_map(folder: Path, finished: tuple[JobFolder, R
     assert float(fourier_shell_correlation(volume, truth)[1:11].min()) > 0.9
     # the grey scale is that of the images
     assert float((volume * truth).sum() / truth.square().sum()) == pytest.approx(1, abs=0.05)
-    assert nyquist <= result.resolution_masked_A <= result.resolution_A < 1.3 * nyquist
+    assert nyquist <= result.classes[0].resolution_masked_A <= result.classes[0].resolution_A < 1.3 * nyquist
 
 
-def test_every_file_is_there(finished: tuple[JobFolder, ReconstructResult]) -> None:
+def test_every_file_is_there(finished: tuple[JobFolder, Result]) -> None:
     job, result = finished
     assert {path.name for path in job.path.iterdir()} == {
         *("job.json", "metrics.jsonl", "log.txt", "checkpoint", "particles.star", "set_aside.star"),
@@ -130,8 +131,8 @@ def test_every_file_is_there(finished: tuple[JobFolder, ReconstructResult]) -> N
             "fsc": "fsc.csv",
             "particles": COUNT,
             "fraction": 1.0,
-            "resolution_A": result.resolution_A,
-            "resolution_masked_A": result.resolution_masked_A,
+            "resolution_A": result.classes[0].resolution_A,
+            "resolution_masked_A": result.classes[0].resolution_masked_A,
         }
     ]
     assert record["particles"] == {"used": COUNT, "set_aside": 0}
@@ -140,7 +141,7 @@ def test_every_file_is_there(finished: tuple[JobFolder, ReconstructResult]) -> N
 
 
 def test_half_sets_are_drawn_by_micrograph_and_all_columns_kept(
-    folder: Path, finished: tuple[JobFolder, ReconstructResult]
+    folder: Path, finished: tuple[JobFolder, Result]
 ) -> None:
     job, result = finished
     given, found = (read_star(path)["particles"] for path in (folder / "truth.star", job.path / "particles.star"))
@@ -180,7 +181,7 @@ def test_a_class_makes_a_map_of_its_own_and_all_are_joined_with_notice(folder: P
     for name, number in (("one", 1), ("all", None)):
         job, result = reconstructed(particles, tmp_path / name, class_number=number)
         correlation[name] = fourier_shell_correlation(read_map(job.path / "map.mrc")[0], truth)[6:12].mean()
-        assert result.particles == (int((~wrong).sum()) if number else COUNT)
+        assert result.particles.used == (int((~wrong).sum()) if number else COUNT)
         words = "that of class 1" if number else "2 classes (rlnClassNumber); all make one map"
         assert words in result.notes[0]
     assert correlation["one"] > correlation["all"] + 0.02
@@ -228,9 +229,7 @@ def test_a_symmetry_that_the_particles_do_not_have_is_told(folder: Path, tmp_pat
     assert "do not have C4 symmetry" in verdict["sentence"]
 
 
-def test_views_of_one_side_are_told(
-    folder: Path, tmp_path: Path, finished: tuple[JobFolder, ReconstructResult]
-) -> None:
+def test_views_of_one_side_are_told(folder: Path, tmp_path: Path, finished: tuple[JobFolder, Result]) -> None:
     assert not [note for note in finished[1].notes if "Views" in note]
     tilts = read_star(folder / "truth.star")["particles"]["rlnAngleTilt"]
     one_side = changed_set(folder, "one_side.star", rlnAngleTilt=0.1 * tilts)
@@ -278,7 +277,7 @@ def test_a_coarser_map_when_asked(folder: Path, tmp_path: Path, finished: tuple[
     shells = shell_indices(BOX)
     assert float(power[shells > radius + 2].sum() / power[shells > 0].sum()) < 1e-3
     assert float(fourier_shell_correlation(coarse, fine)[1:radius].min()) > 0.99
-    assert result.resolution_A == result.resolution_masked_A == pytest.approx(20.0)
+    assert result.classes[0].resolution_A == result.classes[0].resolution_masked_A == pytest.approx(20.0)
     table = read_star(job.path / "fsc.star")["fsc"]
     assert not table["rlnFourierShellCorrelationMaskedMaps"][radius + 1 :].any()
     assert float(power[shells > radius].max() / power.max()) < 1e-9
@@ -303,7 +302,7 @@ def test_particles_set_aside_are_listed(folder: Path, tmp_path: Path) -> None:
     defocus = read_star(folder / "truth.star")["particles"]["rlnDefocusU"].tolist()
     defocus[4] = 1.5
     job, result = reconstructed(changed_set(folder, "micrometres.star", rlnDefocusU=defocus), tmp_path / "job")
-    assert result.particles == COUNT - 1
+    assert result.particles.used == COUNT - 1
     aside = read_star(job.path / "set_aside.star")["particles"]
     assert aside["rlnDefocusU"].tolist() == [1.5]
     assert len(read_star(job.path / "particles.star")["particles"]) == COUNT - 1
@@ -327,7 +326,7 @@ def test_two_pixel_sizes_are_refused(folder: Path, tmp_path: Path) -> None:
     tables["particles"]["rlnOpticsGroup"] = [1 + row % 2 for row in range(COUNT)]
     write_star(folder / "two.star", tables)
     with pytest.raises(
-        InputError, match=r"pixel size is 5 for some particles and 5\.5 for others(.|\n)*one optics group"
+        InputError, match=r"pixel size is 5 for some particles and 5\.5 for others(.|\n)*one kind at a time: --subset"
     ):
         reconstructed(folder / "two.star", tmp_path / "job")
 
@@ -350,12 +349,12 @@ class StopsAtOnce(SilentProgress):
 
 
 def test_a_stopped_job_begins_anew_and_ends_the_same(
-    folder: Path, tmp_path: Path, finished: tuple[JobFolder, ReconstructResult]
+    folder: Path, tmp_path: Path, finished: tuple[JobFolder, Result]
 ) -> None:
     with pytest.raises(Stopped):
         reconstructed(folder / "truth.star", tmp_path / "job", StopsAtOnce())
     job, result = reconstructed(folder / "truth.star", tmp_path / "job")
-    assert result.resolution_A == pytest.approx(finished[1].resolution_A, rel=1e-5)
+    assert result.classes[0].resolution_A == pytest.approx(finished[1].classes[0].resolution_A, rel=1e-5)
     # transforms may be shared among threads in another way, which changes the last bit
     ours, theirs = (read_map(path / "map.mrc")[0] for path in (job.path, finished[0].path))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5 * float(theirs.amax()))
@@ -426,7 +425,7 @@ def test_particles_that_were_never_aligned_are_left_out(folder: Path, tmp_path: 
     aligned = [row % 8 == 0 for row in range(COUNT)]
     poses = {label: table[label].where(aligned, 0.0).tolist() for label in POSE}
     job, result = reconstructed(changed_set(folder, "few.star", **poses), tmp_path / "job")
-    assert result.particles == COUNT // 8
+    assert result.particles.used == COUNT // 8
     assert any("350 of 400 particles were never aligned" in note for note in result.notes)
     assert (
         read_star(job.path / "particles.star")["particles"]["rlnDefocusU"].tolist()

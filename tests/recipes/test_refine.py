@@ -216,7 +216,7 @@ def test_noise_does_not_make_half_maps_agree_beyond_what_they_share(folder: Path
     beyond = fourier_shell_correlation(*half_maps(job))[JOIN_SHELL + 2 : BOX // 2 - 1]
     assert float(beyond.max()) < 0.143
     assert result.classes[0].resolution_A > BOX * PIXEL_SIZE / (JOIN_SHELL + 2)
-    assert result.start[0]["lead_over_noise"] < 4
+    assert result.start[0].lead_over_noise < 4
 
 
 def test_a_mirrored_start_makes_the_mirrored_map(folder: Path, tmp_path: Path, short: Finished) -> None:

@@ -14,10 +14,10 @@ from refine_jobs import ONE_PASS, low_passed_map, refine_config, refined
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
 from cryorbit.recipes.dataset import read_dataset
-from cryorbit.recipes.refine.late import Epoch, late_iteration
+from cryorbit.recipes.refine.late import LateEpoch, late_iteration
 from cryorbit.recipes.refine.passes import joined, pass_iteration
 from cryorbit.recipes.refine.start import begin
-from cryorbit.recipes.refine.state import Fallback, State
+from cryorbit.recipes.refine.state import Fallback, RefineState
 from cryorbit.volumes.voxel import resample
 from phantom_sets import sharp_phantom
 
@@ -34,17 +34,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def state(folder: Path) -> State:
+def state(folder: Path) -> RefineState:
     """What one pass leaves."""
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **ONE_PASS)
     dataset = read_dataset(config)
     return replace(pass_iteration(config, dataset, begin(config, dataset))[0], stage="late", iteration=0)
 
 
-def epoch_of(folder: Path, state: State, changes: Mapping[str, Any] = MappingProxyType({}), **late: object) -> Epoch:
+def epoch_of(
+    folder: Path, state: RefineState, changes: Mapping[str, Any] = MappingProxyType({}), **late: object
+) -> LateEpoch:
     settings = {**ONE_PASS, **changes, "late": late}
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **settings)
-    return Epoch.of(config, read_dataset(config), state)
+    return LateEpoch.of(config, read_dataset(config), state)
 
 
 def apart(a: torch.Tensor, b: torch.Tensor) -> float:
@@ -56,7 +58,7 @@ def one_batch(method: str, **settings: object) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_one_batch_of_all_images_is_the_m_step(folder: Path, state: State) -> None:
+def test_one_batch_of_all_images_is_the_m_step(folder: Path, state: RefineState) -> None:
     epoch = epoch_of(folder, state, **one_batch("sem-vr-statistics", step_size=0.4))
     # the soft mask is applied once more at the end
     expected = windowed(joined(epoch.config, epoch.dataset, epoch.maps.references), epoch.oracle.mask)
@@ -73,7 +75,7 @@ def test_one_batch_of_all_images_is_the_m_step(folder: Path, state: State) -> No
 
 
 @pytest.mark.slow
-def test_mini_batches_are_measured_in_their_part_of_all(folder: Path, state: State) -> None:
+def test_mini_batches_are_measured_in_their_part_of_all(folder: Path, state: RefineState) -> None:
     """Fields of parts with as many images of each half-set average to that of all images."""
     oracle = epoch_of(folder, state, **one_batch("svrg")).oracle
     x = resample(state.references, oracle.grid.size)
@@ -96,7 +98,7 @@ def test_the_stage_makes_the_map_likelier_and_can_be_resumed(folder: Path, metho
 
 
 @pytest.mark.slow
-def test_an_epoch_after_which_the_likelihood_fell_is_taken_back(folder: Path, state: State) -> None:
+def test_an_epoch_after_which_the_likelihood_fell_is_taken_back(folder: Path, state: RefineState) -> None:
     epoch = epoch_of(folder, state, method="svrg", batches=2)
     held = torch.zeros_like(state.references)
     before = replace(state, iteration=1, fallback=Fallback(1e9, held))

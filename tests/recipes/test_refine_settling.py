@@ -10,16 +10,16 @@ import torch
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.passes import next_radius
 from cryorbit.recipes.refine.settling import best_likelihood, stands_still, widened
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 
 CONFIG = RefineConfig(particles=Path("p.star"), output=Path("o"), maps=(Path("m.mrc"),))
 GIVEN: Any = SimpleNamespace(box=100, source=SimpleNamespace(pixel_size=2.0))
 
 
-def state(radius: float = 20.0) -> State:
+def state(radius: float = 20.0) -> RefineState:
     """A state whose last pass was scored to 20 shells, resolved 25 and explained the images by 30 nats."""
     maps, noise = torch.zeros(2, 1, 4, 4, 4), torch.ones(2, 51)
-    return State("pass", 3, maps, noise, radius, resolved=25.0, posed_radius=20.0, best_likelihood=30.0)
+    return RefineState("pass", 3, maps, noise, radius, resolved=25.0, posed_radius=20.0, best_likelihood=30.0)
 
 
 @pytest.mark.parametrize(

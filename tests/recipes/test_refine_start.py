@@ -21,7 +21,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map, write_map
 from cryorbit.recipes.dataset import read_dataset
 from cryorbit.recipes.refine.start import RANDOM_MAPS, begin, magnified
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import resample
 from phantom_sets import sharp_phantom
 
@@ -38,12 +38,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(folder: Path) -> State:
+def first(folder: Path) -> RefineState:
     """The first state from the true map."""
     return started(folder, folder / "truth_1.mrc")
 
 
-def started(folder: Path, start_map: Path, **changes: Any) -> State:
+def started(folder: Path, start_map: Path, **changes: Any) -> RefineState:
     config = refine_config(folder / "particles.star", start_map, folder / "job", **{**COARSE, **changes})
     return begin(config, read_dataset(config))
 
@@ -57,7 +57,7 @@ def true_map(folder: Path) -> torch.Tensor:
     return read_map(folder / "truth_1.mrc")[0]
 
 
-def test_the_grey_scale_of_the_images_is_found(folder: Path, first: State) -> None:
+def test_the_grey_scale_of_the_images_is_found(folder: Path, first: RefineState) -> None:
     """Whatever the map's own: factors that are tried are 1.4 apart."""
     louder = started(folder, changed_map(folder, "louder.mrc", 40 * true_map(folder)))
     torch.testing.assert_close(louder.references, first.references, rtol=0, atol=1e-4 * float(first.references.max()))
@@ -69,7 +69,7 @@ def test_the_grey_scale_of_the_images_is_found(folder: Path, first: State) -> No
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_level_of_the_solvent_is_taken_out(folder: Path, first: State, sign: int) -> None:
+def test_a_level_of_the_solvent_is_taken_out(folder: Path, first: RefineState, sign: int) -> None:
     raised = changed_map(folder, f"raised_{sign}.mrc", sign * true_map(folder) + 300 * float(true_map(folder).std()))
     if sign < 0:
         with pytest.raises(InputError, match="the map is dark"):
@@ -79,7 +79,7 @@ def test_a_level_of_the_solvent_is_taken_out(folder: Path, first: State, sign: i
     assert float((other - first.references).norm() / first.references.norm()) < 0.02
 
 
-def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: State) -> None:
+def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: RefineState) -> None:
     assert torch.equal(first.references[0], first.references[1])
     assert (first.stage, first.iteration, first.estimates) == ("sgd", 0, None)
     assert first.radius == pytest.approx(BOX * PIXEL_SIZE / 30)
@@ -90,7 +90,7 @@ def test_both_half_sets_start_from_the_map_and_know_what_the_images_say(first: S
     assert found.magnification == 1
 
 
-def test_a_map_on_another_grid_is_resampled(folder: Path, first: State) -> None:
+def test_a_map_on_another_grid_is_resampled(folder: Path, first: RefineState) -> None:
     """The field of view is the same, the box and the voxels are others."""
     for box in (40, 24):
         path = changed_map(folder, f"box_{box}.mrc", resample(true_map(folder), box), PIXEL_SIZE * BOX / box)
@@ -110,7 +110,7 @@ def test_a_map_on_another_grid_is_resampled(folder: Path, first: State) -> None:
     ],
 )
 def test_a_map_of_another_field_of_view_is_brought_to_that_of_the_images(
-    folder: Path, first: State, size: int, pixel_size: float, words: str
+    folder: Path, first: RefineState, size: int, pixel_size: float, words: str
 ) -> None:
     true_size = pixel_size if pixel_size > 1 else PIXEL_SIZE
     path = changed_map(folder, "other.mrc", resampled(true_map(folder), 3, size, true_size / PIXEL_SIZE), pixel_size)
@@ -154,7 +154,7 @@ def test_the_true_map_passes_however_it_is_filtered(folder: Path, own: float, in
     assert state.starts[0].magnification == 1
 
 
-def test_no_image_tells_the_hand(folder: Path, first: State) -> None:
+def test_no_image_tells_the_hand(folder: Path, first: RefineState) -> None:
     mirrored = changed_map(folder, "mirrored.mrc", true_map(folder).flip(0).roll(1, 0))
     ours, theirs = (state.starts[0].log_likelihood for state in (first, started(folder, mirrored)))
     assert theirs == pytest.approx(ours, rel=0.02)

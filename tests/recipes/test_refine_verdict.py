@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.verdict import Verdict
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import random_rotations
-from cryorbit.recipes.abinit.verdict import Verdict
+from cryorbit.io.job_result import ClassRecord
 from cryorbit.recipes.classify import ClassifyConfig
 from cryorbit.recipes.refine import RefineConfig
-from cryorbit.recipes.refine.outputs import RefinedMap
 from cryorbit.recipes.refine.start import refuse_bad_start
 from cryorbit.recipes.refine.state import StartFindings
 from cryorbit.recipes.refine.verdict import Ending, judge
@@ -25,13 +25,23 @@ TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fi
 LAST = {"stage": "final", "searched_everywhere": 0.2}
 
 
-def refined(share: float = 1.0, name: str = "map", **changes: Any) -> RefinedMap:
+def refined(share: float = 1.0, name: str = "map", **changes: Any) -> ClassRecord:
     """A map of a part of the particles, at 6 A."""
-    usual = RefinedMap(name, "map.mrc", "fsc.csv", round(share * COUNT), share, 8.0, 6.0, False, [])
+    usual = ClassRecord(
+        name=name,
+        map="map.mrc",
+        fsc="fsc.csv",
+        particles=round(share * COUNT),
+        fraction=share,
+        resolution_A=8.0,
+        resolution_masked_A=6.0,
+        mask_too_tight=False,
+        limits=(),
+    )
     return replace(usual, **changes)
 
 
-def ending(*maps: RefinedMap, **changes: Any) -> Ending:
+def ending(*maps: ClassRecord, **changes: Any) -> Ending:
     """A refinement of which nothing bad is known, but for ``changes``."""
     maps = maps or (refined(),)
     files = tuple(Path(f"{number}.mrc") for number in range(len(maps)))
@@ -107,7 +117,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], level: str, words: str)
     ("changes", "settings", "level", "words"),
     [
         ({"resolution_masked_A": 20.5}, {}, "bad", "no further than to 20 A"),
-        ({"resolution_masked_A": 4.1, "limits": ["The pixels limit it."]}, {}, "good", "The pixels limit it."),
+        ({"resolution_masked_A": 4.1, "limits": ("The pixels limit it.",)}, {}, "good", "The pixels limit it."),
         ({"mask_too_tight": True}, {"mask": Path("mask.mrc")}, "doubtful", "the mask is too tight"),
         ({"mask_too_tight": True}, {}, "good", ""),
         ({"particles": 400}, {}, "good", ""),

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.transform import Rotation
 
+from cryorbit.io.job_result import ClassRecord, CrossSeed
 from cryorbit.report.curve_figures import draw_course, draw_fsc
 from cryorbit.report.look import save_figure
 from cryorbit.report.particle_figures import density_picture, draw_view_directions
@@ -50,11 +51,12 @@ def test_classes_have_panels_of_their_own(rng: np.random.Generator) -> None:
 
 
 def test_agreement_is_written_into_the_squares(tmp_path: Path) -> None:
-    table = {"seeds": [4, 7], "resolution_A": [[8.0, 14.1], [14.1, 8.0]], "correlation": [[1, None], [None, 1]]}
-    figure = draw_cross_seed(table)
+    nan = float("nan")
+    cross = CrossSeed((4, 7), ((8.0, 14.1), (14.1, 8.0)), ((1.0, nan), (nan, 1.0)))
+    figure = draw_cross_seed(cross)
     assert [text.get_text() for text in figure.axes[0].texts] == ["14.1", "14.1"]
     assert len(figure.axes[1].texts) == 0
-    assert save_figure(partial(draw_cross_seed, table), tmp_path / "f.png", vector=True).startswith("data:image/svg")
+    assert save_figure(partial(draw_cross_seed, cross), tmp_path / "f.png", vector=True).startswith("data:image/svg")
 
 
 def test_an_optimisation_shows_its_held_out_images_against_gradients() -> None:
@@ -84,7 +86,7 @@ def test_the_resolution_at_which_starts_are_judged_is_no_step_of_the_course() ->
 def test_of_several_maps_no_curve_is_drawn_that_the_mask_alone_may_make() -> None:
     frequency = np.linspace(0, 0.1, 5)
     table = pd.DataFrame({"f": frequency, **dict.fromkeys(("unmasked", "corrected", "masked"), 1 - frequency)})
-    classes = [ClassResult(number, {}, None, None, table) for number in (1, 2)]
+    classes = [ClassResult(number, ClassRecord(name=f"class {number}", map=""), None, None, table) for number in (1, 2)]
     labels = [line.get_label() for line in draw_fsc(classes).axes[0].lines if not line.get_label().startswith("_")]
     assert labels == [f"class {number}, {name}" for number in (1, 2) for name in ("unmasked", "corrected")]
     assert len(draw_fsc(classes[:1]).axes[0].lines) == 3 + 2

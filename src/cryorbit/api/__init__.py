@@ -1,7 +1,7 @@
 """What ``import cryorbit`` gives: the nouns of a notebook, and the recipes as functions."""
 
 from cryorbit.api.fsc import FSC
-from cryorbit.api.job import Job, Verdict, open_job
+from cryorbit.api.job import Job, open_job
 from cryorbit.api.maps import Comparison, compare, fsc
 from cryorbit.api.particle_set import ParticleSet, read_particles
 from cryorbit.api.settings import settings
@@ -21,6 +21,7 @@ from cryorbit.api.workflows import (
 )
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress, Stopped
+from cryorbit.core.verdict import Verdict
 
 __all__ = [
     "FSC",

@@ -64,10 +64,12 @@ class FSC:
     def _repr_html_(self) -> str:
         """The curves with their thresholds, for a notebook."""
         from cryorbit.api.pictures import paragraph, picture
+        from cryorbit.io.job_result import ClassRecord
         from cryorbit.report.curve_figures import draw_fsc
         from cryorbit.report.results import ClassResult
 
-        drawn = ClassResult(1, {"name": "FSC" if len(self.curves) > 1 else self.curves[0]}, None, None, self.table)
+        name = "FSC" if len(self.curves) > 1 else self.curves[0]
+        drawn = ClassResult(1, ClassRecord(name=name, map=""), None, None, self.table)
         return paragraph(repr(self)) + picture(partial(draw_fsc, [drawn]), "Fourier shell correlation")
 
 

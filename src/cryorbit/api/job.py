@@ -14,39 +14,12 @@ from cryorbit.api.fsc import FSC
 from cryorbit.api.particle_set import ParticleSet, read_particles
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
+from cryorbit.core.verdict import Verdict
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Result, as_record
 from cryorbit.report.results import ClassResult, read_results
 
 Noun = TypeVar("Noun")
-_COLOURS = {"good": "#2e7d32", "doubtful": "#b26a00", "bad": "#b3261e"}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a result can be trusted.
-
-    Attributes
-    ----------
-    level
-        ``good``, ``doubtful`` or ``bad``.
-    sentence
-        The verdict.
-    reasons
-        What it rests on, a sentence each.
-    """
-
-    level: str
-    sentence: str
-    reasons: tuple[str, ...]
-
-    def __str__(self) -> str:
-        """The sentence and its reasons, a line each."""
-        return "\n".join([self.sentence, *(f"  - {reason}" for reason in self.reasons)])
-
-    def _repr_html_(self) -> str:
-        """The same in colour, for a notebook."""
-        reasons = "".join(f"<li>{escape(reason)}</li>" for reason in self.reasons)
-        return f'<b style="color: {_COLOURS.get(self.level, "inherit")}">{escape(self.sentence)}</b><ul>{reasons}</ul>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +46,13 @@ class Job:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The numbers that were found; empty before the end."""
+        """The result in ``job.json``, as it stands there; empty before the end."""
         return self.record.get("result") or {}
 
     @property
     def verdict(self) -> Verdict | None:
         """Whether the result can be trusted, if the job judges that."""
-        told = self.result.get("verdict")
-        return None if told is None else Verdict(told["level"], told["sentence"], tuple(told.get("reasons", ())))
+        return JobFolder.open(self.folder).read_result(Result).verdict
 
     @property
     def maps(self) -> tuple[Volume, ...]:
@@ -124,7 +96,7 @@ class Job:
         """Verdict, classes and the first map, for a notebook."""
         verdict, maps = self.verdict, self.maps
         parts = [f"<p>{escape(repr(self))}</p>", "" if verdict is None else verdict._repr_html_()]
-        entries = [dict(each.entry) for each in self._classes()]
+        entries = [as_record(each.entry) for each in self._classes()]
         if entries:
             parts.append(pd.DataFrame(entries, index=range(1, len(entries) + 1)).to_html())
         if maps:
@@ -134,11 +106,11 @@ class Job:
     def _classes(self) -> tuple[ClassResult, ...]:
         return tuple(read_results(self.folder).classes)
 
-    def _first(self, found: tuple[Noun, ...], noun: str) -> Noun:
-        if not found:
+    def _first(self, things: tuple[Noun, ...], noun: str) -> Noun:
+        if not things:
             mend = "go on with it first" if self.status != "finished" else "ask a job that makes one"
             raise InputError(f"this job has no {noun}", file=self.folder, mend=mend)
-        return found[0]
+        return things[0]
 
 
 def open_job(folder: Path | str) -> Job:

@@ -78,7 +78,8 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     """
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_record import MEND, RECORD
+    from cryorbit.io.job_record import RECORD
+    from cryorbit.io.job_result import MEND
     from cryorbit.io.job_run import check_inputs, moved_path, tidy
     from cryorbit.recipes.config import load_config
 

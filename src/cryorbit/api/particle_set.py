@@ -131,7 +131,11 @@ class ParticleSet:
 
 
 def read_particles(
-    path: Path | str, data_dir: Path | str | None = None, passthrough: Path | str | None = None
+    path: Path | str,
+    data_dir: Path | str | None = None,
+    passthrough: Path | str | None = None,
+    *,
+    subset: str | None = None,
 ) -> ParticleSet:
     """Read a particle set: a STAR file of RELION or a ``.cs`` file of cryoSPARC.
 
@@ -143,14 +147,18 @@ def read_particles(
         Folder that image paths are relative to; found out when not given.
     passthrough
         Passthrough file of a ``.cs`` file; found beside it when not given.
+    subset
+        Query on the columns, as `ParticleSet.where` takes it; particles that do not match are not read, and may be of
+        another box or pixel size.
 
     Raises
     ------
     InputError
         The file is damaged, lacks what is needed, or mixes pixel sizes or boxes.
     """
-    particles = read_particle_file(path, data_dir, passthrough)
-    return ParticleSet(particles, None if data_dir is None else Path(data_dir).absolute())
+    particles = read_particle_file(path, data_dir, passthrough, query=subset)
+    folder = None if data_dir is None else Path(data_dir).absolute()
+    return ParticleSet(particles, folder, complete=subset is None)
 
 
 def _draw_strip(images: Float[np.ndarray, "b y x"]) -> Figure:

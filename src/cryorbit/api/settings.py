@@ -17,6 +17,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.destinations import make_folder, require_free_folder, require_new_file
 from cryorbit.io.job_folder import LEFT_BY_FAILURE, JobFolder
 from cryorbit.io.job_record import RECORD
+from cryorbit.io.job_result import Result
 from cryorbit.recipes.real_demo import FOLDER, PARTICLES, SYMMETRY, copy_particles
 
 ParticleLike: TypeAlias = ParticleSet | Path | str
@@ -37,10 +38,10 @@ def settings(verb: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "default", "what"]).set_index("setting")
 
 
-def unfold(given: Mapping[str, Any]) -> dict[str, Any]:
+def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with dotted names as groups: ``{"search.iterations": 30}`` is ``{"search": {"iterations": 30}}``."""
     nested: dict[str, Any] = {}
-    for name, value in given.items():
+    for name, value in dotted.items():
         *groups, last = name.split(".")
         place = nested
         for group in groups:
@@ -89,18 +90,18 @@ def real_particle_settings(output: Path) -> dict[str, Any]:
     return {"particles": copy_particles(PARTICLES, _free(output, FOLDER)), "output": output, "symmetry": SYMMETRY}
 
 
-def map_file(given: MapLike, output: Path, number: int = 1) -> Path:
+def map_file(source: MapLike, output: Path, number: int = 1) -> Path:
     """The file of a map; one in memory is written to ``output`` first, of a job it is that of the first class."""
-    if isinstance(given, Volume):
+    if isinstance(source, Volume):
         file = _free(output, f"start_{number}.mrc")
-        given.save(file, overwrite=True)
+        source.save(file, overwrite=True)
         return file
-    if isinstance(given, Job):
-        classes = given.result.get("classes") or []
+    if isinstance(source, Job):
+        classes = JobFolder.open(source.folder).read_result(Result).classes
         if not classes:
-            raise InputError("this job has no map", file=given.folder, mend="go on with it first")
-        return given.folder / str(classes[0].get("map", "class_1.mrc"))
-    return Path(given)
+            raise InputError("this job has no map", file=source.folder, mend="go on with it first")
+        return source.folder / classes[0].map
+    return Path(source)
 
 
 def _free(output: Path, name: str, *more: str) -> Path:

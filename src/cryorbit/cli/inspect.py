@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed
+from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed, Subset
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,6 +29,7 @@ def inspect(
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
     ] = None,
+    subset: Subset = None,
     sample: Annotated[
         int, Parameter(help="Images whose pixels are looked at, at most.", validator=validators.Number(gte=1))
     ] = 2000,
@@ -50,7 +51,7 @@ def inspect(
 
         refuse_used_folder(output)
     files = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough}
-    given = {**files, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
+    given = {**files, "subset": subset, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
     found = run(load_config(InspectConfig, None, given))
     console = Console()
     console.print(_facts(found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -30,8 +30,8 @@ def simulate(
     from cryorbit.recipes.mra import SimulateMRAConfig
     from cryorbit.recipes.mra import simulate as run
 
-    given = {"output": output, "count": count, "length": length, "window": window, "sigma": sigma, "seed": seed}
-    file = run(load_config(SimulateMRAConfig, config, given))
+    settings = {"output": output, "count": count, "length": length, "window": window, "sigma": sigma, "seed": seed}
+    file = run(load_config(SimulateMRAConfig, config, settings))
     Console().print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -57,8 +57,9 @@ def solve(
 ) -> None:
     """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
     from cryorbit.cli.jobs import start
+    from cryorbit.recipes.mra_solve import SolveMRAResult
 
-    given = {
+    settings = {
         "observations": observations,
         "output": output,
         "method": method,
@@ -68,8 +69,8 @@ def solve(
         "device": device,
         "threads": threads,
     }
-    start("mra solve", given, config, trust=trust)
-    _print_result(output)
+    start("mra solve", settings, config, trust=trust)
+    _print_result(output, SolveMRAResult)
 
 
 @mra.command
@@ -86,8 +87,9 @@ def moments(
 ) -> None:
     """Find the signal and the density of shifts from moments alone; leaves moments.npz and solution.npz."""
     from cryorbit.cli.jobs import start
+    from cryorbit.recipes.mra_moments import MomentsMRAResult
 
-    given = {
+    settings = {
         "observations": observations,
         "output": output,
         "starts": starts,
@@ -96,8 +98,8 @@ def moments(
         "device": device,
         "threads": threads,
     }
-    start("mra moments", given, config)
-    _print_result(output)
+    start("mra moments", settings, config)
+    _print_result(output, MomentsMRAResult)
 
 
 @mra.command
@@ -116,7 +118,7 @@ def train(
     """Train the encoders that `cryorbit mra moments` can start from; leaves encoders.pt in a job folder."""
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "output": output,
         "components": components,
         "length": length,
@@ -126,14 +128,15 @@ def train(
         "device": device,
         "threads": threads,
     }
-    start("mra train", given, config)
+    start("mra train", settings, config)
 
 
-def _print_result(output: Path) -> None:
+def _print_result(output: Path, kind: type[Any]) -> None:
     """Print the numbers of a finished job."""
     from rich.console import Console
 
     from cryorbit.io.job_folder import JobFolder
+    from cryorbit.io.job_result import as_record
 
-    for name, value in JobFolder.open(output).read()["result"].items():
+    for name, value in as_record(JobFolder.open(output).read_result(kind)).items():
         Console().print(f"{name:<20}{value}", markup=False, highlight=False, soft_wrap=True)

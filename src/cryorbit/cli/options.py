@@ -37,6 +37,13 @@ Subset = Annotated[
     str | None,
     Parameter(help='Only particles of which a query holds: "rlnDefocusU < 30000 and rlnVoltage == 300". Default: all.'),
 ]
+KeepSamePlaces = Annotated[
+    bool | None,
+    Parameter(
+        negative="",
+        help="Use particles within 20 A of another one, too; they share a half-set. Default: only in another pose.",
+    ),
+]
 Limit = Annotated[
     int | None,
     Parameter(help="Particles at most, drawn at random. Default: all.", validator=validators.Number(gte=1)),
@@ -92,6 +99,7 @@ class ParticleOptions:
 
     subset: Subset = None
     limit: Limit = None
+    keep_same_places: KeepSamePlaces = None
     data_dir: DataDir = None
     invert_contrast: InvertContrast = None
     ctf: Ctf = None

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import DataDir
+from cryorbit.cli.options import DataDir, Subset
 
 
 def resample(
@@ -21,6 +21,7 @@ def resample(
     source_pixel_size: Annotated[
         float | None, Parameter(help="Pixel size of a map as it is, in A. Default: as its header says.")
     ] = None,
+    subset: Subset = None,
     data_dir: DataDir = None,
     passthrough: Annotated[
         Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
@@ -35,7 +36,7 @@ def resample(
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.resample import ResampleConfig, run
 
-    files = {"source": source, "target": target, "data_dir": data_dir, "passthrough": passthrough}
+    files = {"source": source, "target": target, "subset": subset, "data_dir": data_dir, "passthrough": passthrough}
     grid = {"pixel_size": pixel_size, "source_pixel_size": source_pixel_size, "box": box}
     found = run(load_config(ResampleConfig, None, files | grid))
     console = Console()

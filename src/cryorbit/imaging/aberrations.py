@@ -1,8 +1,9 @@
-"""Phases that aberrations add to an image, radians, at spatial frequencies in 1/A; none of them is corrected for.
+"""Phases that aberrations add to an image, radians, at spatial frequencies ``(x, y)`` in 1/A; none is corrected for.
 
-Beam tilt and coma, trefoil: odd, ``2 pi A lambda^2 k^3``; the axial coma of a tilted beam is ``A = Cs tilt``.
-Tetrafoil: even, ``pi/2 A lambda^3 k^4``. RELION's Zernike coefficients are radians as they stand, on frequencies in
-1/A: those of the antisymmetric part (``rlnOddZernike``) and of the symmetric one (``rlnEvenZernike``).
+The axial coma of a tilted beam is ``A = Cs tilt``. cryoSPARC's lengths are undocumented: the factors of trefoil and of
+the fourth order are those that public readers of its files use, so that their phases are orders of magnitude. RELION's
+Zernike coefficients are radians as they stand, on frequencies in 1/A: those of the antisymmetric part
+(``rlnOddZernike``) and of the symmetric one (``rlnEvenZernike``).
 
 Source: Zivanov, Nakane & Scheres, IUCrJ 7 (2020) 253.
 """
@@ -22,45 +23,40 @@ MM, MRAD = 1e7, 1e-3
 """A in a millimetre, and radians in a milliradian."""
 
 
-def shift_phase(shift_A: Float[np.ndarray, " n"], frequency: float) -> Float[np.ndarray, " n"]:
-    """Phase of a shift of the image by a length in A, radians, at a spatial frequency in 1/A."""
-    return 2 * math.pi * shift_A * frequency
+def coma_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of axial coma along x, ``2 pi A lambda^2 k^2 k_x`` for a ``strength`` ``A lambda^2``."""
+    return 2 * math.pi * strength * (frequencies**2).sum(1) * frequencies[:, 0]
 
 
-def coma_phase(
-    coma_A: Float[np.ndarray, " n"],
-    voltage_kv: Float[np.ndarray, " n"],
-    frequency: float,
-) -> Float[np.ndarray, " n"]:
-    """Largest phase of axial coma or trefoil of a length in A, radians, at a spatial frequency in 1/A."""
-    return 2 * math.pi * coma_A * _wavelength(voltage_kv) ** 2 * frequency**3
+def trefoil_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of trefoil, ``2 pi / 3 A lambda^2 k^3 cos(3 theta)`` for a ``strength`` ``A lambda^2``."""
+    x, y = frequencies.T
+    return 2 * math.pi / 3 * strength * (x**3 - 3 * x * y**2)
 
 
-def beam_tilt_phase(
-    tilt_mrad: Float[np.ndarray, " n"],
-    spherical_mm: Float[np.ndarray, " n"],
-    voltage_kv: Float[np.ndarray, " n"],
-    frequency: float,
-) -> Float[np.ndarray, " n"]:
-    """Phase that a beam tilt in mrad adds along its direction, ``2 pi Cs lambda^2 tilt k^3``, radians.
+def fourth_order_phase(strength: tuple[float, float], frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of astigmatism of fourth order and tetrafoil, for their two strengths ``A lambda^3``.
 
-    A spherical aberration of 2.7 mm makes a coma of 270 nm of 0.1 mrad.
+    ``2 pi A lambda^3 k^4 cos(2 theta)`` and ``pi / 2 A lambda^3 k^4 cos(4 theta)``, crest on crest.
     """
-    return coma_phase(MM * spherical_mm * MRAD * tilt_mrad, voltage_kv, frequency)
+    x, y = frequencies.T
+    second, fourth = strength
+    return 2 * math.pi * second * (x**4 - y**4) + 0.5 * math.pi * fourth * (x**4 - 6 * x**2 * y**2 + y**4)
 
 
-def tetrafoil_phase(
-    length_A: Float[np.ndarray, " n"],
-    voltage_kv: Float[np.ndarray, " n"],
-    frequency: float,
-) -> Float[np.ndarray, " n"]:
-    """Largest phase of an even aberration of fourth order of a length in A, radians."""
-    return 0.5 * math.pi * length_A * _wavelength(voltage_kv) ** 3 * frequency**4
+def coma_of_tilt(tilt_mrad: Float[np.ndarray, " n"], spherical_mm: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Axial coma of a tilted beam, A: a spherical aberration of 2.7 mm makes 270 nm of 0.1 mrad."""
+    return MM * spherical_mm * MRAD * tilt_mrad
 
 
-def magnification_phase(stretch: Float[np.ndarray, " n"], distance_A: float, frequency: float) -> np.ndarray:
+def wavelength(voltage_kv: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    """Of electrons, A."""
+    return electron_wavelength(torch.as_tensor(voltage_kv, dtype=torch.float64)).numpy()
+
+
+def magnification_phase(stretch: float, distance_A: float, frequency: float) -> float:
     """Phase by which a relative stretch of the image displaces what lies ``distance_A`` from the centre, radians."""
-    return 2 * math.pi * np.abs(stretch) * distance_A * frequency
+    return 2 * math.pi * stretch * distance_A * frequency
 
 
 def odd_zernike_phase(coefficients: Float[np.ndarray, " c"], frequencies: Float[np.ndarray, "p 2"]) -> np.ndarray:
@@ -100,7 +96,3 @@ def _radial(n: int, m: int, radius: Float[np.ndarray, " p"]) -> Float[np.ndarray
         below = math.factorial(k) * math.factorial((n + m) // 2 - k) * math.factorial((n - m) // 2 - k)
         value += (-1) ** k * math.factorial(n - k) / below * radius ** (n - 2 * k)
     return value
-
-
-def _wavelength(voltage_kv: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return electron_wavelength(torch.as_tensor(voltage_kv, dtype=torch.float64)).numpy()

@@ -24,6 +24,8 @@ from cryorbit.imaging.observations import Observations, observe
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
 
+FEWEST_UNPADDED = 20
+"""Images without padding, at least, from which noise and diameter are measured alone."""
 BYTES_PER_PIXEL = 50
 """Temporaries of an image on its way to an observation: pixels, transform, CTF in float64, weights."""
 
@@ -73,6 +75,13 @@ class ParticleSource:
     def batches(self, count: int, at_most: int) -> Iterator[slice]:
         """Consecutive slices of ``range(count)``, of at most ``at_most`` images and a bounded amount of memory."""
         yield from chunks(count, chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most))
+
+    def unpadded(self, index: Int[Tensor, " m"]) -> Int[Tensor, " k"]:
+        """Those of the images at ``index`` that lie within their micrographs; all where hardly any does."""
+        if self.levels is None:
+            return index
+        within = index[~self.levels.padded[index]]
+        return within if len(within) >= FEWEST_UNPADDED else index
 
     def read(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b n n"]:
         """Images with white protein, on comparable grey values.

@@ -7,19 +7,21 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from cryorbit.imaging.aberrations import (
-    beam_tilt_phase,
+    coma_of_tilt,
     coma_phase,
     even_zernike_phase,
+    fourth_order_phase,
     magnification_phase,
     odd_zernike_phase,
-    shift_phase,
-    tetrafoil_phase,
+    trefoil_phase,
+    wavelength,
 )
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
@@ -37,7 +39,7 @@ NO_STRETCH = 1e-6
 """Relative stretch below which a matrix is none."""
 BEAM_TILT, ZERNIKE = ("rlnBeamTiltX", "rlnBeamTiltY"), ("rlnOddZernike", "rlnEvenZernike")
 MATRIX = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
-SHIFT = "ctf/shift_A"
+MATRIX_NAME, ANISOTROPY, TETRAFOIL = "rlnMagMat00 to 11", "ctf/anisomag", "ctf/tetra_A"
 LABELS = (*BEAM_TILT, *ZERNIKE, *MATRIX)
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
@@ -60,14 +62,15 @@ class UnusedTerm:
 
 @dataclass(frozen=True, slots=True)
 class UnusedOptics:
-    """All unused optics of a particle set whose pixels hold nothing finer than ``nyquist_A``."""
+    """All unused optics of a particle set whose pixels hold nothing finer than ``nyquist_A``, and what was unclear."""
 
     terms: tuple[UnusedTerm, ...]
     nyquist_A: float  # noqa: N815 (units belong to the name)
+    remarks: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """What is said of each before a job, with the resolution from which on it matters."""
-        return [self._sentence(term) for term in self.terms]
+        return [*self.remarks, *(self._sentence(term) for term in self.terms)]
 
     def doubts(self, resolution_A: float) -> list[str]:
         """What is said of those that are harmful at a claimed resolution, A."""
@@ -96,19 +99,18 @@ class UnusedOptics:
 def unused_optics(particles: Particles) -> UnusedOptics:
     """The optics that the table of a particle set states and that are not used; what is 0 throughout is none."""
     terms = (*_of_star(particles), *_of_records(particles))
-    return UnusedOptics(terms, 2 * particles.pixel_size)
+    return UnusedOptics(terms, 2 * particles.pixel_size, tuple(_on_matrices(particles)))
 
 
 def _of_star(particles: Particles) -> Iterator[UnusedTerm]:
     """Those of RELION's labels."""
     settings = _settings(particles)
     tilt = np.hypot(*(_numbers(settings, label) for label in BEAM_TILT))
-    if tilt.any():
-        spherical, voltage = (_numbers(settings, label) for label in (_CS, _KV))
-        yield UnusedTerm("beam tilt", ", ".join(BEAM_TILT), partial(_most, beam_tilt_phase, tilt, spherical, voltage))
+    coma = coma_of_tilt(tilt, _numbers(settings, _CS)) * wavelength(_numbers(settings, _KV)) ** 2
+    if coma.any():
+        yield UnusedTerm("beam tilt", ", ".join(BEAM_TILT), partial(_largest, coma_phase, [coma.max()]))
     yield from _zernike_terms(settings)
-    matrix = np.stack([_numbers(settings, label, each) for label, each in zip(MATRIX, (1, 0, 0, 1), strict=True)], 1)
-    yield from _magnification(matrix.reshape(-1, 2, 2) - np.eye(2), "rlnMagMat00 to 11", particles)
+    yield from _magnification(_stretch(_matrices(settings)), MATRIX_NAME, particles)
 
 
 def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
@@ -116,34 +118,56 @@ def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
     records = particles.records
     if records is None:
         return
-    voltage = particles.ctf.voltage.numpy()
-    kinds = (
-        ("ctf/tilt_A", "beam tilt", coma_phase),
-        ("ctf/trefoil_A", "trefoil", coma_phase),
-        ("ctf/tetra_A", "tetrafoil", tetrafoil_phase),
-    )
-    for field, name, phase_of in kinds:
-        if field in names_of(records) and records[field].any():
-            length = np.linalg.norm(np.nan_to_num(records[field].astype(np.float64)), axis=1)
-            yield UnusedTerm(name, field, partial(_most, phase_of, length, voltage))
-    if SHIFT in names_of(records) and records[SHIFT].any():
-        length = np.linalg.norm(np.nan_to_num(records[SHIFT].astype(np.float64)), axis=1)
-        yield UnusedTerm("shift of the image by the optics", SHIFT, partial(_most, shift_phase, length))
-    if "ctf/anisomag" in names_of(records):
-        stretch = records["ctf/anisomag"].astype(np.float64).reshape(-1, 2, 2)
-        yield from _magnification(stretch, "ctf/anisomag", particles)
+    length = wavelength(particles.ctf.voltage.numpy())
+    for field, name, phase_of in (("ctf/tilt_A", "beam tilt", coma_phase), ("ctf/trefoil_A", "trefoil", trefoil_phase)):
+        strength = np.linalg.norm(_set_numbers(records, field, 2), axis=1) * length**2
+        if strength.any():
+            yield UnusedTerm(name, field, partial(_largest, phase_of, [strength.max()]))
+    pairs = _set_numbers(records, TETRAFOIL, 4).reshape(-1, 2, 2)
+    fourth = np.linalg.norm(pairs, axis=2) * length[:, None] ** 3
+    if fourth.any():
+        yield UnusedTerm("tetrafoil", TETRAFOIL, partial(_largest, fourth_order_phase, [fourth.max(0)]))
+    yield from _magnification(_stretch(_set_numbers(records, ANISOTROPY, 4)), ANISOTROPY, particles)
 
 
 def _magnification(stretch: Float[np.ndarray, "n 2 2"], labels: str, particles: Particles) -> Iterator[UnusedTerm]:
-    largest = float(np.linalg.norm(np.nan_to_num(stretch), ord=2, axis=(1, 2)).max())
+    largest = float(np.linalg.norm(stretch, ord=2, axis=(1, 2)).max())
     if largest > NO_STRETCH:
         distance = PARTICLE_REACH * particles.box * particles.pixel_size
-        phase = partial(_most, magnification_phase, np.array([largest]), distance)
+        phase = partial(magnification_phase, largest, distance)
         yield UnusedTerm("anisotropic magnification", labels, phase)
 
 
-def _most(phase_of: Callable[..., np.ndarray], *settings_and_frequency: object) -> float:
-    return float(phase_of(*settings_and_frequency).max())
+def _stretch(matrices: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2 2"]:
+    """Relative stretches, from matrices near the identity or, less the identity, near 0; of zeros there is none."""
+    square = matrices.reshape(-1, 2, 2)
+    less = square - np.eye(2)
+    is_stretch = np.linalg.norm(square, axis=(1, 2)) < np.linalg.norm(less, axis=(1, 2))
+    stretch: Float[np.ndarray, "n 2 2"] = np.where(is_stretch[:, None, None], square, less)
+    return stretch
+
+
+def _matrices(settings: pd.DataFrame) -> Float[np.ndarray, "g 4"]:
+    return np.stack([_numbers(settings, label, each) for label, each in zip(MATRIX, (1, 0, 0, 1), strict=True)], 1)
+
+
+def _on_matrices(particles: Particles) -> Iterator[str]:
+    """What is said of matrices that are not as RELION and cryoSPARC write them."""
+    matrices = _matrices(_settings(particles))
+    if not matrices.any(1).all():
+        yield f"The matrix of the magnification ({MATRIX_NAME}) is 0, which none can be: it is taken for one not set."
+    elif (matrices[:, [0, 3]] < 0.5).all(1).any():
+        yield f"The matrix of the magnification ({MATRIX_NAME}) lacks the identity, which is added."
+    records = particles.records
+    if records is not None and (_set_numbers(records, ANISOTROPY, 4)[:, [0, 3]] > 0.5).all(1).any():
+        yield f"The magnification ({ANISOTROPY}) holds the identity, which is taken out of it."
+
+
+def _set_numbers(records: np.ndarray, field: str, size: int) -> Float[np.ndarray, "n k"]:
+    """The numbers of a field, 0 where they were not set."""
+    if field not in names_of(records):
+        return np.zeros((len(records), size))
+    return np.nan_to_num(records[field].astype(np.float64), posinf=0, neginf=0)
 
 
 def _zernike_terms(settings: pd.DataFrame) -> Iterator[UnusedTerm]:
@@ -170,7 +194,7 @@ def _disc(frequency: float) -> Float[np.ndarray, "p 2"]:
     return np.stack([np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))], -1).reshape(-1, 2)
 
 
-def _largest(phases_of: Callable[..., np.ndarray], sets: Sequence[np.ndarray], frequency: float) -> float:
+def _largest(phases_of: Callable[..., np.ndarray], sets: Sequence[Any], frequency: float) -> float:
     """Largest phase at a frequency; a phase that is linear in the frequency only shifts the image."""
     disc = _disc(frequency)
     phases = np.stack([phases_of(each, disc) for each in sets], axis=1)

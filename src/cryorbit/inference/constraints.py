@@ -22,8 +22,9 @@ def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -
 
 def background_level(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k 1 1 1"]:
     """Mean of each volume outside the window."""
-    outside = (window < 0.02).to(volume)
-    return (volume * outside).sum((-3, -2, -1), keepdim=True) / outside.sum().clamp_min(1)
+    outside = (window < 0.02).to(volume).flatten()
+    # a product of vectors: the volume times the mask would be another large map
+    return (volume.flatten(1) @ outside / outside.sum().clamp_min(1)).view(-1, 1, 1, 1)
 
 
 def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:

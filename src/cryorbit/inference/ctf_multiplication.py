@@ -50,7 +50,7 @@ def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Mu
     index
         Those that are looked at; a few hundred are enough.
     """
-    left = _left_at_zeros(_sums(source, index))
+    left = _left_at_zeros(_sums(source, source.unpadded(index)))
     if left is None:
         return "unknown"
     if left > REMAINS:

@@ -6,6 +6,9 @@ in the corners raise the reference. The *mean image*, the CTF divided out, shows
 noise; but of an irregular particle it shows a mean edge, and a part that sticks out is lost in it. So the mean image
 decides where it says that the particle is a hollow ball, whose edge is everywhere the same, or that neighbours stand
 around it, and the variance decides otherwise.
+
+In neither do a few images decide: a ring that differs much from that of the other images, for a gold bead or the edge
+of the carbon, is passed over, and so are padded images.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ ENCLOSED = 0.95
 ASSUMED_DIAMETER = 0.7
 """Part of the box that a particle of unknown diameter is taken to fill."""
 READ_BATCH = 250
+UNLIKE = 4.0
+"""Robust standard deviations from the median of the images beyond which a ring of an image is passed over."""
 CERTAINTY = 5.0
 PROFILE_RADIUS = 32
 """Fourier radius (pixels) of the mean image: an edge is known to a fraction of 1/64 of the box."""
@@ -91,6 +96,7 @@ class MeanProfile:
 
 def estimate_diameter(source: ParticleSource, index: Int[Tensor, " m"]) -> DiameterEstimate:
     """Diameter that holds nearly all signal; delocalisation and shifts blur the edge, which errs on the safe side."""
+    index = source.unpadded(index)
     profile, size = mean_profile(source, index)
     radius = _varying_radius(source, index)
     if profile.significance > CERTAINTY and (radius is None or profile.is_crowded or profile.is_hollow):
@@ -119,8 +125,8 @@ def mean_profile(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[Mean
         rings.append(_ring_means(image_from_transform(transform * restored, small)).cpu().double())
     profiles = torch.cat(rings)
     profiles = profiles - profiles[:, small.box // 2 - 2 :].median(1, keepdim=True).values
-    error = profiles.std(0) / len(profiles) ** 0.5
-    return _described(profiles.mean(0), error, small.box), small.box
+    mean, error = _mean_of_like(profiles)
+    return _described(mean, error, small.box), small.box
 
 
 def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int) -> MeanProfile:
@@ -167,10 +173,19 @@ def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | N
 
 def _radial_variance(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, " r"]:
     """Mean square of the pixels of all images in rings one pixel wide, out to the corners."""
-    total = torch.zeros(source.box, source.box, dtype=torch.float64)
-    for part in source.batches(len(index), READ_BATCH):
-        total += (source.read(index[part]).cpu().double() ** 2).sum(0)
-    return _ring_means(total / len(index))
+    parts = source.batches(len(index), READ_BATCH)
+    squares = torch.cat([_ring_means(source.read(index[part]).cpu().double() ** 2) for part in parts])
+    return _mean_of_like(squares)[0]
+
+
+def _mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], Float[Tensor, " r"]]:
+    """Mean over images of each ring, and its standard error, without images whose ring is far from the others'."""
+    distance = (profiles - profiles.median(0).values).abs()
+    like = (distance <= UNLIKE * 1.4826 * distance.median(0).values).double()
+    count = like.sum(0)
+    mean = (like * profiles).sum(0) / count
+    variance = (like * (profiles - mean) ** 2).sum(0) / (count - 1).clamp_min(1)
+    return mean, (variance / count).sqrt()
 
 
 def _ring_means(images: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b r"]:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.memory import give_back_free
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import compare_halves, regularised
@@ -69,6 +70,8 @@ def gold_standard_maps(
     for h in range(2):
         own = slice(h, h + 1)
         alone = replace(statistics, data=statistics.data[own], weight=statistics.weight[own])
+        # the sums stand beside every map until the last is made: here memory is at its highest
+        give_back_free()
         reference = regularised(alone, fsc, replace(weights, mean=weights.mean[own]), grid)
         references.append(windowed(with_low_shells(reference, volume, join_radius), mask))
     return HalfMaps(torch.stack(references), compared.halves, windowed(volume, mask), fsc)

@@ -45,22 +45,14 @@ class ShellWeights:
 
     Attributes
     ----------
-    grid
-        The padded grid.
     mean
         Mean weight of each half-set (two, or one alone), class and shell; the last shell is all beyond the radius.
     tiny
         Least weight of all.
     """
 
-    grid: VoxelGrid
     mean: Float[Tensor, "sets k s"]
     tiny: Float[Tensor, ""]
-
-    @property
-    def shells(self) -> Int[Tensor, "q q h"]:
-        """Shell of every point of the grid."""
-        return _shells(self.grid, self.mean.shape[-1], self.mean, slice(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +122,14 @@ def shell_weights(statistics: VolumeStatistics, grid: VoxelGrid, radius: float) 
     sums = weight.new_zeros(len(planes), count, dtype=torch.float64)
     points, largest = torch.zeros_like(sums[0]), weight.new_tensor(1e-30)
     for part in chunks(grid.padded, planes_at_once(grid.padded)):
-        shells = _shells(grid, count, weight, part).flatten()
+        shells = shells_of_planes(grid, count, weight, part).flatten()
         points += torch.bincount(shells, minlength=count)
         for own, of_planes in zip(sums, planes, strict=True):
             joined = of_planes(part)
             own += torch.bincount(shells, joined.flatten().double(), minlength=count)
             largest = torch.maximum(largest, joined.amax())
     mean = (sums / points).to(weight).unflatten(0, weight.shape[:2])
-    return ShellWeights(grid, mean, torch.finfo(weight.dtype).eps * largest)
+    return ShellWeights(mean, torch.finfo(weight.dtype).eps * largest)
 
 
 def half_map_correlation(a: Float[Tensor, "k m m m"], b: Float[Tensor, "k m m m"], count: int) -> Float[Tensor, "k s"]:
@@ -175,7 +167,7 @@ def _damped(
     data_planes, weight_planes = joined_planes(data), joined_planes(weight)
 
     def planes(part: slice) -> tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]:
-        shells = _shells(grid, len(damping), weight, part)
+        shells = shells_of_planes(grid, len(damping), weight, part)
         return data_planes(part), weight_planes(part) + damping[shells]
 
     return solve_by_planes(planes, grid, data)
@@ -190,6 +182,6 @@ def _slabs_transformed(volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "m m h
     return rows
 
 
-def _shells(grid: VoxelGrid, count: int, like: Tensor, planes: slice) -> Int[Tensor, "z q h"]:
+def shells_of_planes(grid: VoxelGrid, count: int, like: Tensor, planes: slice) -> Int[Tensor, "z q h"]:
     """Shell of every point of some planes of the padded grid, those beyond all others in the last one."""
     return grid_radius(grid, like, planes).round_().long().clamp_max_(count - 1)

@@ -24,8 +24,9 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
     """Noise variance of shells 0 ... box / 2 from the images outside a circle of ``radius`` pixels.
 
     The soft hole spreads the spectrum over a shell or two, which a smooth spectrum does not notice. Premultiplied
-    images carry noise times CTF; their spectrum is divided by the mean squared CTF.
+    images carry noise times CTF; their spectrum is divided by the mean squared CTF. Padded images are left out.
     """
+    index = source.unpadded(index)
     disc = half_disc(source.box, source.box / 2).to(source.device)
     edge = 0.1 * source.box
     mask = 1 - soft_ball(source.box, min(radius, 0.45 * source.box), edge, dimensions=2).to(source.device)

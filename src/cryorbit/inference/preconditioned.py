@@ -4,51 +4,70 @@
 M-step ends where ``D - W q - q / tau^2`` vanishes, and divided by ``W + 1/tau^2`` that is the way there from anywhere.
 Both terms are of q. The grid that slices are interpolated from, of ``synthesize``, stands for the volume with its rim
 made brighter: in the prior it would draw the volume away from the M-step's, by a fifth where tau^2 is small.
+
+Gradient and curvature are made some planes at a time: whole, they would take several times the memory of D and W.
 """
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryorbit.fourier.interpolation import join_mates
-from cryorbit.inference.mstep import ShellWeights, shell_prior
+from cryorbit.fourier.interpolation import joined_planes
+from cryorbit.inference.mstep import ShellWeights, shell_prior, shells_of_planes
 from cryorbit.inference.statistics import VolumeStatistics
-from cryorbit.volumes.voxel import VoxelGrid, quotient, solve
+from cryorbit.volumes.voxel import VoxelGrid, quotient, solve_by_planes
 
 
-def data_gradient(
-    statistics: VolumeStatistics, half: int, volume: Float[Tensor, "k m m m"], grid: VoxelGrid
-) -> Complex[Tensor, "k q q h"]:
-    """``D - W q`` of one half-set at its volumes, not completed by ``join_mates``: sums over images add."""
-    return statistics.data[half] - statistics.weight[half] * quotient(volume, grid)
-
-
-def half_prior(weights: ShellWeights, half: int, fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k q q h"]:
-    """``1/tau^2`` of one half-set on the padded grid, as its M-step has it."""
-    return shell_prior(weights.mean[half : half + 1], fsc)[:, weights.shells] + weights.tiny
+def half_prior(weights: ShellWeights, half: int, fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
+    """``1/tau^2`` of one half-set in each shell, as its M-step has it."""
+    return shell_prior(weights.mean[half : half + 1], fsc) + weights.tiny
 
 
 def preconditioned_step(
-    gradient: Complex[Tensor, "k q q h"],
+    statistics: VolumeStatistics,
+    half: int,
     volume: Float[Tensor, "k m m m"],
-    prior: Float[Tensor, "k q q h"],
+    prior: Float[Tensor, "k s"],
     curvature: Float[Tensor, "k q q h"],
     grid: VoxelGrid,
 ) -> Float[Tensor, "k m m m"]:
-    """The step of a half-set's volumes.
+    """The step of a half-set's volumes, along ``D - W q - q / tau^2``.
 
     Parameters
     ----------
-    gradient
-        That of the data at ``volume``.
+    statistics, half
+        D and W of some images, and which half-set's.
     volume
         Where the step begins.
     prior
-        ``1/tau^2`` on the padded grid.
+        ``1/tau^2`` of each shell.
     curvature
-        W on the padded grid, completed by ``join_mates``: of the images of the gradient, or an average.
+        W on the padded grid, completed by ``join_mates``: of these images, or an average.
     grid
         The working box.
     """
-    return solve(join_mates(gradient) - prior * quotient(volume, grid), curvature + prior, grid)
+    data, weight = statistics.data[half], statistics.weight[half]
+    steps = (_step(data[k], weight[k], volume[k], prior[k], curvature[k], grid) for k in range(len(volume)))
+    return torch.stack(list(steps))
+
+
+def _step(
+    data: Complex[Tensor, "q q h"],
+    weight: Float[Tensor, "q q h"],
+    volume: Float[Tensor, "m m m"],
+    prior: Float[Tensor, " s"],
+    curvature: Float[Tensor, "q q h"],
+    grid: VoxelGrid,
+) -> Float[Tensor, "m m m"]:
+    """The step of one class."""
+    data_planes, weight_planes, model = joined_planes(data[None]), joined_planes(weight[None]), quotient(volume, grid)
+
+    def planes(part: slice) -> tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]:
+        damping = prior[shells_of_planes(grid, len(prior), weight, part)]
+        # mates may be joined before the product: the model, of a real volume, has what belongs together already
+        gradient = data_planes(part) - (weight_planes(part) + damping) * model[part]
+        return gradient, curvature[part] + damping
+
+    return solve_by_planes(planes, grid, data)

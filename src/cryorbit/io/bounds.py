@@ -69,6 +69,8 @@ PHASE_PLATE_DEG = 20.0
 """Phase shift from which on a phase plate makes the contrast, degrees."""
 NEARLY_ALL = 0.9
 """Part of the phase shifts that tells the unit of all."""
+LEAST_SET = 0.05
+"""Part of the particles that have a phase shift, where it tells a unit."""
 ASTIGMATISM = Bound("astigmatism", DEFOCUS.label, 0.0, 20_000.0, "A", DEFOCUS.mend)
 VOLTAGE = Bound("a voltage", "rlnVoltage", 20.0, 2000.0, "kV", "give the voltage in kV")
 CONTRAST = Bound(
@@ -174,9 +176,9 @@ def phase_units_problem(phase_shift: Float[Tensor, " n"]) -> str | None:
     degrees = torch.rad2deg(phase_shift)
     values = degrees[degrees != 0]
     small = values[(values > 0.02) & (values < math.pi + 1e-3)]
-    if len(small) <= NEARLY_ALL * len(values):
+    if len(small) <= max(NEARLY_ALL * len(values), LEAST_SET * len(degrees)):
         return None
-    which = "all" if len(small) == len(values) else f"{len(small):,} of {len(values):,}"
+    which = "all" if len(small) == len(degrees) else f"{len(small):,} of {len(degrees):,}"
     least, most = float(small.min()), float(small.max())
     return f"{which} phase shifts lie between 0 and pi (rlnPhaseShift, {least:.4g} to {most:.4g}): degrees are expected"
 

@@ -75,7 +75,9 @@ class CheckReport:
         return notes
 
 
-def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> CheckReport:
+def check_particles(
+    particles: Particles, max_bad_fraction: float = 0.1, *, keep_same_places: bool = False
+) -> CheckReport:
     """Check files, values and the pixels of all images of a particle set.
 
     Parameters
@@ -84,6 +86,8 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
         The set.
     max_bad_fraction
         Fraction of particles that may be set aside, duplicates not counted.
+    keep_same_places
+        Whether particles at the place of another one are kept, whatever their poses.
 
     Raises
     ------
@@ -96,6 +100,8 @@ def check_particles(particles: Particles, max_bad_fraction: float = 0.1) -> Chec
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))
+    if keep_same_places:
+        twice[SAME_PLACE] = torch.zeros(len(particles), dtype=torch.bool)
     faults |= mistaken_images(particles, twice)
     reasons = faults | twice
     bad = any_of(reasons)

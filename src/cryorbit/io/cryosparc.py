@@ -2,8 +2,9 @@
 
 Conventions: a rotation vector is the transpose of RELION's matrix. ``alignments3D/shift`` is in pixels of
 ``alignments3D/psize_A``, which need not be the pixels of the images, and has the sign of RELION's origin: the
-displacement that centres the image. Angles are radians; stack index, class and half-set count from 0.
-``blob/sign`` is the factor that makes protein white. Places on a micrograph are parts of its sides.
+displacement that centres the image. ``ctf/shift_A``, by which the optics shifted the image, is taken out of it. Angles
+are radians; stack index, class and half-set count from 0. ``blob/sign`` is the factor that makes protein white. Places
+on a micrograph are parts of its sides.
 
 What was never set is 0: a half-set that is 0 throughout, and the size of the pixels of shifts. A class of -1 is none.
 """
@@ -23,10 +24,8 @@ COORDINATES = ("rlnCoordinateX", "rlnCoordinateY")
 _DEGREES = 180.0 / np.pi
 MOST_TURN_RAD = 20 * np.pi
 """Radians of a rotation vector, ten turns."""
-NEEDED = (
-    *("blob/path", "blob/idx", "blob/psize_A", "blob/shape"),
-    *("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast"),
-)
+NEEDED_IMAGES = ("blob/path", "blob/idx", "blob/psize_A", "blob/shape")
+NEEDED_CTF = ("ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad", "ctf/accel_kv", "ctf/cs_mm", "ctf/amp_contrast")
 CTF_LABELS = {
     "rlnDefocusU": ("ctf/df1_A", 1.0),
     "rlnDefocusV": ("ctf/df2_A", 1.0),
@@ -46,12 +45,16 @@ MICROGRAPH_PIXEL = "location/micrograph_psize_A"
 COORDINATE = "cryorbit/coordinate_px"
 """Field of coordinates ``(x, y)`` from a STAR file whose micrographs have no known size, pixels; cryoSPARC, which
 counts in parts of it, passes the field over."""
+OPTICS_SHIFT = "ctf/shift_A"
 ABERRATIONS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 """Aberrations, which are handed on and not corrected for."""
 USED = {
-    **dict.fromkeys(("ctf/tilt_A", "ctf/trefoil_A"), ("f", (2,))),
+    **dict.fromkeys(("ctf/tilt_A", "ctf/trefoil_A", OPTICS_SHIFT), ("f", (2,))),
     **dict.fromkeys(("ctf/tetra_A", "ctf/anisomag"), ("f", (4,))),
-    **dict.fromkeys((*NEEDED, *OPTICS_LABELS.values(), *(field for field, _ in CTF_LABELS.values())), ("iuf", ())),
+    **dict.fromkeys(
+        (*NEEDED_IMAGES, *NEEDED_CTF, *OPTICS_LABELS.values(), *(field for field, _ in CTF_LABELS.values())),
+        ("iuf", ()),
+    ),
     **dict.fromkeys(("blob/path", "location/micrograph_path"), ("SU", ())),
     **dict.fromkeys(("uid", "blob/idx", "alignments3D/class", "alignments3D/split"), ("iu", ())),
     "blob/shape": ("iu", (2,)),
@@ -81,6 +84,13 @@ def with_fields(records: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarra
     for name, values in fields.items():
         result[name] = values
     return result
+
+
+def realigned(records: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarray:
+    """The records with ``fields`` replaced; a shift that is replaced holds that of the optics, too."""
+    if "alignments3D/shift" in fields and OPTICS_SHIFT in names_of(records):
+        fields = {**fields, OPTICS_SHIFT: np.zeros((len(records), 2), np.float32)}
+    return with_fields(records, fields)
 
 
 @np.errstate(invalid="ignore")  # values that are no numbers are named by the checks, with their rows
@@ -117,6 +127,17 @@ def shift_pixels(records: np.ndarray) -> Float[np.ndarray, " n"]:
     return np.where(np.isfinite(stated) & (stated > 0), stated, images)
 
 
+def origins(records: np.ndarray) -> Float[np.ndarray, "n 2"]:
+    """Displacements that centre the images, A: the shifts of the alignment less those of the optics, where it has any.
+
+    The sign is that of other readers of these files.
+    """
+    shifts: Float[np.ndarray, "n 2"] = records["alignments3D/shift"].astype(np.float64) * shift_pixels(records)[:, None]
+    if OPTICS_SHIFT not in names_of(records):
+        return shifts
+    return shifts - np.nan_to_num(records[OPTICS_SHIFT].astype(np.float64))
+
+
 def coordinates(records: np.ndarray) -> Float[np.ndarray, "n 2"] | None:
     """Places ``(x, y)`` of the particles on their micrographs, pixels; None where they are not known."""
     names = names_of(records)
@@ -136,9 +157,8 @@ def _alignment(records: np.ndarray) -> dict[str, np.ndarray]:
         # no rotation: what such a number means was lost to rounding
         vectors[vectors.norm(dim=-1) > MOST_TURN_RAD] = math.nan
         angles = matrix_to_euler(rotvec_to_matrix(vectors).mT).numpy()
-        origins = records["alignments3D/shift"].astype(np.float64) * shift_pixels(records)[:, None]
         labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst")
-        columns.update(zip(labels, np.concatenate([angles, origins], axis=1).T, strict=True))
+        columns.update(zip(labels, np.concatenate([angles, origins(records)], axis=1).T, strict=True))
     if "alignments3D/class" in names:
         columns["rlnClassNumber"] = _counted_from_1(records["alignments3D/class"])
     if "alignments3D/split" in names and records["alignments3D/split"].any():
@@ -154,9 +174,9 @@ def _counted_from_1(values: np.ndarray) -> np.ndarray:
 
 def _optics(records: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
     """Row of each particle in the table of optics groups, and that table; a group has one microscope and one box."""
-    table = pd.DataFrame({label: _as_meant(records[field]) for label, field in OPTICS_LABELS.items()})
-    table["rlnImageSize"] = records["blob/shape"][:, 0].astype(np.int64)
     names = names_of(records)
+    stated = {label: _as_meant(records[field]) for label, field in OPTICS_LABELS.items() if field in names}
+    table = pd.DataFrame(stated).assign(rlnImageSize=records["blob/shape"][:, 0].astype(np.int64))
     group = records["ctf/exp_group_id"] if "ctf/exp_group_id" in names else np.zeros(len(records), np.int64)
     row = table.assign(group=group).groupby(["group", *table.columns], dropna=False, sort=True).ngroup().to_numpy()
     optics = table.iloc[np.unique(row, return_index=True)[1]].reset_index(drop=True)

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.cryosparc import NEEDED, USED, names_of, texts, with_fields
+from cryorbit.io.cryosparc import NEEDED_CTF, NEEDED_IMAGES, USED, names_of, texts, with_fields
 from cryorbit.io.foreign_formats import HEAD_BYTES, refuse_folder, refuse_foreign
 
 SUFFIXES = (".cs", ".csg")
 """Names of particle files of cryoSPARC."""
 LONGEST_HEADER = 2**22
 """Bytes of a header that are still parsed: 1,000 classes make a tenth of it."""
+NO_CTF = "; or give --no-ctf for images that have no CTF, such as negative stain"
 _GIVE_CS = "give the particles .cs file of a cryoSPARC job"
 _DAMAGED = (
     *(ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError, RecursionError),
@@ -27,7 +28,7 @@ _DAMAGED = (
 _METAFILE = re.compile(r"""^\s*metafile:\s*['"]?>?(?P<name>[^'"\n]+?)['"]?\s*$""", re.MULTILINE)
 
 
-def read_cs(path: Path | str, passthrough: Path | str | None = None) -> np.ndarray:
+def read_cs(path: Path | str, passthrough: Path | str | None = None, *, ctf: bool = True) -> np.ndarray:
     """The records of a ``.cs`` file, with the fields that only its passthrough file has, joined on ``uid``.
 
     Parameters
@@ -37,6 +38,8 @@ def read_cs(path: Path | str, passthrough: Path | str | None = None) -> np.ndarr
     passthrough
         The file of the fields handed through; without it, those called passthrough beside ``path`` that have all the
         particles are taken. Others beside it are passed over.
+    ctf
+        Whether fields of the CTF are needed.
 
     Raises
     ------
@@ -57,13 +60,14 @@ def read_cs(path: Path | str, passthrough: Path | str | None = None) -> np.ndarr
             records = _joined(records, file, other)
         except InputError as error:
             passed_over.append(f"{other.name}: {error.problem}")
-    missing = [name for name in NEEDED if name not in names_of(records)]
-    if missing:
+    missing = [name for name in (*NEEDED_IMAGES, *NEEDED_CTF) if name not in names_of(records)]
+    if missing and (ctf or missing != [*NEEDED_CTF]):
         unfit = f" (passed over: {'; '.join(passed_over)})" if passed_over else ""
         raise InputError(
-            f"there is no field {missing[0]} ({len(missing)} of {len(NEEDED)} needed fields are missing)",
+            f"there is no field {missing[0]} "
+            f"({len(missing)} of {len(NEEDED_IMAGES) + len(NEEDED_CTF)} needed fields are missing)",
             file=file,
-            mend=f"{_mend_for_missing(file)}{unfit}",
+            mend=f"{_mend_for_missing(file)}{unfit}{NO_CTF if missing == [*NEEDED_CTF] else ''}",
         )
     return records
 

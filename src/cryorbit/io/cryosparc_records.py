@@ -17,11 +17,20 @@ from scipy.spatial.transform import Rotation
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.io import relion
-from cryorbit.io.cryosparc import CENTRE, COORDINATE, COORDINATES, CTF_LABELS, OPTICS_LABELS, with_fields
+from cryorbit.io.cryosparc import (
+    CENTRE,
+    COORDINATE,
+    COORDINATES,
+    CTF_LABELS,
+    OPTICS_LABELS,
+    OPTICS_SHIFT,
+    realigned,
+    with_fields,
+)
 from cryorbit.io.particle_tables import UID
 from cryorbit.io.relion import RelionTables
 
-NO_ABERRATION = {"ctf/shift_A": 2, "ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/tetra_A": 4, "ctf/anisomag": 4}
+NO_ABERRATION = {OPTICS_SHIFT: 2, "ctf/tilt_A": 2, "ctf/trefoil_A": 2, "ctf/tetra_A": 4, "ctf/anisomag": 4}
 """Fields that cryoSPARC wants to be there, and how many numbers they hold; all 0 without aberrations."""
 DEFAULTS = {"rlnPhaseShift": 0.0, "rlnCtfBfactor": 0.0, "rlnCtfScalefactor": 1.0}
 
@@ -87,7 +96,7 @@ def updated_records(original: np.ndarray, tables: RelionTables) -> np.ndarray:
             row=int(np.argmax(rows < 0)) + 1,
             mend="give the .cs file that the particles were converted from",
         )
-    return with_fields(original[rows], {**_ctf_fields(tables), **alignment_fields(tables)})
+    return realigned(original[rows], {**_ctf_fields(tables), **alignment_fields(tables)})
 
 
 def alignment_fields(tables: RelionTables) -> dict[str, np.ndarray]:

@@ -6,30 +6,35 @@ An image is known by its file, not by the name of it, and by its section. An ima
 a symmetry-expanded particle: its copies are all kept, and must stay in one half-set. They have one place and one
 defocus, and are no more than a symmetry makes; else the table gives one image to several particles.
 
-A place is the coordinate of the pick less the origin, which moves when a particle is centred again. Two particles
-nearer than `NEAREST_A`, or a tenth of a smaller box, are one that was picked twice: real neighbours are a good part
-of their diameter apart (RELION and cryoSPARC remove duplicates within 30 and 20 A by default).
+Two particles nearer than `NEAREST_A`, or a tenth of a smaller box, are one that was picked twice: real neighbours are
+a good part of their diameter apart (RELION and cryoSPARC remove duplicates within 30 and 20 A by default). Not so where
+their poses differ: these are parts of one large particle, before and behind each other. They share what noise lies
+between them, and stay in one half-set.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
-from scipy.spatial import cKDTree
+from jaxtyping import Bool, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
-from cryorbit.io.cryosparc import COORDINATES
-from cryorbit.io.image_paths import file_identity, locate
+from cryorbit.io.micrograph_places import (
+    image_numbers,
+    micrograph_numbers,
+    near_pairs,
+    nearest,
+    picks,
+    places_on_micrographs,
+)
 from cryorbit.io.particles import Particles
 
-NEAREST_A, NEAREST_BOXES = 20.0, 0.1
-"""Distance of two particles of one micrograph, A and parts of the box, within which they are the same one."""
 EXPANDED_DEG = 8.0
 """Angle between poses from which on an image shows copies of a symmetric particle: below a turn of C39, above what two
 refinements differ by."""
@@ -37,22 +42,10 @@ MOST_COPIES = 78
 """Copies of an image that are farther than `EXPANDED_DEG` apart, at most: those of D39."""
 DEFOCUS_APART_A = 3000.0
 """Difference in defocus beyond which two images are not one: more than the height of the parts of a large virus."""
-SAME_MICROGRAPH = 0.1
-"""Part of the places of a micrograph that another of the same file name shares when it is the same; by chance, in a
-crowded one, it is 0.01."""
-MICROGRAPH = "rlnMicrographName"
-DEPTH = "rlnCoordinateZ"
-CROWD = 8
-"""Neighbours of a particle that are looked for; picks have fewer, and coordinates that more images share are none."""
-MICROGRAPH_PIXEL = ("rlnMicrographOriginalPixelSize", "rlnMicrographPixelSize")
-
-
-def image_numbers(particles: Particles) -> Int[Tensor, " n"]:
-    """Number from 0 of the image of each particle: the same for all rows that lead to it, by whatever path."""
-    stack = particles.images
-    files = pd.factorize(pd.Series([str(file_identity(file)) for file in stack.files]))[0]
-    places = pd.MultiIndex.from_arrays([files[stack.file_index], stack.section])
-    return torch.from_numpy(places.factorize()[0].astype(np.int64))
+ALIKE_TRACE = 1 + 2 * math.cos(math.radians(EXPANDED_DEG))
+"""Trace of the turn between two poses above which they are nearly the same: it is 1 + 2 cos(angle)."""
+HELICAL = ("rlnHelicalTubeID", "rlnHelicalTrackLengthAngst")
+"""Labels of segments of filaments, which overlap."""
 
 
 def same_images(particles: Particles) -> Bool[Tensor, " n"]:
@@ -63,11 +56,9 @@ def same_images(particles: Particles) -> Bool[Tensor, " n"]:
         return again
     numbers, flat = image.numpy(), particles.poses.rotations.double().flatten(1).numpy()
     kept: dict[int, list[int]] = defaultdict(list)
-    # the trace of R1' R2 is 1 + 2 cos(angle)
-    alike = 1 + 2 * math.cos(math.radians(EXPANDED_DEG))
     for row in np.flatnonzero(np.isin(numbers, numbers[again.numpy()])).tolist():
         earlier = kept[int(numbers[row])]
-        again[row] = bool(earlier) and float((flat[earlier] @ flat[row]).max()) > alike
+        again[row] = bool(earlier) and float((flat[earlier] @ flat[row]).max()) > ALIKE_TRACE
         if not again[row]:
             earlier.append(row)
     return again
@@ -82,167 +73,67 @@ def shared_images(particles: Particles, twice: Bool[Tensor, " n"]) -> Bool[Tenso
     image = pd.Series(image_numbers(particles).numpy())
     if not bool(image[~twice.numpy()].duplicated().any()):
         return torch.zeros(len(particles), dtype=torch.bool)
-    picks = _picks(particles)
-    x, y = np.full((2, len(image)), np.nan) if picks is None else picks.T
+    places = picks(particles)
+    x, y = np.full((2, len(image)), np.nan) if places is None else places.T
     values = pd.DataFrame({"x": x, "y": y, "defocus": particles.ctf.defocus_u.numpy()})[~twice.numpy()]
     copies = values.groupby(image[values.index])
     spread = copies.max() - copies.min()
-    apart = (np.hypot(spread["x"], spread["y"]) > _nearest(particles)) | (spread["defocus"] > DEFOCUS_APART_A)
+    apart = (np.hypot(spread["x"], spread["y"]) > nearest(particles)) | (spread["defocus"] > DEFOCUS_APART_A)
     wrong = apart | (copies.size() > MOST_COPIES)
     return torch.from_numpy(image.isin(wrong[wrong].index).to_numpy(copy=True)) & ~twice
 
 
 def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Mask of the particles at the place of an earlier row of another image; those ``ignored`` are not looked at."""
+    """Mask of the particles at the place of an earlier row of another image; those ``ignored`` are not looked at.
+
+    Where poses are known, an image in another pose shows another part of what is at its place, and stays; so do
+    segments of a filament.
+    """
     twice = torch.zeros(len(particles), dtype=torch.bool)
+    pairs = _pairs_at_one_place(particles, ignored)
+    if not len(pairs) or any(label in particles.table for label in HELICAL):
+        return twice
+    gone: set[int] = set()
+    for earlier, later in pairs[~_in_other_poses(particles, pairs)].tolist():
+        # only what is kept keeps others out
+        if earlier not in gone:
+            gone.add(later)
+    image = image_numbers(particles).numpy()
+    return torch.from_numpy(np.isin(image, image[list(gone)])) & ~ignored
+
+
+def kept_together(particles: Particles) -> Int[Tensor, " n"]:
+    """Number from 0 of what must stay in one half-set: copies of an image, and all images that share a place."""
+    image = image_numbers(particles)
+    pairs = _pairs_at_one_place(particles, torch.zeros(len(particles), dtype=torch.bool))
+    if not len(pairs):
+        return image
+    count = int(image.max()) + 1
+    ends = tuple(image.numpy()[pairs.T])
+    groups = connected_components(coo_array((np.ones(len(pairs)), ends), (count, count)), directed=False)[1]
+    return torch.from_numpy(groups.astype(np.int64))[image]
+
+
+def _pairs_at_one_place(particles: Particles, ignored: Bool[Tensor, " n"]) -> Int[np.ndarray, "p 2"]:
+    """Pairs ``(earlier, later)`` of rows of two images at one place; of the copies of an image the first stands."""
     places = places_on_micrographs(particles)
     if places is None:
-        return twice
+        return np.empty((0, 2), np.int64)
     image = image_numbers(particles).numpy()
     micrograph = micrograph_numbers(particles, places)
     known = np.isfinite(places).all(1) & (micrograph >= 0) & ~ignored.numpy()
     rows = np.flatnonzero(known)
-    # of the copies of a symmetric particle one is enough
     rows = rows[np.unique(image[rows], return_index=True)[1]]
     rows.sort()
-    gone = {int(image[row]) for row in _later_of_pairs(rows, places, micrograph, _nearest(particles))}
-    return torch.from_numpy(np.isin(image, list(gone))) & ~ignored
+    return near_pairs(rows, places, micrograph, nearest(particles))
 
 
-def _later_of_pairs(
-    rows: Int[np.ndarray, " m"], places: Float[np.ndarray, "n 2"], micrograph: Int[np.ndarray, " n"], reach: float
-) -> list[int]:
-    """Of ``rows`` those within ``reach`` of an earlier one that is kept, on the same micrograph."""
-    if len(rows) < 2:
-        return []
-    # micrographs side by side in a third dimension, so that one tree holds them all
-    points = np.column_stack([places[rows], 2 * reach * micrograph[rows]])
-    _, neighbours = cKDTree(points).query(points, k=CROWD + 1, distance_upper_bound=reach)
-    near = neighbours < len(rows)
-    if near.sum(1).mean() > 1 + CROWD / 2:
-        # not places at all: one value for all, or parts of the micrograph taken for pixels
-        return []
-    gone = np.zeros(len(rows), dtype=bool)
-    for row in np.flatnonzero(near.sum(1) > 1).tolist():
-        earlier = neighbours[row][near[row] & (neighbours[row] < row)]
-        # only what is kept keeps others out
-        gone[row] = bool((~gone[earlier]).any())
-    return [int(row) for row in rows[gone]]
-
-
-def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
-    """Where each particle is on its micrograph, A: its pick less the origin; None where there are no picks."""
-    places = _picks(particles)
-    if places is not None and particles.poses is not None:
-        places -= particles.poses.shifts.numpy() * particles.pixel_size
-    return places
-
-
-def _picks(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
-    """Where each particle was picked, A; None without coordinates, or in a volume.
-
-    Coordinates are pixels of the micrograph, whose size is that of the images where the table does not say. The same
-    ones of many images, on whichever micrographs, were filled in, and are no places (NaN).
-    """
-    table = particles.table
-    if MICROGRAPH not in table or not all(label in table for label in COORDINATES) or DEPTH in table:
-        return None
-    coordinates = table[list(COORDINATES)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
-    coordinates[_shared_by_many(coordinates, image_numbers(particles).numpy())] = np.nan
-    picks: Float[np.ndarray, "n 2"] = coordinates * _micrograph_pixel(particles)[:, None]
-    return picks
-
-
-def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
-    """Mask of the coordinates that more than `CROWD` images have to the last digit."""
-    table = pd.DataFrame({"x": coordinates[:, 0], "y": coordinates[:, 1], "image": image})
-    images = table.drop_duplicates().groupby(["x", "y"]).size()
-    pairs = pd.MultiIndex.from_arrays([table["x"], table["y"]])
-    shared: Bool[np.ndarray, " n"] = pairs.isin(images[images > CROWD].index)
-    return shared
-
-
-def micrograph_numbers(particles: Particles, places: Float[np.ndarray, "n 2"] | None = None) -> Int[np.ndarray, " n"]:
-    """Number from 0 of the micrograph of each particle, the same for all names of one; -1 where none is named.
-
-    Names are of one micrograph when they lead to one file, when one is the end of the other, or, with ``places``, when
-    they end in the same file name and particles are at the same places.
-    """
-    index, names = pd.factorize(particles.table[MICROGRAPH].astype(str))
-    numbers = _united(names, particles.source)
-    if places is not None:
-        numbers = _united_by_places(numbers, index, names, places, _nearest(particles))
-    unknown = np.isin(names.to_numpy(dtype=object), ("None", ""))
-    return np.where(unknown[index], -1, numbers[index])
-
-
-def _nearest(particles: Particles) -> float:
-    extent = particles.box * particles.pixel_size
-    return min(NEAREST_A, NEAREST_BOXES * extent) if extent else NEAREST_A
-
-
-def _micrograph_pixel(particles: Particles) -> Float[np.ndarray, " n"]:
-    """Size of a pixel of each particle's micrograph, A."""
-    label = next((label for label in MICROGRAPH_PIXEL if label in particles.table), None)
-    if label is not None:
-        sizes = pd.to_numeric(particles.table[label], errors="coerce").to_numpy(np.float64)
-    else:
-        sizes = _of_optics(particles)
-    return np.where(sizes > 0, sizes, particles.pixel_size)
-
-
-def _of_optics(particles: Particles) -> Float[np.ndarray, " n"]:
-    optics, table = particles.optics, particles.table
-    label = None if optics is None else next((label for label in MICROGRAPH_PIXEL if label in optics), None)
-    if optics is None or label is None:
-        return np.full(len(particles), np.nan)
-    sizes = pd.Series(pd.to_numeric(optics[label], errors="coerce").to_numpy(), index=optics["rlnOpticsGroup"])
-    of_particles: Float[np.ndarray, " n"] = table["rlnOpticsGroup"].map(sizes).to_numpy(np.float64)
-    return of_particles
-
-
-def _united(names: pd.Index, source: Path) -> Int[np.ndarray, " m"]:
-    """Number of the micrograph of each name: that of the shortest other name that it leads to or ends in."""
-    files = [str(file_identity(file)) for file in locate(names.tolist(), source, None)]
-    parts = [tuple(part for part in Path(name).parts if part != ".") for name in names]
-    known = {part: number for number, part in reversed(list(enumerate(parts)))}
-    first_of: dict[str, int] = {}
-    numbers = np.arange(len(names))
-    for number in sorted(range(len(names)), key=lambda number: len(parts[number])):
-        ends = (known.get(parts[number][start:]) for start in range(1, len(parts[number])))
-        other = next((end for end in ends if end is not None), known[parts[number]])
-        numbers[number] = numbers[first_of.setdefault(files[number], other)]
-    return numbers
-
-
-def _united_by_places(
-    numbers: Int[np.ndarray, " m"],
-    index: Int[np.ndarray, " n"],
-    names: pd.Index,
-    places: Float[np.ndarray, "n 2"],
-    reach: float,
-) -> Int[np.ndarray, " m"]:
-    """The numbers, with those of micrographs of one file name united whose particles are at the same places."""
-    united = numbers.copy()
-    bare = pd.Series([Path(name).name for name in names])
-    rows_of = pd.Series(index).groupby(index).indices
-    for alike in bare.groupby(bare).indices.values():
-        if len(np.unique(numbers[alike])) < 2:
-            continue
-        trees: dict[int, cKDTree] = {}
-        for name in alike:
-            own = places[rows_of[name]]
-            own = own[np.isfinite(own).all(1)]
-            shared = (number for number, tree in trees.items() if _share(tree, own, reach))
-            united[name] = next(shared, united[name])
-            if len(own):
-                trees.setdefault(int(united[name]), cKDTree(own))
-    return united
-
-
-def _share(tree: cKDTree, places: Float[np.ndarray, "m 2"], reach: float) -> bool:
-    """Whether many enough of the places, or of those in the tree, are common to both."""
-    if not len(places):
-        return False
-    common = int((tree.query(places, distance_upper_bound=reach)[0] < np.inf).sum())
-    return common >= SAME_MICROGRAPH * min(len(places), tree.n) and common > 0
+def _in_other_poses(particles: Particles, pairs: Int[np.ndarray, "p 2"]) -> Bool[np.ndarray, " p"]:
+    """Mask of the pairs of rows that have poses, and different ones."""
+    if particles.poses is None:
+        return np.zeros(len(pairs), dtype=bool)
+    rotations, aligned = particles.poses.rotations.double().flatten(1).numpy(), particles.aligned.numpy()
+    first, second = pairs.T
+    turned = (rotations[first] * rotations[second]).sum(1) < ALIKE_TRACE
+    other: Bool[np.ndarray, " p"] = turned & aligned[first] & aligned[second]
+    return other

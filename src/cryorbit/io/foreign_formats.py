@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +39,16 @@ BEGINNINGS = {
     b"SQLite format 3": ForeignFormat("a database, as cisTEM and Scipion write", f"export the particles and {_TABLES}"),
     b"<?xml": ForeignFormat("an XML file", _TABLES),
 }
+_EXTRACT = "extract the particles and give their table, a RELION .star or a cryoSPARC .cs file"
+LINES = {
+    rb"#LSX": ForeignFormat("a list of images of EMAN", _TABLES),
+    rb"image_name\s+x_coord": ForeignFormat("a table of picks of Topaz, not of particles", _EXTRACT),
+    rb"(-?\d+[ \t]+){3,}-?\d+[ \t]*\r?\n": ForeignFormat("a file of boxes (EMAN, crYOLO), not of particles", _EXTRACT),
+    rb"[^\s#]+\.mrcs?[ \t]*(\r?\n|$)": ForeignFormat(
+        "a list of stacks, as cryoDRGN takes, without CTFs", "give the table that the stacks came with, .star or .cs"
+    ),
+}
+"""How text files of other programs begin, as regular expressions."""
 IMAGES = ForeignFormat("an MRC file of images, not a table", "give the .star or .cs file that names its images")
 
 
@@ -46,7 +57,8 @@ def foreign_format(head: bytes) -> ForeignFormat | None:
     place, stamp = MRC_STAMP
     if head[place : place + len(stamp)] == stamp:
         return IMAGES
-    return next((known for beginning, known in BEGINNINGS.items() if head.startswith(beginning)), None)
+    binary = next((known for beginning, known in BEGINNINGS.items() if head.startswith(beginning)), None)
+    return binary or next((known for beginning, known in LINES.items() if re.match(beginning, head.lstrip())), None)
 
 
 def refuse_foreign(head: bytes, file: Path) -> None:

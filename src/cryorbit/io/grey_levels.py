@@ -1,4 +1,4 @@
-"""How stored grey values become comparable ones: outlying pixels replaced, offset and gain of each image taken out."""
+"""How stored grey values become comparable ones: outliers and padding replaced, offset and gain of each taken out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.io.edge_padding import is_padded, padded_pixels
+
 FAR = 3.0
 """A pixel is an outlier this many times as far out as the farthest pixel of an ordinary image."""
 
@@ -16,7 +18,8 @@ FAR = 3.0
 class GreyLevels:
     """What is done to the pixels of N images; float32.
 
-    A pixel x of an image becomes ``(x - offset) * gain``, an outlier ``(middle - offset) * gain``.
+    A pixel x of an image becomes ``(x - offset) * gain``, an outlier or a pixel of padding
+    ``(middle - offset) * gain``.
 
     Attributes
     ----------
@@ -29,6 +32,11 @@ class GreyLevels:
         image's median than those of ordinary images, ``reach / FAR``: one that stands out alone, not with the particle.
     offset, gain
         0 and 1 where the grey values are kept.
+    padding
+        Pixels of padding at the first and last rows, the first and last columns; see `edge_padding`.
+    lines
+        Mask of the pixels of all images that lie on rows or columns which a camera or a program spoilt, and are
+        replaced by the median; None for none.
     """
 
     middle: Float[Tensor, " n"]
@@ -36,15 +44,23 @@ class GreyLevels:
     local_reach: Float[Tensor, " n"]
     offset: Float[Tensor, " n"]
     gain: Float[Tensor, " n"]
+    padding: Int[Tensor, "n 4"]
+    lines: Bool[Tensor, "y x"] | None = None
 
     def __getitem__(self, index: Int[Tensor, " m"] | Bool[Tensor, " n"]) -> GreyLevels:
         """Levels of the images at ``index``."""
-        return GreyLevels(*(getattr(self, field.name)[index] for field in fields(self)))
+        of_images = (field.name for field in fields(self) if field.name != "lines")
+        return GreyLevels(**{name: getattr(self, name)[index] for name in of_images}, lines=self.lines)
 
     @property
     def has_outliers(self) -> Bool[Tensor, " n"]:
         """Mask of the images in which pixels are replaced."""
         return self.reach < torch.inf
+
+    @property
+    def padded(self) -> Bool[Tensor, " n"]:
+        """Mask of the images that have padding."""
+        return is_padded(self.padding)
 
     @property
     def moved(self) -> Bool[Tensor, " n"]:
@@ -60,11 +76,19 @@ class GreyLevels:
 
     def apply(self, images: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
         """The N images on comparable levels; one that needs nothing keeps every bit."""
+        if self.lines is not None:
+            images = torch.where(self.lines.to(images.device), _beside(self.middle, images), images)
         some = torch.nonzero(self.has_outliers)[:, 0]
         if len(some):
             theirs, chosen = self[some], images[some]
             repaired = torch.where(theirs.outliers(chosen), _beside(theirs.middle, chosen), chosen)
             images = images.index_copy(0, some.to(images.device), repaired)
+        some = torch.nonzero(self.padded)[:, 0]
+        if len(some):
+            padding = padded_pixels(self.padding[some], images.shape[-1]).to(images.device)
+            chosen = images[some.to(images.device)]
+            filled = torch.where(padding, _beside(self.middle[some], chosen), chosen)
+            images = images.index_copy(0, some.to(images.device), filled)
         if bool(self.moved.any()):
             images = (images - _beside(self.offset, images)) * _beside(self.gain, images)
         return images

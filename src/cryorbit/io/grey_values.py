@@ -14,6 +14,7 @@ from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.image_statistics import ImageStatistics, survey
 from cryorbit.io.normalisation import background_levels, judge_normalisation
 
+FILLED = "replaced by the median"
 NOT_FINITE, CONSTANT = "pixels that are not finite", "a constant image"
 ROUNDING = 4 * torch.finfo(torch.float32).eps
 """Part of the grey value below which differences between pixels are rounding."""
@@ -73,8 +74,8 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     inverted, contrast = judge_contrast(contrasts)
     found = judge_normalisation(statistics, premultiplied=premultiplied)
     levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
-    changed = bool((levels.has_outliers | levels.moved).any())
-    repairs = _repairs(statistics, levels.has_outliers, found.odd)
+    changed = levels.lines is not None or bool((levels.has_outliers | levels.padded | levels.moved).any())
+    repairs = _repairs(statistics, levels, found.odd)
     return GreyValues(
         inverted=inverted,
         contrast=contrast,
@@ -94,13 +95,17 @@ def normalised_levels(stack: ImageStack) -> GreyLevels:
     return replace(outliers, offset=offset.float(), gain=gain.float())
 
 
-def _repairs(statistics: ImageStatistics, outlying: Bool[Tensor, " n"], odd: Bool[Tensor, " n"]) -> dict[int, str]:
+def _repairs(statistics: ImageStatistics, levels: GreyLevels, odd: Bool[Tensor, " n"]) -> dict[int, str]:
     """What is said of the images that are repaired."""
-    said: dict[int, list[str]] = {int(index): [] for index in torch.nonzero(outlying | odd)[:, 0]}
+    outlying = levels.has_outliers
+    said: dict[int, list[str]] = {int(index): [] for index in torch.nonzero(levels.padded | outlying | odd)[:, 0]}
     for index, reasons in said.items():
+        if levels.padded[index]:
+            depth = int(levels.padding[index].amax())
+            reasons.append(f"{depth} px of padding at the edge of the micrograph ({FILLED})")
         if outlying[index]:
             peak = float(statistics.peak[index])
-            reasons.append(f"a pixel {peak:.3g} standard deviations from the others (replaced by the median)")
+            reasons.append(f"a pixel {peak:.3g} standard deviations from the others ({FILLED})")
         if odd[index]:
             mean, std = float(statistics.background_mean[index]), float(statistics.background_std[index])
             reasons.append(f"a background of mean {mean:.3g} and standard deviation {std:.3g} (normalised)")

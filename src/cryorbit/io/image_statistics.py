@@ -8,14 +8,16 @@ the camera, or of a program: what an ordinary image is, images tell without it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.io.common_defects import common_lines, common_pixels
+from cryorbit.io.edge_padding import padding_depths, without_padding
 from cryorbit.io.fingerprint import fingerprints
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
@@ -38,9 +40,6 @@ ORDINARY = 0.25
 """Ordinary is a farthest pixel that this part of the images falls short of: three in four may have outliers."""
 DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
 """Images whose median shows defects that all have: at most, and at least."""
-DEFECT, DEFECT_FACTOR, ORDINARY_PIXELS = 3.0, 10.0, 0.98
-"""A defect stands so many standard deviations of an image out of its neighbours in the median image, and so many times
-as far as this part of the pixels do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,8 @@ class ImageStatistics:
         Mean of the pixels inside the centre circle.
     fingerprint
         By which copies of an image find each other.
+    padding
+        Pixels of padding at the first and last rows, the first and last columns, which is left out of all else.
     """
 
     finite: Bool[Tensor, " n"]
@@ -83,6 +84,7 @@ class ImageStatistics:
     corner_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
     fingerprint: Float[Tensor, "n k"]
+    padding: Int[Tensor, "n 4"]
 
     def __getitem__(self, index: Tensor) -> ImageStatistics:
         """Statistics of the images at ``index``."""
@@ -99,7 +101,8 @@ def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> Ima
     for part in chunks(len(stack), size):
         images = stack.read(torch.arange(part.start, part.stop))
         at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
-        parts.append(_of_images(at_levels, regions))
+        padding = padding_depths(images)
+        parts.append(_of_images(without_padding(at_levels, padding), padding, regions))
     return ImageStatistics(
         *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
     )
@@ -108,10 +111,16 @@ def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> Ima
 def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     """Statistics of all images, and levels that replace the outlying pixels and do nothing else.
 
-    Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them.
+    Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them. Lines that
+    are spoilt in all images are left out of all.
     """
-    statistics = image_statistics(stack)
-    levels = outlier_levels(statistics, _without_defects(stack, statistics))
+    statistics, lines = image_statistics(stack), None
+    sample = _normalised_sample(stack, statistics)
+    if sample is not None and bool((found := common_lines(sample[0])).any()):
+        lines = found
+        statistics = image_statistics(stack, replace(unchanged_levels(statistics), lines=lines))
+        sample = _normalised_sample(stack, statistics)
+    levels = replace(outlier_levels(statistics, _without_defects(sample, lines)), lines=lines)
     where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
         return statistics, levels
@@ -143,33 +152,52 @@ def outlier_levels(statistics: ImageStatistics, healthy: ImageStatistics | None 
     alone = (statistics.local_peak > FAR * ordinary_local) & (statistics.peak > ordinary)
     reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
     local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
-    kept = torch.zeros_like(reach)
-    return GreyLevels(statistics.middle.float(), reach, local_reach, kept, kept + 1)
+    return replace(unchanged_levels(statistics), reach=reach, local_reach=local_reach)
+
+
+def unchanged_levels(statistics: ImageStatistics) -> GreyLevels:
+    """Levels that replace the padding of images and nothing else."""
+    kept = torch.zeros(len(statistics.middle))
+    return GreyLevels(
+        middle=statistics.middle.float(),
+        reach=torch.full_like(kept, torch.inf),
+        local_reach=torch.full_like(kept, torch.inf),
+        offset=kept,
+        gain=torch.ones_like(kept),
+        padding=statistics.padding,
+    )
 
 
 def _varied(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
     return statistics.finite & (statistics.scale > 0)
 
 
-def _without_defects(stack: ImageStack, statistics: ImageStatistics) -> ImageStatistics | None:
-    """Statistics of a sample of the images without the defects that most of them have; None where there are none."""
+def _normalised_sample(
+    stack: ImageStack, statistics: ImageStatistics
+) -> tuple[Float[Tensor, "b y x"], Int[Tensor, "b 4"]] | None:
+    """A sample of the images, of median 0 and standard deviation 1, and their padding; None of a few."""
     usable = torch.nonzero(_varied(statistics))[:, 0]
     if len(usable) < FEWEST_FOR_DEFECTS:
         return None
     chosen = usable[torch.linspace(0, len(usable) - 1, min(DEFECT_SAMPLE, len(usable))).round().long()]
     middle, scale = (each[chosen, None, None].float() for each in (statistics.middle, statistics.scale))
-    images = (stack.read(chosen) - middle) / scale
-    defects = _defects(images)
-    return _of_images(images.masked_fill(defects, 0.0), _regions(stack.box)) if bool(defects.any()) else None
+    padding = statistics.padding[chosen]
+    return without_padding((stack.read(chosen) - middle) / scale, padding), padding
 
 
-def _defects(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
-    """Mask of the pixels that stand out of their neighbours in the median of normalised images.
-
-    The particle does not: it is wider than a pixel, and its views differ.
-    """
-    details = from_neighbours(images.median(0).values[None])[0].abs()
-    return details > max(DEFECT, DEFECT_FACTOR * float(details.flatten().quantile(ORDINARY_PIXELS)))
+def _without_defects(
+    sample: tuple[Float[Tensor, "b y x"], Int[Tensor, "b 4"]] | None, lines: Bool[Tensor, "y x"] | None
+) -> ImageStatistics | None:
+    """Statistics of a sample of the images without the pixels that are spoilt in most; None where there are none."""
+    if sample is None:
+        return None
+    images, padding = sample
+    if lines is not None:
+        images = images.masked_fill(lines, 0.0)
+    defects = common_pixels(images)
+    if lines is None and not bool(defects.any()):
+        return None
+    return _of_images(images.masked_fill(defects, 0.0), padding, _regions(images.shape[-1]))
 
 
 def _ordinary(peak: Float[Tensor, " m"]) -> float:
@@ -186,7 +214,9 @@ def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
 
 
 def _of_images(
-    images: Float[Tensor, "b y x"], regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]]
+    images: Float[Tensor, "b y x"],
+    padding: Int[Tensor, "b 4"],
+    regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]],
 ) -> ImageStatistics:
     background, centre = regions
     flat = images.flatten(1)
@@ -217,6 +247,7 @@ def _of_images(
         corner_std=_corners(images).std(1),
         centre_mean=centre_mean,
         fingerprint=fingerprints(images, spread),
+        padding=padding,
     )
 
 

@@ -18,6 +18,7 @@ from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
 from cryorbit.io.job_record import RECORD, read_record
+from cryorbit.io.job_result import Kind, as_record, read_result
 from cryorbit.io.metrics import METRICS, append_metrics, parse_metrics, plain, sound_lines, whole_lines
 from cryorbit.io.provenance import command_line, describe_input, describe_machine
 
@@ -115,6 +116,14 @@ class JobFolder:
     def record(self, **entries: Any) -> None:
         """Merge ``entries`` into ``job.json`` at once; mappings are merged key by key, the rest is replaced."""
         self._write(_merged(self.read(), entries))
+
+    def write_result(self, result: object) -> None:
+        """Merge a result, `Result` or another dataclass, into that of ``job.json`` at once."""
+        self.record(result=as_record(result))
+
+    def read_result(self, kind: type[Kind]) -> Kind:
+        """Return the result in ``job.json`` as the dataclass that it is; ``InputError`` if it is missing or damaged."""
+        return read_result(self.read(), kind, self.path / RECORD)
 
     def write_metrics(self, entry: Mapping[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``; numbers that are not finite become null."""

@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryorbit.core.errors import InputError
+from cryorbit.io.job_result import MEND, Result, damage, read_result
 
 RECORD = "job.json"
-MEND = "the job cannot go on; start it again in another folder"
 
 
 class _Part(BaseModel):
@@ -24,25 +24,6 @@ class _Input(_Part):
     path: str = Field(min_length=1)
     bytes: int = Field(ge=0)
     sha256: str | None = None
-
-
-class _Verdict(_Part):
-    level: str
-    sentence: str
-    reasons: list[str]
-
-
-class _Stage(_Part):
-    title: str
-    verb: str
-    folder: str = Field(min_length=1)
-
-
-class _Result(_Part):
-    classes: list[dict[str, Any]] | None = None
-    stages: list[_Stage] | None = None
-    truth: dict[str, Any] | None = None
-    verdict: _Verdict | None = None
 
 
 class _Timings(_Part):
@@ -61,7 +42,7 @@ class _Record(_Part):
     hardware: dict[str, Any] = {}
     timings: _Timings = _Timings()
     killed: int = Field(0, ge=0, le=10**9)
-    result: _Result | None = None
+    result: dict[str, Any] | None = None
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -87,9 +68,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     try:
         known = _Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        what = f"{place!r}: {first['msg'].lower()}" if place else "it holds no table of entries"
-        raise InputError(f"is damaged, or no record of a job: {what}", file=file, mend=MEND) from error
+        raise damage(error, file) from error
+    read_result(content, Result, file)
     parts = ("version", "id", "command", "config", "inputs", "hardware", "killed")
     return {**{name: getattr(known, name) for name in parts}, "timings": {}, **content}

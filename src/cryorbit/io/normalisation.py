@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cryorbit.io.edge_padding import is_padded
 from cryorbit.io.image_statistics import ImageStatistics
 
 LARGEST_MEAN, LARGEST_FACTOR = 0.5, 2.0
@@ -31,6 +32,9 @@ MOSTLY = 0.5
 """Part of the images that are masked where the set is said to be."""
 NO_NOISE = 1e-4
 """Part of its image's standard deviation below which that of a background is rounding: the image was masked."""
+FAINT, GRAINY = 0.02, 0.85
+"""Part of the differences between neighbouring pixels that a mask leaves in the corners, at most; and the part of the
+standard deviation of the image that they are, at least, where they are noise: without noise it is 0.7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +64,19 @@ class Normalisation:
 
 
 def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = False) -> Normalisation:
-    """Judge the backgrounds of N images by RELION's limits, and by each other."""
+    """Judge the backgrounds of N images by RELION's limits, and by each other.
+
+    Padded images, whose padding counted when they were normalised, do not speak for the set.
+    """
     mean, std = statistics.background_mean, statistics.background_std
-    typical_mean, typical_std = mean.median(), std.median()
+    padded = is_padded(statistics.padding)
+    speaking = ~padded if not bool(padded.all()) else padded
+    typical_mean, typical_std = mean[speaking].median(), std[speaking].median()
     outside = _outside(mean / std, std, LARGEST_FACTOR)
     measure = f"background mean {float(typical_mean):.3g}, standard deviation {float(typical_std):.3g} (medians)"
-    part = float(outside.double().mean())
+    part = float(outside[speaking].double().mean())
     whole = part > BADLY_NORMALISED and not premultiplied
-    masked = float((statistics.corner_std <= NO_NOISE * statistics.spread).double().mean())
+    masked = float(_is_masked(statistics).double().mean())
     if masked > MOSTLY:
         sentence = f"The images were masked: {100 * masked:.0f} % hold no noise in the corners of the box ({measure})."
     elif premultiplied:
@@ -95,6 +104,13 @@ def background_levels(statistics: ImageStatistics) -> tuple[Float[Tensor, " n"],
     """
     std, spread = statistics.background_std, statistics.spread
     return statistics.background_mean, 1 / torch.where(std > NO_NOISE * spread, std, spread)
+
+
+def _is_masked(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
+    """Mask of the images without noise in their corners, or with hardly any where there is much elsewhere."""
+    silent = statistics.corner_std <= NO_NOISE * statistics.spread
+    faint = statistics.corner_std <= FAINT * statistics.local_scale
+    return silent | (faint & (statistics.local_scale >= GRAINY * statistics.spread))
 
 
 def _outside(mean: Float[Tensor, "*n"], std: Float[Tensor, "*n"], factor: float) -> Bool[Tensor, "*n"]:

@@ -16,8 +16,12 @@ UID = "cryosparcUid"
 """Label under which a STAR file keeps the ``uid`` of particles that came from a ``.cs`` file."""
 
 
-def read_tables(file: Path, passthrough: Path | str | None = None) -> tuple[RelionTables, np.ndarray | None]:
+def read_tables(
+    file: Path, passthrough: Path | str | None = None, *, ctf: bool = True
+) -> tuple[RelionTables, np.ndarray | None]:
     """The tables of a STAR, ``.cs`` or ``.csg`` file, and the records where it is one of cryoSPARC.
+
+    Fields of the CTF may be missing in a ``.cs`` file only without ``ctf``.
 
     Raises
     ------
@@ -26,5 +30,5 @@ def read_tables(file: Path, passthrough: Path | str | None = None) -> tuple[Reli
     """
     if file.suffix not in SUFFIXES:
         return relion_tables(as_relion_spells(read_star(file)), file), None
-    records = read_cs(file, passthrough)
+    records = read_cs(file, passthrough, ctf=ctf)
     return relion_tables(star_tables(records), file), records

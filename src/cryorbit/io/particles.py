@@ -19,6 +19,7 @@ from cryorbit.io.cryosparc import names_of
 from cryorbit.io.destinations import SAVE_FIRST, is_device, require_usable_path
 from cryorbit.io.image_paths import ImageNames, is_file, locate, mend_for_missing, parse_image_names
 from cryorbit.io.image_stack import ImageStack
+from cryorbit.io.matching_rows import matching_rows
 from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import read_tables
 
@@ -145,6 +146,9 @@ def read_particles(
     data_dir: Path | str | None = None,
     passthrough: Path | str | None = None,
     *,
+    query: str | None = None,
+    premultiplied: bool | None = None,
+    ctf: bool = True,
     unknown_box: bool = False,
 ) -> Particles:
     """Read a particle set; images are not touched, and may be missing when the table states their size.
@@ -158,19 +162,31 @@ def read_particles(
         parents of that, and the current folder. ``.mrc`` and ``.mrcs`` stand in for each other.
     passthrough
         The passthrough file of a ``.cs`` file; found beside it when not given.
+    query
+        Only the particles that match it are read, so that others may be of another kind; see `matching_rows`.
+    premultiplied
+        Whether the images were multiplied with their CTF; None for what the file says.
+    ctf
+        Whether a ``.cs`` file must have the fields of the CTF.
     unknown_box
         Whether the box may be 0, unknown, where neither the table nor a file tells it.
 
     Raises
     ------
     InputError
-        The file is damaged, lacks what is needed, or mixes pixel sizes or boxes.
+        The file is damaged, lacks what is needed, or mixes pixel sizes, boxes, or images that were multiplied with
+        their CTF and others; or the query is wrong.
     """
     file = Path(path)
     require_usable_path(file)
-    tables, records = read_tables(file, passthrough)
+    tables, records = read_tables(file, passthrough, ctf=ctf)
+    if query is not None:
+        rows = matching_rows(tables.particles, tables.optics, query, file)
+        tables, records = tables.subset(rows), None if records is None else records[rows]
     with in_words_of(file):
-        return _particles(file, tables, records, data_dir, unknown_box=unknown_box)
+        told = relion.premultiplied(tables) if premultiplied is None else premultiplied
+        read = _particles(file, tables, records, data_dir, premultiplied=told, unknown_box=unknown_box)
+    return read if premultiplied is None else read.taken_as(premultiplied=premultiplied)
 
 
 def _particles(
@@ -179,6 +195,7 @@ def _particles(
     records: np.ndarray | None,
     data_dir: Path | str | None,
     *,
+    premultiplied: bool,
     unknown_box: bool,
 ) -> Particles:
     pixel_size = relion.pixel_size(tables)
@@ -198,7 +215,7 @@ def _particles(
         group=relion.groups(tables),
         images=ImageStack(files, names.name_index, names.section, sign, box),
         pixel_size=pixel_size,
-        premultiplied=relion.premultiplied(tables),
+        premultiplied=premultiplied,
     )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from cryorbit.core.data import Poses
 from cryorbit.geometry.rotations import matrix_to_euler
 from cryorbit.io.atomic import atomic_path
-from cryorbit.io.cryosparc import with_fields
+from cryorbit.io.cryosparc import realigned
 from cryorbit.io.cryosparc_files import write_cs
 from cryorbit.io.cryosparc_records import pose_fields
 from cryorbit.io.image_paths import names_from, number_and_stack, relion_name
@@ -68,7 +68,7 @@ def write_particles(path: Path | str, particles: Particles, assignments: Assignm
         tables["particles"][label] = values
     write_star(target, tables)
     if particles.records is not None:
-        records = with_fields(particles.records, _fields(particles, assignments))
+        records = realigned(particles.records, _fields(particles, assignments))
         with atomic_path(target.with_suffix(".cs")) as temporary:
             write_cs(temporary, records)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
+from itertools import combinations
 
 import pandas as pd
 import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.column_names import column_name
+from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES
 
@@ -19,7 +22,10 @@ FEWEST_IN_RADIANS, CHANCE = 50, 0.1
 """Particles whose angles tell their unit, at least, and the part of them that may lie within a turn in radians: of
 random views a few in a million do."""
 TURN_RAD = 2 * math.pi + 1e-3
-DEGREES_MEND = f"multiply {', '.join(ANGLES)} by 57.296, if they are in radians"
+NEARLY_ALL = 0.9
+"""Part of the particles of which two angles are small where these two are in radians."""
+LEAST_RANGE_RAD = 1.5
+"""Range of each of the two, at least."""
 MEND = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses"
 
 
@@ -34,7 +40,7 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
         There are no poses, all of them are unset, all are of one view, or they are in radians.
     """
     if particles.poses is None:
-        raise InputError("the particles have no poses", file=particles.source, mend=MEND)
+        raise InputError(f"the particles have no poses{_of_classes(particles)}", file=particles.source, mend=MEND)
     aligned = particles.aligned
     count = int((~aligned).sum())
     if count == len(particles):
@@ -61,6 +67,13 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     return posed, said
 
 
+def _of_classes(particles: Particles) -> str:
+    """The fields of poses that a ``.cs`` file has instead, of classes or of another alignment."""
+    names = () if particles.records is None else names_of(particles.records)
+    others = [name for name in names if re.fullmatch(r"alignments\w+/pose", name)]
+    return f" of one map, but those of {', '.join(others)}" if others else ""
+
+
 def pose_problem(particles: Particles) -> tuple[str, str] | None:
     """What is wrong with the poses of the aligned particles as a whole, and how to fix it; None for nothing."""
     posed = particles.subset(torch.nonzero(particles.aligned)[:, 0])
@@ -82,13 +95,20 @@ def _one_view(particles: Particles) -> tuple[str, str] | None:
 
 
 def _in_radians(particles: Particles) -> tuple[str, str] | None:
-    """Angles of which all three lie within a turn in radians, in more particles than chance would have it."""
+    """Angles within a turn in radians in more particles than chance would have it: all three, or two in nearly all."""
     if not set(ANGLES) <= set(particles.table) or len(particles) < FEWEST_IN_RADIANS:
         return None
-    largest = particles.table[list(ANGLES)].apply(pd.to_numeric, errors="coerce").abs().max(axis=1)
-    small = largest[largest <= TURN_RAD]
-    if len(small) <= CHANCE * len(particles):
-        return None
-    which = "all particles" if len(small) == len(particles) else f"{len(small):,} of {len(particles):,} particles"
-    told = f"the angles of {which} lie within {small.max():.4g} ({', '.join(ANGLES)}): degrees are expected"
-    return told, DEGREES_MEND
+    angles = particles.table[list(ANGLES)].apply(pd.to_numeric, errors="coerce")
+    for labels in (ANGLES, *combinations(ANGLES, 2)):
+        chosen = angles[list(labels)]
+        small = chosen[(chosen.abs() <= TURN_RAD).all(axis=1)]
+        if len(small) <= (CHANCE if labels == ANGLES else NEARLY_ALL) * len(particles):
+            continue
+        if labels != ANGLES and bool((small.max() - small.min() < LEAST_RANGE_RAD).any()):
+            # angles of nearly one value are views from the top, or along a line
+            continue
+        which = "all" if len(small) == len(particles) else f"{len(small):,} of {len(particles):,}"
+        named = ", ".join(labels)
+        told = f"the angles of {which} particles lie within {small.abs().max(axis=None):.4g} ({named})"
+        return f"{told}: degrees are expected", f"multiply {named} by 57.296, if they are in radians"
+    return None

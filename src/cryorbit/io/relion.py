@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,11 @@ class RelionTables:
         if label not in self.particles and default is not None:
             return np.full(len(self.particles), default)
         return numbers(self.particles, label, self.file)
+
+    def subset(self, rows: Int[np.ndarray, " m"]) -> RelionTables:
+        """The tables of the particles at ``rows``; optics groups stay."""
+        optics_row = None if self.optics_row is None else self.optics_row[rows]
+        return replace(self, particles=self.particles.iloc[rows], optics_row=optics_row)
 
     def integers(self, label: str, default: int, unset: int | None = None) -> Int[np.ndarray, " n"]:
         """A whole number a particle; ``default`` without the column, ``unset`` for values that are not known."""
@@ -245,7 +250,7 @@ def premultiplied(tables: RelionTables) -> bool:
         raise InputError(
             "some images were multiplied with their CTF and others not",
             file=tables.file,
-            mend="give one kind at a time (rlnCtfDataAreCtfPremultiplied)",
+            mend="give one kind at a time: --subset 'rlnCtfDataAreCtfPremultiplied == 1'",
         )
     return bool(values.all())
 
@@ -281,16 +286,24 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
 
 def _refuse_unsupported(tables: RelionTables) -> None:
     supported = {
-        "rlnHelicalTubeID": (0, "the particles are helical segments"),
-        "rlnImageDimensionality": (2, "the particles are not 2-D images"),
-        "rlnCtfDataArePhaseFlipped": (0, "the images are phase-flipped"),
+        "rlnHelicalTubeID": (
+            0,
+            "the particles are helical segments",
+            "reconstruct them with helical symmetry (relion_refine --helix); remove the column if they are none",
+        ),
+        "rlnImageDimensionality": (2, "the particles are not 2-D images", "give images of single particles"),
+        "rlnCtfDataArePhaseFlipped": (
+            0,
+            "the images are phase-flipped",
+            "extract the particles again without flipping phases; the column alone does not turn them back",
+        ),
     }
-    for label, (value, problem) in supported.items():
+    for label, (value, problem, mend) in supported.items():
         if tables.has(label) and (tables.numbers(label) != value).any():
             raise InputError(
                 f"{problem} ({label}), which is not supported",
                 file=tables.file,
-                mend="give single particles as extracted; remove the column where it does not apply",
+                mend=mend,
             )
 
 
@@ -307,6 +320,14 @@ def _one_value(tables: RelionTables, what: str, values: Float[np.ndarray, " n"])
         raise InputError(
             f"the {what} is {values.min():g} for some particles and {values.max():g} for others",
             file=tables.file,
-            mend="rescale the images to one pixel size and box, or give one optics group at a time",
+            mend=f"give one kind at a time: {_one_kind(tables)}; to join them, extract all with one {what}, or bring "
+            "them to one with `cryorbit resample`",
         )
     return float(values[0])
+
+
+def _one_kind(tables: RelionTables) -> str:
+    """A query that chooses the particles of the first one's kind."""
+    if "rlnOpticsGroup" in tables.particles:
+        return f"--subset 'rlnOpticsGroup == {tables.particles['rlnOpticsGroup'].iloc[0]}'"
+    return "--subset, a query on the columns"

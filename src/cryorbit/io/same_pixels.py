@@ -15,17 +15,18 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from cryorbit.core.chunks import chunks
-from cryorbit.io.duplicates import image_numbers
 from cryorbit.io.grey_levels import from_neighbours
 from cryorbit.io.image_statistics import ImageStatistics
+from cryorbit.io.micrograph_places import image_numbers
 from cryorbit.io.particles import Particles
 
-NEAR = 0.1
-"""Distance of two fingerprints up to which they may be those of copies; 8 bits move them by 0.03."""
+NEAR = 0.2
+"""Distance of two fingerprints up to which they may be those of copies: 8 bits move them by 0.03, 3 % noise by 0.09."""
 COPIES = 8
 """Neighbours of a fingerprint that are looked for; the copies of an image are linked through each other."""
-ALIKE = 0.999
-"""Correlation of copies, at least; rounding to 8 bits leaves 0.9999, to 16 bits far more."""
+ALIKE = 0.99
+"""Correlation of copies, at least: rounding to 8 bits leaves 0.9999, noise of 3 % of theirs 0.999. Images with noise of
+their own correlate by less than 0.1, and those of a map in other views, without noise, by less than 0.2."""
 ORDINARY = 0.9
 """Part of the pixels that no defect of the camera reaches."""
 BATCH = 200

@@ -19,14 +19,17 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
+from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.particles import Particles, read_particles, require_ctf
-from cryorbit.io.selection import random_rows, rows_where
+from cryorbit.io.selection import random_rows
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
     on_box,
     on_ctf_gaps,
+    on_lines,
     on_masks,
     on_noise,
+    on_padding,
     on_tilts,
     on_units,
 )
@@ -86,6 +89,11 @@ class Dataset:
     half_doubt: str | None
 
     @property
+    def count(self) -> ParticleCount:
+        """Numbers of particles, as results state them."""
+        return ParticleCount(len(self.particles), len(self.report.set_aside))
+
+    @property
     def box(self) -> int:
         """Side of the images, pixels."""
         return self.source.box
@@ -133,13 +141,18 @@ class Dataset:
 
 
 def read_chosen(settings: ParticleSettings) -> Particles:
-    """The particles that the settings choose; errors as for ``read_particles`` and ``rows_where``.
+    """The particles that the settings choose; errors as for ``read_particles``.
 
     Resolutions among the settings are held against their pixels.
     """
-    particles = with_transfer(read_particles(settings.particles, settings.data_dir), settings)
-    if settings.subset is not None:
-        particles = particles.subset(rows_where(particles, settings.subset))
+    read = read_particles(
+        settings.particles,
+        settings.data_dir,
+        query=settings.subset,
+        premultiplied=settings.premultiplied,
+        ctf=settings.ctf,
+    )
+    particles = with_transfer(read, settings)
     if settings.limit is not None and settings.limit < len(particles):
         particles = particles.subset(random_rows(particles, settings.limit, generator_for(settings.seed, "limit")))
     require_resolvable(settings, particles.box, particles.pixel_size, particles.source)
@@ -147,14 +160,11 @@ def read_chosen(settings: ParticleSettings) -> Particles:
 
 
 def with_transfer(particles: Particles, settings: TransferSettings) -> Particles:
-    """The particles with what the settings say of the CTF; ``InputError`` if it is needed and the file has none."""
+    """The particles with or without a CTF, as the settings say; ``InputError`` if one is needed and there is none."""
     if not settings.ctf:
-        particles = particles.without_ctf()
-    else:
-        require_ctf(particles)
-    if settings.premultiplied is None:
-        return particles
-    return particles.taken_as(premultiplied=settings.premultiplied)
+        return particles.without_ctf()
+    require_ctf(particles)
+    return particles
 
 
 def read_dataset(settings: ParticleSettings, everything: Particles | None = None) -> Dataset:
@@ -170,7 +180,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     symmetry = point_group(settings.symmetry)
     if everything is None:
         everything = read_chosen(settings)
-    report = check_particles(everything, settings.max_bad_fraction)
+    report = check_particles(everything, settings.max_bad_fraction, keep_same_places=settings.keep_same_places)
     particles = everything.subset(report.keep)
     if len(particles) < FEWEST:
         aside = report.set_aside
@@ -192,8 +202,10 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
     warnings = (
         *on_masks(masked=report.grey.masked),
+        *on_padding(source),
+        *on_lines(source),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
-        *on_box(diameter, extent),
+        *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
         *on_units(particles.ctf),
@@ -225,9 +237,9 @@ def _contradicted(
 ) -> tuple[str, str] | None:
     """What the images say against each other or the table; what the user has decided is not asked of them."""
     if settings.invert_contrast is None:
-        found = contrasts_contradicted(particles, report.grey.contrasts)
-        if found is not None:
-            return found
+        contradiction = contrasts_contradicted(particles, report.grey.contrasts)
+        if contradiction is not None:
+            return contradiction
     return (
         None if settings.premultiplied is not None else multiplication_of_parts_contradicted(source, particles, sample)
     )

@@ -14,16 +14,17 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Result, TruthRecord
 from cryorbit.io.mrc import write_map
 from cryorbit.recipes import abinit, evaluate, simulate
 from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
 from cryorbit.recipes.abinit.config import GrowSettings, SearchSettings
 from cryorbit.recipes.compare import read_box, write_json
 from cryorbit.recipes.evaluate import ClassEvaluation, EvaluateConfig
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 from cryorbit.recipes.simulate import SimulateConfig
 
 SIMULATED = "simulated"
@@ -31,7 +32,7 @@ TRUE_MAP = f"{SIMULATED}/truth_1.mrc"
 SUPERPOSED = "class_1_on_truth.mrc"
 
 
-class DemoConfig(Settings):
+class DemoConfig(JobSettings):
     """Settings of the demo.
 
     Attributes
@@ -52,13 +53,9 @@ class DemoConfig(Settings):
         Stages of the reconstruction.
     """
 
-    output: Path
-    count: int = Field(1500, ge=100, le=MOST)
-    snr: float = Field(0.1, gt=0, le=MOST)
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    seeds: int = Field(2, ge=1, le=50)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
+    count: int = Field(1500, ge=100, le=MOST, description="Images that are simulated.")
+    snr: float = Field(0.1, gt=0, le=MOST, description="Variance of the signal over that of the noise.")
+    seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the reconstruction.")
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
 
@@ -125,31 +122,29 @@ def _abinit_config(config: DemoConfig, job: JobFolder) -> AbinitConfig:
 
 def _compare(job: JobFolder) -> ClassEvaluation:
     """Hold the map and the poses against the truth; keep the superposed map and the numbers."""
-    found = evaluate.run(
+    evaluation = evaluate.run(
         EvaluateConfig(
             folder=job.path,
             truth_maps=(job.path / TRUE_MAP,),
             truth_poses=job.path / SIMULATED / "truth.star",
         )
     )
-    write_json(job.path / "evaluation.json", found.as_record())
-    only = found.classes[0]
+    write_json(job.path / "evaluation.json", evaluation.as_record())
+    only = evaluation.classes[0]
     assert only.comparison is not None
     assert only.poses is not None
     _, pixel_size = read_box(job.path / TRUE_MAP)
     write_map(job.path / SUPERPOSED, only.comparison.alignment.aligned, pixel_size)
-    job.record(
-        result={
-            "truth": {
-                "map": TRUE_MAP,
-                "superposed": SUPERPOSED,
-                "resolution_fsc05_A": only.comparison.resolution(0.5),
-                "resolution_fsc0143_A": only.comparison.resolution(0.143),
-                "correlation": only.comparison.cc,
-                "hand_flipped": only.comparison.alignment.hand_flipped,
-                "angle_median_deg": only.poses.summary()["angle_median_deg"],
-                "shift_median_A": only.poses.summary()["shift_median_A"],
-            }
-        }
+    errors = only.poses.summary()
+    truth = TruthRecord(
+        map=TRUE_MAP,
+        superposed=SUPERPOSED,
+        resolution_fsc05_A=only.comparison.resolution(0.5),
+        resolution_fsc0143_A=only.comparison.resolution(0.143),
+        correlation=only.comparison.cc,
+        hand_flipped=only.comparison.alignment.hand_flipped,
+        angle_median_deg=errors["angle_median_deg"],
+        shift_median_A=errors["shift_median_A"],
     )
+    job.write_result(Result(truth=truth))
     return only

@@ -21,6 +21,7 @@ from cryorbit.io.destinations import make_folder, require_new_file
 from cryorbit.io.mrc import read_map, read_map_header, write_map
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.star import numbers
 from cryorbit.recipes.file_kinds import MAPS, TABLES
 from cryorbit.recipes.settings import Settings
 
@@ -50,12 +51,15 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
     targets = [config.output / (f"{file.stem}.star" if file.suffix == ".cs" else file.name) for file in config.sources]
     for source, target in zip(config.sources, targets, strict=True):
         _check(source, target, targets)
-    # everything is read before anything is written
-    particles = {file: _posed(file, config.data_dir) for file in config.sources if file.suffix in TABLES}
+    # everything is read before anything is written; maps, which may be large, once more when their turn comes
+    particles = {file: _flipped(_posed(file, config.data_dir)) for file in config.sources if file.suffix in TABLES}
+    for file in config.sources:
+        if file not in particles:
+            read_map(file, unstated=0.0)
     make_folder(config.output)
     for source, target in zip(config.sources, targets, strict=True):
         if source in particles:
-            _flip_particles(particles[source], target)
+            write_particles(target, particles[source], Assignments(poses=particles[source].poses))
         else:
             # a map that states no voxel size is flipped as well, and states none
             volume, pixel_size = read_map(source, unstated=0.0)
@@ -92,10 +96,10 @@ def _posed(file: Path, data_dir: Path | None) -> Particles:
     return particles
 
 
-def _flip_particles(particles: Particles, target: Path) -> None:
-    """Write the particles with the poses of the mirrored map, and the prior of their tilts with them."""
-    poses = particles.poses
-    assert poses is not None
-    if PRIOR in particles.table:
-        particles = replace(particles, table=particles.table.assign(**{PRIOR: -particles.table[PRIOR].astype(float)}))
-    write_particles(target, particles, Assignments(poses=flipped_poses(poses)))
+def _flipped(particles: Particles) -> Particles:
+    """The particles with the poses of the mirrored map, and the prior of their tilts with them."""
+    assert particles.poses is not None
+    table = particles.table
+    if PRIOR in table:
+        table = table.assign(**{PRIOR: -numbers(table, PRIOR, particles.source)})
+    return replace(particles, table=table, poses=flipped_poses(particles.poses))

@@ -13,7 +13,8 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.io.column_names import column_name
 from cryorbit.io.cryosparc_files import SUFFIXES
-from cryorbit.io.duplicates import MICROGRAPH, image_numbers, micrograph_numbers
+from cryorbit.io.duplicates import kept_together
+from cryorbit.io.micrograph_places import MICROGRAPH, image_numbers, micrograph_numbers
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import group_label
 
@@ -48,19 +49,24 @@ class HalfSets:
 def half_sets(particles: Particles, seed: int) -> HalfSets:
     """Half-sets of the input, or random halves that keep micrographs whole when there are enough of them.
 
-    Copies of one image, of symmetry-expanded particles, always come into one half.
+    Copies of one image, of symmetry-expanded particles, always come into one half, and so do images of one place.
     """
-    image = image_numbers(particles)
-    copies = len(image) - len(image.unique())
-    remarks: tuple[str, ...] = (_on_copies(copies, len(image)),) if copies else ()
+    unit, images = kept_together(particles), len(image_numbers(particles).unique())
+    units = len(unit.unique())
+    remarks: tuple[str, ...] = (_on_copies(len(unit) - images, len(unit)),) if images < len(unit) else ()
+    if units < images:
+        remarks += (_on_places(images - units),)
     if particles.half_sets is None:
-        drawn, by_particle = _drawn(particles, image, seed)
+        drawn, by_particle = _drawn(particles, unit, seed)
         return HalfSets(drawn, (*remarks, *by_particle))
     given = _given(particles)
-    united = _first_of_each(given, image) if copies else given
+    united = _first_of_each(given, unit)
     moved = int((united != given).sum())
     if moved:
-        remarks += (f"{moved:,} copies of images were moved to the half-set of the first, as they share its noise.",)
+        said = (
+            f"{moved:,} particles were moved to the half-set of the first with their image or place: they share noise."
+        )
+        remarks += (said,)
     smaller = min(int(united.sum()), int((1 - united).sum()))
     if smaller >= UNEVEN * len(united):
         return HalfSets(united, remarks)
@@ -91,22 +97,22 @@ def _removal(particles: Particles) -> str:
     return remove
 
 
-def _drawn(particles: Particles, image: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
+def _drawn(particles: Particles, unit: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
     """Random halves, and what is said where micrographs could not be kept whole."""
     generator = generator_for(seed, "half-sets")
     group = _groups(particles)
     if group is None or int(group.max()) + 1 < FEWEST_GROUPS:
-        return _balanced(image, generator), ()
+        return _balanced(unit, generator), ()
     halves = _balanced(group, generator)
     smaller = min(int(halves.sum()), int((1 - halves).sum()))
     if smaller >= EVEN * len(halves):
-        return _first_of_each(halves, image), ()
+        return _first_of_each(halves, unit), ()
     most = int(torch.bincount(group).max())
     said = (
         f"One micrograph (or group) holds {most:,} of {len(group):,} particles: half-sets were drawn by particle, so "
         "that they are even."
     )
-    return _balanced(image, generator), (said,)
+    return _balanced(unit, generator), (said,)
 
 
 def _groups(particles: Particles) -> Int[Tensor, " n"] | None:
@@ -129,10 +135,18 @@ def _balanced(group: Int[Tensor, " n"], generator: torch.Generator) -> Int[Tenso
     return half_of[group]
 
 
-def _first_of_each(half_set: Int[Tensor, " n"], image: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
-    """Halves in which every copy of an image has that of its first row."""
-    first = torch.from_numpy(np.unique(image.numpy(), return_index=True)[1])
-    return half_set[first[torch.unique(image, return_inverse=True)[1]]]
+def _first_of_each(half_set: Int[Tensor, " n"], unit: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+    """Halves in which all that must stay together have that of the first row."""
+    first = torch.from_numpy(np.unique(unit.numpy(), return_index=True)[1])
+    return half_set[first[torch.unique(unit, return_inverse=True)[1]]]
+
+
+def _on_places(images: int) -> str:
+    return (
+        f"{images:,} particles are at the place of another one on the micrograph, in another pose or as segments of a "
+        "filament: all are used, and those of one place stay in one half-set. Fix, if they are the same particles: "
+        "relion_star_handler --remove_duplicates."
+    )
 
 
 def _on_copies(copies: int, particles: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -102,6 +103,30 @@ def on_masks(*, masked: bool) -> list[str]:
         "The images were masked, so that their noise cannot be measured outside the particle; the edge of the mask is "
         "taken for signal, and a resolution can be too good. Fix: extract the particles without a mask."
     ]
+
+
+def on_padding(source: ParticleSource) -> list[str]:
+    """A sentence where images reach beyond their micrographs."""
+    padded = 0 if source.levels is None else int(source.levels.padded.sum())
+    if not padded:
+        return []
+    return [
+        f"{padded:,} of {len(source):,} images are padded at the edge of the micrograph: noise and diameter are "
+        "measured from the others, and the padding is replaced by the median of the image."
+    ]
+
+
+def on_lines(source: ParticleSource) -> list[str]:
+    """A sentence where rows or columns are spoilt in all images."""
+    lines = None if source.levels is None else source.levels.lines
+    if lines is None:
+        return []
+    rows, columns = (torch.nonzero(lines.all(axis))[:, 0] + 1 for axis in (1, 0))
+    kinds = (("row", rows.tolist()), ("column", columns.tolist()))
+    named = " and ".join(
+        f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}" for kind, numbers in kinds if numbers
+    )
+    return [f"A line stands out of all images ({named} of {source.box}): its pixels are replaced by the median."]
 
 
 def on_box(diameter: float, extent: float) -> list[str]:

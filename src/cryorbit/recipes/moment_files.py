@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 import torch
@@ -10,10 +11,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import Remark, Verdict, weigh
 from cryorbit.evaluation.align import Alignment, align_maps, correlation
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Measured, Result
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.moments.ring_fit import RingProblem, RingSolution
@@ -53,13 +56,30 @@ class MomentFit:
 
 
 @dataclass(frozen=True, slots=True)
-class MomentsResult:
-    """What was found, as it stands in ``job.json``.
+class OtherMap:
+    """Agreement with another map.
 
     Attributes
     ----------
-    particles
-        Number of particles.
+    resolution_fsc05_A
+        Where the two, superposed, correlate by 0.5, A.
+    correlation
+        Correlation coefficient of the two.
+    hand_flipped
+        Whether this map was mirrored.
+    """
+
+    resolution_fsc05_A: Measured  # noqa: N815 (units belong to the name)
+    correlation: Measured
+    hand_flipped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentsResult(Result):
+    """What was found.
+
+    Attributes
+    ----------
     resolution_A
         Where the maps of both halves, superposed, correlate by 0.5, A.
     finest_A
@@ -74,13 +94,12 @@ class MomentsResult:
         Agreement with the other map, if one was given.
     """
 
-    particles: int
-    resolution_A: float  # noqa: N815 (units belong to the name)
-    finest_A: float  # noqa: N815
-    eta_px: float
-    misfit: float
-    density_spread: float
-    compared: dict[str, object] | None
+    resolution_A: Measured  # noqa: N815 (units belong to the name)
+    finest_A: Measured  # noqa: N815
+    eta_px: Measured
+    misfit: Measured
+    density_spread: Measured
+    compared: OtherMap | None
 
 
 def write_moment_job(
@@ -93,16 +112,22 @@ def write_moment_job(
     volume, *halves = (_map(problem, problem.read(each), dataset.box) for each in (fit.best, *fit.halves))
     first = _superposed(halves[0], volume, pixel_size).aligned
     second = _superposed(halves[1], first, pixel_size).aligned
-    agreement = resolution_at(fsc_curve(first, second, pixel_size), 0.5)
     density = problem.model.density.values(solution.density)
+    finest = pixel_size / last
+    resolution = max(finest, resolution_at(fsc_curve(first, second, pixel_size), 0.5))
+    misfit, spread = problem.misfit(fit.best), _spread(problem, density)
     result = MomentsResult(
-        len(dataset.particles),
-        max(pixel_size / last, agreement),
-        pixel_size / last,
-        solution.eta,
-        problem.misfit(fit.best),
-        _spread(problem, density),
-        None if other is None else _compared(volume, other, pixel_size),
+        classes=(_class_record(resolution, len(dataset.particles)),),
+        verdict=judge(resolution, finest, misfit, spread, dataset.doubts(resolution)),
+        particles=dataset.count,
+        diameter_A=dataset.diameter,
+        notes=dataset.sentences,
+        resolution_A=resolution,
+        finest_A=finest,
+        eta_px=solution.eta,
+        misfit=misfit,
+        density_spread=spread,
+        compared=None if other is None else _compared(volume, other, pixel_size),
     )
     _write_density(job, problem, density)
     finished = finish_map(
@@ -115,34 +140,54 @@ def write_moment_job(
     write_map_files(job.path, ONLY_MAP, finished, "maps of both halves from moments")
     write_particles(job.path / "particles.star", dataset.particles, Assignments(half_set=dataset.half_set + 1))
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
-    job.record(result=_record(dataset, result))
+    job.write_result(result)
     return result
 
 
-def verdict(result: MomentsResult) -> dict[str, object]:
-    """How far the map is to be trusted, and why."""
-    parts = result.resolution_A / result.finest_A
-    fits = result.misfit < LARGEST_MISFIT
-    level = "good" if parts < GOOD and fits else "doubtful" if parts < DOUBTFUL and fits else "bad"
-    sentence = {
-        "good": f"The moments determine this map, to about {result.resolution_A:.0f} A at best.",
-        "doubtful": f"The moments determine only the coarse form, to about {result.resolution_A:.0f} A at best.",
-        "bad": "The moments do not determine a map: do not rely on this one.",
-    }[level]
-    reasons = [
-        f"Maps of two halves of the particles, found from random starts each, agree to {result.resolution_A:.0f} A "
-        f"(FSC 0.5); nothing finer than {result.finest_A:.0f} A was looked for. "
-        "What the model lacks is the same in both, so the truth may be less near.",
-        f"Fitted moments differ from those of the images by {result.misfit:.1f} standard errors"
-        + ("." if fits else ": what was assumed of the images (one structure, CTFs, noise) does not hold."),
+def judge(
+    resolution_A: float, finest_A: float, misfit: float, density_spread: float, doubts: Sequence[str] = ()
+) -> Verdict:
+    """How far the map is to be trusted, and why, by numbers of `MomentsResult` and doubts about the particles."""
+    parts, fits = resolution_A / finest_A, misfit < LARGEST_MISFIT
+    agreement = (
+        f"Maps of two halves of the particles, found from random starts each, agree to {resolution_A:.0f} A "
+        f"(FSC 0.5); nothing finer than {finest_A:.0f} A was looked for. "
+        "What the model lacks is the same in both, so the truth may be less near."
+    )
+    difference = f"Fitted moments differ from those of the images by {misfit:.1f} standard errors"
+    wrong = "what was assumed of the images (one structure, CTFs, noise) does not hold"
+    even_views = (
+        "Views are nearly even, so first and second moments leave the degrees of the volume unturned: "
+        "the map rests on third moments, which are the noisiest."
+    )
+    free = "The hand is not determined by images, and the density of views but for opposite views."
+    remarks = [
+        Remark("good" if parts < GOOD else "doubtful" if parts < DOUBTFUL else "bad", "", agreement),
+        Remark("good", "", f"{difference}.") if fits else Remark("bad", "", f"{difference}: {wrong}."),
+        *([Remark("good", "", even_views)] if density_spread < EVEN else []),
+        *(Remark("doubtful", "", doubt) for doubt in doubts),
+        Remark("good", "", free),
     ]
-    if result.density_spread < EVEN:
-        reasons.append(
-            "Views are nearly even, so first and second moments leave the degrees of the volume unturned: "
-            "the map rests on third moments, which are the noisiest."
-        )
-    reasons.append("The hand is not determined by images, and the density of views but for opposite views.")
-    return {"level": level, "sentence": sentence, "reasons": reasons}
+    sentences = {
+        "good": f"The moments determine this map, to about {resolution_A:.0f} A at best.",
+        "doubtful": f"The moments determine only the coarse form, to about {resolution_A:.0f} A at best."
+        if parts >= GOOD
+        else f"The moments determine this map, to about {resolution_A:.0f} A at best, but there is a doubt: read the "
+        "reasons first.",
+        "bad": "The moments do not determine a map: do not rely on this one.",
+    }
+    return weigh(remarks, lambda level, _: sentences[level])
+
+
+def _class_record(resolution_A: float, particles: int) -> ClassRecord:
+    return ClassRecord(
+        name="map",
+        map=ONLY_MAP.map,
+        fsc=f"{ONLY_MAP.fsc}.csv",
+        particles=particles,
+        fraction=1.0,
+        resolution_A=resolution_A,
+    )
 
 
 def _map(problem: RingProblem, solution: RingSolution, box: int) -> Float[Tensor, "n n n"]:
@@ -154,22 +199,22 @@ def _spread(problem: RingProblem, density: Float[Tensor, " q"]) -> float:
     return float((weights * (density - 1).square()).sum().sqrt())
 
 
-def _compared(volume: Float[Tensor, "n n n"], other: Float[Tensor, "n n n"], pixel_size: float) -> dict[str, object]:
-    found = _superposed(volume, other, pixel_size)
-    return {
-        "resolution_fsc05_A": resolution_at(fsc_curve(found.aligned, other, pixel_size), 0.5),
-        "correlation": correlation(found.aligned, other),
-        "hand_flipped": found.hand_flipped,
-    }
+def _compared(volume: Float[Tensor, "n n n"], other: Float[Tensor, "n n n"], pixel_size: float) -> OtherMap:
+    alignment = _superposed(volume, other, pixel_size)
+    return OtherMap(
+        resolution_fsc05_A=resolution_at(fsc_curve(alignment.aligned, other, pixel_size), 0.5),
+        correlation=correlation(alignment.aligned, other),
+        hand_flipped=alignment.hand_flipped,
+    )
 
 
 def _superposed(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"], pixel_size: float) -> Alignment:
     """A map of low resolution brought onto another: how is found out in a small box, which is fast."""
     box = moving.shape[-1]
     small = min(box, ALIGNMENT_BOX)
-    found = align_maps(resample(moving, small), resample(reference, small), pixel_size * box / small)
-    aligned = move_map(moving, found.rotation, found.shift_A / pixel_size, mirrored=found.hand_flipped)
-    return replace(found, aligned=aligned)
+    alignment = align_maps(resample(moving, small), resample(reference, small), pixel_size * box / small)
+    aligned = move_map(moving, alignment.rotation, alignment.shift_A / pixel_size, mirrored=alignment.hand_flipped)
+    return replace(alignment, aligned=aligned)
 
 
 def _write_density(job: JobFolder, problem: RingProblem, density: Float[Tensor, " q"]) -> None:
@@ -183,22 +228,3 @@ def _write_density(job: JobFolder, problem: RingProblem, density: Float[Tensor, 
     }
     with job.atomic(DENSITY) as file:
         pd.DataFrame({name: column.numpy() for name, column in table.items()}).to_csv(file, index=False)
-
-
-def _record(dataset: Dataset, result: MomentsResult) -> dict[str, object]:
-    entry = {
-        "name": "map",
-        "map": ONLY_MAP.map,
-        "fsc": f"{ONLY_MAP.fsc}.csv",
-        "particles": result.particles,
-        "fraction": 1.0,
-        "resolution_A": result.resolution_A,
-    }
-    return {
-        **asdict(result),
-        "classes": [entry],
-        "verdict": verdict(result),
-        "diameter_A": dataset.diameter,
-        "notes": list(dataset.sentences),
-        "particles": {"used": result.particles, "set_aside": len(dataset.report.set_aside)},
-    }

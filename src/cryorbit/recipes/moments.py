@@ -94,12 +94,13 @@ class _Work:
     @classmethod
     def resumed(cls, job: JobFolder, progress: Progress, rings: Rings) -> _Work:
         """What the checkpoint holds, or nothing done."""
-        kept = job.load_checkpoint()
-        if kept is None:
+        checkpoint = job.load_checkpoint()
+        if checkpoint is None:
             nothing = RingSums.none(rings.orders, len(rings.radii), rings.radii.device)
             return cls(job, progress, 0, [nothing, nothing], {})
-        sums = [RingSums(*(tensor.to(rings.radii.device) for tensor in each)) for each in kept["sums"]]
-        return cls(job, progress, kept["position"], sums, {name: Fit(*each) for name, each in kept["fits"].items()})
+        sums = [RingSums(*(tensor.to(rings.radii.device) for tensor in each)) for each in checkpoint["sums"]]
+        fits = {name: Fit(*each) for name, each in checkpoint["fits"].items()}
+        return cls(job, progress, checkpoint["position"], sums, fits)
 
     def once(self, name: str, make: Callable[[], Fit]) -> Fit:
         """The fit of a name, made now unless it was made before."""
@@ -183,13 +184,13 @@ def _invert(config: MomentsConfig, box: int, plan: RingPlan, work: _Work) -> Mom
     )
     work.progress.start(2 * (config.starts + min(config.kept, config.starts) + 1), "inversion")
     ends = [_fit_half(config, half, levels, work) for half, levels in enumerate((first, second))]
-    whole = everything[1]
+    problem = everything[1]
     fits = [
-        work.once(f"all from half {half + 1}", partial(whole.fit, end.parameters, config.fine_steps))
+        work.once(f"all from half {half + 1}", partial(problem.fit, end.parameters, config.fine_steps))
         for half, end in enumerate(ends)
     ]
     best = min(fits, key=lambda fit: fit.cost)
-    return MomentFit(whole, best.parameters, (ends[0].parameters, ends[1].parameters))
+    return MomentFit(problem, best.parameters, (ends[0].parameters, ends[1].parameters))
 
 
 def _fit_half(config: MomentsConfig, half: int, levels: tuple[RingProblem, RingProblem], work: _Work) -> Fit:

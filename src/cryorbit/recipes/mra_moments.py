@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.chunks import chunks
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
@@ -18,6 +18,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
 from cryorbit.imaging.windowed_shifts import WindowedShifts
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Measured
 from cryorbit.io.mra_files import read_observations, write_arrays
 from cryorbit.moments.empirical import MomentSums, add_up
 from cryorbit.moments.fit import Target, best_of
@@ -26,7 +27,7 @@ from cryorbit.moments.mra_fit import MRAProblem, MRASolution
 from cryorbit.moments.mra_networks import refine
 from cryorbit.moments.pair import Moments
 from cryorbit.recipes.mra_training import read_encoders
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 
 SOLUTION, MOMENTS = "solution.npz", "moments.npz"
 CHUNK = 8192
@@ -35,17 +36,13 @@ SIGNIFICANT = 4.0
 REFINEMENT_RATES = (1e-3, 1e-5)
 
 
-class MomentsMRAConfig(Settings):
+class MomentsMRAConfig(JobSettings):
     """Settings of a solution from moments."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    output: Path = Field(description="Job folder.")
     starts: int = Field(8, ge=0, le=MOST, description="Random starts beside the spectral one.")
     encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
     refinement_steps: int = Field(300, ge=0, le=MOST, description="Steps by which encoders are refined to the moments.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +51,8 @@ class MomentsMRAResult:
 
     Attributes
     ----------
-    signal, density
-        Of the best start.
     start
-        Which it was: "classical" (spectral or random) or "encoders".
+        Which was the best: "classical" (spectral or random) or "encoders".
     first_moment_error, second_moment_error
         Relative errors of the fitted moments.
     residual
@@ -66,17 +61,11 @@ class MomentsMRAResult:
         Relative error of the signal up to a shift; None where the truth is not known.
     """
 
-    signal: Float[Tensor, "c n"]
-    density: Float[Tensor, " n"]
     start: str
-    first_moment_error: float
-    second_moment_error: float
-    residual: float
+    first_moment_error: Measured
+    second_moment_error: Measured
+    residual: Measured
     signal_error: float | None
-
-    def as_record(self) -> dict[str, object]:
-        """The numbers, for ``job.json``."""
-        return {name: value for name, value in asdict(self).items() if name not in {"signal", "density"}}
 
 
 def run(config: MomentsMRAConfig, job: JobFolder, progress: Progress) -> MomentsMRAResult:
@@ -89,25 +78,27 @@ def run(config: MomentsMRAConfig, job: JobFolder, progress: Progress) -> Moments
     Stopped
         The job was asked to stop; it begins anew when it is resumed.
     """
-    given = read_observations(config.observations)
-    channels, window = given.data.shape[1:]
-    sums = sum_up(given.data.to(config.device), given.sigma, progress)
+    observations = read_observations(config.observations)
+    channels, window = observations.data.shape[1:]
+    sums = sum_up(observations.data.to(config.device), observations.sigma, progress)
     moments, errors = sums.moments(), sums.standard_errors()
     problem = MRAProblem(
-        Target.statistical(moments, errors), WindowedShifts.of(given.length, window, moments.first), channels
+        Target.statistical(moments, errors), WindowedShifts.of(observations.length, window, moments.first), channels
     )
     generator = generator_for(config.seed, "starts from moments")
-    found = {"classical": problem.solve(config.starts, generator, SIGNIFICANT * float(errors.second.diagonal().mean()))}
+    significant = SIGNIFICANT * float(errors.second.diagonal().mean())
+    solutions = {"classical": problem.solve(config.starts, generator, significant)}
     if config.encoders is not None:
-        found["encoders"] = _from_encoders(config.encoders, config.refinement_steps, problem)
-    best = best_of([each.fit for each in found.values()])
-    start = next(name for name, each in found.items() if each.fit is best)
-    result = _result(found[start], start, problem, errors, given.signal)
+        solutions["encoders"] = _from_encoders(config.encoders, config.refinement_steps, problem)
+    best = best_of([each.fit for each in solutions.values()])
+    start = next(name for name, each in solutions.items() if each.fit is best)
+    solution = solutions[start]
+    result = _result(solution, start, problem, errors, observations.signal)
     arrays = {"first": moments.first, "second": moments.second}
     arrays |= {"first_error": errors.first, "second_error": errors.second}
     write_arrays(job.path / MOMENTS, arrays)
-    write_arrays(job.path / SOLUTION, {"signal": result.signal, "density": result.density})
-    job.record(result=result.as_record())
+    write_arrays(job.path / SOLUTION, {"signal": solution.signal.cpu(), "density": solution.density.cpu()})
+    job.write_result(result)
     return result
 
 
@@ -131,17 +122,17 @@ def _from_encoders(path: Path, steps: int, problem: MRAProblem) -> MRASolution:
     trained = read_encoders(path)
     shifts = problem.shifts
     if problem.channels != 1 or shifts.window != shifts.length or shifts.length != trained.length:
-        problem_found = f"the encoders are for real signals of {trained.length} samples seen whole"
-        raise InputError(problem_found, file=path, mend="train others, or leave them out")
+        wrong = f"the encoders are for real signals of {trained.length} samples seen whole"
+        raise InputError(wrong, file=path, mend="train others, or leave them out")
     moments = problem.target.moments.map(lambda x: x.float().cpu()[None])
     *_, outcome = refine(trained.pair, moments, steps, REFINEMENT_RATES)
     return problem.refine(outcome.signals.to(problem.target.moments.first), outcome.densities[0].double())
 
 
 def _result(
-    found: MRASolution, start: str, problem: MRAProblem, errors: Moments, truth: Float[Tensor, "c n"] | None
+    solution: MRASolution, start: str, problem: MRAProblem, errors: Moments, truth: Float[Tensor, "c n"] | None
 ) -> MomentsMRAResult:
-    moments = problem.moments(found.fit.parameters)
+    moments = problem.moments(solution.fit.parameters)
     first, second = relative_errors(moments, problem.target.moments)
     deviations = Moments(
         (moments.first - problem.target.moments.first) / errors.first,
@@ -149,11 +140,9 @@ def _result(
     )
     squares = torch.cat([deviations.first, deviations.second.flatten()]).square()
     return MomentsMRAResult(
-        found.signal.cpu(),
-        found.density.cpu(),
-        start,
-        float(first),
-        float(second),
-        float(squares.mean().sqrt()),
-        None if truth is None else signal_error(found.signal.cpu(), truth),
+        start=start,
+        first_moment_error=float(first),
+        second_moment_error=float(second),
+        residual=float(squares.mean().sqrt()),
+        signal_error=None if truth is None else signal_error(solution.signal.cpu(), truth),
     )

@@ -14,36 +14,34 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
 from cryorbit.inference.mra import MRAOracle, start_unknown
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Measured
 from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
+from cryorbit.optim.safeguards import Interventions
 from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
 from cryorbit.recipes.method_settings import MethodChoice
-from cryorbit.recipes.settings import Gigabytes
+from cryorbit.recipes.settings import Gigabytes, JobSettings
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
 """Epochs take milliseconds: a checkpoint after every one would take longer than they do."""
 
 
-class SolveMRAConfig(MethodChoice):
+class SolveMRAConfig(MethodChoice, JobSettings):
     """Settings of a solution."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    output: Path = Field(description="Job folder.")
     method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class.")
     settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
     tolerance: float = Field(1e-12, ge=0, le=MOST, description="Difference of the objective between epochs to stop at.")
     passes: float = Field(2000.0, gt=0, le=MOST, description="Cost-weighted epochs after which to give up.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
-    memory: Gigabytes | None = None
+    memory: Gigabytes | None = Field(None, description="GB that the process may take. None: 70 % of what is free.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,10 @@ class SolveMRAResult:
     """What was found, as it stands in ``job.json``; the error of the signal is None where the truth is not known."""
 
     ending: Ending
-    log_likelihood: float
-    passes: float
-    seconds: float
-    interventions: dict[str, int] | None
+    log_likelihood: Measured
+    passes: Measured
+    seconds: Measured
+    interventions: Interventions | None
     signal_error: float | None
 
 
@@ -78,10 +76,10 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     method = config.make_method(config.method, config.settings)
-    given = read_observations(config.observations)
-    oracle = MRAOracle.of(given.data.to(config.device), given.length, given.sigma)
+    observations = read_observations(config.observations)
+    oracle = MRAOracle.of(observations.data.to(config.device), observations.length, observations.sigma)
     stretches = Stretches(oracle, method, config.seed, parts=1)
-    start = start_unknown(random_signal(given, config.seed).to(config.device))
+    start = start_unknown(random_signal(observations, config.seed).to(config.device))
     checkpoint = job.load_checkpoint()
     if checkpoint is None:
         position = stretches.begin(start)
@@ -105,12 +103,12 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
             saved = time.monotonic()
             if asked:
                 raise Stopped
-    return write_outputs(given, position, course, ending, job)
+    return write_outputs(observations, position, course, ending, job)
 
 
-def random_signal(given: MRAFile, seed: int) -> Float[Tensor, "c n"]:
+def random_signal(observations: MRAFile, seed: int) -> Float[Tensor, "c n"]:
     """The start: a random signal of norm 1."""
-    shape = given.data.shape[1], given.length
+    shape = observations.data.shape[1], observations.length
     signal = torch.randn(shape, generator=generator_for(seed, "start signal"), dtype=torch.float64)
     return signal / signal.norm()
 
@@ -128,11 +126,11 @@ def judge(course: Sequence[Point], config: SolveMRAConfig) -> Ending | None:
 
 
 def write_outputs(
-    given: MRAFile, position: Position, course: Sequence[Point], ending: Ending, job: JobFolder
+    observations: MRAFile, position: Position, course: Sequence[Point], ending: Ending, job: JobFolder
 ) -> SolveMRAResult:
     """Write the solution, the course and the result; safe to repeat after a crash."""
-    found = position.x.cpu()
-    write_arrays(job.path / SOLUTION, {"signal": found[:-1], "density": found[-1].softmax(0)})
+    unknown = position.x.cpu()
+    write_arrays(job.path / SOLUTION, {"signal": unknown[:-1], "density": unknown[-1].softmax(0)})
     with job.atomic(COURSE) as temporary, temporary.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
         writer.writeheader()
@@ -143,10 +141,10 @@ def write_outputs(
         log_likelihood=-last.objective,
         passes=last.passes,
         seconds=last.seconds,
-        interventions=None if count is None else asdict(count),
-        signal_error=None if given.signal is None else signal_error(found[:-1], given.signal),
+        interventions=count,
+        signal_error=None if observations.signal is None else signal_error(unknown[:-1], observations.signal),
     )
-    job.record(result=asdict(result))
+    job.write_result(result)
     return result
 
 

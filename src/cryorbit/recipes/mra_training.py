@@ -12,15 +12,16 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from cryorbit.core.bounds import LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import MOST
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Measured
 from cryorbit.moments.encoders import Architecture, Target, make_encoder
 from cryorbit.moments.learner import Learner
 from cryorbit.moments.mra_networks import EncoderPair
 from cryorbit.moments.training import Schedule, advance, mean_errors
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings
 
 ENCODERS_FILE = "encoders.pt"
 TARGETS: tuple[Target, ...] = get_args(Target)
@@ -31,20 +32,18 @@ CHECKPOINTED = 10
 _LOGGER = logging.getLogger(__name__)
 
 
-class TrainEncodersConfig(Settings):
+class TrainEncodersConfig(JobSettings):
     """Settings of a training."""
 
-    output: Path = Field(description="Job folder.")
     components: int = Field(2, ge=1, le=MOST, description="Gaussians in the mixtures of signals and of densities.")
     length: int = Field(32, ge=4, le=MOST, description="Samples of the signal.")
-    architecture: Architecture = "equivariant"
+    architecture: Architecture = Field(
+        "equivariant", description="Encoders: those of the appendix, or such as turn with the signal."
+    )
     steps: int = Field(25_000, ge=1, le=MOST, description="Steps for each of the two encoders.")
     batch: int = Field(64, ge=1, le=MOST, description="New examples a step.")
     rate: float = Field(3e-3, gt=0, le=MOST, description="First learning rate.")
     test_count: int = Field(20_000, ge=1, le=MOST, description="Examples for the test error.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @property
     def schedule(self) -> Schedule:
@@ -65,10 +64,23 @@ class Encoders:
     components: int
 
 
-def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Train both encoders and write them to ``encoders.pt``; returns the errors by target.
+@dataclass(frozen=True, slots=True)
+class MeanErrors:
+    """Mean errors in the test and, of what was trained, in training; each up to whole samples and up to any shift."""
 
-    Of the two errors of each part, the first is up to whole samples, the second up to any shift.
+    test: tuple[Measured, Measured]
+    train: tuple[Measured, Measured] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainEncodersResult:
+    """Errors of both encoders, by what they estimate."""
+
+    errors: dict[Target, MeanErrors]
+
+
+def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> TrainEncodersResult:
+    """Train both encoders and write them to ``encoders.pt``.
 
     Raises
     ------
@@ -92,9 +104,9 @@ def run(config: TrainEncodersConfig, job: JobFolder, progress: Progress) -> dict
     # to a stream: given a path, torch writes the temporary name into the file
     with job.atomic(ENCODERS_FILE) as file, file.open("wb") as stream:
         torch.save({**settings, "weights": checkpoint["finished"]}, stream)
-    errors: dict[str, Any] = checkpoint["errors"]
-    job.record(result={"errors": errors})
-    return errors
+    result = TrainEncodersResult({name: MeanErrors(**errors) for name, errors in checkpoint["errors"].items()})
+    job.write_result(result)
+    return result
 
 
 def read_encoders(path: Path) -> Encoders:
@@ -131,8 +143,10 @@ def _train(
     while learner.step < schedule.steps:
         count = min(REPORTED, schedule.steps - learner.step)
         errors = [advance(learner, target, config.length, schedule) for _ in range(count)]
-        whole, error = torch.stack(errors).mean(0).tolist()
-        job.write_metrics({"target": target, "step": learner.step, "error": error, "error_whole_samples": whole})
+        whole_samples, error = torch.stack(errors).mean(0).tolist()
+        job.write_metrics(
+            {"target": target, "step": learner.step, "error": error, "error_whole_samples": whole_samples}
+        )
         progress.advance(error=error)
         stop = progress.stop_requested()
         if stop or learner.step % (REPORTED * CHECKPOINTED) == 0:

@@ -7,7 +7,7 @@ half-sets (``solve_maps``), and the files.
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,21 +20,24 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import Verdict
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
 from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised
+from cryorbit.io.column_names import column_name
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Result
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
-from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
+from cryorbit.recipes.half_sets import SUBSET
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
 from cryorbit.recipes.posed_warnings import on_symmetry, on_views
 from cryorbit.recipes.settings import ParticleSettings
@@ -51,30 +54,7 @@ class ReconstructConfig(ParticleSettings):
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReconstructResult:
-    """What a reconstruction found, as it stands in ``job.json``.
-
-    Attributes
-    ----------
-    particles
-        Number of particles in the map.
-    resolution_A, resolution_masked_A
-        Where the half maps correlate by 0.143, as they are, and within the mask, corrected for the mask, A.
-    diameter_A
-        Particle diameter, A.
-    notes
-        Sentences on what was decided about the particles, and on what limits the resolution if they do not.
-    """
-
-    particles: int
-    resolution_A: float  # noqa: N815 (units belong to the name)
-    resolution_masked_A: float  # noqa: N815
-    diameter_A: float  # noqa: N815
-    notes: list[str]
-
-
-def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> ReconstructResult:
+def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result:
     """Reconstruct; a job that was stopped begins anew, as it holds nothing but sums.
 
     Raises
@@ -100,7 +80,8 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Recons
     maps = solve_maps(dataset, band, statistics)
     result = _write(config, dataset, maps, mask, notes, job)
     if asymmetric:
-        job.record(result={"verdict": asdict(Verdict("bad", asymmetric[0], []))})
+        result = replace(result, verdict=Verdict("bad", asymmetric[0], ()))
+    job.write_result(result)
     for sentence in result.notes[len(notes) :]:
         progress.note(sentence)
     return result
@@ -192,12 +173,13 @@ def _on_classes(config: ReconstructConfig, posed: Particles) -> str:
     count = len(classes[classes != NO_CLASS].unique())
     if count <= 1:
         return f"All {len(posed):,} particles make one map."
-    return f"The particles are of {count} classes ({CLASS}); all make one map. --class picks one."
+    named = column_name(CLASS, posed.source)
+    return f"The particles are of {count} classes ({named}); all make one map. --class picks one."
 
 
 def _on_half_sets(config: ReconstructConfig, particles: Particles) -> str:
     if particles.half_sets is not None:
-        return "Half-sets are those of the input (rlnRandomSubset)."
+        return f"Half-sets are those of the input ({column_name(SUBSET, particles.source)})."
     return (
         f"Half-sets were drawn at random (seed {config.seed}): if their poses were refined together, "
         "the correlation of the half maps is an upper bound."
@@ -211,8 +193,8 @@ def _write(
     mask: Float[Tensor, "n n n"] | None,
     notes: list[str],
     job: JobFolder,
-) -> ReconstructResult:
-    """Write every file of the job."""
+) -> Result:
+    """Write every file of the job but its record."""
     finished = finish_map(
         (maps.volume[0], maps.halves[:, 0]),
         dataset.source.pixel_size,
@@ -226,22 +208,13 @@ def _write(
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     unmasked, masked = finished.resolution_A, finished.fsc.resolution()
     notes = [*notes, *finished.limits, *(f"Doubt: {doubt}." for doubt in dataset.doubts(min(unmasked, masked)))]
-    result = ReconstructResult(len(dataset.particles), unmasked, masked, dataset.diameter, notes)
-    entry = {
-        "name": "map",
-        "map": ONLY_MAP.map,
-        "fsc": f"{ONLY_MAP.fsc}.csv",
-        "particles": len(dataset.particles),
-        "fraction": 1.0,
-        "resolution_A": unmasked,
-        "resolution_masked_A": masked,
-    }
-    job.record(
-        result={
-            "classes": [entry],
-            "diameter_A": dataset.diameter,
-            "notes": notes,
-            "particles": {"used": len(dataset.particles), "set_aside": len(dataset.report.set_aside)},
-        }
+    only = ClassRecord(
+        name="map",
+        map=ONLY_MAP.map,
+        fsc=f"{ONLY_MAP.fsc}.csv",
+        particles=len(dataset.particles),
+        fraction=1.0,
+        resolution_A=unmasked,
+        resolution_masked_A=masked,
     )
-    return result
+    return Result(classes=(only,), particles=dataset.count, diameter_A=dataset.diameter, notes=tuple(notes))

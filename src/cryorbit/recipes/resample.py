@@ -40,6 +40,7 @@ class ResampleConfig(Settings):
         None, gt=0, description="Pixel size of the map as it is, A. None: as its header says."
     )
     box: int | None = Field(None, ge=4, description="New box, pixels, even. None: the same field of view.")
+    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
 
@@ -69,6 +70,8 @@ def run(config: ResampleConfig) -> Resampling:
     is_table = config.source.suffix in TABLES
     if is_table and config.source_pixel_size is not None:
         raise InputError("the table says the pixel size of particles", mend="leave --source-pixel-size out")
+    if not is_table and config.subset is not None:
+        raise InputError("a map has no particles to choose from", mend="leave --subset out")
     _check_target(config.target, (".star",) if is_table else MAPS)
     return _resample_particles(config) if is_table else _resample_map(config)
 
@@ -97,7 +100,7 @@ def _resample_map(config: ResampleConfig) -> Resampling:
 
 
 def _resample_particles(config: ResampleConfig) -> Resampling:
-    particles = read_particles(config.source, config.data_dir, config.passthrough)
+    particles = read_particles(config.source, config.data_dir, config.passthrough, query=config.subset)
     old = particles.pixel_size
     box, new = _new_grid(config, particles.box, old)
     if new < old * (1 - ROUNDING):

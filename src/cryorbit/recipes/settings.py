@@ -33,6 +33,15 @@ class Settings(BaseModel):
         return value
 
 
+class JobSettings(Settings):
+    """What every recipe asks that leaves a job folder: where, from which seed, and on what it runs."""
+
+    output: Path = Field(description="Job folder.")
+    seed: int = Field(0, ge=0, le=LAST_SEED, description="Of all random numbers of the job.")
+    device: str = Field("cpu", description="Where tensors are, as PyTorch names it.")
+    threads: int | None = Field(None, ge=1, le=MOST_THREADS, description="Of the CPU. None: one for each of its cores.")
+
+
 class TransferSettings(Settings):
     """What is said of the CTF of images beside their table."""
 
@@ -42,21 +51,20 @@ class TransferSettings(Settings):
     )
 
 
-class ParticleSettings(TransferSettings):
+class ParticleSettings(TransferSettings, JobSettings):
     """What every recipe asks that works on particles: where they are, how their images are taken, where it runs."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    output: Path = Field(description="Job folder.")
     symmetry: str = Field("C1", description="Point group.")
     diameter: float | None = Field(None, gt=0, le=COARSEST_A, description="Particle diameter, A. None: estimated.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    data_dir: Path | None = None
+    data_dir: Path | None = Field(None, description="Folder that image files are looked for in first.")
     subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
     limit: int | None = Field(None, ge=1, le=MOST, description="Particles at most, drawn at random by the seed.")
     invert_contrast: bool | None = Field(None, description="None: found out from the images.")
     max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
-    device: str = "cpu"
+    keep_same_places: bool = Field(
+        False, description="Whether particles within 20 A of another one are used; they share a half-set."
+    )
     memory: Gigabytes | None = Field(
         None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
     )
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)

@@ -23,7 +23,7 @@ def write_view(file: Path, classes: Sequence[ClassResult]) -> None:
         return
     lines = ["# open this file with ChimeraX", "set bgColor white", "lighting soft"]
     for model, (result, level) in enumerate(shown, start=1):
-        lines.append(f'open "{result.entry["map"]}"')
+        lines.append(f'open "{result.entry.map}"')
         lines.append(f"volume #{model} style surface step 1 level {level:.5g} color {class_colour(result.number)}")
     if len(shown) > 1:
         lines.append("tile all")

@@ -34,7 +34,7 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
         if len(classes) > 1:
             curves = [curve for curve in curves if curve not in _OF_THE_CORRECTION]
         for curve, line in zip(curves, _LINES, strict=False):
-            label = f"{result.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.name
+            label = f"{result.entry.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.entry.name
             colour = class_colour(result.number)
             axes.plot(result.fsc[frequency], result.fsc[curve], line, color=colour, label=label)
     for threshold in _THRESHOLDS:
@@ -96,7 +96,7 @@ def _draw_held_out(metrics: pd.DataFrame) -> Figure:
     )
     images = float((evaluations / passes).iloc[-1])
     above = axes.secondary_xaxis(
-        "top", functions=(lambda count: np.divide(count, images), lambda whole: np.multiply(whole, images))
+        "top", functions=(lambda count: np.divide(count, images), lambda epochs: np.multiply(epochs, images))
     )
     above.set_xlabel("passes over the images")
     return figure

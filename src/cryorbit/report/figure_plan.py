@@ -55,8 +55,8 @@ def plan_figures(results: JobResults) -> Iterator[FigurePlan]:
         yield FigurePlan("fitted", partial(draw_fitted, fitted), vector=False)
     if results.postprocess is not None:
         yield from (FigurePlan(name, draw, vector=False) for name, draw in plan_postprocess(results.postprocess))
-    cross_seed = results.result.get("cross_seed") or {}
-    if len(cross_seed.get("seeds", [])) > 1:
+    cross_seed = results.result.cross_seed
+    if cross_seed is not None and len(cross_seed.seeds) > 1:
         yield FigurePlan("cross_seed", partial(draw_cross_seed, cross_seed), vector=True)
 
 
@@ -70,8 +70,8 @@ def _plan_maps(results: JobResults) -> Iterator[FigurePlan]:
             yield FigurePlan(f"map_{each.number}", draw, vector=False)
             yield FigurePlan(f"surface_{each.number}", partial(draw_surfaces, views), vector=False)
     if results.truth is not None:
-        found, truth = results.truth.superposed, results.truth.truth
-        pictures = shaded_views(found, class_colour(1)), shaded_views(truth, FAINT)
+        superposed, truth = results.truth.superposed, results.truth.truth
+        pictures = shaded_views(superposed, class_colour(1)), shaded_views(truth, FAINT)
         yield FigurePlan("truth", partial(draw_beside_truth, *pictures), vector=False)
 
 
@@ -80,6 +80,6 @@ def _fitted(results: JobResults) -> FittedImages | None:
     table = results.path / "particles.star"
     if results.particles is None or not results.classes or "rlnAngleRot" not in results.particles:
         return None
-    finest = min((each.entry.get("resolution_A") or 0.0 for each in results.classes), default=0.0)
+    finest = min((each.entry.resolution_A or 0.0 for each in results.classes), default=0.0)
     low_pass = max(_FITTED_LOW_PASS_A, finest)
     return read_fitted(table, [each.volume for each in results.classes], results.record.get("config") or {}, low_pass)

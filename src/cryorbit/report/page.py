@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ def render_report(folder: Path, standing: str | None = None) -> str:
         name=results.path.resolve().name,
         record=results.record,
         result=results.result,
+        numbers=_numbers(results.record),
+        postprocess=None if results.postprocess is None else results.postprocess.numbers,
         classes=results.classes,
         stages=results.stages,
         truth=None if results.truth is None else results.truth.entry,
@@ -89,13 +91,19 @@ def render_report(folder: Path, standing: str | None = None) -> str:
 
 def _surfaces(results: JobResults) -> dict[int, SurfaceView | None]:
     """Interactive views of the maps by class: those of the result, or those that the job is working on."""
-    found = [(each.name, each.volume, each.pixel_size) for each in results.classes]
-    if not found and results.record["status"] != "finished":
-        found = [(f"class {k}", volume, None) for k, volume in enumerate(read_working_maps(results.path), start=1)]
+    maps = [(each.entry.name, each.volume, each.pixel_size) for each in results.classes]
+    if not maps and results.record["status"] != "finished":
+        maps = [(f"class {k}", volume, None) for k, volume in enumerate(read_working_maps(results.path), start=1)]
     return {
         number: None if volume is None else pack_surface(volume, pixel_size, name, class_colour(number))
-        for number, (name, volume, pixel_size) in enumerate(found, start=1)
+        for number, (name, volume, pixel_size) in enumerate(maps, start=1)
     }
+
+
+def _numbers(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the result says in single numbers or words, by name."""
+    result = record.get("result") or {}
+    return {name: value for name, value in result.items() if value is not None and not isinstance(value, dict)}
 
 
 def _effective_poses(particles: pd.DataFrame | None) -> float | None:

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map
+from cryorbit.recipes.postprocess import PostprocessResult
 
 
 @dataclass(frozen=True, slots=True)
 class PostprocessResults:
-    """Curves and maps of a post-processing job; None for what is not there.
+    """Numbers, curves and maps of a post-processing job; None for what is not there.
 
     Attributes
     ----------
+    numbers
+        Its result.
     guinier
         Logarithm of the amplitudes, and the line fitted.
     cones
@@ -28,15 +32,18 @@ class PostprocessResults:
         Soft mask of the particle.
     """
 
+    numbers: PostprocessResult | None
     guinier: pd.DataFrame | None
     cones: pd.DataFrame | None
     local: Float[np.ndarray, "z y x"] | None
     mask: Float[np.ndarray, "z y x"] | None
 
 
-def read_postprocess(folder: Path) -> PostprocessResults:
+def read_postprocess(job: JobFolder) -> PostprocessResults:
     """Read what there is."""
+    folder = job.path
     return PostprocessResults(
+        numbers=job.read_result(PostprocessResult) if job.read().get("result") else None,
         guinier=_read_csv(folder / "guinier.csv"),
         cones=_read_csv(folder / "conical_fsc.csv"),
         local=_read_volume(folder / "local_resolution.mrc"),

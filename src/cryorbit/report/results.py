@@ -12,6 +12,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Result, TruthRecord, read_result
 from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
 from cryorbit.report.postprocess_results import PostprocessResults, read_postprocess
@@ -27,7 +28,7 @@ class ClassResult:
     number
         From 1.
     entry
-        Its entry in ``job.json``: map, particles, fraction, resolution_A; name and fsc where they are not the usual.
+        What ``job.json`` says of it.
     volume
         The map.
     pixel_size
@@ -37,15 +38,10 @@ class ClassResult:
     """
 
     number: int
-    entry: Mapping[str, Any]
+    entry: ClassRecord
     volume: Float[np.ndarray, "z y x"] | None
     pixel_size: float | None
     fsc: pd.DataFrame | None
-
-    @property
-    def name(self) -> str:
-        """Title of the class, or what the job calls its only map."""
-        return str(self.entry.get("name", f"class {self.number}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +51,12 @@ class TruthResult:
     Attributes
     ----------
     entry
-        ``truth`` in the result of ``job.json``: resolutions and errors of the poses.
+        What ``job.json`` says of the comparison.
     superposed, truth
         The first class superposed on the truth, and the truth.
     """
 
-    entry: Mapping[str, Any]
+    entry: TruthRecord
     superposed: Float[np.ndarray, "z y x"]
     truth: Float[np.ndarray, "z y x"]
 
@@ -73,8 +69,8 @@ class JobResults:
     ----------
     path
         The job folder.
-    record
-        Content of ``job.json``.
+    record, result
+        Content of ``job.json``, and the result in it.
     metrics
         Table of ``metrics.jsonl``, a row an iteration.
     classes
@@ -91,6 +87,7 @@ class JobResults:
 
     path: Path
     record: Mapping[str, Any]
+    result: Result
     metrics: pd.DataFrame
     classes: Sequence[ClassResult]
     particles: pd.DataFrame | None
@@ -98,11 +95,6 @@ class JobResults:
     truth: TruthResult | None
     postprocess: PostprocessResults | None
     stages: Sequence[StageResult]
-
-    @property
-    def result(self) -> Mapping[str, Any]:
-        """The result in ``job.json``; empty if the job has none yet."""
-        return self.record.get("result") or {}
 
 
 def read_results(path: Path) -> JobResults:
@@ -112,46 +104,45 @@ def read_results(path: Path) -> JobResults:
     if record["status"] == "reporting":
         # what is being written is the report of a finished job
         record["status"] = "finished"
-    result = record.get("result") or {}
-    entries = result.get("classes") or []
+    result = read_result(record, Result)
     return JobResults(
         path=job.path,
         record=record,
+        result=result,
         metrics=pd.DataFrame(job.read_metrics()),
-        classes=[_read_class(job.path, number, entry) for number, entry in enumerate(entries, start=1)],
+        classes=[_read_class(job.path, number, entry) for number, entry in enumerate(result.classes, start=1)],
         particles=_read_table(job.path / "particles.star"),
         set_aside=_read_table(job.path / "set_aside.star"),
-        truth=_read_truth(job.path, result.get("truth")),
-        postprocess=read_postprocess(job.path) if record["verb"] == "postprocess" else None,
-        stages=read_stages(job.path, result.get("stages") or []),
+        truth=_read_truth(job.path, result.truth),
+        postprocess=read_postprocess(job) if record["verb"] == "postprocess" else None,
+        stages=read_stages(job.path, result.stages),
     )
 
 
 def working_folder(path: Path) -> Path:
     """The folder of the part of a job that is at work, if it is a job of its own within; else that of the job."""
-    stages = (JobFolder.open(path).read().get("result") or {}).get("stages") or []
-    last = path / stages[-1]["folder"] if stages else path
+    stages = JobFolder.open(path).read_result(Result).stages
+    last = path / stages[-1].folder if stages else path
     begun = (last / "job.json").exists()
     return last if begun and JobFolder.open(last).read()["status"] == "running" else path
 
 
-def _read_class(folder: Path, number: int, entry: Mapping[str, Any]) -> ClassResult:
+def _read_class(folder: Path, number: int, entry: ClassRecord) -> ClassResult:
     """Read the map and the curves of one class."""
-    map_file = folder / str(entry.get("map", f"class_{number}.mrc"))
-    fsc_file = folder / str(entry.get("fsc", f"fsc_class_{number}.csv"))
+    map_file, fsc_file = folder / entry.map, folder / (entry.fsc or "")
     volume, pixel_size = None, None
-    if map_file.exists():
+    if map_file.is_file():
         tensor, pixel_size = read_map(map_file)
         volume = tensor.numpy()
-    fsc = pd.read_csv(fsc_file) if fsc_file.exists() else None
+    fsc = pd.read_csv(fsc_file) if fsc_file.is_file() else None
     return ClassResult(number, entry, volume, pixel_size, fsc)
 
 
-def _read_truth(folder: Path, entry: Mapping[str, Any] | None) -> TruthResult | None:
+def _read_truth(folder: Path, entry: TruthRecord | None) -> TruthResult | None:
     """Read the superposed map and the truth, or None if the job has not both."""
     if entry is None:
         return None
-    superposed, truth = (folder / str(entry.get(key, "")) for key in ("superposed", "map"))
+    superposed, truth = folder / entry.superposed, folder / entry.map
     if not (superposed.is_file() and truth.is_file()):
         return None
     return TruthResult(entry, read_map(superposed)[0].numpy(), read_map(truth)[0].numpy())

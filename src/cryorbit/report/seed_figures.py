@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,25 +10,20 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cryorbit.io.job_result import CrossSeed
 from cryorbit.report.look import INK
 
 _DIAGONAL = "#eef1f4"
 
 
-def draw_cross_seed(table: Mapping[str, Any]) -> Figure:
-    """Resolution to which the maps of every two seeds agree, and their correlation; darker is better.
-
-    Parameters
-    ----------
-    table
-        ``cross_seed`` of ``job.json``: ``seeds``, and the square tables ``resolution_A`` and ``correlation``.
-    """
+def draw_cross_seed(cross: CrossSeed) -> Figure:
+    """Resolution to which the maps of every two seeds agree, and their correlation; darker is better."""
     figure = Figure(figsize=(6.4, 3.2))
     left, right = figure.subplots(1, 2)
-    if table.get("resolution_A"):
-        _draw_table(left, 1 / np.array(table["resolution_A"], dtype=float), table["seeds"], lambda x: f"{1 / x:.1f}")
-    if table.get("correlation"):
-        _draw_table(right, np.array(table["correlation"], dtype=float), table["seeds"], lambda x: f"{x:.2f}")
+    if cross.resolution_A:
+        _draw_table(left, 1 / np.array(cross.resolution_A, dtype=float), cross.seeds, lambda x: f"{1 / x:.1f}")
+    if cross.correlation:
+        _draw_table(right, np.array(cross.correlation, dtype=float), cross.seeds, lambda x: f"{x:.2f}")
     left.set(title="agree to (Å)")
     right.set(title="correlation")
     return figure

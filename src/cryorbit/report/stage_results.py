@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryorbit.core.verdict import Verdict
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Result, StageRecord, read_result
 from cryorbit.report.look import embed_picture
 
 _PICTURES = {
@@ -30,6 +32,8 @@ class StageResult:
         Its own report, from the folder of the whole.
     record
         Content of its ``job.json``.
+    verdict
+        What it says of its result, if anything.
     pictures
         Names of figures, and the figures as data URIs.
     """
@@ -37,25 +41,22 @@ class StageResult:
     title: str
     page: str
     record: Mapping[str, Any]
+    verdict: Verdict | None
     pictures: Mapping[str, str]
 
-    @property
-    def verdict(self) -> Mapping[str, Any] | None:
-        """The verdict of the stage, if it gives one."""
-        verdict: Mapping[str, Any] | None = (self.record.get("result") or {}).get("verdict")
-        return verdict
 
-
-def read_stages(folder: Path, entries: Sequence[Mapping[str, str]]) -> list[StageResult]:
+def read_stages(folder: Path, entries: Sequence[StageRecord]) -> list[StageResult]:
     """Read the stages listed in the result of ``job.json``, as far as they have begun."""
-    begun = [entry for entry in entries if (folder / entry["folder"] / "job.json").exists()]
+    begun = [entry for entry in entries if (folder / entry.folder / "job.json").exists()]
     return [_read_stage(folder, entry) for entry in begun]
 
 
-def _read_stage(folder: Path, entry: Mapping[str, str]) -> StageResult:
-    stage = folder / entry["folder"]
-    pictures = {file.stem: embed_picture(file) for file in _figures(stage, entry["verb"])}
-    return StageResult(entry["title"], f"{entry['folder']}/report.html", JobFolder.open(stage).read(), pictures)
+def _read_stage(folder: Path, entry: StageRecord) -> StageResult:
+    stage = folder / entry.folder
+    record = JobFolder.open(stage).read()
+    pictures = {file.stem: embed_picture(file) for file in _figures(stage, entry.verb)}
+    verdict = read_result(record, Result).verdict
+    return StageResult(entry.title, f"{entry.folder}/report.html", record, verdict, pictures)
 
 
 def _figures(stage: Path, verb: str) -> Iterator[Path]:

@@ -12,10 +12,15 @@ def load_template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("cryorbit.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["known"] = lambda value, form: "–" if value is None else form.format(value)
+    environment.filters["known"] = _known
     environment.filters["duration"] = _duration
     environment.globals["class_colour"] = class_colour
     return environment.get_template(name)
+
+
+def _known(value: object, form: str) -> str:
+    """Format a value, or a dash where there is none or it is no number."""
+    return "–" if value is None or value != value else form.format(value)
 
 
 def _duration(seconds: float | None) -> str:

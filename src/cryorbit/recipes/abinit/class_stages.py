@@ -32,11 +32,11 @@ from cryorbit.recipes.abinit.passes import (
 )
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import first_radius
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.volumes.voxel import resample, synthesize
 
 
-def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def split(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Class volumes from the principal components, the best of several splits by held-out likelihood.
 
     Splits differ by the number of components that are looked at: K - 1 are what K classes span, one more leaves room
@@ -59,7 +59,7 @@ def split(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
     return replace(best, stage="sort", iteration=0, cells=cells, consensus_radius=state.radius), metrics
 
 
-def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def sort_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """One pass over the batch with all classes; classes that died are started anew from the largest one.
 
     The radius stays that of the split. A particle is part of the map it is scored against, and the likelihood it owes
@@ -82,7 +82,7 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
 
 
-def rescued(config: AbinitConfig, state: State, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
+def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
     """Volumes in which every dead class is the largest one, disturbed at random by a tenth of its density."""
     volume = state.volume.clone()
     generator = generator_for(config.seed + state.start, "principal component", state.iteration)
@@ -95,8 +95,8 @@ def rescued(config: AbinitConfig, state: State, fractions: Float[Tensor, " k"]) 
 
 
 def _split_volumes(
-    config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"], number: int
-) -> State:
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, batch: Int[Tensor, " b"], number: int
+) -> AbinitState:
     """One way to split: components, clusters, and a reconstruction of each cluster."""
     generator = generator_for(config.seed + state.start, "class split", number)
     assert state.estimates is not None

@@ -20,9 +20,13 @@ class SearchSettings(SearchingSettings):
         {"momentum": {"momentum": 0.9, "schedule": "constant", "decay": 0.0}}
     )
 
-    iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches; more follow while poses are ambiguous ...")
-    ambiguous: float = Field(2.0, ge=1, le=MOST, description="... an image has more effective poses than this ...")
-    longest: float = Field(2.5, ge=1, le=MOST, description="... up to so many times as many.")
+    iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches, if poses are told by then.")
+    ambiguous: float = Field(
+        2.0, ge=1, le=MOST, description="Effective poses of an image above which the search goes on."
+    )
+    longest: float = Field(
+        2.5, ge=1, le=MOST, description="Most mini-batches of a search that goes on, over `iterations`."
+    )
     batch_first: int = Field(90, ge=1, le=MOST, description="Images in the first mini-batch.")
     batch_last: int = Field(150, ge=1, le=MOST, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(
@@ -52,9 +56,11 @@ class GrowSettings(Settings):
         12, ge=1, le=MOST, description="Finer orientations of an image that go on from level to level."
     )
     check_images: int = Field(
-        200, ge=1, le=MOST, description="Images whose orientations are searched afresh every pass ..."
+        200, ge=1, le=MOST, description="Images whose orientations are searched afresh before a pass."
     )
-    moved: float = Field(0.04, ge=0, le=1, description="... and the part found elsewhere that calls for all of them.")
+    moved: float = Field(
+        0.04, ge=0, le=1, description="Part of them found elsewhere from which on all images are searched afresh."
+    )
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
     margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it.")
     relaxation: float = Field(
@@ -92,5 +98,5 @@ class AbinitSettings(Settings):
 class AbinitConfig(AbinitSettings, ParticleSettings):
     """Everything that determines an ab initio reconstruction; its symmetry is imposed after the search."""
 
-    classes: int = Field(1, ge=1, le=20)
+    classes: int = Field(1, ge=1, le=20, description="Maps that are made of one set.")
     seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")

@@ -15,7 +15,7 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
-from cryorbit.recipes.abinit.state import Outcome, State
+from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 
 JUDGE_ITERATION = 900
 
@@ -25,13 +25,13 @@ def judging_radius(config: AbinitConfig, prepared: Prepared) -> float:
     return min(largest_radius(config, prepared), 1.5 * last_search_radius(config, prepared))
 
 
-def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: State) -> float:
+def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> float:
     """Mean log-likelihood, nats relative to pure noise, of particles no start has seen; NaN if there are none."""
     return float(held_out_evidence(config, prepared, state).mean()) if len(prepared.held_out) else float("nan")
 
 
 def held_out_evidence(
-    config: AbinitConfig, prepared: Prepared, state: State, symmetry: Float[Tensor, "g 3 3"] | None = None
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, symmetry: Float[Tensor, "g 3 3"] | None = None
 ) -> Float[Tensor, " v"]:
     """Log-likelihood of each held-out particle, nats relative to pure noise, from a search over all poses."""
     cells = find_cells(config, prepared, state, prepared.held_out, JUDGE_ITERATION, symmetry)
@@ -39,13 +39,13 @@ def held_out_evidence(
     return estimates.log_evidence
 
 
-def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def judge(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
     radius = judging_radius(config, prepared)
     likelihood = held_out_likelihood(config, prepared, replace(state, radius=radius))
     even = torch.ones(len(state.volume)) / len(state.volume)
     fractions = even if state.class_fractions is None else state.class_fractions
-    outcome = Outcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
+    outcome = StartOutcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
     outcomes = (*state.outcomes, outcome)
     metrics = {"resolution_A": prepared.extent / radius, "held_out_log_likelihood": likelihood}
     if len(outcomes) < config.seeds:
@@ -64,7 +64,9 @@ def judge(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State
     ), metrics
 
 
-def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def finish_iteration(
+    config: AbinitConfig, prepared: Prepared, state: AbinitState
+) -> tuple[AbinitState, dict[str, Any]]:
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(prepared.source))
     group = imposed_operators(prepared, state)
@@ -84,7 +86,7 @@ def finish_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
     return new, pass_metrics(prepared, state.radius, statistics, estimates)
 
 
-def imposed_operators(prepared: Prepared, state: State) -> Float[Tensor, "g 3 3"] | None:
+def imposed_operators(prepared: Prepared, state: AbinitState) -> Float[Tensor, "g 3 3"] | None:
     """Operators of the point group, or None where there is only the identity or the images refused the symmetry."""
     return prepared.operators if state.trial is None or state.trial.imposed else None
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Int
@@ -12,55 +11,56 @@ from torch import Tensor
 
 from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import Verdict
 from cryorbit.inference.band import band_within
 from cryorbit.inference.mstep import Maps, maximise
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Measured, ParticleCount, Result, as_record
+from cryorbit.io.metrics import plain
 from cryorbit.io.mrc import write_map
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
-from cryorbit.recipes.abinit.verdict import CrossSeed, Verdict, compare_starts, judge_maps
+from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
 from cryorbit.volumes.voxel import resample
 
 
-@dataclass(frozen=True, slots=True)
-class ClassResult:
-    """One class: its map's file, its particles, and the resolution of its half maps (0.143), A."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbinitResult(Result):
+    """What an ab initio job found.
 
-    map: str
-    particles: int
-    fraction: float
-    resolution_A: float  # noqa: N815 (units belong to the name)
+    Attributes
+    ----------
+    symmetry_scores
+        Of each class, how well the map without symmetry agrees with its copies; empty without a trial.
+    symmetry_trial
+        What came of the symmetry that was asked for; None without any.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class AbinitResult:
-    """What an ab initio job found, as it stands in ``job.json``."""
-
-    classes: list[ClassResult]
     verdict: Verdict
-    cross_seed: CrossSeed | None
+    particles: ParticleCount
     diameter_A: float  # noqa: N815 (units belong to the name)
     symmetry: str
-    symmetry_scores: list[float]
+    inverted: bool
+    symmetry_scores: tuple[Measured, ...]
     symmetry_trial: SymmetryTrial | None
 
 
-def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder) -> AbinitResult:
+def write_outputs(config: AbinitConfig, prepared: Prepared, state: AbinitState, job: JobFolder) -> AbinitResult:
     """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
     estimates = state.estimates
     assert estimates is not None
     order = _by_evidence(estimates, config.classes)
     klass = torch.argsort(order)[estimates.klass]
     maps = _final_maps(config, prepared, state, estimates, klass)
-    classes = [_write_class(config, prepared, state, job, maps, klass.cpu(), k) for k in range(config.classes)]
+    classes = tuple(_write_class(config, prepared, state, job, maps, klass.cpu(), k) for k in range(config.classes))
     _write_particles(prepared, job, estimates, klass)
     write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
     cross = (
@@ -68,13 +68,27 @@ def write_outputs(config: AbinitConfig, prepared: Prepared, state: State, job: J
         if len(state.outcomes) > 1
         else None
     )
-    verdict = judge_maps(prepared, state, classes[0].resolution_A, cross)
     _write_c1_maps(prepared, job, state, order)
     trial = state.trial
-    scores = [] if trial is None else trial.scores
-    symmetry = config.symmetry if trial is None or trial.imposed else "C1"
-    result = AbinitResult(classes, verdict, cross, prepared.diameter, symmetry, scores, trial)
-    _record(prepared, job, result)
+    assert classes[0].resolution_A is not None
+    result = AbinitResult(
+        classes=classes,
+        verdict=judge_maps(prepared, state, classes[0].resolution_A, cross),
+        cross_seed=cross,
+        particles=prepared.count,
+        diameter_A=prepared.diameter,
+        symmetry=config.symmetry if trial is None or trial.imposed else "C1",
+        symmetry_scores=() if trial is None else tuple(trial.scores),
+        symmetry_trial=trial,
+        contrast=prepared.report.grey.contrast,
+        inverted=prepared.source.inverted,
+        normalisation=prepared.report.grey.normalisation,
+        notes=prepared.sentences,
+    )
+    job.write_result(result)
+    if cross is not None:
+        with job.atomic("seeds.json") as file:
+            file.write_text(json.dumps(plain(as_record(cross)), indent=2) + "\n")
     return result
 
 
@@ -86,7 +100,7 @@ def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
 
 
 def _final_maps(
-    config: AbinitConfig, prepared: Prepared, state: State, estimates: PoseEstimates, klass: Int[Tensor, " n"]
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
     radius = _inserted_radius(prepared, state)
@@ -101,24 +115,38 @@ def _final_maps(
     return on_full_box(maximise(statistics, band.grid, radius, prepared.window(band.grid.size)), prepared.box)
 
 
-def _inserted_radius(prepared: Prepared, state: State) -> float:
+def _inserted_radius(prepared: Prepared, state: AbinitState) -> float:
     """Fourier radius to which images are inserted into the final maps."""
     return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
 
 
 def _write_class(
-    config: AbinitConfig, prepared: Prepared, state: State, job: JobFolder, maps: Maps, klass: Int[Tensor, " n"], k: int
-) -> ClassResult:
+    config: AbinitConfig,
+    prepared: Prepared,
+    state: AbinitState,
+    job: JobFolder,
+    maps: Maps,
+    klass: Int[Tensor, " n"],
+    k: int,
+) -> ClassRecord:
     files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
     radius, window = _inserted_radius(prepared, state), prepared.window(prepared.box)
-    found = (maps.volume[k], maps.halves[:, k])
-    finished = finish_map(found, prepared.source.pixel_size, radius, generator, window)
-    write_map_files(job.path, files, finished, f"class {k + 1}: half maps from shared poses")
+    volume_and_halves = (maps.volume[k], maps.halves[:, k])
+    finished = finish_map(volume_and_halves, prepared.source.pixel_size, radius, generator, window)
+    name = f"class {k + 1}"
+    write_map_files(job.path, files, finished, f"{name}: half maps from shared poses")
     count = int((klass == k).sum())
-    return ClassResult(files.map, count, count / len(klass), finished.resolution_A)
+    return ClassRecord(
+        name=name,
+        map=files.map,
+        fsc=f"{files.fsc}.csv",
+        particles=count,
+        fraction=count / len(klass),
+        resolution_A=finished.resolution_A,
+    )
 
 
-def _write_c1_maps(prepared: Prepared, job: JobFolder, state: State, order: Int[Tensor, " k"]) -> None:
+def _write_c1_maps(prepared: Prepared, job: JobFolder, state: AbinitState, order: Int[Tensor, " k"]) -> None:
     """The maps that a symmetry was imposed on as they were before it, centred and turned to their axes."""
     if state.c1_maps is None:
         return
@@ -137,30 +165,3 @@ def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimate
         significant=estimates.effective.round().long().clamp_min(1).cpu(),
     )
     write_particles(job.path / "particles.star", prepared.particles, assignments)
-
-
-def _record(prepared: Prepared, job: JobFolder, result: AbinitResult) -> None:
-    entry: dict[str, Any] = {
-        "classes": [asdict(item) for item in result.classes],
-        "verdict": asdict(result.verdict),
-        "diameter_A": result.diameter_A,
-        "symmetry": result.symmetry,
-        "symmetry_scores": result.symmetry_scores,
-        "symmetry_trial": None if result.symmetry_trial is None else asdict(result.symmetry_trial),
-        "particles": {"used": len(prepared.particles), "set_aside": len(prepared.report.set_aside)},
-        "contrast": prepared.report.grey.contrast,
-        "inverted": prepared.source.inverted,
-        "normalisation": prepared.report.grey.normalisation,
-        "notes": list(prepared.sentences),
-    }
-    if result.cross_seed is not None:
-        entry["cross_seed"] = asdict(result.cross_seed)
-    job.record(result=entry)
-    if result.cross_seed is not None:
-        plain = {key: _listed(value) for key, value in asdict(result.cross_seed).items()}
-        with job.atomic("seeds.json") as file:
-            file.write_text(json.dumps(plain, indent=2) + "\n")
-
-
-def _listed(value: Any) -> Any:
-    return value.tolist() if isinstance(value, Tensor) else value

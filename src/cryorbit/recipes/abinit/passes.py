@@ -32,7 +32,7 @@ from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, sy
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.volumes.voxel import resample
 
 
@@ -42,7 +42,7 @@ def largest_radius(config: AbinitConfig, prepared: Prepared) -> float:
     return min(prepared.extent / finest, prepared.box / 2 - 1)
 
 
-def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def grow_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
     batch = growth_batch(config, prepared)
     limit = largest_radius(config, prepared)
@@ -73,7 +73,7 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tu
 
 
 def batch_cells(
-    config: AbinitConfig, prepared: Prepared, state: State, batch: Int[Tensor, " b"], *, stands: bool
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, batch: Int[Tensor, " b"], *, stands: bool
 ) -> tuple[Candidates, bool]:
     """Coarse candidates of the batch, and whether all poses were searched: those of the last pass while they hold.
 
@@ -105,7 +105,7 @@ def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
 def find_cells(
     config: AbinitConfig,
     prepared: Prepared,
-    state: State,
+    state: AbinitState,
     index: Int[Tensor, " n"],
     iteration: int | None = None,
     symmetry: Float[Tensor, "g 3 3"] | None = None,
@@ -125,7 +125,7 @@ def find_cells(
     return in_every_class(cells, len(state.volume))
 
 
-def coarse_radius(config: AbinitConfig, prepared: Prepared, state: State) -> float:
+def coarse_radius(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> float:
     """Fourier radius at which all poses are searched: what the coarse grid resolves, if the map goes that far."""
     return min(state.radius, resolvable_radius(config.search.angular_spacing, prepared.diameter_px, prepared.box))
 
@@ -133,7 +133,7 @@ def coarse_radius(config: AbinitConfig, prepared: Prepared, state: State) -> flo
 def full_pass(
     config: AbinitConfig,
     prepared: Prepared,
-    state: State,
+    state: AbinitState,
     index: Int[Tensor, " n"],
     cells: Candidates,
     symmetry: Float[Tensor, "g 3 3"] | None = None,
@@ -159,8 +159,8 @@ def full_pass(
 
 
 def after_pass(
-    config: AbinitConfig, prepared: Prepared, state: State, statistics: VolumeStatistics, maps: Maps
-) -> State:
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, statistics: VolumeStatistics, maps: Maps
+) -> AbinitState:
     """Take over the new maps and the noise spectrum they leave."""
     noise = state.noise_variance
     if not prepared.source.premultiplied:

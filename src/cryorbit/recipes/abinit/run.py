@@ -15,11 +15,11 @@ from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import Prepared, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise
 from cryorbit.recipes.stage_loop import Stages, go_through
 
-Iteration = Callable[[AbinitConfig, Prepared, State], tuple[State, dict[str, Any]]]
+Iteration = Callable[[AbinitConfig, Prepared, AbinitState], tuple[AbinitState, dict[str, Any]]]
 
 ITERATIONS: dict[str, Iteration] = {
     "search": search_iteration,
@@ -47,11 +47,11 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     prepared = prepare(config)
     for sentence in prepared.sentences:
         progress.note(sentence)
-    stages: Stages[State] = Stages(
+    stages: Stages[AbinitState] = Stages(
         iterations={name: partial(iteration, config, prepared) for name, iteration in ITERATIONS.items()},
         describe=lambda state: _description(config, state),
         planned=lambda stage: _planned(config, stage),
-        kind=State,
+        kind=AbinitState,
         device=prepared.source.device,
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
@@ -60,7 +60,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     return write_outputs(config, prepared, state, job)
 
 
-def _remarks(stage: str, state: State) -> list[str]:
+def _remarks(stage: str, state: AbinitState) -> list[str]:
     """What came of the symmetry that was asked for, once it has been tried."""
     trial = state.trial if stage == "symmetrise" else None
     return [] if trial is None else trial.sentences()
@@ -76,7 +76,7 @@ def _planned(config: AbinitConfig, stage: str) -> int | None:
     return planned.get(stage, 1)
 
 
-def _description(config: AbinitConfig, state: State) -> str:
+def _description(config: AbinitConfig, state: AbinitState) -> str:
     names = {
         "search": "random start to first map",
         "grow": "resolution growth",

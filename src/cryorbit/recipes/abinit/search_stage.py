@@ -26,7 +26,7 @@ from cryorbit.optim.carrying import bound_to_terms, carried, last_state
 from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import Prepared
-from cryorbit.recipes.abinit.state import Outcome, Searched, State
+from cryorbit.recipes.abinit.state import AbinitState, Searched, StartOutcome
 from cryorbit.volumes.voxel import resample, working_grid
 
 CALIBRATION_IMAGES = 200
@@ -54,7 +54,7 @@ def shift_step(prepared: Prepared, radius: float) -> float:
     return prepared.box / radius / 3
 
 
-def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[Outcome, ...]) -> State:
+def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[StartOutcome, ...]) -> AbinitState:
     """The state before the first iteration of a random start."""
     radius = first_radius(config, prepared)
     grid = working_grid(prepared.box, radius)
@@ -64,7 +64,7 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
     blobs = random_blobs(grid.size, reach, generator).to(prepared.source.device)
     volume = windowed(blobs[None], window).clamp_min(0)
     volume = volume * _first_scale(prepared, volume, radius, generator)
-    return State(
+    return AbinitState(
         start=start,
         stage="search",
         iteration=0,
@@ -75,7 +75,9 @@ def begin(config: AbinitConfig, prepared: Prepared, start: int, outcomes: tuple[
     )
 
 
-def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def search_iteration(
+    config: AbinitConfig, prepared: Prepared, state: AbinitState
+) -> tuple[AbinitState, dict[str, Any]]:
     """One step of the optimiser: on the next mini-batch, or on several as one sum if it remembers its images."""
     settings, n = config.search, state.iteration
     method = settings.made()
@@ -115,7 +117,7 @@ def search_iteration(config: AbinitConfig, prepared: Prepared, state: State) -> 
 
 
 def _oracle(
-    config: AbinitConfig, prepared: Prepared, state: State, mini_batches: tuple[int, int]
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, mini_batches: tuple[int, int]
 ) -> tuple[GridOracle, int]:
     """The sum over the images of some mini-batches (the first one's number, how many), and the size of the first."""
     settings, (n, count) = config.search, mini_batches

@@ -21,7 +21,7 @@ STAGES = ("search", "grow", "split", "sort", "judge", "symmetrise", "finish", "d
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StartOutcome:
     """What one random start came to, before the pass over all particles.
 
     Attributes
@@ -62,7 +62,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class AbinitState:
     """Where the job is.
 
     Attributes
@@ -108,7 +108,7 @@ class State:
     method: dict[str, Any] | None = None
     cells: Candidates | None = None
     estimates: PoseEstimates | None = None
-    outcomes: tuple[Outcome, ...] = ()
+    outcomes: tuple[StartOutcome, ...] = ()
     searched: Searched | None = None
     grown: Scored | None = None
     fresh_cells: bool = False

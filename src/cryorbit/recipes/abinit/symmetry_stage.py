@@ -21,7 +21,7 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radius
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, growth_batch
 from cryorbit.recipes.abinit.prepare import Prepared
-from cryorbit.recipes.abinit.state import State
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.volumes.voxel import resample
 
@@ -37,7 +37,7 @@ EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
 
 
-def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[State, dict[str, Any]]:
+def symmetrise(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Centre each map, turn it to its axes and average it over the group; C1 passes through.
 
     The symmetric maps are taken unless particles that no start has seen fit them worse than the C1 maps, or fit both
@@ -69,7 +69,7 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: State) -> tuple[
     return replace(state, stage="finish", volume=improved, trial=trial, c1_maps=c1_maps), metrics
 
 
-def _after_passes(config: AbinitConfig, prepared: Prepared, state: State) -> Float[Tensor, "k m m m"]:
+def _after_passes(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> Float[Tensor, "k m m m"]:
     """The symmetric maps made anew from the images of the growth: the C1 maps, too, stem from poses of their own."""
     batch, group = growth_batch(config, prepared), prepared.operators
     new = replace(state, radius=judging_radius(config, prepared))
@@ -81,7 +81,7 @@ def _after_passes(config: AbinitConfig, prepared: Prepared, state: State) -> Flo
 
 
 def _held_out_fits(
-    config: AbinitConfig, prepared: Prepared, state: State, volumes: tuple[Float[Tensor, "k m m m"], ...]
+    config: AbinitConfig, prepared: Prepared, state: AbinitState, volumes: tuple[Float[Tensor, "k m m m"], ...]
 ) -> tuple[Float[Tensor, " v"], Float[Tensor, " v"]] | None:
     """Log-likelihood of each held-out particle under the symmetric and the C1 maps, nats; None without any.
 

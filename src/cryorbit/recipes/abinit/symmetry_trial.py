@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cryorbit.io.job_result import Measured
+
 
 @dataclass(frozen=True, slots=True)
 class SymmetryTrial:
@@ -27,9 +29,9 @@ class SymmetryTrial:
 
     group: str
     imposed: bool
-    scores: list[float]
-    structure_scores: list[float]
-    offsets_A: list[float]  # noqa: N815 (units belong to the name)
+    scores: list[Measured]
+    structure_scores: list[Measured]
+    offsets_A: list[Measured]  # noqa: N815 (units belong to the name)
     held_out: float | None
     held_out_c1: float | None
 

@@ -19,8 +19,8 @@ from cryorbit.io.cryosparc import (
     OPTICS_LABELS,
     coordinates,
     names_of,
+    origins,
     plain_path,
-    shift_pixels,
 )
 from cryorbit.io.cryosparc_records import NO_ABERRATION
 from cryorbit.io.image_paths import is_file
@@ -142,8 +142,7 @@ def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
         vectors = (torch.from_numpy(records[POSE].astype(np.float64)) for records in (before, after))
         return _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
     if name == SHIFT:
-        shifts = (each[SHIFT] * shift_pixels(each)[:, None] for each in (before, after))
-        return _values(f"{name} (A)", SINGLE, *shifts)
+        return _values(f"{name} (A)", SINGLE, origins(before), origins(after))
     return _values(name, SINGLE, before[name], after[name])
 
 

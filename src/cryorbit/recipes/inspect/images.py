@@ -17,7 +17,7 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.image_warnings import on_box, on_masks, on_noise
+from cryorbit.recipes.image_warnings import on_box, on_lines, on_masks, on_noise, on_padding
 from cryorbit.recipes.inspect.findings import ImageFindings
 from cryorbit.recipes.joined_sets import (
     contrasts_contradicted,
@@ -63,7 +63,7 @@ def look_at_images(
     diameter = found.diameter
     extent = particles.box * particles.pixel_size
     radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
-    power = mean_power(source, everything)
+    power = mean_power(source, source.unpadded(everything))
     # the noise as it stands in the images, also where the CTF was multiplied into it
     bare = replace(source, premultiplied=False)
     noise = background_spectrum(bare, everything, radius)
@@ -83,7 +83,13 @@ def look_at_images(
         masked=grey.masked,
         normalisation_sentence=grey.normalisation,
         contradiction=contradiction,
-        doubts=(*on_masks(masked=grey.masked), *on_ends, *on_box(diameter or 0.0, extent)),
+        doubts=(
+            *on_masks(masked=grey.masked),
+            *on_padding(source),
+            *on_lines(source),
+            *on_ends,
+            *(() if grey.masked else on_box(diameter or 0.0, extent)),
+        ),
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
         diameter_evidence=found.evidence,

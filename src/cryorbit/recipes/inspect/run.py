@@ -44,6 +44,7 @@ class InspectConfig(TransferSettings):
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
     data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
     passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
+    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
     sample: int = Field(2000, ge=1, le=MOST, description="Images whose pixels are looked at, at most.")
     pictures: int = Field(12, ge=1, le=60, description="Images that are shown.")
     seed: int = Field(0, ge=0, le=LAST_SEED)
@@ -57,7 +58,15 @@ def run(config: InspectConfig) -> Inspection:
     InputError
         The table cannot be read; what is wrong with image files or single particles is among the findings.
     """
-    read = read_particles(config.particles, config.data_dir, config.passthrough, unknown_box=True)
+    read = read_particles(
+        config.particles,
+        config.data_dir,
+        config.passthrough,
+        query=config.subset,
+        premultiplied=config.premultiplied,
+        ctf=config.ctf,
+        unknown_box=True,
+    )
     particles = with_transfer(read, config)
     files = _files(particles)
     measured = _measured(particles, torch.nonzero(files.readable)[:, 0], config)

@@ -9,7 +9,7 @@ from cryorbit.inference.projection_matching import ProjectionMatching
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
-from cryorbit.recipes.optimise.problem import Problem
+from cryorbit.recipes.optimise.problem import OptimiseProblem
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,19 @@ class Point:
     held_out: float
 
 
-def sum_for(name: str, problem: Problem) -> Oracle:
+def sum_for(name: str, problem: OptimiseProblem) -> Oracle:
     """The sum that the method ``name`` works on."""
     return ProjectionMatching(problem.oracle) if name == PROJECTION_MATCHING else problem.oracle
 
 
-def look(problem: Problem, position: Position) -> Point:
+def look(problem: OptimiseProblem, position: Position) -> Point:
     """Where a method stands."""
     value = float(problem.held_out.negative_log_likelihood(position.x))
     return Point(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
 
 
 def pursue(
-    problem: Problem, stretches: Stretches, position: Position, epochs: float
+    problem: OptimiseProblem, stretches: Stretches, position: Position, epochs: float
 ) -> Iterator[tuple[Position, Point]]:
     """Go on from ``position``, a stretch at a time, until so many epochs' worth of gradients is spent."""
     while position.evaluations < epochs * problem.oracle.num_terms:

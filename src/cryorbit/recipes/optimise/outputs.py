@@ -13,21 +13,22 @@ from torch import Tensor
 
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Measured, Result
 from cryorbit.io.mrc import write_map
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.optim.stretches import Position
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import Point
-from cryorbit.recipes.optimise.problem import Problem
+from cryorbit.recipes.optimise.problem import OptimiseProblem
 from cryorbit.volumes.voxel import resample
 
 MAP, COURSE = "map.mrc", "course.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class OptimiseResult:
-    """What a method reached, as it stands in ``job.json``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptimiseResult(Result):
+    """What a method reached.
 
     Attributes
     ----------
@@ -44,18 +45,18 @@ class OptimiseResult:
     """
 
     method: str
-    held_out_start: float
-    held_out_end: float
+    held_out_start: Measured
+    held_out_end: Measured
     evaluations: int
-    epochs: float
+    epochs: Measured
     nodes: int
-    scored_to_A: float  # noqa: N815 (units belong to the name)
+    scored_to_A: Measured  # noqa: N815 (units belong to the name)
 
 
 def write_outputs(
     config: OptimiseConfig,
     dataset: Dataset,
-    problem: Problem,
+    problem: OptimiseProblem,
     position: Position,
     course: Sequence[Point],
     job: JobFolder,
@@ -67,20 +68,20 @@ def write_outputs(
     write_course(job.path / COURSE, course)
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     first, last = course[0], course[-1]
-    nodes = problem.oracle.model.quadrature.count
     result = OptimiseResult(
-        config.method, first.held_out, last.held_out, last.evaluations, last.epochs, nodes, dataset.extent / radius
+        # nothing here measures a resolution: there are no half maps
+        classes=(ClassRecord(name="map", map=MAP, particles=terms, fraction=terms / len(dataset.source)),),
+        contrast=dataset.report.grey.contrast,
+        notes=(*dataset.sentences, *(f"Doubt: {doubt}." for doubt in dataset.pose_doubts(dataset.extent / radius))),
+        method=config.method,
+        held_out_start=first.held_out,
+        held_out_end=last.held_out,
+        evaluations=last.evaluations,
+        epochs=last.epochs,
+        nodes=problem.oracle.model.quadrature.count,
+        scored_to_A=dataset.extent / radius,
     )
-    # nothing here measures a resolution: there are no half maps
-    entry = {
-        "name": "map",
-        "map": MAP,
-        "particles": terms,
-        "fraction": terms / len(dataset.source),
-        "resolution_A": None,
-    }
-    notes = {"contrast": dataset.report.grey.contrast, "notes": list(dataset.sentences)}
-    job.record(result={**asdict(result), "classes": [entry], **notes})
+    job.write_result(result)
     return result
 
 

@@ -27,7 +27,7 @@ PROBES = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class OptimiseProblem:
     """A density to be found.
 
     Attributes
@@ -52,12 +52,12 @@ def make_problem(
     prior: DensityPrior,
     held_out: int,
     seed: int,
-) -> Problem:
+) -> OptimiseProblem:
     """The problem of all images but the last ``held_out``, from the random start of a seed."""
     train = len(observations) - held_out
     grid = working_grid(disc.box, disc.radius)
     oracle = VolumeOracle.of(observations[:train], grid, disc, quadrature, prior)
-    return Problem(oracle, oracle.with_images(observations[train:]), random_start(oracle, seed))
+    return OptimiseProblem(oracle, oracle.with_images(observations[train:]), random_start(oracle, seed))
 
 
 def random_start(oracle: VolumeOracle, seed: int) -> Float[Tensor, "1 n n n"]:

@@ -28,7 +28,7 @@ from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
 from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
-from cryorbit.recipes.optimise.problem import Problem, make_problem, scale_to_images
+from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem, scale_to_images
 from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def scored_radius(config: OptimiseConfig, dataset: Dataset) -> float:
     return radius
 
 
-def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Problem:
+def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> OptimiseProblem:
     """Read all particles as observations in random order, the last of which are held out, and make the start."""
     disc = half_disc(dataset.box, radius).to(dataset.source.device)
     quadrature = poses_of(config.quadrature, radius, dataset.box)
@@ -111,7 +111,7 @@ def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Problem:
     problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)
     if config.start is None:
         return problem
-    return Problem(problem.oracle, problem.held_out, _given_start(config, dataset, problem))
+    return OptimiseProblem(problem.oracle, problem.held_out, _given_start(config, dataset, problem))
 
 
 def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: float = 1.0) -> PoseQuadrature:
@@ -120,7 +120,7 @@ def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: flo
     return pose_quadrature(radius, box, ShiftPrior(settings.shift_sigma * box, reach), coarser * settings.undersampling)
 
 
-def sampled(config: OptimiseConfig, problem: Problem, oracle: Oracle) -> SampledOracle:
+def sampled(config: OptimiseConfig, problem: OptimiseProblem, oracle: Oracle) -> SampledOracle:
     """The sum estimated from poses drawn; ``InputError`` if the method looks for the best pose of all."""
     if oracle is not problem.oracle:
         raise InputError(f"{config.method} looks at all poses", mend="leave quadrature.draws out")
@@ -134,14 +134,18 @@ def observe_all(dataset: Dataset, order: Tensor, disc: HalfDisc) -> Observations
     """All particles, in the given order, as observations at one radius."""
     source, shape = dataset.source, (len(order), len(disc))
     real = torch.zeros(shape, device=source.device)
-    found = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
+    observations = Observations(torch.zeros(shape, dtype=torch.complex64, device=source.device), real, real.clone())
     for part in source.batches(len(order), BATCH):
         batch = source.observe(order[part], disc, dataset.noise_variance)
-        found.data[part], found.weight[part], found.power[part] = batch.data, batch.weight, batch.power
-    return found
+        observations.data[part], observations.weight[part], observations.power[part] = (
+            batch.data,
+            batch.weight,
+            batch.power,
+        )
+    return observations
 
 
-def _given_start(config: OptimiseConfig, dataset: Dataset, problem: Problem) -> Tensor:
+def _given_start(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:
     """The start map at the strength of the images: grey scales of maps have no meaning."""
     assert config.start is not None
     volume, done = read_onto(config.start, dataset.box, dataset.source.pixel_size)

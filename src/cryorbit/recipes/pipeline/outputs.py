@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,62 +13,30 @@ from cryorbit.io.atomic import atomic_path
 from cryorbit.io.cryosparc import with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Result
 from cryorbit.io.set_aside import REPAIRED
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
-from cryorbit.recipes.abinit.verdict import Verdict
 from cryorbit.recipes.map_files import ONLY_MAP
-from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
+from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
 from cryorbit.recipes.pipeline.judgement import judge
 
 
-@dataclass(frozen=True, slots=True)
-class FinalMap:
-    """One map that went the whole way, as it stands in ``job.json``.
-
-    Attributes
-    ----------
-    name, map, fsc
-        What the report calls it, and its files.
-    particles, fraction
-        Its particles, and their part of those that ab initio used.
-    resolution_A, resolution_masked_A
-        Of the half maps (0.143) as they are, and within the mask, corrected for the mask.
-    b_factor
-        Applied, A^2; negative sharpens.
-    """
-
-    name: str
-    map: str
-    fsc: str
-    particles: int
-    fraction: float
-    resolution_A: float  # noqa: N815 (units belong to the name)
-    resolution_masked_A: float  # noqa: N815
-    b_factor: float
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineResult:
-    """What the whole way found, as it stands in ``job.json``."""
-
-    classes: list[FinalMap]
-    verdict: Verdict
-    diameter_A: float  # noqa: N815 (units belong to the name)
-
-
-def write_outputs(job: JobFolder, found: Findings) -> PipelineResult:
+def write_outputs(job: JobFolder, stages: FinishedStages) -> Result:
     """Write the final files beside the folders of the stages; safe to repeat after a crash."""
-    for each in found.classes:
+    for each in stages.classes:
         _copy_maps(job, each)
-    write_joined(job.path / "particles.star", [each.refined_in for each in found.classes], _numbers(found))
+    write_joined(job.path / "particles.star", [each.refined_in for each in stages.classes], _numbers(stages))
     for listed in ("set_aside.star", REPAIRED):
-        if (found.first_in / listed).exists():
-            _copy(job, listed, found.first_in / listed)
-    used = found.first["particles"]["used"]
-    classes = [_final_map(each, used) for each in found.classes]
-    result = PipelineResult(classes, judge(found), found.first["diameter_A"])
-    job.record(result={**asdict(result), "particles": found.first["particles"]})
+        if (stages.first_in / listed).exists():
+            _copy(job, listed, stages.first_in / listed)
+    result = Result(
+        classes=tuple(_final_map(each, stages.first.particles.used) for each in stages.classes),
+        verdict=judge(stages),
+        particles=stages.first.particles,
+        diameter_A=stages.first.diameter_A,
+    )
+    job.write_result(result)
     return result
 
 
@@ -90,9 +56,9 @@ def _of_class(records: np.ndarray, number: int) -> np.ndarray:
     return with_fields(records, {"alignments3D/class": np.full(len(records), number - 1, np.uint32)})
 
 
-def _numbers(found: Findings) -> list[int]:
+def _numbers(stages: FinishedStages) -> list[int]:
     """Class numbers on top: a single map is class 1, as in every job that makes one."""
-    return [each.number if each.files != ONLY_MAP else 1 for each in found.classes]
+    return [each.number if each.files != ONLY_MAP else 1 for each in stages.classes]
 
 
 def _copy_maps(job: JobFolder, each: RefinedClass) -> None:
@@ -114,15 +80,17 @@ def _copy(job: JobFolder, name: str, source: Path) -> None:
         shutil.copyfile(source, temporary)
 
 
-def _final_map(each: RefinedClass, used: int) -> FinalMap:
-    refined: Mapping[str, Any] = each.refined["classes"][0]
-    return FinalMap(
+def _final_map(each: RefinedClass, used: int) -> ClassRecord:
+    """The map on top: particles of its refinement, as part of those that ab initio used, and sharpened resolutions."""
+    (refined,) = each.refined.classes
+    assert refined.particles is not None
+    return ClassRecord(
         name=each.name,
         map=each.files.map,
         fsc=f"{each.files.fsc}.csv",
-        particles=refined["particles"],
-        fraction=refined["particles"] / used,
-        resolution_A=each.sharpened["resolution_unmasked_A"],
-        resolution_masked_A=each.sharpened["resolution_A"],
-        b_factor=each.sharpened["b_factor"],
+        particles=refined.particles,
+        fraction=refined.particles / used,
+        resolution_A=each.sharpened.resolution_unmasked_A,
+        resolution_masked_A=each.sharpened.resolution_A,
+        b_factor=each.sharpened.b_factor,
     )

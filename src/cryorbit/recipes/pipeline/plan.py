@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,29 +10,29 @@ from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import numbers
 from cryorbit.recipes import abinit, postprocess, refine
-from cryorbit.recipes.abinit import AbinitConfig
+from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
 from cryorbit.recipes.dataset import read_chosen
 from cryorbit.recipes.map_files import class_files
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.stage import Stage
-from cryorbit.recipes.postprocess import PostprocessConfig
+from cryorbit.recipes.postprocess import PostprocessConfig, PostprocessResult
 from cryorbit.recipes.postprocess.inputs import half_map_files
-from cryorbit.recipes.refine import RefineConfig
+from cryorbit.recipes.refine import RefineConfig, RefineResult
 from cryorbit.recipes.refine.run import require_memory
 from cryorbit.recipes.settings import ParticleSettings
 
 ABINIT, REFINE, POSTPROCESS = "1_abinit", "2_refine", "3_postprocess"
 
 
-def abinit_stage(config: PipelineConfig, folder: Path) -> Stage:
+def abinit_stage(config: PipelineConfig, folder: Path) -> Stage[AbinitResult]:
     """Maps from all particles."""
     output = folder / ABINIT
-    given = {**_shared(config), "output": output, "classes": config.classes, "seeds": config.seeds}
-    settings = AbinitConfig(**given, **dict(config.abinit))
-    return Stage("Ab initio", "abinit", output, settings, abinit.run, (config.particles,))
+    shared = {**_shared(config), "output": output, "classes": config.classes, "seeds": config.seeds}
+    settings = AbinitConfig(**shared, **dict(config.abinit))
+    return Stage("Ab initio", "abinit", output, settings, abinit.run, AbinitResult, (config.particles,))
 
 
-def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any], number: int) -> Stage:
+def refine_stage(config: PipelineConfig, folder: Path, first: AbinitResult, number: int) -> Stage[RefineResult]:
     """Class ``number`` refined on its own particles.
 
     Contrast and diameter are those that ab initio found in all particles; ``first`` is its result. What the images say
@@ -41,12 +40,12 @@ def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any],
     """
     output = folder / f"{REFINE}{_suffix(config, number)}"
     particles, start_map = class_particles(config, folder, output, number), folder / ABINIT / class_files(number).map
-    given = {
+    shared = {
         **_shared(config),
         "particles": particles,
         "data_dir": _data_dir(config),
-        "invert_contrast": first["inverted"],
-        "diameter": first["diameter_A"],
+        "invert_contrast": first.inverted,
+        "diameter": first.diameter_A,
         "maps": (start_map,),
         "output": output,
         "max_resolution": config.max_resolution,
@@ -55,8 +54,9 @@ def refine_stage(config: PipelineConfig, folder: Path, first: Mapping[str, Any],
         "subset": None,
         "limit": None,
     }
-    settings = RefineConfig(**given, **dict(config.refine))
-    return Stage(_title("Refinement", config, number), "refine", output, settings, refine.run, (particles, start_map))
+    settings = RefineConfig(**shared, **dict(config.refine))
+    title, inputs = _title("Refinement", config, number), (particles, start_map)
+    return Stage(title, "refine", output, settings, refine.run, RefineResult, inputs)
 
 
 def require_refinable(config: PipelineConfig, folder: Path) -> None:
@@ -66,13 +66,13 @@ def require_refinable(config: PipelineConfig, folder: Path) -> None:
     require_memory(settings, read_chosen(config))
 
 
-def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, number: int) -> Stage:
+def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, number: int) -> Stage[PostprocessResult]:
     """The refined map of class ``number``, from the job in ``refined``, sharpened."""
     output = folder / f"{POSTPROCESS}{_suffix(config, number)}"
     shared = {name: getattr(config, name) for name in ("symmetry", "seed", "device", "threads")}
     settings = PostprocessConfig(folder=refined, output=output, **shared, **dict(config.postprocess))
-    inputs = half_map_files(settings)
-    return Stage(_title("Post-processing", config, number), "postprocess", output, settings, postprocess.run, inputs)
+    title, inputs = _title("Post-processing", config, number), half_map_files(settings)
+    return Stage(title, "postprocess", output, settings, postprocess.run, PostprocessResult, inputs)
 
 
 def class_particles(config: PipelineConfig, folder: Path, output: Path, number: int) -> Path:
@@ -83,8 +83,8 @@ def class_particles(config: PipelineConfig, folder: Path, output: Path, number: 
     chosen = output / f"input{everything.suffix}"
     if not chosen.exists():
         particles = read_particles(everything, _data_dir(config))
-        mine = numbers(particles.table, "rlnClassNumber", everything) == number
-        write_particles(output / "input.star", particles.subset(mine.nonzero()[0]), Assignments())
+        of_class = numbers(particles.table, "rlnClassNumber", everything) == number
+        write_particles(output / "input.star", particles.subset(of_class.nonzero()[0]), Assignments())
     return chosen
 
 
@@ -100,7 +100,8 @@ def _data_dir(config: PipelineConfig) -> Path | None:
     """Where later stages look for images: a STAR file leads to them from where it was written, a .cs file may not."""
     if config.particles.suffix != ".cs":
         return config.data_dir
-    return image_folder(read_particles(config.particles, config.data_dir)) or config.data_dir
+    particles = read_particles(config.particles, config.data_dir, query=config.subset, ctf=config.ctf)
+    return image_folder(particles) or config.data_dir
 
 
 def _shared(config: PipelineConfig) -> dict[str, Any]:

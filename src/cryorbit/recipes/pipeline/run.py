@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from cryorbit.core.progress import Progress
 from cryorbit.io.checks import FEWEST
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Kind, Result, StageRecord
+from cryorbit.recipes.abinit import AbinitResult
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.pipeline.config import PipelineConfig
-from cryorbit.recipes.pipeline.findings import Findings, RefinedClass
-from cryorbit.recipes.pipeline.outputs import PipelineResult, write_outputs
+from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
+from cryorbit.recipes.pipeline.outputs import write_outputs
 from cryorbit.recipes.pipeline.plan import abinit_stage, postprocess_stage, refine_stage, require_refinable
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 
 
-def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineResult:
+def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> Result:
     """Go the whole way; stages that are finished are not done again, one that was interrupted goes on.
 
     A bad verdict on the ab initio maps does not end the job: it is told at once, and first in the final verdict.
@@ -28,19 +27,19 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineR
     Stopped
         The job was asked to stop; what is done is kept.
     """
-    stages: list[Stage] = []
+    stages: list[StageRecord] = []
 
-    def work(stage: Stage) -> Mapping[str, Any]:
-        stages.append(stage)
-        job.record(result={"stages": [each.as_record() for each in stages]})
+    def work(stage: Stage[Kind]) -> Kind:
+        stages.append(stage.record)
+        job.write_result(Result(stages=tuple(stages)))
         return work_on(stage, progress)
 
     require_refinable(config, job.path)
     beginning = abinit_stage(config, job.path)
     first = work(beginning)
-    progress.note(first["verdict"]["sentence"])
+    progress.note(first.verdict.sentence)
     # a symmetry that the images refused is not imposed further on
-    config = config.model_copy(update={"symmetry": first["symmetry"]})
+    config = config.model_copy(update={"symmetry": first.symmetry})
     chosen, left_out = classes_to_refine(config, first)
     classes = []
     for number in chosen:
@@ -51,15 +50,15 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> PipelineR
         single = config.classes == 1 or not config.refine_all
         files, name = (ONLY_MAP, "map") if single else (class_files(number), f"class {number}")
         classes.append(RefinedClass(number, name, files, refining.folder, sharpening.folder, refined, sharpened))
-    return write_outputs(job, Findings(beginning.folder, first, classes, left_out))
+    return write_outputs(job, FinishedStages(beginning.folder, first, classes, left_out))
 
 
-def classes_to_refine(config: PipelineConfig, first: Mapping[str, Any]) -> tuple[list[int], list[int]]:
+def classes_to_refine(config: PipelineConfig, first: AbinitResult) -> tuple[list[int], list[int]]:
     """Numbers of the classes that are refined, and of those that are too small for it.
 
     Ab initio puts the class that explains most first; it is refined in any case.
     """
     if not config.refine_all:
         return [1], []
-    small = [k for k, each in enumerate(first["classes"], start=1) if each["particles"] < FEWEST and k > 1]
+    small = [k for k, each in enumerate(first.classes, start=1) if (each.particles or 0) < FEWEST and k > 1]
     return [k for k in range(1, config.classes + 1) if k not in small], small

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Kind, StageRecord
 from cryorbit.io.job_run import running
 from cryorbit.recipes.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Generic[Kind]):
     """What is to be done in one stage.
 
     Attributes
@@ -27,8 +28,8 @@ class Stage:
         Its job folder.
     config
         Settings of its recipe.
-    run
-        Its recipe.
+    run, kind
+        Its recipe, and the dataclass of its result.
     inputs
         Files that it reads.
     """
@@ -37,21 +38,23 @@ class Stage:
     verb: str
     folder: Path
     config: Settings
-    run: Callable[[Any, JobFolder, Progress], object]
+    run: Callable[[Any, JobFolder, Progress], Kind]
+    kind: type[Kind]
     inputs: tuple[Path, ...]
 
-    def as_record(self) -> dict[str, str]:
-        """What ``job.json`` of the whole says of it."""
-        return {"title": self.title, "verb": self.verb, "folder": self.folder.name}
+    @property
+    def record(self) -> StageRecord:
+        """What the job that it is a stage of says of it."""
+        return StageRecord(self.title, self.verb, self.folder.name)
 
 
-def work_on(stage: Stage, progress: Progress) -> Mapping[str, Any]:
-    """Do what is left of a stage; returns the result in its ``job.json``.
+def work_on(stage: Stage[Kind], progress: Progress) -> Kind:
+    """Do what is left of a stage; returns its result, as it stands in its ``job.json``.
 
     Raises
     ------
     InputError
-        The stage cannot use its input.
+        The stage cannot use its input, or its record is damaged.
     Stopped
         The job was asked to stop before or within the stage; what is done is kept.
     """
@@ -63,11 +66,10 @@ def work_on(stage: Stage, progress: Progress) -> Mapping[str, Any]:
         with running(job):
             stage.run(stage.config, job, progress)
     progress.stage_finished(job.path)
-    result: Mapping[str, Any] = job.read()["result"]
-    return result
+    return job.read_result(stage.kind)
 
 
-def _open_or_create(stage: Stage) -> JobFolder:
+def _open_or_create(stage: Stage[Kind]) -> JobFolder:
     if (stage.folder / "job.json").exists():
         return JobFolder.open(stage.folder)
     settings = stage.config.model_dump(mode="json")

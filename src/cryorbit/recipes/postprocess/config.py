@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from cryorbit.core.bounds import COARSEST_A, LAST_SEED, MOST, MOST_THREADS
+from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.core.errors import InputError
-from cryorbit.recipes.settings import Settings
+from cryorbit.recipes.settings import JobSettings, Settings
 
 
 class PostprocessSettings(Settings):
@@ -25,7 +25,7 @@ class PostprocessSettings(Settings):
     local_filter: bool = Field(False, description="Also write the map filtered to its local resolution.")
 
 
-class PostprocessConfig(PostprocessSettings):
+class PostprocessConfig(PostprocessSettings, JobSettings):
     """Everything that determines a post-processed map; either ``folder`` or both half-maps are given."""
 
     folder: Path | None = Field(None, description="Folder with half-maps, and particles.star if there is one.")
@@ -39,9 +39,6 @@ class PostprocessConfig(PostprocessSettings):
     mask: Path | None = Field(None, description="Soft mask in [0, 1]. None: found from the map.")
     pixel_size: float | None = Field(None, gt=0, le=COARSEST_A, description="A. None: as the half-maps say.")
     symmetry: str = Field("C1", description="Point group of the map; it multiplies the views.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS)
 
     @model_validator(mode="before")
     @classmethod

@@ -27,7 +27,7 @@ from cryorbit.recipes.resolutions import require_resolvable
 
 
 @dataclass(frozen=True, slots=True)
-class HalfMaps:
+class PostprocessInput:
     """What is to be processed.
 
     Attributes
@@ -88,7 +88,7 @@ def input_files(config: PostprocessConfig) -> list[Path]:
     return [*half_map_files(config), *([] if config.mask is None else [config.mask])]
 
 
-def read_half_maps(config: PostprocessConfig) -> HalfMaps:
+def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
     """Read and check everything.
 
     Raises
@@ -111,7 +111,7 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
     mask = None if config.mask is None else _read_mask(config.mask, half1, stated)
     device, pixel_size = torch.device(config.device), config.pixel_size or stated
     last, said = _end_of_data((first, second), half1, half2, stated)
-    return HalfMaps(
+    return PostprocessInput(
         half1.to(device),
         half2.to(device),
         pixel_size,
@@ -121,9 +121,9 @@ def read_half_maps(config: PostprocessConfig) -> HalfMaps:
         None if said is None else said * pixel_size / stated,
         _read_optics(config),
         tuple(
-            f"The header of {file.name} states {own:g} A a voxel, which says none; {pixel_size:.4g} A is taken."
-            for file, own in ((first, stated1), (second, stated2))
-            if own != believed(own, len(half1), stated, len(half1))
+            f"The header of {file.name} states {header:g} A a voxel, which says none; {pixel_size:.4g} A is taken."
+            for file, header in ((first, stated1), (second, stated2))
+            if header != believed(header, len(half1), stated, len(half1))
         ),
     )
 
@@ -145,9 +145,9 @@ def _end_of_data(
 
 def _half_map_names(number: int) -> list[tuple[str, str]]:
     """Names of the half-maps of refinement, of a class, and of RELION's refinement."""
-    own = [(files.half1, files.half2) for files in (ONLY_MAP, class_files(number))]
+    names = [(files.half1, files.half2) for files in (ONLY_MAP, class_files(number))]
     first, second = (f"run_half{half}_class{number:03d}_unfil.mrc" for half in (1, 2))
-    return [*own, (first, second)]
+    return [*names, (first, second)]
 
 
 def from_one_map(config: PostprocessConfig) -> bool:
@@ -186,8 +186,8 @@ def _particle_file(config: PostprocessConfig) -> Path | None:
     """The particles given, or those of the job folder."""
     if config.particles is not None or config.folder is None:
         return config.particles
-    own = config.folder / "particles.star"
-    return own if own.is_file() else None
+    file = config.folder / "particles.star"
+    return file if file.is_file() else None
 
 
 def _read_optics(config: PostprocessConfig) -> UnusedOptics | None:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import torch
 
+from cryorbit.core.verdict import Verdict
 from cryorbit.evaluation.conical_fsc import ConicalFSC
 from cryorbit.evaluation.fsc import FSCCurve, resolution_at
 from cryorbit.evaluation.sharpening import GuinierFit
 from cryorbit.io.fsc_files import FREQUENCY, write_fsc
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import ClassRecord, Measured, Result
 from cryorbit.io.mrc import write_map
-from cryorbit.recipes.abinit.verdict import Verdict
-from cryorbit.recipes.postprocess.findings import Findings
+from cryorbit.recipes.postprocess.analysis import HalfMapAnalysis
 from cryorbit.recipes.postprocess.judgement import judge
 
-LOCAL_QUANTILES = {"best_A": 0.05, "median_A": 0.5, "worst_A": 0.95}
+BEST, MEDIAN, WORST = 0.05, 0.5, 0.95
+"""Quantiles of the local resolution that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
-class PostprocessResult:
-    """What post-processing found, as it stands in ``job.json``.
+class LocalResolution:
+    """5 %, 50 % and 95 % quantiles of the local resolution inside the mask, A."""
+
+    best_A: Measured  # noqa: N815 (units belong to the name)
+    median_A: Measured  # noqa: N815
+    worst_A: Measured  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostprocessResult(Result):
+    """What post-processing computed.
 
     Attributes
     ----------
@@ -38,84 +49,78 @@ class PostprocessResult:
     holds_to_A
         Resolution of the last shell in which the half-maps hold data, A: none can be finer.
     local_resolution
-        5 %, 50 % and 95 % quantiles inside the mask, A.
+        Its quantiles.
     conical_area_ratio
         Smallest over largest area under the correlation by direction.
     sampling_factor, unsampled
         Sampling compensation factor of the views, and part of the directions without any; None without poses.
-    verdict
-        How far to trust it.
     """
 
-    resolution_A: float  # noqa: N815 (units belong to the name)
-    resolution_unmasked_A: float  # noqa: N815
-    b_factor: float
+    verdict: Verdict
+    resolution_A: Measured  # noqa: N815 (units belong to the name)
+    resolution_unmasked_A: Measured  # noqa: N815
+    b_factor: Measured
     b_factor_fitted: float | None
     b_factor_error: float | None
-    mask_bias: float
-    holds_to_A: float  # noqa: N815
-    local_resolution: dict[str, float]
-    conical_area_ratio: float
+    mask_bias: Measured
+    holds_to_A: Measured  # noqa: N815
+    local_resolution: LocalResolution
+    conical_area_ratio: Measured
     sampling_factor: float | None
     unsampled: float | None
-    verdict: Verdict
 
 
-def write_outputs(job: JobFolder, found: Findings, shared_poses: bool) -> PostprocessResult:
+def write_outputs(job: JobFolder, analysis: HalfMapAnalysis, shared_poses: bool) -> PostprocessResult:
     """Write every file of the job and its record."""
-    result = _summarise(found, shared_poses)
-    _write_maps(job, found)
-    curves = {name: getattr(found.fsc, name).numpy() for name in ("corrected", "unmasked", "masked", "randomised")}
+    result = _summarise(analysis, shared_poses)
+    _write_maps(job, analysis)
+    curves = {name: getattr(analysis.fsc, name).numpy() for name in ("corrected", "unmasked", "masked", "randomised")}
     general = {
         "rlnFinalResolution": result.resolution_A,
         "rlnBfactorUsedForSharpening": result.b_factor,
-        "rlnRandomiseFrom": _period(found.fsc.frequency_per_A, found.fsc.randomised_from),
+        "rlnRandomiseFrom": _period(analysis.fsc.frequency_per_A, analysis.fsc.randomised_from),
     }
-    frequency = found.fsc.frequency_per_A.numpy()
+    frequency = analysis.fsc.frequency_per_A.numpy()
     write_fsc(job.path / "postprocess", frequency, curves, "half-maps, corrected for the mask", general)
-    _write_table(job, "conical_fsc.csv", _conical_table(found.cones, frequency))
-    if found.sharpened.fit is not None:
-        _write_table(job, "guinier.csv", _guinier_table(found.sharpened.fit))
-    shown = {
-        "map": "postprocess_masked.mrc",
-        "name": "map",
-        "fsc": "postprocess.csv",
-        "resolution_A": result.resolution_A,
-    }
-    job.record(result={"classes": [shown], **asdict(result)})
+    _write_table(job, "conical_fsc.csv", _conical_table(analysis.cones, frequency))
+    if analysis.sharpened.fit is not None:
+        _write_table(job, "guinier.csv", _guinier_table(analysis.sharpened.fit))
+    job.write_result(result)
     return result
 
 
-def _summarise(found: Findings, shared_poses: bool) -> PostprocessResult:
-    inside = found.local[found.mask > 0.5].double().cpu().numpy()
-    sampling, fit = found.sampling, found.sharpened.fit
+def _summarise(analysis: HalfMapAnalysis, shared_poses: bool) -> PostprocessResult:
+    inside = analysis.local[analysis.mask > 0.5].double().cpu().numpy()
+    sampling, fit, resolution = analysis.sampling, analysis.sharpened.fit, analysis.fsc.resolution()
+    shown = ClassRecord(name="map", map="postprocess_masked.mrc", fsc="postprocess.csv", resolution_A=resolution)
     return PostprocessResult(
-        resolution_A=found.fsc.resolution(),
-        resolution_unmasked_A=resolution_at(FSCCurve(found.fsc.frequency_per_A, found.fsc.unmasked), 0.143),
-        b_factor=found.sharpened.b_factor,
+        classes=(shown,),
+        verdict=judge(analysis, shared_poses),
+        resolution_A=resolution,
+        resolution_unmasked_A=resolution_at(FSCCurve(analysis.fsc.frequency_per_A, analysis.fsc.unmasked), 0.143),
+        b_factor=analysis.sharpened.b_factor,
         b_factor_fitted=None if fit is None else fit.b_factor,
         b_factor_error=None if fit is None else fit.error,
-        mask_bias=found.fsc.mask_bias,
-        holds_to_A=found.fsc.finest_A,
-        local_resolution={name: float(np.quantile(inside, part)) for name, part in LOCAL_QUANTILES.items()},
-        conical_area_ratio=found.cones.area_ratio,
+        mask_bias=analysis.fsc.mask_bias,
+        holds_to_A=analysis.fsc.finest_A,
+        local_resolution=LocalResolution(*(float(np.quantile(inside, part)) for part in (BEST, MEDIAN, WORST))),
+        conical_area_ratio=analysis.cones.area_ratio,
         sampling_factor=None if sampling is None else sampling.factor,
         unsampled=None if sampling is None else sampling.unsampled,
-        verdict=judge(found, shared_poses),
     )
 
 
-def _write_maps(job: JobFolder, found: Findings) -> None:
+def _write_maps(job: JobFolder, analysis: HalfMapAnalysis) -> None:
     volumes = {
-        "postprocess.mrc": found.sharpened.volume,
-        "postprocess_masked.mrc": found.sharpened.volume * found.mask,
-        "mask.mrc": found.mask,
-        "local_resolution.mrc": found.local,
-        "local_filtered.mrc": found.filtered,
+        "postprocess.mrc": analysis.sharpened.volume,
+        "postprocess_masked.mrc": analysis.sharpened.volume * analysis.mask,
+        "mask.mrc": analysis.mask,
+        "local_resolution.mrc": analysis.local,
+        "local_filtered.mrc": analysis.filtered,
     }
     for name, volume in volumes.items():
         if volume is not None:
-            write_map(job.path / name, volume, found.pixel_size)
+            write_map(job.path / name, volume, analysis.pixel_size)
 
 
 def _conical_table(cones: ConicalFSC, frequency: np.ndarray) -> pd.DataFrame:

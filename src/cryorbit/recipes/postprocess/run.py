@@ -10,6 +10,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.conical_fsc import conical_fsc
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
+from cryorbit.evaluation.half_map_frames import covers_the_outside, misplacement
 from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.evaluation.local_filter import filter_locally
 from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
@@ -18,9 +19,9 @@ from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.copies import copies_agreement
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.recipes.postprocess.analysis import HalfMapAnalysis, Sharpened
 from cryorbit.recipes.postprocess.config import PostprocessConfig
-from cryorbit.recipes.postprocess.findings import Findings, Sharpened
-from cryorbit.recipes.postprocess.inputs import HalfMaps, from_one_map, read_half_maps
+from cryorbit.recipes.postprocess.inputs import PostprocessInput, from_one_map, read_half_maps
 from cryorbit.recipes.postprocess.outputs import PostprocessResult, write_outputs
 
 STAGES = 4
@@ -54,7 +55,7 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
     _count(progress)
     doubts = () if maps.optics is None else tuple(maps.optics.doubts(fsc.resolution()))
-    found = Findings(
+    analysis = HalfMapAnalysis(
         pixel_size=maps.pixel_size,
         mask=mask,
         fsc=fsc,
@@ -67,11 +68,13 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
         mask_given=maps.mask is not None,
         holds_to_A=maps.holds_to_A,
         optics_doubts=doubts,
+        misplaced=misplacement(maps.half1, maps.half2),
+        mask_outside=maps.mask is not None and covers_the_outside(maps.mask, maps.half1, maps.half2),
     )
-    return write_outputs(job, found, from_one_map(config))
+    return write_outputs(job, analysis, from_one_map(config))
 
 
-def compare_halves(maps: HalfMaps, generator: torch.Generator) -> tuple[Float[Tensor, "n n n"], HalfMapFSC]:
+def compare_halves(maps: PostprocessInput, generator: torch.Generator) -> tuple[Float[Tensor, "n n n"], HalfMapFSC]:
     """The mask given, or one around the density of the mean of the half-maps, and their correlations within."""
     if maps.mask is not None:
         return maps.mask, corrected_fsc(maps.half1, maps.half2, maps.pixel_size, maps.mask, generator, maps.last)
@@ -79,7 +82,9 @@ def compare_halves(maps: HalfMaps, generator: torch.Generator) -> tuple[Float[Te
     return half_map_mask(halves.mean(0), halves, maps.pixel_size, generator, last=maps.last)
 
 
-def sharpen_map(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n n n"], fsc: HalfMapFSC) -> Sharpened:
+def sharpen_map(
+    config: PostprocessConfig, maps: PostprocessInput, mask: Float[Tensor, "n n n"], fsc: HalfMapFSC
+) -> Sharpened:
     """The mean of the half-maps, weighted, sharpened by the given or the fitted B-factor, and low-passed.
 
     The fit is made inside the mask, where the weights hold; noise in the solvent would make the fall-off look slower.
@@ -95,7 +100,9 @@ def sharpen_map(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "
     return Sharpened(volume, b_factor, config.b_factor is not None, fit)
 
 
-def _symmetry(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n n n"]) -> tuple[str, float] | None:
+def _symmetry(
+    config: PostprocessConfig, maps: PostprocessInput, mask: Float[Tensor, "n n n"]
+) -> tuple[str, float] | None:
     """The symmetry that was asked for and how far the half-maps have it, within the radius of the mask."""
     group = point_group(config.symmetry)
     if len(group) == 1:
@@ -106,13 +113,13 @@ def _symmetry(config: PostprocessConfig, maps: HalfMaps, mask: Float[Tensor, "n 
     return None if agreement is None else (config.symmetry, agreement)
 
 
-def _window(config: PostprocessConfig, maps: HalfMaps, fsc: HalfMapFSC) -> float:
+def _window(config: PostprocessConfig, maps: PostprocessInput, fsc: HalfMapFSC) -> float:
     """Diameter of the window of the local resolution, A; at most half the box."""
     wanted = config.local_window or WINDOW_PER_RESOLUTION * fsc.resolution()
     return min(wanted, 0.5 * maps.half1.shape[-1] * maps.pixel_size)
 
 
-def _locally_filtered(maps: HalfMaps, b_factor: float, local: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
+def _locally_filtered(maps: PostprocessInput, b_factor: float, local: Float[Tensor, "n n n"]) -> Float[Tensor, "n n n"]:
     """The mean of the half-maps, sharpened, and low-passed everywhere at its local resolution."""
     mean = 0.5 * (maps.half1 + maps.half2)
     even = torch.ones(mean.shape[-1] // 2 + 1)

@@ -18,8 +18,8 @@ class PassSettings(Settings):
     """Passes over all particles, each half-set under its own map."""
 
     iterations: int = Field(25, ge=1, le=MOST, description="Passes at most.")
-    patience: int = Field(2, ge=1, le=MOST, description="Passes without a gain after which they end: in resolution ...")
-    least_gain: float = Field(0.003, ge=0, le=MOST, description="... or in log-likelihood, by this part of it.")
+    patience: int = Field(2, ge=1, le=MOST, description="Passes in a row without a gain after which they end.")
+    least_gain: float = Field(0.003, ge=0, le=MOST, description="Least gain of a pass in log-likelihood, a part of it.")
     class_changes: float | None = Field(
         None, ge=0, le=1, description="Part of the particles that may change class in the last pass. None: patience."
     )
@@ -27,8 +27,12 @@ class PassSettings(Settings):
         20.0, gt=0, le=COARSEST_A, description="The half-sets share what is coarser than this, A."
     )
     threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
-    margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it ...")
-    relative_margin: float = Field(0.1, ge=0, le=MOST, description="... or this part of the radius, if that is more.")
+    margin: float = Field(
+        3.0, ge=0, le=MOST, description="Shells beyond those that half-maps agree on to which poses are scored."
+    )
+    relative_margin: float = Field(
+        0.1, ge=0, le=MOST, description="The same as a part of the radius, where that is more."
+    )
     growth: float = Field(
         1.4, gt=1, le=MOST, description="Most by which the radius of the scores grows from pass to pass."
     )

@@ -18,7 +18,7 @@ from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, sy
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.pose_candidates import PoseSearch, local_reach, pose_searches, pose_space
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import resample
 
 
@@ -78,7 +78,7 @@ class EStep:
 def e_step(
     config: RefineConfig,
     dataset: Dataset,
-    state: State,
+    state: RefineState,
     inserted: float,
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
 ) -> EStep:
@@ -105,7 +105,7 @@ def e_step(
 def _search(
     config: RefineConfig,
     dataset: Dataset,
-    state: State,
+    state: RefineState,
     half: int,
     index: Int[Tensor, " m"],
     search: PoseSearch,
@@ -127,7 +127,9 @@ def half_set_rows(dataset: Dataset) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"
     return torch.nonzero(dataset.half_set == 0)[:, 0], torch.nonzero(dataset.half_set == 1)[:, 0]
 
 
-def updated_noise(found: EStep, dataset: Dataset, state: State, inserted: float, prior: float) -> Float[Tensor, "2 s"]:
+def updated_noise(
+    found: EStep, dataset: Dataset, state: RefineState, inserted: float, prior: float
+) -> Float[Tensor, "2 s"]:
     """Noise spectra of the half-sets from what their references leave unexplained."""
     if dataset.source.premultiplied:
         return state.noise_variance

@@ -20,14 +20,14 @@ from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.gold_standard import gold_standard_maps
 from cryorbit.inference.mstep import ShellWeights, shell_weights
 from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
-from cryorbit.inference.preconditioned import data_gradient, half_prior, preconditioned_step
+from cryorbit.inference.preconditioned import half_prior, preconditioned_step
 from cryorbit.inference.statistics import empty_statistics
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.protocols import Expectation as Statistics
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.e_step import EStep, e_step
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import VoxelGrid, on_grid, working_grid
 
 Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
@@ -66,11 +66,14 @@ class RunningMean:
 
     def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
         """The mean with these images; frequencies that earlier grids did not hold start with their own W."""
-        weight = torch.stack([join_mates(half) for half in found.statistics.weight])
-        if self.before is not None:
-            before = on_grid(self.before, grid)
-            weight = torch.where(before > 0, (1 - self.share) * before + self.share * weight, weight)
-        return Metric(weight, shell_weights(found.statistics, grid, inserted))
+        mean = torch.empty_like(found.statistics.weight)
+        before = None if self.before is None else on_grid(self.before, grid)
+        # a half-set after the other, and in place: they are among the largest arrays of a mini-batch
+        for half, weight in enumerate(found.statistics.weight):
+            mean[half] = join_mates(weight)
+            if before is not None:
+                mean[half].mul_(torch.where(before[half] > 0, self.share, 1.0)).add_(before[half], alpha=1 - self.share)
+        return Metric(mean, shell_weights(found.statistics, grid, inserted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class HalfSetOracle:
 
     config: RefineConfig
     dataset: Dataset
-    state: State
+    state: RefineState
     images: Halves
     inserted: float
     fsc: Float[Tensor, "k s"]
@@ -154,8 +157,8 @@ class HalfSetOracle:
         grid, look = self.grid, self._look(x, idx)
         statistics, metric, steps = look.found.statistics, look.metric, []
         for h in range(2):
-            gradient, prior = data_gradient(statistics, h, x[h], grid), half_prior(metric.shells, h, self.fsc)
-            steps.append(preconditioned_step(gradient, x[h], prior, metric.weight[h], grid))
+            prior = half_prior(metric.shells, h, self.fsc)
+            steps.append(preconditioned_step(statistics, h, x[h], prior, metric.weight[h], grid))
         return Evaluation(x.new_tensor(-look.found.log_likelihood), -torch.stack(steps))
 
     def expect(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Statistics:

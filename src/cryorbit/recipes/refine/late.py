@@ -30,7 +30,7 @@ from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, Metric, PartO
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
 from cryorbit.recipes.refine.radii import inserted_radius
-from cryorbit.recipes.refine.state import Fallback, State
+from cryorbit.recipes.refine.state import Fallback, RefineState
 from cryorbit.volumes.voxel import resample, working_grid
 
 ROUNDING = 1e-6
@@ -38,7 +38,7 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class LateEpoch:
     """What an epoch begins with.
 
     Attributes
@@ -55,13 +55,13 @@ class Epoch:
 
     config: RefineConfig
     dataset: Dataset
-    state: State
+    state: RefineState
     found: EStep
     maps: HalfMaps
     oracle: HalfSetOracle
 
     @classmethod
-    def of(cls, config: RefineConfig, dataset: Dataset, state: State) -> Epoch:
+    def of(cls, config: RefineConfig, dataset: Dataset, state: RefineState) -> LateEpoch:
         """Look at all images once."""
         inserted = inserted_radius(state.radius, dataset.box)
         grid = working_grid(dataset.box, inserted)
@@ -86,9 +86,9 @@ class Epoch:
         return windowed(joined(config, self.dataset, x / scale), self.oracle.mask)
 
 
-def late_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
+def late_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -> tuple[RefineState, dict[str, Any]]:
     """An epoch; one after which the likelihood has fallen is taken back, and is the last."""
-    epoch = Epoch.of(config, dataset, state)
+    epoch = LateEpoch.of(config, dataset, state)
     found, resolved = epoch.found, resolved_by(config, epoch.maps)
     metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     value, before = found.log_likelihood, state.fallback

@@ -10,11 +10,11 @@ from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
 from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import resample
 
 
-def reference_mask(config: RefineConfig, dataset: Dataset, state: State, size: int) -> Float[Tensor, "m m m"]:
+def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, size: int) -> Float[Tensor, "m m m"]:
     """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
     window = dataset.window(size)
     mask = given_mask(config, dataset)

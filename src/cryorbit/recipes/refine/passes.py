@@ -24,11 +24,11 @@ from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.radii import final_radius, inserted_radius, largest_radius
 from cryorbit.recipes.refine.scales import updated_scales
 from cryorbit.recipes.refine.settling import best_likelihood, class_changes, settled, stands_still, widened
-from cryorbit.recipes.refine.state import FinalMaps, State
+from cryorbit.recipes.refine.state import FinalMaps, RefineState
 from cryorbit.volumes.voxel import working_grid
 
 
-def pass_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
+def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -> tuple[RefineState, dict[str, Any]]:
     """One pass over all particles, the new references, and the radius that they allow."""
     inserted = inserted_radius(state.radius, dataset.box)
     mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
@@ -70,7 +70,7 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tupl
     return new, metrics
 
 
-def final_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
+def final_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -> tuple[RefineState, dict[str, Any]]:
     """A last pass, which inserts every image as far out as the final maps go."""
     inserted = final_radius(config, dataset.box, dataset.source.pixel_size)
     mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
@@ -89,7 +89,7 @@ def final_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tup
     return ended(new, maps), metrics
 
 
-def ended(state: State, maps: HalfMaps) -> State:
+def ended(state: RefineState, maps: HalfMaps) -> RefineState:
     """The state that the job is written from."""
     halves = torch.stack([without_corners(half) for half in maps.halves])
     return replace(state, stage="done", references=maps.references, final=FinalMaps(halves, maps.volume))
@@ -119,7 +119,7 @@ def resolved_by(config: RefineConfig, maps: HalfMaps) -> float:
     return float(max(resolved_radius(fsc, config.passes.threshold) for fsc in maps.fsc))
 
 
-def next_radius(config: RefineConfig, dataset: Dataset, state: State, resolved: float) -> float:
+def next_radius(config: RefineConfig, dataset: Dataset, state: RefineState, resolved: float) -> float:
     """Radius of the next scores: a margin beyond what is resolved; it never shrinks, nor grows by leaps.
 
     Half-maps of a shell agree far beyond what poses could yet be told by, and at a radius that is new to them they

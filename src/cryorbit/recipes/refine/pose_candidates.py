@@ -25,7 +25,7 @@ from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class PoseSearch:
 
 
 def pose_searches(
-    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
+    config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
 ) -> list[PoseSearch]:
     """Around the poses of the last pass for images that they hold for, everywhere for the others.
 
@@ -88,7 +88,7 @@ def pose_space(config: RefineConfig, dataset: Dataset) -> PoseSpace:
 
 
 def _local(
-    config: RefineConfig, dataset: Dataset, state: State, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
+    config: RefineConfig, dataset: Dataset, state: RefineState, index: Int[Tensor, " n"], rows: Int[Tensor, " m"]
 ) -> PoseSearch:
     """A search around the last poses."""
     known, mine = state.estimates, index[rows]
@@ -100,7 +100,7 @@ def _local(
 def _global(
     config: RefineConfig,
     dataset: Dataset,
-    state: State,
+    state: RefineState,
     half: int,
     index: Int[Tensor, " n"],
     rows: Int[Tensor, " m"],
@@ -112,7 +112,7 @@ def _global(
     return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
 
-def _hold(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> bool:
+def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]) -> bool:
     """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
     known = state.estimates
     assert known is not None
@@ -138,7 +138,7 @@ def _hold(config: RefineConfig, dataset: Dataset, state: State, half: int, index
 
 
 def _everywhere(
-    config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]
+    config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
     """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
@@ -152,7 +152,9 @@ def _everywhere(
     return cells, levels_for(state.radius, _coarse(config), step, dataset.diameter_px, dataset.box, settings.candidates)
 
 
-def _bounded(config: RefineConfig, dataset: Dataset, state: State, half: int, index: Int[Tensor, " n"]) -> Candidates:
+def _bounded(
+    config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
+) -> Candidates:
     """The pose that branch and bound finds for each image, as its one cell."""
     settings = config.poses
     band = band_within(dataset.box, state.radius, state.noise_variance[half])
@@ -179,7 +181,7 @@ def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -
     return Candidates(numbers, klass, rotation.flatten(0, 1), shift.flatten(0, 1))
 
 
-def _local_levels(config: RefineConfig, dataset: Dataset, state: State) -> list[Level]:
+def _local_levels(config: RefineConfig, dataset: Dataset, state: RefineState) -> list[Level]:
     """Levels from a cell several times as wide as the finest spacing: it holds what is unsure about known poses."""
     step = _local_factor(state) * FINEST_SHIFT * dataset.box / state.radius
     return levels_for(
@@ -187,17 +189,17 @@ def _local_levels(config: RefineConfig, dataset: Dataset, state: State) -> list[
     )
 
 
-def _local_width(dataset: Dataset, state: State) -> float:
+def _local_width(dataset: Dataset, state: RefineState) -> float:
     """Width in degrees of the cell of a local search."""
     return _local_factor(state) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
-def local_reach(dataset: Dataset, state: State) -> float:
+def local_reach(dataset: Dataset, state: RefineState) -> float:
     """How far (degrees) the next local search reaches around the best poses, if the radius hardly grows."""
     return 2 ** (LOCAL_LEVELS - 1) * finest_spacing(state.radius, dataset.diameter_px, dataset.box)
 
 
-def _local_factor(state: State) -> int:
+def _local_factor(state: RefineState) -> int:
     return 2 ** (LOCAL_LEVELS + (state.radius > COARSER_POSES * state.posed_radius))
 
 

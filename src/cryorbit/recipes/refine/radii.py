@@ -7,6 +7,10 @@ from cryorbit.recipes.refine.config import RefineConfig
 INSERTED_BEYOND = 1.4
 """Images are inserted this much further out than they are scored, so that the half maps can show more."""
 
+MINI_BATCH_PART = 0.85
+"""Part of Nyquist that mini-batches go to: they carry a mean of W and gradients on the grid beside their sums, and up
+to there take no more memory than the last pass."""
+
 
 def largest_radius(config: RefineConfig, box: int, pixel_size: float) -> float:
     """Largest Fourier radius at which poses are scored."""
@@ -17,6 +21,11 @@ def largest_radius(config: RefineConfig, box: int, pixel_size: float) -> float:
 def inserted_radius(radius: float, box: int) -> float:
     """Fourier radius to which images are inserted that are scored to ``radius``."""
     return min(box / 2 - 1, INSERTED_BEYOND * radius + 4)
+
+
+def mini_batch_radius(radius: float, box: int) -> float:
+    """Fourier radius that mini-batches go to where passes go to ``radius``, in scores or in what is inserted."""
+    return min(radius, MINI_BATCH_PART * (box / 2 - 1))
 
 
 def final_radius(config: RefineConfig, box: int, pixel_size: float) -> float:

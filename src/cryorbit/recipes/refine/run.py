@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -13,17 +12,17 @@ from cryorbit.io.particles import Particles
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import late_iteration, late_sums
-from cryorbit.recipes.refine.outputs import RefineResult, write_outputs
+from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import begin
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
 from cryorbit.recipes.refine.verdict import Ending, judge
 from cryorbit.recipes.stage_loop import Stages, go_through
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
-Iteration = Callable[[RefineConfig, Dataset, State], tuple[State, dict[str, Any]]]
+Iteration = Callable[[RefineConfig, Dataset, RefineState], tuple[RefineState, dict[str, Any]]]
 
 ITERATIONS: dict[str, Iteration] = {
     "sgd": stochastic_iteration,
@@ -58,19 +57,21 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     dataset = read_dataset(config, particles)
     for sentence in dataset.sentences:
         progress.note(sentence)
-    stages: Stages[State] = Stages(
+    stages: Stages[RefineState] = Stages(
         iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
         describe=lambda state: DESCRIPTIONS[state.stage],
         planned=lambda stage: _planned(config, stage),
-        kind=State,
+        kind=RefineState,
         device=dataset.source.device,
     )
     state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
-    result = write_outputs(config, dataset, state, job)
-    verdict = judge(Ending(config, dataset, state, result.classes, job.read_metrics()))
-    job.record(result={"verdict": asdict(verdict)})
-    for sentence in result.notes:
-        progress.note(sentence)
+    classes = write_outputs(config, dataset, state, job)
+    verdict = judge(Ending(config, dataset, state, classes, job.read_metrics()))
+    result = summarise(dataset, state, classes, verdict)
+    job.write_result(result)
+    for each in classes:
+        if each.limits:
+            progress.note(" ".join([*([] if each.name == "map" else [f"{each.name.capitalize()}:"]), *each.limits]))
     return result
 
 
@@ -91,7 +92,7 @@ def require_memory(config: RefineConfig, particles: Particles) -> None:
     require_volumes(config, load, particles.pixel_size)
 
 
-def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> State:
+def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> RefineState:
     """The state of the start maps."""
     progress.note("Looking at the start map.")
     state = begin(config, dataset)

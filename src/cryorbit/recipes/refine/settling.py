@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 
 
 def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates) -> dict[str, float]:
@@ -21,7 +21,7 @@ def widened(before: float, after: float) -> bool:
 
 
 def stands_still(
-    config: RefineConfig, state: State, resolved: float, likelihood: float, *, at_new_radius: bool
+    config: RefineConfig, state: RefineState, resolved: float, likelihood: float, *, at_new_radius: bool
 ) -> bool:
     """Whether a pass or mini-batch has brought nothing: no larger radius, no finer half-maps, no likelier images.
 
@@ -44,13 +44,13 @@ def stands_still(
     return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
 
 
-def best_likelihood(state: State, likelihood: float) -> float:
+def best_likelihood(state: RefineState, likelihood: float) -> float:
     """The best of the passes at one radius; that of settled passes goes up and down by a few thousandths."""
     new = widened(state.posed_radius, state.radius)
     return likelihood if new else max(likelihood, state.best_likelihood)
 
 
-def settled(config: RefineConfig, state: State, estimates: PoseEstimates, stalled: int) -> bool:
+def settled(config: RefineConfig, state: RefineState, estimates: PoseEstimates, stalled: int) -> bool:
     """Whether another pass would bring nothing: resolution and likelihood stand still, or the classes have settled.
 
     Parameters

@@ -31,7 +31,7 @@ from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.start_symmetry import on_axes
-from cryorbit.recipes.refine.state import StartFindings, State
+from cryorbit.recipes.refine.state import RefineState, StartFindings
 from cryorbit.volumes.voxel import resample, working_grid
 
 SAMPLE = 300
@@ -78,7 +78,7 @@ class _Judge:
         return grid_slices(resample(volume[None], grid.size), self.fronts, disc, grid)
 
 
-def begin(config: RefineConfig, dataset: Dataset) -> State:
+def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
     """The first state: start maps on the particles' grid and axes, low-passed and scaled, and shown by the images.
 
     Raises
@@ -114,7 +114,7 @@ def begin(config: RefineConfig, dataset: Dataset) -> State:
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = dataset.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"
-    return State(stage, 0, references, noise, radius, starts=tuple(findings), start_notes=tuple(notes))
+    return RefineState(stage, 0, references, noise, radius, starts=tuple(findings), start_notes=tuple(notes))
 
 
 def filtered(density: Float[Tensor, "n n n"], extent: float, resolution: float) -> Float[Tensor, "n n n"]:

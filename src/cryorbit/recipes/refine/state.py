@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.io.job_result import Measured
 
 STAGES = ("sgd", "pass", "late", "final", "done")
 
@@ -29,10 +30,10 @@ class StartFindings:
         At which it fits clearly better; 1 for none.
     """
 
-    log_likelihood: float
-    lead_over_noise: float
-    inverted: float
-    magnification: float
+    log_likelihood: Measured
+    lead_over_noise: Measured
+    inverted: Measured
+    magnification: Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class FinalMaps:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class RefineState:
     """Where the job is.
 
     Attributes

@@ -28,9 +28,9 @@ from cryorbit.recipes.refine.e_step import EStep, half_set_rows, updated_noise
 from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, RunningMean
 from cryorbit.recipes.refine.passes import joined, next_radius
 from cryorbit.recipes.refine.pose_candidates import COARSER_POSES
-from cryorbit.recipes.refine.radii import inserted_radius
+from cryorbit.recipes.refine.radii import inserted_radius, mini_batch_radius
 from cryorbit.recipes.refine.settling import stands_still, widened
-from cryorbit.recipes.refine.state import State, Walk
+from cryorbit.recipes.refine.state import RefineState, Walk
 from cryorbit.volumes.voxel import resample, working_grid
 
 FEW_BATCHES = 20
@@ -41,7 +41,9 @@ LATEST = 0.3
 """Part that a mini-batch has in the running mean of log-likelihoods: those of two mini-batches differ by chance."""
 
 
-def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -> tuple[State, dict[str, Any]]:
+def stochastic_iteration(
+    config: RefineConfig, dataset: Dataset, state: RefineState
+) -> tuple[RefineState, dict[str, Any]]:
     """One step of the optimiser; the stage ends when neither resolution nor likelihood grow, or when passes are cheap.
 
     Where images leave their poses open, a mini-batch moves the references as far as a pass does. Where they tell them,
@@ -62,7 +64,7 @@ def stochastic_iteration(config: RefineConfig, dataset: Dataset, state: State) -
     (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    radius = next_radius(config, dataset, state, resolved)
+    radius = max(state.radius, mini_batch_radius(next_radius(config, dataset, state, resolved), dataset.box))
     wider = widened(state.radius, radius)
     likelihood = _running_mean(walk, look.found.log_likelihood)
     stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
@@ -95,7 +97,7 @@ def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
     return (1 - LATEST) * walk.log_likelihood + LATEST * log_likelihood
 
 
-def _poses(state: State, found: EStep, particles: int) -> tuple[PoseEstimates, float]:
+def _poses(state: RefineState, found: EStep, particles: int) -> tuple[PoseEstimates, float]:
     """Poses of the images met so far but for much coarser ones, and the least radius that they were scored to."""
     estimates, radius = state.estimates, state.posed_radius
     if estimates is None or state.radius > COARSER_POSES * radius:
@@ -105,17 +107,17 @@ def _poses(state: State, found: EStep, particles: int) -> tuple[PoseEstimates, f
     return estimates, radius
 
 
-def _oracle(config: RefineConfig, dataset: Dataset, state: State, batches: int) -> HalfSetOracle:
+def _oracle(config: RefineConfig, dataset: Dataset, state: RefineState, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
     images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
-    inserted = inserted_radius(state.radius, dataset.box)
+    inserted = max(state.radius, mini_batch_radius(inserted_radius(state.radius, dataset.box), dataset.box))
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
     fsc, window = _correlation(state, inserted), dataset.window(working_grid(dataset.box, inserted).size)
     return HalfSetOracle(config, dataset, state, (first, second), inserted, fsc, curvature, window)
 
 
-def _correlation(state: State, inserted: float) -> Float[Tensor, "k s"]:
+def _correlation(state: RefineState, inserted: float) -> Float[Tensor, "k s"]:
     """Correlation of the last half-maps in the shells of the statistics, which the prior follows."""
     count = _shells(inserted)
     if state.walk is None:
@@ -153,7 +155,7 @@ def _is_small(config: RefineConfig, dataset: Dataset) -> bool:
     return len(first) <= FEW_BATCHES * _batch_size(config, len(first))
 
 
-def _advanced(config: RefineConfig, state: State, batches: int, *, passes_pay: bool) -> State:
+def _advanced(config: RefineConfig, state: RefineState, batches: int, *, passes_pay: bool) -> RefineState:
     """The state at its next mini-batch, or at the first pass over all particles, which knows the poses found so far."""
     done = state.iteration + batches
     if not passes_pay and state.stalled < config.sgd.patience and done < config.sgd.iterations:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
 from cryorbit.io.checks import FEWEST
-from cryorbit.recipes.abinit.verdict import LEVELS, Verdict
+from cryorbit.io.job_result import ClassRecord
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.outputs import RefinedMap
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.start import is_shown
-from cryorbit.recipes.refine.state import State
+from cryorbit.recipes.refine.state import RefineState
 
 FEWEST_SLICES = 5.0
 """Slices of a half-set that should meet in a frequency, on average: below, noise makes shells agree by chance."""
@@ -33,7 +34,7 @@ class Ending:
 
     Attributes
     ----------
-    config, given, state
+    config, dataset, state
         Settings, particles, and the last state.
     classes
         The refined maps.
@@ -43,14 +44,20 @@ class Ending:
 
     config: RefineConfig
     dataset: Dataset
-    state: State
-    classes: Sequence[RefinedMap]
+    state: RefineState
+    classes: Sequence[ClassRecord]
     metrics: Sequence[Mapping[str, Any]]
 
     @property
-    def head(self) -> RefinedMap:
+    def head(self) -> ClassRecord:
         """The map of most particles."""
-        return max(self.classes, key=lambda each: each.particles)
+        return max(self.classes, key=lambda each: each.particles or 0)
+
+    @property
+    def resolution(self) -> float:
+        """Resolution of that map within its mask, A."""
+        assert self.head.resolution_masked_A is not None
+        return self.head.resolution_masked_A
 
     @property
     def finest(self) -> float:
@@ -59,52 +66,45 @@ class Ending:
         return self.dataset.extent / final_radius(self.config, source.box, source.pixel_size)
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """One thing to be said: the level that it has by itself, what is wrong in a few words, and the whole with a fix."""
-
-    level: str
-    wrong: str
-    reason: str
-
-
 def judge(ending: Ending) -> Verdict:
     """The worst of what is to be said; what is wrong comes first, each with what to do about it."""
     topics = (_agreement, _table, _starts, _poses, _passes, _views, _classes)
-    remarks = sorted((each for topic in topics for each in topic(ending)), key=lambda each: -LEVELS.index(each.level))
-    level = remarks[0].level
-    wrong = "; ".join(each.wrong for each in remarks if each.level == level)
+    return weigh([remark for topic in topics for remark in topic(ending)], partial(_sentence, ending))
+
+
+def _sentence(ending: Ending, level: Level, problem: str) -> str:
+    """The verdict in words: how far the half-maps agree, or that the map is not to be trusted."""
     whose = "Independent half-maps" if len(ending.classes) == 1 else f"Independent half-maps of {ending.head.name}"
-    agree = f"{whose} agree to {ending.head.resolution_masked_A:.2f} A (FSC 0.143, within the mask)"
+    agree = f"{whose} agree to {ending.resolution:.2f} A (FSC 0.143, within the mask)"
     limit = _limit(ending)
-    sentence = {
+    return {
         "good": f"{agree}." if limit is None else f"{agree}. {limit}",
-        "doubtful": f"{agree}, but {wrong}.",
-        "bad": f"Do not trust this map: {wrong}.",
+        "doubtful": f"{agree}, but {problem}.",
+        "bad": f"Do not trust this map: {problem}.",
     }[level]
-    return Verdict(level, sentence, [each.reason for each in remarks])
 
 
 def _agreement(ending: Ending) -> Iterator[Remark]:
     """Whether the halves agree beyond what they have in common, with enough images to say so."""
-    config, dataset, head = ending.config, ending.dataset, ending.head
+    config, dataset, head, resolution = ending.config, ending.dataset, ending.head, ending.resolution
+    assert head.particles is not None
     shared = config.passes.join_resolution
-    found = f"the half-maps agree to {head.resolution_A:.2f} A, within the mask to {head.resolution_masked_A:.2f} A"
+    agreed = f"the half-maps agree to {head.resolution_A:.2f} A, within the mask to {resolution:.2f} A"
     if ending.finest > shared:
         wrong = f"its halves share all that the images hold, to {ending.finest:.1f} A"
         yield Remark("doubtful", wrong, f"{wrong}; fix: a coarser passes.join_resolution in --config, or finer pixels")
-    elif head.resolution_masked_A > shared:
+    elif resolution > shared:
         wrong = f"its halves agree no further than to {shared:g} A, which they have in common"
-        yield Remark("bad", wrong, f"{found}; fix: a better start map, more particles, or images with more contrast")
+        yield Remark("bad", wrong, f"{agreed}; fix: a better start map, more particles, or images with more contrast")
     else:
         limit = _limit(ending)
-        yield Remark("good", "", found if limit is None else f"{found}. {limit}")
+        yield Remark("good", "", agreed if limit is None else f"{agreed}. {limit}")
     if config.mask is not None and head.mask_too_tight:
         wrong = "the mask is too tight"
         reason = f"{wrong}: it makes a correlation of its own at this resolution"
         yield Remark("doubtful", wrong, f"{reason}; fix: a wider or softer mask, or none")
     # a slice meets a frequency at radius R, in units of 1 / diameter, with the probability 1 / (2 R)
-    slices = 0.25 * head.particles * len(dataset.symmetry) * head.resolution_masked_A / dataset.diameter
+    slices = 0.25 * head.particles * len(dataset.symmetry) * resolution / dataset.diameter
     mean = f"a frequency of a half-map is the mean of {slices:.0f} slices at this resolution"
     few = slices < FEWEST_SLICES
     reason = f"{mean} (at least {FEWEST_SLICES:g} are needed); fix: more particles" if few else mean
@@ -113,13 +113,13 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
 
 def _table(ending: Ending) -> Iterator[Remark]:
     """What the particle table says of half-sets and optics that this resolution does not bear."""
-    for doubt in ending.dataset.pose_doubts(ending.head.resolution_masked_A):
+    for doubt in ending.dataset.pose_doubts(ending.resolution):
         yield Remark("doubtful", doubt.partition(";")[0], doubt)
 
 
 def _limit(ending: Ending) -> str | None:
     """What limits the resolution, if the particles do not."""
-    return " ".join(ending.head.limits) or None
+    return " ".join(ending.head.limits or ()) or None
 
 
 def _starts(ending: Ending) -> Iterator[Remark]:
@@ -192,6 +192,8 @@ def _classes(ending: Ending) -> Iterator[Remark]:
     if len(ending.classes) == 1:
         return
     for each in ending.classes:
+        assert each.particles is not None
+        assert each.fraction is not None
         if each.fraction < EMPTY or each.particles < FEWEST:
             wrong = f"{each.name} is empty"
             reason = f"{wrong} ({each.particles:,} particles, {each.fraction:.1%})"
@@ -199,9 +201,9 @@ def _classes(ending: Ending) -> Iterator[Remark]:
     changes = [line["class_changes"] for line in ending.metrics if "class_changes" in line]
     most = ending.config.passes.class_changes or RESTLESS
     if changes:
-        told = f"{changes[-1]:.1%} of the particles changed class in the last pass"
+        changed = f"{changes[-1]:.1%} of the particles changed class in the last pass"
         if changes[-1] > most:
-            reason = f"{told} ({most:.1%} is taken for settled); fix: more passes.iterations"
+            reason = f"{changed} ({most:.1%} is taken for settled); fix: more passes.iterations"
             yield Remark("doubtful", "classes have not settled", reason)
         else:
-            yield Remark("good", "", told)
+            yield Remark("good", "", changed)

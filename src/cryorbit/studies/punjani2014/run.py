@@ -27,7 +27,7 @@ from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
-from cryorbit.recipes.optimise.problem import Problem, make_problem
+from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.kept import keep
 from cryorbit.studies.punjani2014.contenders import CONTENDERS, Contender, Run
@@ -96,7 +96,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     return files
 
 
-def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> Problem:
+def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> OptimiseProblem:
     """Simulate a data set and make the start."""
     observations, disc = simulate(data, scale.images + HELD_OUT, generator_for(seed, "punjani2014 images", number))
     quadrature = pose_quadrature(data.radius, BOX, data.shift, scale.undersampling)
@@ -104,7 +104,7 @@ def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> Problem:
 
 
 def compete(
-    contender: Contender, data: DataSet, problem: Problem, scale: Scale, seed: int, progress: Progress
+    contender: Contender, data: DataSet, problem: OptimiseProblem, scale: Scale, seed: int, progress: Progress
 ) -> dict[str, Any]:
     """Run one method; the baselines go five iterations. The fields of its `Run`, points as a table."""
     method = OptimiseConfig.make_method(contender.method, contender.settings)
@@ -137,7 +137,7 @@ def run_of(contender: Contender, data: DataSet, fields: Mapping[str, Any]) -> Ru
 
 
 def against_truth(
-    problem: Problem, data: DataSet, positions: Sequence[Position]
+    problem: OptimiseProblem, data: DataSet, positions: Sequence[Position]
 ) -> tuple[list[Float[Tensor, "n n n"]], Float[Tensor, " s"]]:
     """Densities moved as superposes the last of them on the truth; its correlation in the shells that are scored."""
     radius = data.radius

@@ -18,17 +18,24 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
-from cryorbit.moments.encoders import Architecture
+from cryorbit.moments.encoders import Architecture, Target
 from cryorbit.moments.losses import shift_error
 from cryorbit.moments.mixtures import draw_examples
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.spectral import spectral_solution
 from cryorbit.moments.training import PARTS
 from cryorbit.recipes import mra_training
-from cryorbit.recipes.mra_training import TrainEncodersConfig, read_encoders
+from cryorbit.recipes.mra_training import (
+    TARGETS,
+    MeanErrors,
+    TrainEncodersConfig,
+    TrainEncodersResult,
+    read_encoders,
+)
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.kept import keep
@@ -95,7 +102,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
         The run was asked to stop.
     """
     scale = choose_scale(SCALES, config)
-    errors: dict[int, dict[str, Mapping[str, Any]]] = {count: {} for count in PUBLISHED}
+    errors: dict[int, dict[str, Mapping[Target, MeanErrors]]] = {count: {} for count in PUBLISHED}
     for each, count in product(ARCHITECTURES, PUBLISHED):
         errors[count][each] = _train(config, each, count, progress)
     for count, found in errors.items():
@@ -115,7 +122,7 @@ def _folder(config: ReproduceConfig, architecture: Architecture, components: int
 
 def _train(
     config: ReproduceConfig, architecture: Architecture, components: int, progress: Progress
-) -> Mapping[str, Any]:
+) -> Mapping[Target, MeanErrors]:
     """Errors in training and test by target; the training itself unless it is done."""
     scale, folder = choose_scale(SCALES, config), _folder(config, architecture, components)
     settings = TrainEncodersConfig(
@@ -128,13 +135,13 @@ def _train(
         seed=config.seed,
     )
     title = f"{architecture} encoders, {components} Gaussians"
-    errors: Mapping[str, Any] = work_on(Stage(title, "mra train", folder, settings, mra_training.run, ()), progress)[
-        "errors"
-    ]
-    return errors
+    stage = Stage(title, "mra train", folder, settings, mra_training.run, TrainEncodersResult, ())
+    return work_on(stage, progress).errors
 
 
-def _spectral_errors(config: ReproduceConfig, count: int, components: int, progress: Progress) -> Mapping[str, Any]:
+def _spectral_errors(
+    config: ReproduceConfig, count: int, components: int, progress: Progress
+) -> Mapping[Target, MeanErrors]:
     """Mean errors by target that the spectral method makes of exact moments of ``count`` examples."""
     examples = draw_examples(count, components, LENGTH, generator_for(config.seed, "paul2024 examples", components))
     progress.start(count, f"spectral method, {components} Gaussians")
@@ -145,9 +152,14 @@ def _spectral_errors(config: ReproduceConfig, count: int, components: int, progr
         found.append(spectral_solution(Moments(first, second), 1e-6 * float(second.trace())))
         progress.advance()
     signals, densities = map(torch.stack, zip(*found, strict=True))
-    pairs = {"signal": (signals, examples.signals.double()), "density": (densities, examples.densities.double())}
+    pairs: dict[Target, tuple[Tensor, Tensor]] = {
+        "signal": (signals, examples.signals.double()),
+        "density": (densities, examples.densities.double()),
+    }
+    whole, any_shift = PARTS
     return {
-        target: {"test": [float(shift_error(*pair, parts).mean()) for parts in PARTS]} for target, pair in pairs.items()
+        target: MeanErrors((float(shift_error(*pair, whole).mean()), float(shift_error(*pair, any_shift).mean())))
+        for target, pair in pairs.items()
     }
 
 
@@ -172,17 +184,17 @@ def _courses(recovery: Recovery, trained: Path, generator: torch.Generator) -> l
     return [asdict(each) for each in found]
 
 
-def _rows(components: int, found: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+def _rows(components: int, found: Mapping[str, Mapping[Target, MeanErrors]]) -> Iterator[Row]:
     """Published and measured errors for one number of Gaussians, these by method."""
-    targets = ("signal", "density")
-    columns = [f"{target}, {part}" for target in targets for part in ("train", "test", "test, any shift")]
+    columns = [f"{target}, {part}" for target in TARGETS for part in ("train", "test", "test, any shift")]
     nothing = dict.fromkeys(columns, "")
     told = [column for column in columns if not column.endswith("any shift")]
     published = dict(zip(told, PUBLISHED[components], strict=True))
     yield {"Gaussians": components, "method": "published", **nothing, **published}
     for method, errors in found.items():
-        cells = {f"{target}, {part}": f"{errors[target][part][0]:.3f}" for target in targets for part in errors[target]}
-        cells |= {f"{target}, test, any shift": f"{errors[target]['test'][1]:.3f}" for target in targets}
+        cells = {f"{target}, test": f"{errors[target].test[0]:.3f}" for target in TARGETS}
+        cells |= {f"{target}, test, any shift": f"{errors[target].test[1]:.3f}" for target in TARGETS}
+        cells |= {f"{name}, train": f"{each.train[0]:.3f}" for name, each in errors.items() if each.train is not None}
         yield {"Gaussians": components, "method": method, **nothing, **cells}
 
 

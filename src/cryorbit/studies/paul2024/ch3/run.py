@@ -26,7 +26,7 @@ from cryorbit.io.mrc import write_map
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch3 import training
-from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig
+from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig, SuperviseResult
 from cryorbit.studies.paul2024.moments.data import SIGMA, Truth, kinase, ribosome
 from cryorbit.studies.paul2024.moments.figures import draw_losses
 from cryorbit.studies.paul2024.moments.study import Case, Framework, Study, Way, schedule
@@ -125,7 +125,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     return files
 
 
-def _train(config: ReproduceConfig, scale: Scale, progress: Progress) -> tuple[Mapping[str, Any], Mapping[str, Tensor]]:
+def _train(config: ReproduceConfig, scale: Scale, progress: Progress) -> tuple[SuperviseResult, Mapping[str, Tensor]]:
     """Errors of the supervised phase and the encoder's weights; the training itself unless it is done."""
     settings = SuperviseConfig(
         radius=RADIUS,
@@ -140,9 +140,8 @@ def _train(config: ReproduceConfig, scale: Scale, progress: Progress) -> tuple[M
         seed=config.seed,
     )
     folder = config.output / "supervised"
-    stage = Stage("supervised phase", "reproduce", folder, settings, training.run, ())
-    found = work_on(stage, progress)
-    return found, torch.load(folder / ENCODER_FILE, weights_only=True)
+    stage = Stage("supervised phase", "reproduce", folder, settings, training.run, SuperviseResult, ())
+    return work_on(stage, progress), torch.load(folder / ENCODER_FILE, weights_only=True)
 
 
 def _study(config: ReproduceConfig, scale: Scale) -> Study:
@@ -203,10 +202,10 @@ def _write_map(output: Path, case: Case, name: Framework, volume: Tensor) -> Pat
     return file
 
 
-def _trained_notes(trained: Mapping[str, Any]) -> list[str]:
+def _trained_notes(trained: SuperviseResult) -> list[str]:
     return [
-        f"Supervised phase: Kam loss {trained['train']:.3f} in training, {trained['test']:.3f} in the test "
-        f"(published {PUBLISHED_TEST}); mean error of the spread of shifts {trained['spread']:.2f} pixels of {BOX}.",
+        f"Supervised phase: Kam loss {trained.train:.3f} in training, {trained.test:.3f} in the test "
+        f"(published {PUBLISHED_TEST}); mean error of the spread of shifts {trained.spread:.2f} pixels of {BOX}.",
         "Rows: what the encoder alone makes of moments of images of a structure unlike those of the training.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand.",
     ]

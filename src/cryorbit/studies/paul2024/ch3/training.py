@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from pydantic import Field
@@ -10,6 +10,7 @@ from pydantic import Field
 from cryorbit.core.bounds import LAST_SEED, MOST
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_result import Measured
 from cryorbit.moments.learner import Learner
 from cryorbit.moments.training import Schedule
 from cryorbit.recipes.settings import Settings
@@ -51,8 +52,17 @@ class SuperviseConfig(Settings):
         return Schedule(self.atoms, self.steps, self.batch, self.rate, seed=self.seed)
 
 
-def run(config: SuperviseConfig, job: JobFolder, progress: Progress) -> dict[str, Any]:
-    """Train the encoder and write it to ``encoder.pt``; returns Kam losses in training and test, and the shifts' error.
+@dataclass(frozen=True, slots=True)
+class SuperviseResult:
+    """Kam losses in training and in the test, and the mean error of the spread of shifts, pixels."""
+
+    train: Measured
+    test: Measured
+    spread: Measured
+
+
+def run(config: SuperviseConfig, job: JobFolder, progress: Progress) -> SuperviseResult:
+    """Train the encoder and write it to ``encoder.pt``.
 
     Raises
     ------
@@ -82,6 +92,6 @@ def run(config: SuperviseConfig, job: JobFolder, progress: Progress) -> dict[str
         torch.save(encoder.state_dict(), file)
     lines = [line["loss"] for line in job.read_metrics()][-CHECKPOINTED:]
     test, spread = held_out_losses(encoder, setting, family, schedule, config.test_count)
-    result = {"train": sum(lines) / len(lines), "test": test, "spread": spread}
-    job.record(result=result)
+    result = SuperviseResult(train=sum(lines) / len(lines), test=test, spread=spread)
+    job.write_result(result)
     return result

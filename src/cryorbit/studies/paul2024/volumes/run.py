@@ -35,7 +35,7 @@ from cryorbit.optim.stochastic_em import StochasticEM
 from cryorbit.optim.stretches import Stretches
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_quasi_newton import SVRGQuasiNewton
-from cryorbit.recipes.optimise.problem import Problem, make_problem
+from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.kept import keep
 from cryorbit.studies.paul2024.volumes.whitened import WhitenedOracle
@@ -151,7 +151,7 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     return files
 
 
-def set_up(scale: Scale, seed: int) -> Problem:
+def set_up(scale: Scale, seed: int) -> OptimiseProblem:
     """The images of one seed, and the start."""
     data = replace(next(each for each in DATA_SETS if each.name == "ribosome"), radius=scale.radius, shift=scale.shift)
     observations, disc = simulate(data, scale.images + scale.held_out, generator_for(seed, "paul2024 images"))
@@ -160,7 +160,7 @@ def set_up(scale: Scale, seed: int) -> Problem:
 
 
 def compete(
-    rival: Rival, problem: Problem, flat: WhitenedOracle, scale: Scale, seed: int, progress: Progress
+    rival: Rival, problem: OptimiseProblem, flat: WhitenedOracle, scale: Scale, seed: int, progress: Progress
 ) -> Float[Tensor, "t 3"]:
     """Run one method for the passes it has: passes, and both likelihoods, at every look."""
     stretches = Stretches(flat if rival.whitened else problem.oracle, rival.method, seed, scale.looks)

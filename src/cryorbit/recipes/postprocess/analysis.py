@@ -9,6 +9,7 @@ from torch import Tensor
 
 from cryorbit.evaluation.conical_fsc import ConicalFSC
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC
+from cryorbit.evaluation.half_map_frames import Misplacement
 from cryorbit.evaluation.sharpening import GuinierFit
 from cryorbit.evaluation.view_sampling import ViewSampling
 
@@ -23,20 +24,20 @@ class Sharpened:
         The map.
     b_factor
         Applied, A^2; negative sharpens.
-    given
-        Whether the user gave it.
+    is_set
+        Whether the user set it.
     fit
         The Guinier fit; None where the resolution leaves too few shells for one.
     """
 
     volume: Float[Tensor, "n n n"]
     b_factor: float
-    given: bool
+    is_set: bool
     fit: GuinierFit | None
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class HalfMapAnalysis:
     """All that was computed from two half-maps.
 
     Attributes
@@ -66,6 +67,10 @@ class Findings:
         Resolution to which the half-maps say they hold data, A, if they do.
     optics_doubts
         Sentences on optics that nothing corrects for and that this resolution does not bear.
+    misplaced
+        How the second half-map must be moved onto the first; None where it lies in place.
+    mask_outside
+        Whether the mask covers what is outside the particle.
     """
 
     pixel_size: float
@@ -80,3 +85,5 @@ class Findings:
     mask_given: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()
+    misplaced: Misplacement | None = None
+    mask_outside: bool = False

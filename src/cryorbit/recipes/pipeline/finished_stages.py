@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from cryorbit.recipes.abinit import AbinitResult
 from cryorbit.recipes.map_files import MapFiles
+from cryorbit.recipes.postprocess import PostprocessResult
+from cryorbit.recipes.refine import RefineResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class RefinedClass:
     refined_in, sharpened_in
         Job folders of its refinement and of its post-processing.
     refined, sharpened
-        The results in their ``job.json``.
+        The results of both.
     """
 
     number: int
@@ -33,13 +34,13 @@ class RefinedClass:
     files: MapFiles
     refined_in: Path
     sharpened_in: Path
-    refined: Mapping[str, Any]
-    sharpened: Mapping[str, Any]
+    refined: RefineResult
+    sharpened: PostprocessResult
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
-    """All stages.
+class FinishedStages:
+    """All stages of the job.
 
     Attributes
     ----------
@@ -52,6 +53,6 @@ class Findings:
     """
 
     first_in: Path
-    first: Mapping[str, Any]
+    first: AbinitResult
     classes: list[RefinedClass]
     left_out: list[int]

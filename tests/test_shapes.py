@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Complex, Float, Int, TypeCheckError, jaxtyped
 from torch import Tensor
 
-from checked_shapes import SOURCE, check_arrays, has_array, modules_with_arrays
+from checked_shapes import SOURCE, checked, has_array, modules_with_arrays
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.imaging.observations import Observations, observe
 
@@ -57,7 +57,7 @@ def test_fields_of_a_dataclass_must_agree() -> None:
 
 
 def test_results_are_checked_against_the_arguments() -> None:
-    @jaxtyped(typechecker=check_arrays)
+    @jaxtyped(typechecker=checked)
     def doubled(values: Float[Tensor, " n"], axis: int) -> Float[Tensor, " n"]:
         return torch.cat([values, values], axis)
 

@@ -91,8 +91,10 @@ def _mixture_contradicted(
         return None
     rows = particles.rows[chosen[multiplied].numpy()]
     first = ", ".join(map(str, rows[:3].tolist()))
-    told = f"at least {len(rows):,} of the {len(chosen):,} images looked at were multiplied with their CTF (rows {first} ...)"
-    return f"{told}, and the others were not", MULTIPLICATION_MEND
+    told = (
+        f"at least {len(rows):,} of the {len(chosen):,} images looked at (rows {first} ...) were multiplied with their"
+    )
+    return f"{told} CTF, and the others were not", MULTIPLICATION_MEND
 
 
 def on_noise_of_parts(source: ParticleSource, particles: Particles, radius: float) -> list[str]:

@@ -50,7 +50,7 @@ def padded_pixels(depths: Int[Tensor, "b 4"], box: int) -> Bool[Tensor, "b y x"]
     return rows[:, :, None] | columns[:, None, :]
 
 
-def without_padding(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b n n"]:
+def without_padding(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b y x"]:
     """The images with pixels from across the centre in place of padding: as far from it, and with noise of their own.
 
     They are for measuring: statistics of any ring around the centre are as they would be without padding.
@@ -86,13 +86,13 @@ def _ordinary(images: Float[Tensor, "b y x"]) -> Float[Tensor, " b"]:
     return (images[:, ::4, 1:] - images[:, ::4, :-1]).square().mean((1, 2)).sqrt()
 
 
-def _from_side(images: Float[Tensor, "b y x"], side: int) -> Float[Tensor, "b n n"]:
+def _from_side(images: Float[Tensor, "b y x"], side: int) -> Float[Tensor, "b rows columns"]:
     """The images turned so that the rows from a side inwards come first."""
     turned = images if side < 2 else images.mT
     return turned.flip(1) if side % 2 else turned
 
 
-def _noise(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b m"]:
+def _noise(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y-1"]:
     """Differences of each row but the last, root mean square: along it or to the next row, whichever is less."""
     along = (images[:, :-1, 1:] - images[:, :-1, :-1]).square().mean(2)
     across = (images[:, 1:] - images[:, :-1]).square().mean(2)

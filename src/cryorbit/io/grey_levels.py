@@ -86,7 +86,8 @@ class GreyLevels:
         some = torch.nonzero(self.padded)[:, 0]
         if len(some):
             padding = padded_pixels(self.padding[some], images.shape[-1]).to(images.device)
-            filled = torch.where(padding, _beside(self.middle[some], images), images[some.to(images.device)])
+            chosen = images[some.to(images.device)]
+            filled = torch.where(padding, _beside(self.middle[some], chosen), chosen)
             images = images.index_copy(0, some.to(images.device), filled)
         if bool(self.moved.any()):
             images = (images - _beside(self.offset, images)) * _beside(self.gain, images)
@@ -112,5 +113,5 @@ def from_neighbours(images: Float[Tensor, "b y x"]) -> Float[Tensor, "b y x"]:
     return torch.sub(flat, total, alpha=0.5).view_as(images)
 
 
-def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "any y x"]) -> Float[Tensor, "n 1 1"]:
+def _beside(values: Float[Tensor, " n"], images: Float[Tensor, "n y x"]) -> Float[Tensor, "n 1 1"]:
     return values.to(images.device)[:, None, None]

@@ -44,7 +44,7 @@ def state(folder: Path) -> RefineState:
 def epoch_of(
     folder: Path, state: RefineState, changes: Mapping[str, Any] = MappingProxyType({}), **late: object
 ) -> LateEpoch:
-    settings = {**ONE_PASS, **changes, "late": late}
+    settings = {"method": "em", **ONE_PASS, **changes, "late": late}
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **settings)
     return LateEpoch.of(config, read_dataset(config), state)
 

@@ -1,42 +1,33 @@
 """The shapes of the annotations are not only documentation: a call with another one fails in the tests."""
 
 import inspect
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from types import ModuleType
 
 import pytest
 import torch
 from jaxtyping import Complex, Float, Int, TypeCheckError, jaxtyped
 from torch import Tensor
 
-import cryorbit
-from checked_shapes import COMPILED, check_arrays, has_array
+from checked_shapes import SOURCE, check_arrays, has_array, modules_with_arrays
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.imaging.observations import Observations, observe
 
-PACKAGES = sorted(each.name for each in pkgutil.iter_modules(cryorbit.__path__) if each.ispkg)
 IMAGES, PIXELS = 4, 30
 
 
-def modules_of(package: str) -> list[ModuleType]:
-    """The modules of a package, without those of its own packages."""
-    path = import_module(f"cryorbit.{package}").__path__
-    return [import_module(f"cryorbit.{package}.{each.name}") for each in pkgutil.iter_modules(path)]
+@pytest.mark.parametrize("name", modules_with_arrays())
+def test_functions_of_modules_with_arrays_are_checked(name: str) -> None:
+    members = inspect.getmembers(import_module(name), inspect.isfunction)
+    functions = [function for _, function in members if function.__module__ == name]
+    assert [function.__name__ for function in functions if not hasattr(function, "__wrapped__")] == []
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_all_functions_but_the_compiled_ones_are_checked(package: str) -> None:
-    functions = [
-        function
-        for module in modules_of(package)
-        for _, function in inspect.getmembers(module, inspect.isfunction)
-        if function.__module__ == module.__name__
-    ]
-    assert functions
-    checked = [function for function in functions if hasattr(function, "__wrapped__")]
-    assert checked == ([] if package == COMPILED else functions)
+def test_all_rooms_but_that_of_compiled_kernels_are_checked() -> None:
+    with_arrays = {
+        file.relative_to(SOURCE).parts[0] for file in SOURCE.rglob("*.py") if "jaxtyping" in file.read_text()
+    }
+    assert {name.split(".")[1] for name in modules_with_arrays()} == with_arrays - {"kernels"}
 
 
 def transforms() -> Complex[Tensor, "b p"]:

@@ -45,3 +45,9 @@ def test_classes_are_moved_to_their_centres_with_what_goes_along() -> None:
     found = centred(along, offsets)
     assert torch.equal(found[:, 0], torch.roll(along[:, 0], (1, -2, -3), (1, 2, 3)))
     assert torch.equal(found[:, 1], along[:, 1])
+
+
+def test_half_sets_of_classes_are_windowed_one_by_one(generator: torch.Generator) -> None:
+    volumes, window = torch.randn(2, 3, 8, 8, 8, generator=generator), soft_ball(8, 3.0, 1.0)
+    each = torch.stack([torch.stack([windowed(v[None], window)[0] for v in half]) for half in volumes])
+    torch.testing.assert_close(windowed(volumes, window), each)

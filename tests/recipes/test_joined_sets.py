@@ -57,11 +57,14 @@ def low_passed(images: torch.Tensor, _: Particles) -> torch.Tensor:
     return filtered(images, lambda frequencies: (frequencies.norm(dim=-1) < 0.25).float())
 
 
-def joined(folder: Path, target: Path, change: Change, *, groups: bool) -> Path:
+SECOND_HALF = np.arange(COUNT) >= COUNT // 2
+
+
+def joined(folder: Path, target: Path, change: Change, *, groups: bool, changed: np.ndarray = SECOND_HALF) -> Path:
     """The set, the second half of its images changed, as one optics group or as two."""
     particles = read_particles(folder / "truth.star")
     images = particles.images.read(np.arange(COUNT))
-    images[COUNT // 2 :] = change(images, particles)[COUNT // 2 :]
+    images[changed] = change(images, particles)[changed]
     with mrcfile.new(target / "particles.mrcs") as file:
         file.set_data(images.numpy())
         file.set_image_stack()
@@ -100,6 +103,13 @@ def test_what_no_map_can_be_made_of_is_refused(
     with pytest.raises(InputError) as caught:
         read_dataset(ReconstructConfig(particles=star, output=tmp_path / "job"))
     assert told in caught.value.problem
+
+
+@pytest.mark.parametrize("every", [2, 5])
+def test_two_kinds_that_are_shuffled_are_refused(folder: Path, tmp_path: Path, every: int) -> None:
+    star = joined(folder, tmp_path, multiplied, groups=False, changed=np.arange(COUNT) % every == 1)
+    with pytest.raises(InputError, match=rf"(?s)at least \d+ of the {COUNT} .*rows 2, {every + 2}, .*one by one"):
+        read_dataset(ReconstructConfig(particles=star, output=tmp_path / "job"))
 
 
 def test_a_low_passed_half_is_told(folder: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def finished(request: pytest.FixtureRequest, folder: Path) -> Finished:
 @pytest.fixture(scope="module")
 def short(folder: Path) -> Finished:
     """A job of one pass and the last one."""
-    return refined(folder / "particles.star", folder / "start.mrc", folder / "short", **ONE_PASS)
+    return refined(folder / "particles.star", folder / "start.mrc", folder / "short", method="em", **ONE_PASS)
 
 
 def true_map(folder: Path) -> torch.Tensor:
@@ -263,7 +263,7 @@ def test_the_users_mask_is_used(folder: Path, tmp_path: Path, short: Finished) -
 
 
 def test_poses_are_never_scored_beyond_the_finest_resolution_asked_for(folder: Path, tmp_path: Path) -> None:
-    settings = {**ONE_PASS, "passes": {"iterations": 2}, "max_resolution": 22.0}
+    settings = {**ONE_PASS, "passes": {"iterations": 2}, "max_resolution": 22.0, "method": "em"}
     job, result = refined(folder / "particles.star", folder / "start.mrc", tmp_path / "job", **settings)
     scored = [line["resolution_A"] for line in job.read_metrics()]
     assert scored == pytest.approx([30.0, 22.0])

@@ -44,7 +44,7 @@ def state(folder: Path) -> RefineState:
 def epoch_of(
     folder: Path, state: RefineState, changes: Mapping[str, Any] = MappingProxyType({}), **late: object
 ) -> LateEpoch:
-    settings = {**ONE_PASS, **changes, "late": late}
+    settings = {"method": "em", **ONE_PASS, **changes, "late": late}
     config = refine_config(folder / "particles.star", folder / "start.mrc", folder / "job", **settings)
     return LateEpoch.of(config, read_dataset(config), state)
 
@@ -89,7 +89,9 @@ def test_mini_batches_are_measured_in_their_part_of_all(folder: Path, state: Ref
 @pytest.mark.parametrize("method", ["sem-vr-statistics", "svrg"])
 def test_the_stage_makes_the_map_likelier_and_can_be_resumed(folder: Path, method: str) -> None:
     late = {"method": method, "epochs": 2, "batches": 3}
-    job, _ = refined(folder / "particles.star", folder / "start.mrc", folder / method, **ONE_PASS, late=late)
+    job, _ = refined(
+        folder / "particles.star", folder / "start.mrc", folder / method, method="em", **ONE_PASS, late=late
+    )
     lines = job.read_metrics()
     assert [line["stage"] for line in lines] == ["pass", "late", "late", "final"]
     likelihoods = [line["log_likelihood"] for line in lines]

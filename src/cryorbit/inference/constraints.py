@@ -12,7 +12,7 @@ CORNER_EDGE = 3.0
 """Voxels over which the corners of a box are faded out."""
 
 
-def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k m m m"]:
+def windowed(volume: Float[Tensor, "*k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "*k m m m"]:
     """Each volume with its background level outside the window taken off, times the window.
 
     The images do not determine the mean density (their zero frequency is not used); an empty background does.
@@ -20,11 +20,11 @@ def windowed(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -
     return (volume - background_level(volume, window)).mul_(window)
 
 
-def background_level(volume: Float[Tensor, "k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "k 1 1 1"]:
+def background_level(volume: Float[Tensor, "*k m m m"], window: Float[Tensor, "m m m"]) -> Float[Tensor, "*k 1 1 1"]:
     """Mean of each volume outside the window."""
     outside = (window < 0.02).to(volume).flatten()
     # a product of vectors: the volume times the mask would be another large map
-    return (volume.flatten(1) @ outside / outside.sum().clamp_min(1)).view(-1, 1, 1, 1)
+    return (volume.flatten(-3) @ outside / outside.sum().clamp_min(1))[..., None, None, None]
 
 
 def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"]:

@@ -112,12 +112,12 @@ class RingProblem:
         unknown[:size] = torch.randn(size, generator=generator, dtype=unknown.dtype)
         return unknown
 
-    def from_coarse(self, coarse: RingProblem, unknown: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
+    def from_coarse(self, coarse: RingProblem, unknown: Float[Tensor, " coarse"]) -> Float[Tensor, " p"]:
         """A solution of a coarser problem as the start of this one."""
         found = coarse.read(unknown)
         return self.unknown(replace(found, volume=coarse.model.basis.carry(found.volume, self.model.basis)))
 
-    def read(self, unknown: Float[Tensor, " p"]) -> RingSolution:
+    def read(self, unknown: Float[Tensor, " coarse"]) -> RingSolution:
         """An unknown, taken apart."""
         volume, density, log_eta = self._split(unknown)
         return RingSolution(volume, density, float(log_eta.exp()))

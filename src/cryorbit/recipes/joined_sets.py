@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.ctf_multiplication import multiplied_images
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.contrast import opposite_contrasts, rarer_contrast
 from cryorbit.io.particles import Particles
@@ -23,6 +24,11 @@ MOST_GROUPS = 10
 """Optics groups that are judged one by one; where there are more, they are beam positions of one session."""
 LOOKED_AT = 100
 """Images of a part whose noise is measured."""
+MIXTURE_LOOKED_AT = 600
+"""Images that are looked at one by one."""
+MULTIPLICATION_MEND = (
+    "give the sets that were joined one by one; --premultiplied and --not-premultiplied take all images as of one kind"
+)
 CONTRAST_MEND = (
     "multiply the images of one contrast by -1 (relion_image_handler --multiply_constant -1), or give each set by "
     "itself; --invert-contrast and --no-invert take them as they are"
@@ -62,7 +68,7 @@ def contrasts_contradicted(particles: Particles, contrasts: Float[Tensor, " n"])
 def multiplication_of_parts_contradicted(
     source: ParticleSource, particles: Particles, sample: Int[Tensor, " m"]
 ) -> tuple[str, str] | None:
-    """As `multiplication_contradicted` of the ``sample`` and, if that says nothing, of each part of the set."""
+    """As `multiplication_contradicted` of the ``sample``, of each part of the set, and of single images."""
     found = multiplication_contradicted(source, sample)
     if found is not None:
         return found
@@ -70,7 +76,25 @@ def multiplication_of_parts_contradicted(
         found = multiplication_contradicted(source, index)
         if found is not None:
             return f"in {name}, {found[0]}", f"give sets of two kinds one by one; {found[1]}"
-    return None
+    return _mixture_contradicted(source, particles, sample)
+
+
+def _mixture_contradicted(
+    source: ParticleSource, particles: Particles, sample: Int[Tensor, " m"]
+) -> tuple[str, str] | None:
+    """What is wrong, and how to fix it, where images of both kinds are mixed throughout the set."""
+    if source.ctf.is_absent:
+        return None
+    chosen = sample[:: max(1, len(sample) // MIXTURE_LOOKED_AT)]
+    multiplied = multiplied_images(source, chosen)
+    if multiplied is None:
+        return None
+    rows = particles.rows[chosen[multiplied].numpy()]
+    first = ", ".join(map(str, rows[:3].tolist()))
+    told = (
+        f"at least {len(rows):,} of the {len(chosen):,} images looked at (rows {first} ...) were multiplied with their"
+    )
+    return f"{told} CTF, and the others were not", MULTIPLICATION_MEND
 
 
 def on_noise_of_parts(source: ParticleSource, particles: Particles, radius: float) -> list[str]:

@@ -194,7 +194,7 @@ class HalfSetOracle:
         self.last.append(look)
         return look
 
-    def _of_each(self, idx: Int[Tensor, " b"] | None) -> Halves:
+    def _of_each(self, idx: Int[Tensor, " both"] | None) -> Halves:
         """The images of each half-set among the terms ``idx``, sorted as they are stored."""
         if idx is None:
             return self.images

@@ -29,7 +29,7 @@ SHORTEST: dict[str, Any] = {
     "check_start": False,
     "method": "psgd",
     "max_resolution": 20.0,
-    "sgd": {"iterations": 2, "batch": 20, "patience": 9},
+    "sgd": {"iterations": 2, "batch": 20, "patience": 9, "ambiguous": 0.0},
     "passes": {"iterations": 2, "patience": 9},
     "poses": {"cells": 2, "angular_spacing": 30.0, "check_images": 10},
     "late": {"method": "sem-vr-statistics", "epochs": 1, "batches": 2},

@@ -27,7 +27,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates, CandidateScores, score_candidates
-from cryorbit.inference.grid_scores import model_energy, overlap, parts_of, shifted_images, squared
+from cryorbit.inference.grid_scores import Parts, model_energy, overlap, parts_of, shifted_images, squared
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
 from cryorbit.volumes.voxel import PAD, synthesize
@@ -138,14 +138,15 @@ class BranchResult(BestPoses):
 
 @dataclass(frozen=True, slots=True)
 class Searcher:
-    """What all batches share: the volumes' transforms, the first grid with its slices, the stages and their samples."""
+    """What all batches share: the volumes' transforms, the first grid with its slices and their squares, the stages."""
 
     plan: BranchPlan
     volumes: Complex[Tensor, "k q q h"]
     disc: HalfDisc
     rotations: Float[Tensor, "k r 3 3"]
     shifts: Float[Tensor, "t 2"]
-    slices: Complex[Tensor, "g p"]
+    slices: Parts
+    power: Float[Tensor, "g p"]
     stages: list[Stage]
     samples: list[SliceSamples]
 
@@ -189,7 +190,7 @@ def make_searcher(volumes: Complex[Tensor, "k q q h"], disc: HalfDisc, plan: Bra
     slices = torch.cat([gather_slices(v, r, low.frequencies, PAD) for v, r in zip(volumes, rotations, strict=True)])
     samples = [sample_slices(volumes, disc, (stage.spacing, stage.step), plan.bound) for stage in stages]
     shifts = disc_grid(plan.shift_extent, plan.first_step).to(volumes.real)
-    return Searcher(plan, volumes, disc, rotations, shifts, slices, stages, samples)
+    return Searcher(plan, volumes, disc, rotations, shifts, parts_of(slices), squared(slices), stages, samples)
 
 
 def search_poses(observations: Observations, searcher: Searcher) -> BranchResult:
@@ -229,19 +230,20 @@ def _stage_scores(cells: PoseCells, observations: Observations, searcher: Search
     low = _disc_within(searcher.disc, stage.radius)
     seen = observations.within(len(low))
     if number == 0:
-        return CandidateScores(_grid_scores(seen, searcher.slices, shift_phases(searcher.shifts, low)), searcher.shifts)
+        scores = _grid_scores(seen, searcher.slices, searcher.power, shift_phases(searcher.shifts, low))
+        return CandidateScores(scores, searcher.shifts)
     corners = torch.tensor(list(itertools.product((-0.25, 0.25), repeat=2)))
     lattice = corners.to(searcher.shifts) * 2 * stage.step
     return score_candidates(cells.candidates, seen, searcher.volumes, low, lattice)
 
 
 def _grid_scores(
-    observations: Observations, slices: Complex[Tensor, "g p"], phases: Complex[Tensor, "t p"]
+    observations: Observations, slices: Parts, power: Float[Tensor, "g p"], phases: Complex[Tensor, "t p"]
 ) -> Float[Tensor, "bg t"]:
     """Scores of slices common to all images, in the order of ``pose_cells.whole_grid``."""
     # with slices for images the product comes slice after slice
-    product = overlap(parts_of(slices), parts_of(shifted_images(observations.data, phases)))
-    energy = model_energy(observations.weight, squared(slices))
+    product = overlap(slices, parts_of(shifted_images(observations.data, phases)))
+    energy = model_energy(observations.weight, power)
     scores = product.unflatten(1, (len(observations), len(phases))).transpose(0, 1) - energy[:, :, None]
     return scores.flatten(0, 1)
 

@@ -35,7 +35,7 @@ from cryorbit.inference.candidates import (
     subdivided,
     thinned,
 )
-from cryorbit.inference.pose_estimates import Neighbourhood, PoseEstimates, estimates_of, joined
+from cryorbit.inference.pose_estimates import PoseEstimates, Reach, estimates_of, joined_estimates
 from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
@@ -140,9 +140,9 @@ def refine_poses(
         _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        near = Neighbourhood(refinement.descent.space.symmetry, refinement.reach)
+        near = Reach(refinement.descent.space.symmetry, refinement.reach)
         found.append(estimates_of(candidates, posterior, lattice, len(spectra), fit, near))
-    return joined(found)
+    return joined_estimates(found)
 
 
 def batches(cells: Candidates, images: int, disc: HalfDisc) -> Iterator[tuple[slice, Candidates]]:

@@ -70,19 +70,19 @@ class PoseEstimates:
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbourhood:
+class Reach:
     """Which rotations count as near a known one.
 
     Attributes
     ----------
     symmetry
         Operators whose copies of a pose are one pose, or None.
-    reach
-        Degrees.
+    degrees
+        Farthest that they lie apart.
     """
 
     symmetry: Float[Tensor, "s 3 3"] | None
-    reach: float
+    degrees: float
 
 
 def nothing_known(images: int, classes: int, like: Float[Tensor, "..."]) -> PoseEstimates:
@@ -111,7 +111,7 @@ def estimates_of(
     lattice: Float[Tensor, "t 2"],
     classes: int,
     fit: Float[Tensor, "2 b"],
-    near: Neighbourhood,
+    near: Reach,
 ) -> PoseEstimates:
     """The best pose of every image of a batch, and how sure it is.
 
@@ -156,10 +156,10 @@ def posterior_beyond(
     candidates: Candidates,
     posterior: CandidatePosterior,
     known: Float[Tensor, "b k 3 3"],
-    near: Neighbourhood,
+    near: Reach,
 ) -> Float[Tensor, " b"]:
     """Posterior of each image whose rotation is not ``near`` the known one of its class."""
-    symmetry, reach = near.symmetry, near.reach
+    symmetry, reach = near.symmetry, near.degrees
     mass = posterior.gamma.sum(1)
     elsewhere = mass.new_zeros(candidates.images)
     if reach == math.inf:
@@ -169,6 +169,6 @@ def posterior_beyond(
     return elsewhere.index_add_(0, candidates.image, torch.where(distance > reach, mass, 0.0))
 
 
-def joined(parts: Sequence[PoseEstimates]) -> PoseEstimates:
+def joined_estimates(parts: Sequence[PoseEstimates]) -> PoseEstimates:
     """The estimates of consecutive batches as one."""
     return PoseEstimates(*(torch.cat([getattr(p, name) for p in parts]) for name in PoseEstimates.__slots__))

@@ -10,7 +10,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import Descent, batches, descend
-from cryorbit.inference.pose_estimates import Neighbourhood, posterior_beyond
+from cryorbit.inference.pose_estimates import Reach, posterior_beyond
 from cryorbit.volumes.voxel import synthesize
 
 
@@ -41,7 +41,7 @@ def posterior_elsewhere(
         Degrees around them or their symmetry mates.
     """
     spectra = synthesize(volume, band.grid)
-    near, found = Neighbourhood(descent.space.symmetry, reach), []
+    near, found = Reach(descent.space.symmetry, reach), []
     for part, mine in batches(cells, len(index), band.disc):
         observations = source.observe(index[part], band.disc, band.noise_variance)
         candidates, posterior, _ = descend(mine, observations, spectra, band, descent)

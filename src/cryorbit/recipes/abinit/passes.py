@@ -152,7 +152,7 @@ def full_pass(
     volume = resample(state.volume, grid.size)
     half = prepared.half_set[index].to(volume.device)
     refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * prepared.box, symmetry)), half)
-    statistics = empty_statistics(grid, disc, 2, len(volume), volume.to(torch.complex64))
+    statistics = empty_statistics(grid, disc, 2, len(volume), volume.new_zeros(0, dtype=torch.complex64))
     estimates = refine_poses(prepared.source, index, cells, volume, band, refinement, statistics)
     statistics = symmetrised(statistics, symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))

@@ -13,7 +13,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
-from cryorbit.inference.pose_estimates import PoseEstimates, joined
+from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
@@ -49,7 +49,7 @@ class EStep:
 
     def by_particle(self) -> PoseEstimates:
         """The poses in the order of the particles, if it looked at all of them."""
-        return joined(self.estimates)[torch.cat(self.index).argsort()]
+        return joined_estimates(self.estimates)[torch.cat(self.index).argsort()]
 
     @property
     def log_likelihood(self) -> float:
@@ -84,20 +84,21 @@ def e_step(
 ) -> EStep:
     """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``."""
     dataset = replace(dataset, source=replace(dataset.source, scale=state.scale))
-    bands = [band_within(dataset.box, inserted, noise) for noise in state.noise_variance]
-    grid, disc = bands[0].grid, bands[0].disc
-    whole = empty_statistics(grid, disc, 2, state.references.shape[1], state.references.to(torch.complex64))
+    band = band_within(dataset.box, inserted, state.noise_variance[0])
+    like = state.references.new_zeros(0, dtype=torch.complex64)
+    whole = empty_statistics(band.grid, band.disc, 2, state.references.shape[1], like)
     estimates, searched, halves = [], [], []
     for half, images in enumerate(index):
         own = whole.half(half)
         searches = pose_searches(config, dataset, state, half, images)
-        parts = [_search(config, dataset, state, half, images[each.rows], each, bands[half], own) for each in searches]
+        mine = replace(band, noise_variance=state.noise_variance[half])
+        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, own) for each in searches]
         order = torch.cat([each.rows for each in searches]).argsort()
-        estimates.append(joined(parts)[order])
+        estimates.append(joined_estimates(parts)[order])
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))
         halves.append(own)
         whole.add_sums_(own)
-    whole = symmetrised(whole, dataset.operators, grid)
+    whole = symmetrised(whole, dataset.operators, band.grid)
     power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
     return EStep(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 

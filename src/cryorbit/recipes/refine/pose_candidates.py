@@ -124,17 +124,18 @@ def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int,
     reach = _local_width(dataset, state) / 2
     volume = resample(state.references[half], band.grid.size)
     descent = Descent(levels, pose_space(config, dataset))
-    elsewhere = posterior_elsewhere(
+    beyond = posterior_elsewhere(
         dataset.source, sample, cells, volume, band, descent, known.class_rotation[sample], reach
     )
+    missed = float(beyond.mean())
     LOGGER.info(
         "half-set %d: %.3f of the posterior of settled images beyond %.1f degrees, %d of them",
         half + 1,
-        float(elsewhere.mean()),
+        missed,
         reach,
         len(index),
     )
-    return float(elsewhere.mean()) <= config.poses.moved
+    return missed <= config.poses.moved
 
 
 def _everywhere(

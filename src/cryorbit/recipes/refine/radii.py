@@ -23,9 +23,9 @@ def inserted_radius(radius: float, box: int) -> float:
     return min(box / 2 - 1, INSERTED_BEYOND * radius + 4)
 
 
-def mini_batch_radius(radius: float, box: int) -> float:
-    """Fourier radius that mini-batches go to where passes go to ``radius``, in scores or in what is inserted."""
-    return min(radius, MINI_BATCH_PART * (box / 2 - 1))
+def mini_batch_radius(scored: float, radius: float, box: int) -> float:
+    """Fourier radius that mini-batches, ``scored`` so far out by now, go to where passes would go to ``radius``."""
+    return max(scored, min(radius, MINI_BATCH_PART * (box / 2 - 1)))
 
 
 def final_radius(config: RefineConfig, box: int, pixel_size: float) -> float:

@@ -19,7 +19,7 @@ from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import half_map_correlation, resolved_radius
-from cryorbit.inference.pose_estimates import PoseEstimates, nothing_known
+from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates, nothing_known
 from cryorbit.optim.carrying import bound_to_terms, last_state
 from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.dataset import Dataset
@@ -64,7 +64,7 @@ def stochastic_iteration(
     (look,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
-    radius = max(state.radius, mini_batch_radius(next_radius(config, dataset, state, resolved), dataset.box))
+    radius = mini_batch_radius(state.radius, next_radius(config, dataset, state, resolved), dataset.box)
     wider = widened(state.radius, radius)
     likelihood = _running_mean(walk, look.found.log_likelihood)
     stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
@@ -82,12 +82,10 @@ def stochastic_iteration(
         best_likelihood=-math.inf if wider else max(likelihood, state.best_likelihood),
         walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if wider else likelihood),
     )
-    metrics = {**look.found.metrics(dataset, state.radius), "evaluations": after.evaluations}
-    told = look.found.elsewhere < config.sgd.ambiguous
-    return _advanced(config, new, batches, passes_pay=told and _is_small(config, dataset)), {
-        **metrics,
-        "resolved_A": dataset.extent / resolved,
-    }
+    metrics = look.found.metrics(dataset, state.radius)
+    metrics |= {"evaluations": after.evaluations, "resolved_A": dataset.extent / resolved}
+    passes_pay = look.found.elsewhere < config.sgd.ambiguous and _is_small(config, dataset)
+    return _advanced(config, new, batches, passes_pay=passes_pay), metrics
 
 
 def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
@@ -102,16 +100,14 @@ def _poses(state: RefineState, found: EStep, particles: int) -> tuple[PoseEstima
     estimates, radius = state.estimates, state.posed_radius
     if estimates is None or state.radius > COARSER_POSES * radius:
         estimates, radius = nothing_known(particles, state.references.shape[1], state.references), state.radius
-    for index, mine in zip(found.index, found.estimates, strict=True):
-        estimates = estimates.with_some(index, mine)
-    return estimates, radius
+    return estimates.with_some(torch.cat(found.index), joined_estimates(found.estimates)), radius
 
 
 def _oracle(config: RefineConfig, dataset: Dataset, state: RefineState, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
     images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
-    inserted = max(state.radius, mini_batch_radius(inserted_radius(state.radius, dataset.box), dataset.box))
+    inserted = mini_batch_radius(state.radius, inserted_radius(state.radius, dataset.box), dataset.box)
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)
     fsc, window = _correlation(state, inserted), dataset.window(working_grid(dataset.box, inserted).size)
     return HalfSetOracle(config, dataset, state, (first, second), inserted, fsc, curvature, window)

@@ -11,7 +11,7 @@ from cryorbit.kernels.pose_scores import score_numba, score_torch
 from cryorbit.kernels.products import add_products_numba, add_products_torch
 from cryorbit.kernels.significant import list_numba, list_torch
 from cryorbit.kernels.turned_grid import average_numba, average_torch
-from cryorbit.kernels.zeros import zeros_numpy, zeros_torch
+from cryorbit.kernels.zeros import zeros_mapped, zeros_torch
 
 GATHER = Kernel(gather_torch, gather_numba, (torch.complex64,))
 INSERT = Kernel(insert_torch, insert_numba, (torch.complex64,))
@@ -20,4 +20,4 @@ PRODUCTS = Kernel(add_products_torch, add_products_numba, (torch.float32, torch.
 TURNED_MEAN = Kernel(average_torch, average_numba, (torch.complex64,))
 SIGNIFICANT = Kernel(list_torch, list_numba, (torch.float32,))
 POSE_SCORES = Kernel(score_torch, score_numba, (torch.complex64,))
-ZEROS = Kernel(zeros_torch, zeros_numpy, (torch.float32, torch.float64, torch.complex64, torch.complex128))
+ZEROS = Kernel(zeros_torch, zeros_mapped, (torch.float32, torch.float64, torch.complex64, torch.complex128))

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+import contextlib
+import math
+import mmap
+
 import torch
 from torch import Tensor
+
+NO_HUGE_PAGES: int | None = getattr(mmap, "MADV_NOHUGEPAGE", None)
+"""Advice to the system, which only Linux knows."""
+OWN_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+"""Not shared with processes that are forked: reading what was never written takes no memory either."""
 
 
 def zeros_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
@@ -12,9 +20,17 @@ def zeros_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
     return like.new_zeros(shape)
 
 
-def zeros_numpy(shape: tuple[int, ...], like: Tensor) -> Tensor:
+def zeros_mapped(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Zeros in the precision of ``like`` that take no memory before they are written to.
 
-    The pages of an array that numpy asks zeros for are the system's until something is written to them.
+    They are pages that the system maps when they are first written to, small ones: a huge page (2 MB, which numpy asks
+    for) holds more than a plane of a padded grid of 512, so that all of them would be written to, and filling them with
+    zeros takes longer than the slices of a mini-batch do.
     """
-    return torch.from_numpy(np.zeros(shape, torch.empty(0, dtype=like.dtype).numpy().dtype))
+    count = math.prod(shape)
+    pages = mmap.mmap(-1, max(1, count * like.element_size()), **OWN_PAGES)
+    if NO_HUGE_PAGES is not None:
+        # a system may be built without huge pages, and refuse the advice
+        with contextlib.suppress(OSError):
+            pages.madvise(NO_HUGE_PAGES)
+    return torch.frombuffer(pages, dtype=like.dtype, count=count).view(shape) if count else like.new_zeros(shape)

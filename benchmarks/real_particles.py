@@ -2,9 +2,12 @@
 
     python benchmarks/real_particles.py --particles set/particles.star --symmetry O --start-map start.mrc \
         --relion-halves half1_unfil.mrc half2_unfil.mrc
+    python benchmarks/real_particles.py --particles set/particles.star --symmetry O --start-map start.mrc \
+        --relion-diameter 150
     python benchmarks/real_particles.py --particles set/particles.star --symmetry O --seeds 0 1 2 3 4
 
-A shell agrees with any other shell: half-maps are compared without their spherical averages. No diameter is given.
+A shell agrees with any other shell: half-maps are compared without their spherical averages. No diameter is given to
+cryorbit. With ``--relion-diameter`` RELION refines the same particles in the same go, and is measured in the same way.
 """
 
 from __future__ import annotations
@@ -20,8 +23,11 @@ from cyclopts import Parameter
 from half_maps import structure_fsc
 from jobs import Record, told_cost
 from measure import CRYORBIT, Cost, run_measured
+from relion import AutoRefine, auto_refine, in_float32
 from tables import save, show
 
+RELION_START_A = 20.0
+"""To which RELION's start map is low-passed, A."""
 RESOLUTIONS_A = [20.0, 16.0, 14.0, 12.0, 10.0, 9.2, 8.6, 8.0, 7.5, 7.06]
 
 
@@ -32,6 +38,8 @@ def main(
     start_map: Path | None = None,
     seeds: Annotated[list[int] | None, Parameter(consume_multiple=True)] = None,
     relion_halves: tuple[Path, Path] | None = None,
+    relion_diameter: float | None = None,
+    relion_minutes: float | None = None,
     radius: float = 70.0,
     threads: int = 2,
     folder: Path | None = None,
@@ -49,6 +57,10 @@ def main(
         Of jobs of ``cryorbit run``.
     relion_halves
         Half-maps that another program made of the same particles: a row beside ours.
+    relion_diameter
+        Of RELION's mask, A, if RELION is to run from the start map.
+    relion_minutes
+        RELION is ended after so many minutes; by default it ends when it has converged.
     radius
         Within which half-maps are compared, A.
     threads
@@ -68,6 +80,10 @@ def main(
         if start_map is not None:
             job = scratch / "refined"
             rows.append(measured(("refine", *common, "--map", start_map.absolute(), "-o", job), job, job, radius))
+        if start_map is not None and relion_diameter is not None:
+            images = in_float32(particles.absolute(), scratch / "float32")
+            relion = AutoRefine(images, start_map.absolute(), relion_diameter, symmetry, RELION_START_A)
+            rows.append(beside(relion, scratch, relion_minutes, radius, threads))
         for seed in seeds or []:
             job = scratch / f"seed_{seed}"
             words = ("run", *common, "--seed", str(seed), "-o", job)
@@ -82,6 +98,13 @@ def measured(words: tuple[str | Path, ...], job: Path, refinement: Path, radius:
     halves = (refinement / "map_half1_unfil.mrc", refinement / "map_half2_unfil.mrc")
     verdict = json.loads((job / "job.json").read_text())["result"]["verdict"]["level"]
     return {"job": job.name, **told_cost(cost), **agreement(halves, radius), "verdict": verdict}
+
+
+def beside(relion: AutoRefine, scratch: Path, minutes: float | None, radius: float, threads: int) -> Record:
+    """Cost of RELION's auto-refine, and how far its half-maps agree."""
+    found = auto_refine(relion, scratch, threads, minutes)
+    name = "RELION" if found.converged else f"RELION, ended after {found.iterations} iterations"
+    return {"job": name, **told_cost(found.cost), **agreement(found.halves, radius), "verdict": "-"}
 
 
 def agreement(halves: tuple[Path, Path], radius: float) -> Record:

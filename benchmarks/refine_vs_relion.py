@@ -3,15 +3,12 @@
     python benchmarks/refine_vs_relion.py --particles set/particles.star --start-map abinit/class_1.mrc \
         --truth-map set/truth_1.mrc --truth-poses set/truth.star --output benchmarks/results/refine_vs_relion.json
 
-RELION runs as its window "3D auto-refine" would start it (half-sets split at random, 30 A low-pass filter, first
-iteration by correlation, 7.5 degrees, offsets to 5 px in steps of 2 px, one oversampling, local searches from 1.8
-degrees), with one leader and two workers, as its half-sets need. ``--relion-minutes`` ends it early, and
-the row says so; what its last iteration left is what is compared. Neither program sees the truth.
+RELION runs as its window would start it (``relion.py``). ``--relion-minutes`` ends it early, and the row says so; what
+its last iteration left is what is compared. Neither program sees the truth.
 """
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -19,9 +16,8 @@ import cyclopts
 
 from jobs import Record, nearness, told_cost
 from measure import CRYORBIT, Cost, run_measured
+from relion import AutoRefine, auto_refine, is_there
 from tables import save, show
-
-RELION, MPI = "relion_refine_mpi", "mpirun"
 
 
 def main(
@@ -68,12 +64,12 @@ def main(
         inputs = (particles.absolute(), start_map.absolute())
         rows = [measure_cryorbit(inputs, truth, scratch, method, threads)]
         notes = ["aligned with the truth, both hands tried"]
-        if relion and shutil.which(RELION) is not None:
+        if relion and is_there():
             rows.append(measure_relion(inputs, truth, scratch, relion_minutes, diameter, threads))
             ratio = float(rows[1]["CPU s"]) / float(rows[0]["CPU s"])
             notes.append(f"RELION took {ratio:.1f} times the CPU time of cryorbit")
         else:
-            notes.append(f"{RELION} was left out")
+            notes.append("RELION was left out")
         show("Refinement", rows, notes)
         save(output, "refine_vs_relion", {"threads": threads, "notes": notes, "rows": rows})
 
@@ -97,38 +93,14 @@ def measure_relion(
     diameter: float,
     threads: int,
 ) -> Record:
-    """Cost and quality of RELION's auto-refine; image names are relative to the folder of the STAR file."""
-    prefix = scratch / "relion" / "run"
-    prefix.parent.mkdir()
-    command = relion_command(inputs, prefix, diameter, threads)
-    limit = None if minutes is None else 60 * minutes
-    log = scratch / "relion.log"
-    cost = run_measured(command, log, folder=inputs[0].parent, limit_s=limit)
-    done = len(list(prefix.parent.glob("run_it*_half1_class001.mrc"))) - 1
-    if done < 1:
-        raise RuntimeError(f"RELION did not end an iteration; see {log}")
-    converged = prefix.with_name("run_class001.mrc").exists()
-    names = ("run_class001.mrc", "run_data.star")
-    if not converged:
-        names = (f"run_it{done:03d}_half1_class001.mrc", f"run_it{done:03d}_data.star")
+    """Cost and quality of RELION's auto-refine."""
+    found = auto_refine(AutoRefine(*inputs, diameter), scratch, threads, minutes)
     result = scratch / "relion_result"
     result.mkdir()
-    for name, link in zip(names, ("map.mrc", "particles.star"), strict=True):
-        (result / link).symlink_to(prefix.with_name(name))
-    return _row("RELION" if converged else "RELION, ended early", done, cost, result, truth)
-
-
-def relion_command(inputs: tuple[Path, Path], prefix: Path, diameter: float, threads: int) -> list[str | Path]:
-    """The command that RELION's window makes of its defaults."""
-    particles, start_map = inputs
-    return [
-        *(MPI, "--allow-run-as-root", "--oversubscribe", "-n", "3", RELION, "--i", particles, "--ref", start_map),
-        *("--o", prefix, "--auto_refine", "--split_random_halves", "--firstiter_cc", "--ini_high", "30", "--ctf"),
-        *("--particle_diameter", str(diameter), "--flatten_solvent", "--zero_mask", "--sym", "C1", "--norm", "--scale"),
-        *("--healpix_order", "2", "--auto_local_healpix_order", "4", "--offset_range", "5", "--offset_step", "2"),
-        *("--oversampling", "1", "--low_resol_join_halves", "40", "--dont_combine_weights_via_disc", "--pool", "3"),
-        *("--pad", "2", "--j", str(max(1, threads // 2))),
-    ]
+    for file, link in ((found.map, "map.mrc"), (found.particles, "particles.star")):
+        (result / link).symlink_to(file)
+    name = "RELION" if found.converged else "RELION, ended early"
+    return _row(name, found.iterations, found.cost, result, truth)
 
 
 def _row(program: str, passes: int, cost: Cost, result: Path, truth: tuple[Path, Path]) -> Record:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cryorbit.volumes.voxel import resample
 
-RADIUS_STANDS = 1.2
+RADIUS_STANDS = 1.1
 """A radius that is not this many times that of the pass before tells of hardly anything new."""
 
 

@@ -13,8 +13,8 @@ LAST = Scored(20.0, 30.0)
     ("now", "beyond"),
     [
         pytest.param(Scored(20.0, 31.0), 0.75, id="the radius stands and the images fit better"),
-        pytest.param(Scored(23.0, 25.0), 0.75, id="the radius hardly grew, likelihoods do not compare"),
-        pytest.param(Scored(28.0, 31.0), 0.0, id="the radius grew"),
+        pytest.param(Scored(21.5, 25.0), 0.75, id="the radius hardly grew, likelihoods do not compare"),
+        pytest.param(Scored(23.4, 31.0), 0.0, id="the radius grew"),
         pytest.param(Scored(20.0, 29.0), 0.0, id="the last step was too long"),
     ],
 )

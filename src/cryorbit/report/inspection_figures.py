@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from cryorbit.recipes.inspect.findings import Defocus, ImageFindings
+from cryorbit.recipes.inspect.findings import Defocus
+from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.report.curve_figures import label_by_resolution
 from cryorbit.report.look import CLASS_COLOURS, INK
 

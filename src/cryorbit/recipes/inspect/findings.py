@@ -1,4 +1,4 @@
-"""What an inspection finds."""
+"""What an inspection finds, and what it says of it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryorbit.io.checks import FEWEST
 from cryorbit.io.column_names import in_words
 from cryorbit.io.image_paths import mend_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
+from cryorbit.recipes.inspect.image_findings import ImageFindings, contradicted
 
 UNFIT_FRACTION = 0.1
 """Part of the particles that may be unusable; reconstruction sets them aside up to there by default."""
 
 LISTED = 3
-"""Faulty files, and images to repair, that are named one by one."""
+"""Faulty files, and particles to set aside, that are named one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,66 +69,10 @@ class Defocus:
     astigmatism: Float[Tensor, " n"]
     outliers: Bool[Tensor, " n"]
 
-
-@dataclass(frozen=True, slots=True)
-class ImageFindings:
-    """What the pixels of M images of the set tell.
-
-    Attributes
-    ----------
-    rows
-        Row of each image in the file, from 1.
-    contrast
-        Centre minus background of each image, standard deviations of the image.
-    dark
-        Whether protein is dark.
-    contrast_sentence, normalisation_sentence
-        The evidence.
-    normalised
-        Whether backgrounds have mean 0 and standard deviation 1.
-    masked
-        Whether the images hold no noise outside the particle.
-    repairs
-        What single images have that others have not, and what a job does about it, by their rows.
-    contradiction
-        What the images say against the table so that a job would refuse them, and how to fix it; None for nothing.
-    doubts
-        What else they say against a reconstruction, a sentence each.
-    diameter
-        Of the particle, A; None when it does not stand out of the noise.
-    diameter_evidence
-        How it was found: the end of a sentence.
-    power, noise
-        Mean power of shells 0 ... box / 2 of the images, and of their background alone.
-    snr
-        Variance of the signal over that of the noise, in the whole image.
-    pictures, smoothed
-        A few images as they are, white protein, and low-passed to ``low_pass`` A.
-    picture_rows
-        Their rows.
-    low_pass
-        A.
-    """
-
-    rows: Int[Tensor, " m"]
-    contrast: Float[Tensor, " m"]
-    dark: bool
-    contrast_sentence: str
-    normalised: bool
-    masked: bool
-    normalisation_sentence: str
-    repairs: dict[int, str]
-    contradiction: tuple[str, str] | None
-    doubts: tuple[str, ...]
-    diameter: float | None
-    diameter_evidence: str
-    power: Float[Tensor, " s"]
-    noise: Float[Tensor, " s"]
-    snr: float
-    pictures: Float[Tensor, "p n n"]
-    smoothed: Float[Tensor, "p n n"]
-    picture_rows: Int[Tensor, " p"]
-    low_pass: float
+    def warnings(self) -> list[str]:
+        """What the user should look at, a sentence each."""
+        outliers = int(self.outliers.sum())
+        return [f"Far from the others in defocus or astigmatism: {_counted(outliers)}."] if outliers else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,51 +166,46 @@ class Inspection:
 
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
-        found = self._on_missing()
+        found = [*self._on_files(), *(contradicted(*each) for each in self.table_problems), *self._on_unusable()]
+        found += [*self.defocus.warnings(), *self._on_poses(), *self.remarks, *on_ctf_gaps(self.ctf_gaps)]
+        if self.images is not None:
+            found += self.images.warnings(premultiplied=self.premultiplied)
+            if len(self.images.rows) + self.unusable_count < len(self):
+                looked_at = f"{len(self.images.rows):,} of {len(self):,} images were looked at"
+                found.append(f"{looked_at}; a job checks every image before it begins.")
+        return [in_words(warning, self.source) for warning in found]
+
+    def _on_files(self) -> list[str]:
+        """Files that are not there or cannot be used, and what helps."""
+        found = []
+        if self.missing:
+            count = f"{len(self.missing):,} of {self.files:,} image files are not there"
+            first = self.missing[0]
+            found = [f"{count} ({_counted(self.missing_particles)}), {first} first. Fix: {mend_for_missing(first)}."]
         found += [fault.sentence for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
             found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
-        found += [_on_contradiction(*each) for each in self.table_problems]
-        found += [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
+        return found
+
+    def _on_unusable(self) -> list[str]:
+        """Particles to be set aside, and whether enough are left."""
+        found = [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
         if self.too_few:
             usable = len(self) - self.unusable_count
             found.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")
-        outliers = int(self.defocus.outliers.sum())
-        if outliers:
-            found.append(f"Far from the others in defocus or astigmatism: {_counted(outliers)}.")
-        if self.unaligned and self.posed:
-            found.append(f"Never aligned (no rotation): {_counted(self.unaligned)}.")
+        return found
+
+    def _on_poses(self) -> list[str]:
+        """Poses that are missing or wrong."""
+        found = [f"Never aligned (no rotation): {_counted(self.unaligned)}."] if self.unaligned and self.posed else []
         if self.pose_problem is not None:
             problem, mend = self.pose_problem
             found.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
-        found += self.remarks
-        found += on_ctf_gaps(self.ctf_gaps)
-        images = self.images
-        if images is not None:
-            found += [] if images.contradiction is None else [_on_contradiction(*images.contradiction)]
-            found += [*images.doubts, *_on_repairs(images.repairs)]
-        if images is not None and images.dark:
-            found.append(f"{images.contrast_sentence} Reconstruction does so by itself.")
-        if images is not None and not images.normalised and not (self.premultiplied or images.masked):
-            found.append(f"{images.normalisation_sentence} Reconstruction normalises them by itself.")
-        if images is not None and images.diameter is None:
-            found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
-        if images is not None and len(images.rows) + self.unusable_count < len(self):
-            looked_at = f"{len(images.rows):,} of {len(self):,} images were looked at"
-            found.append(f"{looked_at}; a job checks every image before it begins.")
-        return [in_words(warning, self.source) for warning in found]
-
-    def _on_missing(self) -> list[str]:
-        """How many files are not there, and what helps."""
-        if not self.missing:
-            return []
-        count = f"{len(self.missing):,} of {self.files:,} image files are not there"
-        first = self.missing[0]
-        return [f"{count} ({_counted(self.missing_particles)}), {first} first. Fix: {mend_for_missing(first)}."]
+        return found
 
     def record(self) -> dict[str, Any]:
         """The numbers, for JSON."""
-        images, mean, astigmatism = self.images, self.defocus.mean, self.defocus.astigmatism
+        mean, astigmatism = self.defocus.mean, self.defocus.astigmatism
         return {
             "file": str(self.source),
             "particles": len(self),
@@ -288,36 +228,8 @@ class Inspection:
             "duplicate_particles": self.duplicate_count,
             "fit": self.fit,
             "warnings": self.warnings(),
-            "images": None
-            if images is None
-            else {
-                "looked_at": len(images.rows),
-                "protein": "dark" if images.dark else "white",
-                "contrast": images.contrast_sentence,
-                "normalised": images.normalised,
-                "masked": images.masked,
-                "normalisation": images.normalisation_sentence,
-                "repairs": images.repairs,
-                "contradiction": images.contradiction,
-                "diameter_A": images.diameter,
-                "diameter_evidence": images.diameter_evidence,
-                "snr": images.snr,
-                "power": images.power.tolist(),
-                "noise": images.noise.tolist(),
-            },
+            "images": None if self.images is None else self.images.record(),
         }
-
-
-def _on_contradiction(problem: str, mend: str) -> str:
-    return f"{problem[0].upper()}{problem[1:]}. Fix: {mend}."
-
-
-def _on_repairs(repairs: dict[int, str]) -> list[str]:
-    """Sentences on the images that a job will repair."""
-    found = [f"To be repaired: row {row}, {repair}." for row, repair in list(repairs.items())[:LISTED]]
-    if len(repairs) > LISTED:
-        found.append(f"{len(repairs) - LISTED:,} more images are to be repaired.")
-    return found
 
 
 def _named(rows: list[int]) -> str:

@@ -18,7 +18,7 @@ from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.image_warnings import on_box, on_lines, on_masks, on_noise, on_padding
-from cryorbit.recipes.inspect.findings import ImageFindings
+from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.joined_sets import (
     contrasts_contradicted,
     multiplication_of_parts_contradicted,

@@ -28,7 +28,8 @@ from cryorbit.io.posed import pose_problem
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import on_tilts, on_units
-from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
+from cryorbit.recipes.inspect.findings import Defocus, FileFault, Inspection
+from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.inspect.images import look_at_images
 from cryorbit.recipes.settings import TransferSettings
 

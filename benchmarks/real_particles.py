@@ -103,8 +103,12 @@ def measured(words: tuple[str | Path, ...], job: Path, refinement: Path, radius:
 def beside(relion: AutoRefine, scratch: Path, minutes: float | None, radius: float, threads: int) -> Record:
     """Cost of RELION's auto-refine, and how far its half-maps agree."""
     found = auto_refine(relion, scratch, threads, minutes)
-    name = "RELION" if found.converged else f"RELION, ended after {found.iterations} iterations"
-    return {"job": name, **told_cost(found.cost), **agreement(found.halves, radius), "verdict": "-"}
+    agreeing = agreement(found.halves, radius)
+    if found.converged:
+        return {"job": "RELION", **told_cost(found.cost), **agreeing, "verdict": "-"}
+    held = {at: "-" if float(at.split()[0]) < found.resolution_A else fsc for at, fsc in agreeing.items()}
+    name = f"RELION, ended after {found.iterations} iterations"
+    return {"job": name, **told_cost(found.cost), **held, "verdict": "-"}
 
 
 def agreement(halves: tuple[Path, Path], radius: float) -> Record:

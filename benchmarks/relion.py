@@ -70,6 +70,8 @@ class RelionResult:
         The map of all images, or that of the first half-set if it was ended early, and the poses.
     halves
         Half-maps: as they are, or those of the last iteration, each times the same factor a shell.
+    resolution_A
+        That it scored images to; the half-maps of an iteration hold nothing beyond.
     """
 
     cost: Cost
@@ -78,6 +80,7 @@ class RelionResult:
     map: Path
     particles: Path
     halves: tuple[Path, Path]
+    resolution_A: float  # noqa: N815 (units belong to the name)
 
 
 def is_there() -> bool:
@@ -105,7 +108,15 @@ def auto_refine(job: AutoRefine, scratch: Path, threads: int, minutes: float | N
     whole, poses = (CONVERGED, "run_data.star") if converged else (f"{last}_half1_class001.mrc", f"{last}_data.star")
     halves = ("run_half{}_class001_unfil.mrc" if converged else last + "_half{}_class001.mrc").format
     first, second = (prefix.with_name(halves(half)) for half in (1, 2))
-    return RelionResult(cost, iterations, converged, prefix.with_name(whole), prefix.with_name(poses), (first, second))
+    resolution = current_resolution(prefix.with_name(f"{last}_half1_model.star"))
+    map_and_poses = prefix.with_name(whole), prefix.with_name(poses)
+    return RelionResult(cost, iterations, converged, *map_and_poses, (first, second), resolution)
+
+
+def current_resolution(model: Path) -> float:
+    """Of a model file of an iteration, A."""
+    (line,) = (line for line in model.read_text().splitlines() if line.startswith("_rlnCurrentResolution"))
+    return float(line.split()[1])
 
 
 def in_float32(particles: Path, folder: Path) -> Path:

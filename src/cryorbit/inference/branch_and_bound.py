@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.chunks import chunk_size
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.axis_angle_grid import axis_angle_grid
@@ -172,13 +172,16 @@ class Searcher:
 def branch_and_bound(
     source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], band: Band, plan: BranchPlan
 ) -> BestPoses:
-    """The best poses of the particles at ``index`` on the half disc of ``band``."""
+    """The best poses of the particles at ``index``, which rises, on the half disc of ``band``."""
     searcher = make_searcher(synthesize(volume, band.grid), band.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
-    names, found = [each.name for each in fields(BestPoses)], []
-    for part in chunks(len(index), size):
+    names = [each.name for each in fields(BestPoses)]
+
+    def find(part: slice) -> list[Tensor]:
         batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
-        found.append([getattr(batch, name) for name in names])
+        return [getattr(batch, name) for name in names]
+
+    found = source.shards.run(find, index, size)
     return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 

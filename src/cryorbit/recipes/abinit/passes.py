@@ -87,7 +87,8 @@ def batch_cells(
         return state.cells, False
     count = min(config.grow.check_images, len(batch))
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
-    sample = slice(start, start + count)
+    # the order of the particles that train is random, that of the batch is not
+    sample = torch.searchsorted(batch, prepared.order[start : start + count].sort().values)
     fresh = find_cells(config, prepared, state, batch[sample])
     tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
     assert state.estimates is not None
@@ -98,8 +99,11 @@ def batch_cells(
 
 
 def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
-    """Images of the passes before the last: a fixed random part of those that train, so that poses carry over."""
-    return prepared.order[: config.grow.images]
+    """Images of the passes before the last: a fixed random part of those that train, so that poses carry over.
+
+    They come in the order of their numbers, as passes read them.
+    """
+    return prepared.order[: config.grow.images].sort().values
 
 
 def find_cells(
@@ -154,6 +158,7 @@ def full_pass(
     refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * prepared.box, symmetry)), half)
     statistics = empty_statistics(grid, disc, 2, len(volume), volume.new_zeros(0, dtype=torch.complex64))
     estimates = refine_poses(prepared.source, index, cells, volume, band, refinement, statistics)
+    prepared.source.group.sum_(statistics.tensors())
     statistics = symmetrised(statistics, symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
 

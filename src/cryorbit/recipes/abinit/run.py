@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from cryorbit.core.progress import Progress
+from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
@@ -50,11 +51,11 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     stages: Stages[AbinitState] = Stages(
         iterations={name: partial(iteration, config, prepared) for name, iteration in ITERATIONS.items()},
         describe=lambda state: _description(config, state),
-        planned=lambda stage: _planned(config, stage),
-        kind=AbinitState,
-        device=prepared.source.device,
+        planned=lambda state: _planned(config, state.stage),
+        restore=lambda packed: unpack(AbinitState, packed, prepared.source.device),
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
+        group=prepared.source.group,
     )
     state = go_through(stages, lambda: begin(config, prepared, 0, ()), job, progress)
     return write_outputs(config, prepared, state, job)

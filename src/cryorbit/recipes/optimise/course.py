@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryorbit.inference.projection_matching import ProjectionMatching
 from cryorbit.optim.protocols import Oracle
-from cryorbit.optim.stretches import Position, Stretches
+from cryorbit.optim.stretches import Position
 from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
 from cryorbit.recipes.optimise.problem import OptimiseProblem
 
@@ -40,12 +39,3 @@ def look(problem: OptimiseProblem, position: Position) -> Point:
     """Where a method stands."""
     value = float(problem.held_out.negative_log_likelihood(position.x))
     return Point(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
-
-
-def pursue(
-    problem: OptimiseProblem, stretches: Stretches, position: Position, epochs: float
-) -> Iterator[tuple[Position, Point]]:
-    """Go on from ``position``, a stretch at a time, until so many epochs' worth of gradients is spent."""
-    while position.evaluations < epochs * problem.oracle.num_terms:
-        position = stretches.advance(position)
-        yield position, look(problem, position)

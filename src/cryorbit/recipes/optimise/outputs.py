@@ -16,8 +16,8 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Measured, Result
 from cryorbit.io.mrc import write_map
 from cryorbit.io.set_aside import write_set_aside
-from cryorbit.optim.stretches import Position
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.method_course import MethodCourse
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import Point
 from cryorbit.recipes.optimise.problem import OptimiseProblem
@@ -57,17 +57,16 @@ def write_outputs(
     config: OptimiseConfig,
     dataset: Dataset,
     problem: OptimiseProblem,
-    position: Position,
-    course: Sequence[Point],
+    course: MethodCourse[Point],
     job: JobFolder,
 ) -> OptimiseResult:
     """Write every file of the job; safe to repeat after a crash."""
     radius, terms = problem.oracle.model.operator.disc.radius, problem.oracle.num_terms
-    density = within_radius(problem.oracle.model.density(position.x), radius)
+    density = within_radius(problem.oracle.model.density(course.position.x), radius)
     write_map(job.path / MAP, resample(density, dataset.box).cpu(), dataset.source.pixel_size)
-    write_course(job.path / COURSE, course)
+    write_course(job.path / COURSE, course.points)
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
-    first, last = course[0], course[-1]
+    first, last = course.points[0], course.points[-1]
     result = OptimiseResult(
         # nothing here measures a resolution: there are no half maps
         classes=(ClassRecord(name="map", map=MAP, particles=terms, fraction=terms / len(dataset.source)),),

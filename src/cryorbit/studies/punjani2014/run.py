@@ -25,7 +25,7 @@ from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.inference.pose_quadrature import pose_quadrature
 from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.optimise.config import OptimiseConfig
-from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
+from cryorbit.recipes.optimise.course import Point, look, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
 from cryorbit.studies.figures import save_png
@@ -112,12 +112,13 @@ def compete(
     position = stretches.begin(problem.start)
     points = [look(problem, position)]
     kept: dict[float, Position] = {}
-    for reached, point in pursue(problem, stretches, position, BATCH_ITERATIONS if contender.batch else scale.epochs):
-        points.append(point)
+    epochs = BATCH_ITERATIONS if contender.batch else scale.epochs
+    while position.evaluations < epochs * problem.oracle.num_terms:
+        position = stretches.advance(position)
+        points.append(look(problem, position))
         for mark in MARKS:
-            if point.epochs >= mark and mark not in kept:
-                kept[mark] = reached
-        position = reached
+            if points[-1].epochs >= mark and mark not in kept:
+                kept[mark] = position
         if progress.stop_requested():
             raise Stopped
     early, whole = (kept.get(mark, position) for mark in MARKS)

@@ -80,17 +80,17 @@ class BranchPlan:
             return hopf_grid(order_for(self.first_spacing))
         return axis_angle_grid(self.first_spacing)
 
-    def stages(self, radius: float) -> list[Stage]:
+    def stages(self, radius: float) -> list[SearchLevel]:
         """From the first grid to the finest; the last is scored at the whole ``radius``."""
         spacing = spacing_deg(order_for(self.first_spacing)) if self.grid == "hopf" else self.first_spacing
         ratio = max(spacing / self.final_spacing, self.first_step / self.final_step, 1.0)
         last = math.ceil(math.log2(ratio) - 1e-9)
         radii = [min(self.first_radius * 2**n, radius) for n in range(last)] + [radius]
-        return [Stage(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
+        return [SearchLevel(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class SearchLevel:
     """One level of the search: spacing of its rotations (degrees) and shifts (px), Fourier radius of its scores."""
 
     spacing: float
@@ -147,7 +147,7 @@ class Searcher:
     shifts: Float[Tensor, "t 2"]
     slices: Parts
     power: Float[Tensor, "g p"]
-    stages: list[Stage]
+    stages: list[SearchLevel]
     samples: list[SliceSamples]
 
     @property

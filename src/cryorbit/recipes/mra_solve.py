@@ -48,7 +48,7 @@ class SolveMRAConfig(MethodChoice, JobSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ObjectivePoint:
     """A point of the course, and a row of its file: cost-weighted epochs, seconds of work, objective."""
 
     passes: float
@@ -83,29 +83,29 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
     oracle = MRAOracle.of(observations.data.to(config.device), observations.length, observations.sigma)
     stretches = Stretches(oracle, method, config.seed, parts=1)
     start = start_unknown(random_signal(observations, config.seed).to(config.device))
-    stages: Stages[MethodCourse[Point]] = Stages(
+    stages: Stages[MethodCourse[ObjectivePoint]] = Stages(
         iterations={"solve": partial(_advance, config, oracle, stretches)},
         describe=lambda _: "multireference alignment",
         planned=lambda _: round(config.passes),
-        restore=lambda packed: restored(packed, method, start, Point),
+        restore=lambda packed: restored(packed, method, start, ObjectivePoint),
         checkpoint_seconds=CHECKPOINT_SECONDS,
     )
     course = go_through(stages, lambda: _begin(oracle, stretches, start), job, progress)
     return write_outputs(config, observations, course, job)
 
 
-def _begin(oracle: MRAOracle, stretches: Stretches, start: Float[Tensor, "c n"]) -> MethodCourse[Point]:
+def _begin(oracle: MRAOracle, stretches: Stretches, start: Float[Tensor, "c n"]) -> MethodCourse[ObjectivePoint]:
     position = stretches.begin(start)
-    return MethodCourse("solve", position, (look(oracle, position, 0.0),))
+    return MethodCourse("solve", position, (measure(oracle, position, 0.0),))
 
 
 def _advance(
-    config: SolveMRAConfig, oracle: MRAOracle, stretches: Stretches, state: MethodCourse[Point]
-) -> tuple[MethodCourse[Point], dict[str, Any]]:
+    config: SolveMRAConfig, oracle: MRAOracle, stretches: Stretches, state: MethodCourse[ObjectivePoint]
+) -> tuple[MethodCourse[ObjectivePoint], dict[str, Any]]:
     """One epoch."""
     began = time.monotonic()
     position = stretches.advance(state.position)
-    point = look(oracle, position, 0.0)
+    point = measure(oracle, position, 0.0)
     point = replace(point, seconds=state.points[-1].seconds + time.monotonic() - began)
     points = (*state.points, point)
     stage = "solve" if judge(points, config) is None else OVER
@@ -119,26 +119,26 @@ def random_signal(observations: MRAFile, seed: int) -> Float[Tensor, "c n"]:
     return signal / signal.norm()
 
 
-def look(oracle: MRAOracle, position: Position, seconds: float) -> Point:
+def measure(oracle: MRAOracle, position: Position, seconds: float) -> ObjectivePoint:
     """Where the method stands; this evaluation of the objective is not counted."""
     value = float(oracle.evaluate(position.x, None).value)
-    return Point(position.evaluations / oracle.num_terms, seconds, value)
+    return ObjectivePoint(position.evaluations / oracle.num_terms, seconds, value)
 
 
-def judge(course: Sequence[Point], config: SolveMRAConfig) -> Ending | None:
+def judge(course: Sequence[ObjectivePoint], config: SolveMRAConfig) -> Ending | None:
     """Why the course is over; None if it is not."""
     values, last = [point.objective for point in course], course[-1]
     return find_ending(values, last.passes, last.seconds, Stop(config.tolerance, config.passes))
 
 
 def write_outputs(
-    config: SolveMRAConfig, observations: MRAFile, course: MethodCourse[Point], job: JobFolder
+    config: SolveMRAConfig, observations: MRAFile, course: MethodCourse[ObjectivePoint], job: JobFolder
 ) -> SolveMRAResult:
     """Write the solution, the course and the result; safe to repeat after a crash."""
     unknown = course.position.x.cpu()
     write_arrays(job.path / SOLUTION, {"signal": unknown[:-1], "density": unknown[-1].softmax(0)})
     with job.atomic(COURSE) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer = csv.DictWriter(stream, [field.name for field in fields(ObjectivePoint)])
         writer.writeheader()
         writer.writerows(asdict(point) for point in course.points)
     ending, last = judge(course.points, config), course.points[-1]

@@ -12,7 +12,7 @@ from cryorbit.recipes.optimise.problem import OptimiseProblem
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class HeldOutPoint:
     """A point of a course.
 
     Attributes
@@ -35,7 +35,7 @@ def sum_for(name: str, problem: OptimiseProblem) -> Oracle:
     return ProjectionMatching(problem.oracle) if name == PROJECTION_MATCHING else problem.oracle
 
 
-def look(problem: OptimiseProblem, position: Position) -> Point:
+def measure(problem: OptimiseProblem, position: Position) -> HeldOutPoint:
     """Where a method stands."""
     value = float(problem.held_out.negative_log_likelihood(position.x))
-    return Point(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
+    return HeldOutPoint(position.evaluations, position.evaluations / problem.oracle.num_terms, value)

@@ -19,7 +19,7 @@ from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.method_course import MethodCourse
 from cryorbit.recipes.optimise.config import OptimiseConfig
-from cryorbit.recipes.optimise.course import Point
+from cryorbit.recipes.optimise.course import HeldOutPoint
 from cryorbit.recipes.optimise.problem import OptimiseProblem
 from cryorbit.volumes.voxel import resample
 
@@ -57,7 +57,7 @@ def write_outputs(
     config: OptimiseConfig,
     dataset: Dataset,
     problem: OptimiseProblem,
-    course: MethodCourse[Point],
+    course: MethodCourse[HeldOutPoint],
     job: JobFolder,
 ) -> OptimiseResult:
     """Write every file of the job; safe to repeat after a crash."""
@@ -93,9 +93,9 @@ def within_radius(density: Float[Tensor, "n n n"], radius: float) -> Float[Tenso
     return torch.fft.irfftn(torch.fft.rfftn(density) * inside, s=density.shape)
 
 
-def write_course(path: Path, course: Sequence[Point]) -> None:
+def write_course(path: Path, course: Sequence[HeldOutPoint]) -> None:
     """Write a row a point."""
     with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer = csv.DictWriter(stream, [field.name for field in fields(HeldOutPoint)])
         writer.writeheader()
         writer.writerows(asdict(point) for point in course)

@@ -28,7 +28,7 @@ from cryorbit.recipes.dataset import Dataset, read_dataset
 from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.method_course import MethodCourse, restored
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
-from cryorbit.recipes.optimise.course import Point, look, sum_for
+from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem, scale_to_images
 from cryorbit.recipes.stage_loop import OVER, Stages, go_through
@@ -65,20 +65,20 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     progress.note(
         f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {dataset.extent / radius:.1f} A."
     )
-    stages: Stages[MethodCourse[Point]] = Stages(
+    stages: Stages[MethodCourse[HeldOutPoint]] = Stages(
         iterations={"optimise": partial(_advance, config, dataset, problem, stretches)},
         describe=lambda _: f"{config.method} on {oracle.num_terms:,} particles",
         planned=lambda state: _planned(config, oracle.num_terms, state.position),
-        restore=lambda packed: restored(packed, method, problem.start, Point),
+        restore=lambda packed: restored(packed, method, problem.start, HeldOutPoint),
         group=dataset.source.group,
     )
     course = go_through(stages, lambda: _begin(config, problem, stretches), job, progress)
     return write_outputs(config, dataset, problem, course, job)
 
 
-def _begin(config: OptimiseConfig, problem: OptimiseProblem, stretches: Stretches) -> MethodCourse[Point]:
+def _begin(config: OptimiseConfig, problem: OptimiseProblem, stretches: Stretches) -> MethodCourse[HeldOutPoint]:
     position = stretches.begin(problem.start)
-    return MethodCourse(_next_stage(config, problem, position), position, (look(problem, position),))
+    return MethodCourse(_next_stage(config, problem, position), position, (measure(problem, position),))
 
 
 def _advance(
@@ -86,11 +86,11 @@ def _advance(
     dataset: Dataset,
     problem: OptimiseProblem,
     stretches: Stretches,
-    state: MethodCourse[Point],
-) -> tuple[MethodCourse[Point], dict[str, Any]]:
+    state: MethodCourse[HeldOutPoint],
+) -> tuple[MethodCourse[HeldOutPoint], dict[str, Any]]:
     """One stretch, and what the held-out particles say of it."""
     position = stretches.advance(state.position)
-    point = look(problem, position)
+    point = measure(problem, position)
     resolution = dataset.extent / problem.oracle.model.operator.disc.radius
     metrics = {"log_likelihood": -point.held_out, **asdict(point), "resolution_A": resolution}
     return MethodCourse(_next_stage(config, problem, position), position, (*state.points, point)), metrics

@@ -34,7 +34,7 @@ from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration, shift_step
 from cryorbit.volumes.voxel import resample, working_grid
 from simulated import ParticleSet, simulate_set
@@ -86,7 +86,7 @@ def main(
 
 
 def measure_estep(
-    prepared: Prepared, volume: Float[Tensor, "1 m m m"], grid: tuple[int, float], batch: int, repeats: int
+    prepared: AbinitDataset, volume: Float[Tensor, "1 m m m"], grid: tuple[int, float], batch: int, repeats: int
 ) -> Row:
     """Times and rates of one E-step on the rotations of a grid order, up to a Fourier radius."""
     order, radius = grid
@@ -118,7 +118,7 @@ def measure_estep(
     }
 
 
-def measure_search(config: AbinitConfig, prepared: Prepared) -> list[Row]:
+def measure_search(config: AbinitConfig, prepared: AbinitDataset) -> list[Row]:
     """Seconds of each stage of the search from a random start, and its part of the whole."""
     state = begin(config, prepared, 0, ())
     # the first iteration compiles

@@ -23,7 +23,7 @@ from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.volumes.voxel import resample
 from simulated import ParticleSet, simulate_set
@@ -68,7 +68,7 @@ def main(
     save(output, "search_methods", {"count": count, "snr": snr, "threads": torch.get_num_threads(), "rows": rows})
 
 
-def search(particles: ParticleSet, prepared: Prepared, settings: SearchSettings, seed: int) -> Course:
+def search(particles: ParticleSet, prepared: AbinitDataset, settings: SearchSettings, seed: int) -> Course:
     """One search from a random start, and how good its map is."""
     config = AbinitConfig(particles=particles.star, output=Path(), seed=seed, search=settings)
     state = begin(config, prepared, 0, ())

@@ -18,7 +18,7 @@ from cryorbit.api.devices import limit_threads
 from cryorbit.inference.grid_oracle import METRICS
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from search_methods import search
 from simulated import ParticleSet, simulate_set
 from tables import Row, save, show
@@ -49,7 +49,7 @@ def main(
     save(output, "step_rules", {"count": count, "snr": snr, "threads": torch.get_num_threads(), "rows": rows})
 
 
-def measure_search(particles: ParticleSet, prepared: Prepared, settings: SearchSettings, seed: int) -> Row:
+def measure_search(particles: ParticleSet, prepared: AbinitDataset, settings: SearchSettings, seed: int) -> Row:
     """One search from a random start, and how good its map is."""
     row = dict(search(particles, prepared, settings, seed).row)
     del row["method"], row["passes"]

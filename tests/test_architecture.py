@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "cryorbit"
 FLOORS = (
-    {"core", "kernels"},
+    {"core", "kernels", "execution"},
     {"geometry", "fourier", "optim"},
     {"volumes", "io"},
     {"imaging"},

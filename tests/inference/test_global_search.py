@@ -62,7 +62,7 @@ def test_the_truth_is_among_the_candidates(clear_set: PhantomSet) -> None:
 def test_images_are_numbered_as_asked_for_whatever_the_batches(
     clear_set: PhantomSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    index = torch.tensor([150, 3, 77, 20, 199, 8, 9])
+    index = torch.tensor([3, 8, 9, 20, 77, 150, 199])
     whole = searched(clear_set, index)
     assert float(nearest(whole, clear_set.poses.rotations[index]).median()) < coarse_spacing(15)
     monkeypatch.setattr(global_search, "BATCH", 3)

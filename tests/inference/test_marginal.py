@@ -12,7 +12,7 @@ from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference import marginal, significant
-from cryorbit.inference.marginal import pose_posterior, residual_power, slice_statistics
+from cryorbit.inference.marginal import pose_posterior, slice_statistics
 from cryorbit.volumes.voxel import VoxelGrid
 
 BOX, RADIUS = 16, 5
@@ -102,19 +102,6 @@ def test_thinning_keeps_evidence_and_statistics(problem, monkeypatch):
     torch.testing.assert_close(w_thinned.sum(0), w_exact.sum(0), rtol=1e-4, atol=1e-6)
     # about 136 entries a slice: independent draws would scatter by 8.5 %, quantiles by less than half of that
     assert (w_thinned - w_exact).norm() < 0.04 * w_exact.norm()
-
-
-def test_residual_power_is_the_posterior_mean(problem):
-    _, _, slices, phases, observations = problem
-    posterior = pose_posterior(observations, slices, phases, torch.zeros(len(slices)))
-    gamma = _dense(posterior, (len(observations), len(phases), len(slices)))
-    statistics = slice_statistics(posterior, observations, phases, len(slices))
-    shifted = observations.data[:, None] * phases
-    cross = torch.einsum("btg,btp,gp->p", gamma.to(shifted.dtype), shifted, slices.conj()).real
-    model = torch.einsum("btg,bp,gp->p", gamma, observations.weight, slices.abs() ** 2)
-    expected = observations.power.sum(0) - 2 * cross + model
-    torch.testing.assert_close(residual_power(observations, slices, statistics), expected, rtol=1e-3, atol=1e-2)
-    assert bool((expected > 0).all())
 
 
 def test_back_projected_residual_is_the_gradient_of_the_evidence(problem, generator, monkeypatch):

@@ -11,7 +11,7 @@ from torch import Tensor
 from cryorbit.imaging.windowed_shifts import WindowedShifts
 from cryorbit.moments.encoders import ENCODERS, Architecture, Target, diagonals, make_encoder
 from cryorbit.moments.learner import Learner
-from cryorbit.moments.losses import best_shift, kam_loss, shift_error, weighted_loss
+from cryorbit.moments.losses import kam_loss, shift_error, weighted_loss
 from cryorbit.moments.mixtures import draw_examples, draw_mixtures
 from cryorbit.moments.mra import shift_moments
 from cryorbit.moments.mra_networks import EncoderPair, best_turns, refine
@@ -38,7 +38,6 @@ def test_the_error_is_the_least_over_all_shifts(length: int, by: int, seed: int)
     expected = ((turned - truth).norm(dim=-1) / truth.norm(dim=-1)).amin(0)
     torch.testing.assert_close(shift_error(found, truth), expected)
     near = found.roll(by % length, -1)
-    assert best_shift(found, near).tolist() == [by % length] * 3
     assert float(shift_error(found, near).max()) < 1e-7
 
 

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 
 from cryorbit.fourier.half_disc import half_disc, image_from_transform
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.imaging.ctf import ctf_values
-from cryorbit.moments import particles
 from cryorbit.moments.bessel_model import BesselModel
-from cryorbit.moments.empirical import add_up
-from cryorbit.moments.particles import image_sums
+from cryorbit.moments.empirical import MomentSums, add_up
 from cryorbit.moments.polar import PolarDesign
 from cryorbit.moments.view_density import ViewDensity
 from cryorbit.simulate.microscope import Microscope, draw_ctf
@@ -25,9 +22,7 @@ DISC = half_disc(BOX, 6.4)
 NOISE = torch.linspace(2.0, 0.5, BOX // 2 + 1)
 
 
-def test_moments_of_particles_are_those_of_their_model(
-    tmp_path: Path, generator: torch.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_moments_of_particles_are_those_of_their_model(tmp_path: Path, generator: torch.Generator) -> None:
     density = ViewDensity.of(2, 9)
     coefficients = 30 * torch.randn(BASIS.size, generator=generator, dtype=torch.float64)
     weights = density.weights(torch.randn(density.size, generator=generator, dtype=torch.float64))
@@ -45,14 +40,11 @@ def test_moments_of_particles_are_those_of_their_model(
         tmp_path / "images.mrcs", image_from_transform(transforms + noise, DISC).float(), ctf, PIXEL_SIZE
     )
 
-    monkeypatch.setattr(particles, "BATCH", COUNT // PARTS)
-    sums = dict(image_sums(source, DISC, NOISE))
-    assert list(sums) == [COUNT // PARTS * (part + 1) for part in range(PARTS)]
-    assert list(dict(image_sums(source, DISC, NOISE, begin=COUNT // 2))) == list(sums)[PARTS // 2 :]
+    sums = [MomentSums.of_images(source.observe(part, DISC, NOISE)) for part in torch.arange(COUNT).chunk(PARTS)]
     design = PolarDesign.of(DISC, BASIS, RADII)
-    found = design.average(add_up(sums.values()).moments())
+    found = design.average(add_up(sums).moments())
     exact = BesselModel.of(BASIS, density, RADII).moments(coefficients, weights)
-    each = [design.average(part.moments()) for part in sums.values()]
+    each = [design.average(part.moments()) for part in sums]
     for name in ("first", "cosines"):
         truth, estimate = getattr(exact, name), getattr(found, name)
         parts = torch.stack([getattr(one, name) for one in each])

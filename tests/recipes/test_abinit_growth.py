@@ -58,6 +58,6 @@ def state(*, fresh: bool, turned: bool = False) -> AbinitState:
 def test_all_poses_are_searched_again_when_they_may_have_moved(
     before: AbinitState, stands: bool, looked_at: list[int], fresh: bool, searched: list[int]
 ) -> None:
-    prepared: Any = None
+    prepared: Any = SimpleNamespace(order=BATCH)
     _, anew = passes.batch_cells(CONFIG, prepared, before, BATCH, stands=stands)
     assert (searched, anew) == (looked_at, fresh)

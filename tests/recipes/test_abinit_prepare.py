@@ -14,7 +14,7 @@ from cryorbit.io.set_aside import write_set_aside
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.abinit import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from phantom_sets import sharp_phantom
 
 COUNT = 240
@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepared(folder: Path, **changes: Any) -> Prepared:
+def prepared(folder: Path, **changes: Any) -> AbinitDataset:
     settings = {"particles": folder / "particles.star", "output": folder / "job", **changes}
     return prepare(AbinitConfig(**settings))
 

@@ -11,7 +11,7 @@ from abinit_jobs import PIXEL_SIZE, make_set
 from cryorbit.geometry.rotations import euler_to_matrix, random_rotations
 from cryorbit.io.job_result import CrossSeed
 from cryorbit.recipes.abinit import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
@@ -22,7 +22,7 @@ BOX = 32
 
 
 @pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> AbinitDataset:
     folder = tmp_path_factory.mktemp("verdict")
     particles = make_set(folder, [sharp_phantom(torch.Generator().manual_seed(3))], 60, 0.5)
     return prepare(AbinitConfig(particles=particles, output=folder / "job", diameter=DIAMETER))
@@ -69,7 +69,7 @@ def rows(table: torch.Tensor) -> tuple[tuple[float, ...], ...]:
         (None, "doubtful"),
     ],
 )
-def test_the_level_follows_the_agreement(found: CrossSeed | None, level: str, prepared: Prepared) -> None:
+def test_the_level_follows_the_agreement(found: CrossSeed | None, level: str, prepared: AbinitDataset) -> None:
     verdict = judge_maps(prepared, state(), 12.0, found)
     assert verdict.level == level
     assert verdict.sentence
@@ -81,18 +81,18 @@ def test_the_level_follows_the_agreement(found: CrossSeed | None, level: str, pr
 )
 @pytest.mark.parametrize("found", [cross((0, 1), (0, 2), (1, 2)), None])
 def test_a_weak_map_is_bad_whatever_the_starts_say(
-    gain: float, held_out: float, resolution: float, found: CrossSeed | None, prepared: Prepared
+    gain: float, held_out: float, resolution: float, found: CrossSeed | None, prepared: AbinitDataset
 ) -> None:
     assert judge_maps(prepared, state(gain, held_out), resolution, found).level == "bad"
 
 
-def test_starts_that_came_to_another_map_are_named(prepared: Prepared) -> None:
+def test_starts_that_came_to_another_map_are_named(prepared: AbinitDataset) -> None:
     reasons = " ".join(judge_maps(prepared, state(chosen=1), 12.0, cross((1, 2))).reasons)
     assert "2 of 3 starts agree" in reasons
     assert "seeds 0" in reasons
 
 
-def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: Prepared) -> None:
+def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: AbinitDataset) -> None:
     """The bar is a sixth of the diameter, 16 A; of three starts that agree, the worst pair counts."""
     resolution = torch.full((3, 3), 12.0)
     resolution[0, 2] = resolution[2, 0] = 14.2
@@ -104,7 +104,7 @@ def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: 
 
 
 @pytest.mark.slow
-def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> None:
+def test_starts_are_superposed_before_they_are_compared(prepared: AbinitDataset) -> None:
     """A map, its mirror image turned on a smaller box, and another map."""
     generator = torch.Generator().manual_seed(4)
     blobs = random_blobs(BOX, generator, 20)
@@ -128,7 +128,7 @@ def test_starts_are_superposed_before_they_are_compared(prepared: Prepared) -> N
     assert float(resolution[2, :2].min()) > 5 * PIXEL_SIZE
 
 
-def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None:
+def test_of_several_classes_the_largest_are_compared(prepared: AbinitDataset) -> None:
     generator = torch.Generator().manual_seed(4)
     first, second = (blob_volume(random_blobs(BOX, generator, 20), BOX) for _ in range(2))
     outcomes = (
@@ -138,7 +138,7 @@ def test_of_several_classes_the_largest_are_compared(prepared: Prepared) -> None
     assert compare_starts(prepared, outcomes).correlation[0][1] > 0.99
 
 
-def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) -> None:
+def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: AbinitDataset) -> None:
     """Nine of ten particles lie on one face: starts that agree do not make the map certain."""
     even = state()
     angles = torch.zeros(2000, 3, dtype=torch.float64)
@@ -154,7 +154,7 @@ def test_views_of_one_direction_are_a_doubt_that_is_named(prepared: Prepared) ->
     assert not any("one view" in reason for reason in judge_maps(prepared, even, 12.0, agreed).reasons)
 
 
-def test_uneven_halves_are_a_doubt(prepared: Prepared) -> None:
+def test_uneven_halves_are_a_doubt(prepared: AbinitDataset) -> None:
     uneven = replace(prepared, half_doubt="the half-sets of the input are uneven; fix: draw them anew")
     verdict = judge_maps(uneven, state(), 12.0, cross((0, 1), (0, 2), (1, 2)))
     assert verdict.level == "doubtful"

@@ -5,7 +5,7 @@ from cryorbit.api.job import Job, open_job
 from cryorbit.api.maps import Comparison, compare, fsc
 from cryorbit.api.particle_set import ParticleSet, read_particles
 from cryorbit.api.settings import settings
-from cryorbit.api.tools import Look, convert, evaluate, flip, inspect, resample, simulate_particles
+from cryorbit.api.tools import InspectedParticles, convert, evaluate, flip, inspect, resample, simulate_particles
 from cryorbit.api.volume import Volume, read_map
 from cryorbit.api.workflows import (
     abinit,
@@ -27,8 +27,8 @@ __all__ = [
     "FSC",
     "Comparison",
     "InputError",
+    "InspectedParticles",
     "Job",
-    "Look",
     "ParticleSet",
     "SilentProgress",
     "Stopped",

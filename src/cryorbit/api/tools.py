@@ -29,7 +29,7 @@ from cryorbit.recipes.simulate import SimulateConfig, SimulateResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class InspectedParticles:
     """What `cryorbit.inspect` found in a particle set.
 
     Attributes
@@ -67,7 +67,7 @@ class Look:
         return "".join(parts)
 
 
-def inspect(particles: ParticleLike, output: Path | str | None = None, **settings: Any) -> Look:
+def inspect(particles: ParticleLike, output: Path | str | None = None, **settings: Any) -> InspectedParticles:
     """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
 
     Parameters
@@ -87,7 +87,7 @@ def inspect(particles: ParticleLike, output: Path | str | None = None, **setting
     found = inspect_recipe.run(load_config(inspect_recipe.InspectConfig, None, {**whole, **settings}))
     if output is not None:
         write_inspection(Path(output), found)
-    return Look(found)
+    return InspectedParticles(found)
 
 
 def convert(source: Path | str, target: Path | str, **settings: Any) -> convert_recipe.Conversion:

@@ -18,6 +18,8 @@ from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES
+from cryorbit.execution.group import SINGLE_PROCESS, Group
+from cryorbit.execution.shards import Shards
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.observations import Observations, observe
@@ -52,6 +54,8 @@ class ParticleSource:
         Contrast of each image relative to the others', or None where all are alike.
     device
         Where observations are computed, as the images arrive on the CPU.
+    group
+        The processes that share passes over the particles.
     """
 
     images: ImageStack
@@ -62,6 +66,7 @@ class ParticleSource:
     levels: GreyLevels | None
     device: torch.device
     scale: Float[Tensor, " n"] | None = None
+    group: Group = SINGLE_PROCESS
 
     def __len__(self) -> int:
         """Number of particles."""
@@ -72,9 +77,18 @@ class ParticleSource:
         """Side of the images, pixels."""
         return self.images.box
 
+    @property
+    def shards(self) -> Shards:
+        """The parts in which passes over the particles are made."""
+        return Shards(len(self), self.group)
+
+    def batch_size(self, at_most: int) -> int:
+        """Number of images, at most so many, whose way to observations takes a bounded amount of memory."""
+        return chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most)
+
     def batches(self, count: int, at_most: int) -> Iterator[slice]:
         """Consecutive slices of ``range(count)``, of at most ``at_most`` images and a bounded amount of memory."""
-        yield from chunks(count, chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most))
+        yield from chunks(count, self.batch_size(at_most))
 
     def unpadded(self, index: Int[Tensor, " m"]) -> Int[Tensor, " k"]:
         """Those of the images at ``index`` that lie within their micrographs; all where hardly any does."""

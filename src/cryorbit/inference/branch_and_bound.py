@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.chunks import chunk_size
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.axis_angle_grid import axis_angle_grid
@@ -80,17 +80,17 @@ class BranchPlan:
             return hopf_grid(order_for(self.first_spacing))
         return axis_angle_grid(self.first_spacing)
 
-    def stages(self, radius: float) -> list[Stage]:
+    def stages(self, radius: float) -> list[SearchLevel]:
         """From the first grid to the finest; the last is scored at the whole ``radius``."""
         spacing = spacing_deg(order_for(self.first_spacing)) if self.grid == "hopf" else self.first_spacing
         ratio = max(spacing / self.final_spacing, self.first_step / self.final_step, 1.0)
         last = math.ceil(math.log2(ratio) - 1e-9)
         radii = [min(self.first_radius * 2**n, radius) for n in range(last)] + [radius]
-        return [Stage(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
+        return [SearchLevel(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class SearchLevel:
     """One level of the search: spacing of its rotations (degrees) and shifts (px), Fourier radius of its scores."""
 
     spacing: float
@@ -147,7 +147,7 @@ class Searcher:
     shifts: Float[Tensor, "t 2"]
     slices: Parts
     power: Float[Tensor, "g p"]
-    stages: list[Stage]
+    stages: list[SearchLevel]
     samples: list[SliceSamples]
 
     @property
@@ -172,13 +172,16 @@ class Searcher:
 def branch_and_bound(
     source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], band: Band, plan: BranchPlan
 ) -> BestPoses:
-    """The best poses of the particles at ``index`` on the half disc of ``band``."""
+    """The best poses of the particles at ``index``, which rises, on the half disc of ``band``."""
     searcher = make_searcher(synthesize(volume, band.grid), band.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
-    names, found = [each.name for each in fields(BestPoses)], []
-    for part in chunks(len(index), size):
+    names = [each.name for each in fields(BestPoses)]
+
+    def find(part: slice) -> list[Tensor]:
         batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
-        found.append([getattr(batch, name) for name in names])
+        return [getattr(batch, name) for name in names]
+
+    found = source.shards.run(find, index, size)
     return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 

@@ -70,7 +70,7 @@ def search_all_poses(
     search: GlobalSearch,
     generator: torch.Generator,
 ) -> Candidates:
-    """Coarse candidates of the images at ``index``; the grid is turned at random, so that its gaps move."""
+    """Coarse candidates of the particles at ``index``, which rises; the grid is turned at random: its gaps move."""
     band = band_within(source.box, search.radius, noise_variance)
     volume = resample(volume, band.grid.size)
     turn = random_rotations(1, generator).to(volume)
@@ -79,12 +79,13 @@ def search_all_poses(
         margin = 0.5 * coarse_spacing(search.spacing)
         rotations = rotations[:, near_asymmetric_unit(rotations[0], search.space.symmetry, margin)]
     shifts = disc_grid(search.space.shift_range, search.shift_step).to(volume)
-    parts = []
-    for part in source.batches(len(index), BATCH):
+
+    def find(part: slice) -> Candidates:
         observations = source.observe(index[part], band.disc, noise_variance)
         found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), band, search.cells)
-        parts.append(replace(found, image=found.image + part.start))
-    return by_image(parts)
+        return replace(found, image=found.image + part.start)
+
+    return by_image(source.shards.run(find, index, source.batch_size(BATCH)))
 
 
 def coarse_cells(

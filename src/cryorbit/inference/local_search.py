@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
-from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.chunks import chunk_size
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.fourier.interpolation import add_slices
@@ -103,12 +102,12 @@ def refine_poses(
     refinement: Refinement,
     into: VolumeStatistics,
 ) -> PoseEstimates:
-    """Refine the cells of the particles at ``index`` and add their statistics to ``into``.
+    """Refine the cells of the particles at ``index`` and add the statistics of this process' share to ``into``.
 
     Parameters
     ----------
     source, index
-        The particles.
+        The particles, in the order of their numbers.
     cells
         Coarse candidates, images numbered as in ``index``.
     volume
@@ -118,14 +117,21 @@ def refine_poses(
     refinement
         How poses are refined, and where each particle's statistics go.
     into
-        Statistics on the same half disc and grid.
+        Statistics on the same half disc and grid; ``source.group.sum_`` makes them those of all processes.
+
+    Returns
+    -------
+    PoseEstimates
+        Of all particles at ``index``.
     """
     spectra = synthesize(volume, band.grid)
     # as large as a tenth of all that a refinement holds
     del volume
-    found = []
-    for part, mine in batches(cells, len(index), band.disc):
+    near = Reach(refinement.descent.space.symmetry, refinement.reach)
+
+    def add(part: slice) -> PoseEstimates:
         observations = source.observe(index[part], band.disc, band.noise_variance)
+        mine = cells_of(cells, part)
         candidates, posterior, lattice = descend(mine, observations, spectra, band, refinement.descent)
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
@@ -140,20 +146,23 @@ def refine_poses(
         _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        near = Reach(refinement.descent.space.symmetry, refinement.reach)
-        found.append(estimates_of(candidates, posterior, lattice, len(spectra), fit, near))
-    return joined_estimates(found)
+        return estimates_of(candidates, posterior, lattice, len(spectra), fit, near)
+
+    return joined_estimates(source.shards.run(add, index, batch_size(band.disc)))
 
 
-def batches(cells: Candidates, images: int, disc: HalfDisc) -> Iterator[tuple[slice, Candidates]]:
-    """Consecutive batches of images with their cells, as large as their slices on a half disc allow."""
+def batch_size(disc: HalfDisc) -> int:
+    """Images of a batch, as many as their slices on a half disc allow."""
     # about four complex arrays of candidates times coefficients are alive at once
-    size = chunk_size(32 * SLICES_AN_IMAGE * len(disc), BATCH_BYTES, LARGEST_BATCH)
-    for part in chunks(images, size):
-        bounds = torch.tensor([part.start, part.stop], device=cells.image.device)
-        first, last = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
-        mine = cells[first:last]
-        yield part, replace(mine, image=mine.image - part.start)
+    return chunk_size(32 * SLICES_AN_IMAGE * len(disc), BATCH_BYTES, LARGEST_BATCH)
+
+
+def cells_of(cells: Candidates, images: slice) -> Candidates:
+    """The cells of consecutive images, renumbered from 0."""
+    bounds = torch.tensor([images.start, images.stop], device=cells.image.device)
+    first, last = torch.searchsorted(cells.image.contiguous(), bounds).tolist()
+    mine = cells[first:last]
+    return replace(mine, image=mine.image - images.start)
 
 
 def descend(

@@ -144,18 +144,6 @@ def slice_statistics(
     return SliceStatistics(torch.view_as_complex(data.contiguous()), torch.sparse.mm(by_image, observations.weight))
 
 
-def residual_power(
-    observations: Observations, slices: Complex[Tensor, "g p"], statistics: SliceStatistics
-) -> Float[Tensor, " p"]:
-    """Posterior mean of the squared residual over noise variance, summed over the batch, per coefficient.
-
-    ``sum_b |x|^2 - 2 Re conj(Y) D + W |Y|^2`` in the units of ``Observations.power``.
-    """
-    cross = (slices.conj() * statistics.data).real.sum(0)
-    model = (slices.abs() ** 2 * statistics.weight).sum(0)
-    return observations.power.sum(0) - 2 * cross + model
-
-
 @dataclass(frozen=True, slots=True)
 class _Views:
     """Slices as the matrix products take them, prepared once for all blocks of images.

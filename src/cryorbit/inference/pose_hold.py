@@ -9,7 +9,7 @@ from torch import Tensor
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
-from cryorbit.inference.local_search import Descent, batches, descend
+from cryorbit.inference.local_search import Descent, batch_size, cells_of, descend
 from cryorbit.inference.pose_estimates import Reach, posterior_beyond
 from cryorbit.volumes.voxel import synthesize
 
@@ -32,7 +32,7 @@ def posterior_elsewhere(
     Parameters
     ----------
     source, index
-        The particles.
+        The particles, in the order of their numbers.
     cells, volume, band, descent
         A search over all poses, as for ``local_search.refine_poses``.
     known
@@ -41,9 +41,11 @@ def posterior_elsewhere(
         Degrees around them or their symmetry mates.
     """
     spectra = synthesize(volume, band.grid)
-    near, found = Reach(descent.space.symmetry, reach), []
-    for part, mine in batches(cells, len(index), band.disc):
+    near = Reach(descent.space.symmetry, reach)
+
+    def beyond(part: slice) -> Float[Tensor, " b"]:
         observations = source.observe(index[part], band.disc, band.noise_variance)
-        candidates, posterior, _ = descend(mine, observations, spectra, band, descent)
-        found.append(posterior_beyond(candidates, posterior, known[part], near))
-    return torch.cat(found)
+        candidates, posterior, _ = descend(cells_of(cells, part), observations, spectra, band, descent)
+        return posterior_beyond(candidates, posterior, known[part], near)
+
+    return torch.cat(source.shards.run(beyond, index, batch_size(band.disc)))

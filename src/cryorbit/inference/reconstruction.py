@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -42,35 +43,35 @@ def reconstruct(
     band: Band,
     classes: int,
     symmetry: Float[Tensor, "s 3 3"] | None = None,
+    after: Callable[[slice], None] | None = None,
 ) -> VolumeStatistics:
-    """Statistics of the particles at ``index`` in their known poses; ``mstep.maximise`` turns them into maps.
+    """Statistics of the particles at ``index``, which rises, in known poses; ``mstep.maximise`` turns them into maps.
 
-    Residuals and evidence are left at zero: there is no model to compare with.
+    Residuals and evidence are left at zero: there is no model to compare with. ``after`` is told the rows of each batch
+    that is done; it may raise to end the work.
     """
-    statistics = no_particles(source, band, classes)
-    for part in source.batches(len(index), BATCH):
-        add_known(statistics, source, index[part], known[part], band, symmetry)
+    like = torch.zeros(0, dtype=torch.complex64, device=source.device)
+    statistics = empty_statistics(band.grid, band.disc, 2, classes, like)
+
+    def add(part: slice) -> None:
+        _add_known(statistics, source, index[part], known[part], band, symmetry)
+        if after is not None:
+            after(part)
+
+    source.shards.run(add, index, source.batch_size(BATCH))
+    source.group.sum_(statistics.tensors())
     return symmetrised(statistics, symmetry, band.grid)
 
 
-def no_particles(source: ParticleSource, band: Band, classes: int) -> VolumeStatistics:
-    """Statistics of two half-sets without particles, for ``add_known`` to fill."""
-    like = torch.zeros(0, dtype=torch.complex64, device=source.device)
-    return empty_statistics(band.grid, band.disc, 2, classes, like)
-
-
-def add_known(
+def _add_known(
     statistics: VolumeStatistics,
     source: ParticleSource,
     index: Int[Tensor, " b"],
     known: KnownPoses,
     band: Band,
-    symmetry: Float[Tensor, "s 3 3"] | None = None,
+    symmetry: Float[Tensor, "s 3 3"] | None,
 ) -> None:
-    """Add a batch of particles to the statistics, in place: they may be too large for a second copy.
-
-    ``statistics.symmetrised`` has to follow the last batch.
-    """
+    """Add a batch of particles to the statistics, in place: they may be too large for a second copy."""
     observations = source.observe(index, band.disc, band.noise_variance)
     weight = known.weight[:, None].to(observations.power)
     data = observations.data * shift_phases(known.poses.shifts, band.disc) * weight

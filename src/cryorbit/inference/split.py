@@ -8,7 +8,9 @@ latent coordinates of the images are then clustered, and the clusters are the cl
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -24,6 +26,7 @@ from cryorbit.inference.band import Band
 from cryorbit.inference.statistics import insert
 from cryorbit.volumes.voxel import PAD, grid_radius, solve, synthesize
 
+T = TypeVar("T")
 BATCH = 500
 PRIOR_AMPLITUDE = 0.3
 """Standard deviation that a component's Fourier coefficients may have, as a part of the consensus' rms in the shell."""
@@ -52,7 +55,7 @@ class PosedImages:
     Attributes
     ----------
     source, index
-        The particles.
+        The particles, in the order of their numbers.
     poses
         Their poses.
     spectrum
@@ -66,6 +69,10 @@ class PosedImages:
     poses: Poses
     spectrum: Complex[Tensor, "q q h"]
     band: Band
+
+    def run(self, work: Callable[[slice], T]) -> list[T]:
+        """What ``work`` makes of each batch of the particles."""
+        return self.source.shards.run(work, self.index, self.source.batch_size(BATCH))
 
     def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
         """Weighted images minus the consensus, their weights and rotations."""
@@ -116,13 +123,17 @@ def _update_components(
     grid, disc = images.band.grid, images.band.disc
     data = [torch.zeros_like(images.spectrum) for _ in range(coordinate.shape[1])]
     weight = [torch.zeros_like(ridge) for _ in data]
-    for part in images.source.batches(len(images.index), BATCH):
+
+    def add(part: slice) -> None:
         residual, precision, rotations = images.residual(part)
         for j in range(len(data)):
             z, zz = coordinate[part, j, None], second[part, j, None]
             d, w = insert(residual * z, precision * zz, rotations, disc, grid)
             data[j] += d
             weight[j] += w
+
+    images.run(add)
+    images.source.group.sum_([*data, *weight])
     stacked = torch.stack([join_mates(d) for d in data]), torch.stack([join_mates(w) for w in weight])
     return solve(stacked[0], stacked[1] + ridge, grid)
 
@@ -132,17 +143,18 @@ def _update_coordinates(
 ) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
     """E-step: posterior mean and second moment of z, a small linear system an image."""
     spectra = synthesize(volume, images.band.grid)
-    means, seconds = [], []
     identity = torch.eye(len(volume), device=volume.device)
-    for part in images.source.batches(len(images.index), BATCH):
+
+    def moments(part: slice) -> tuple[Float[Tensor, "b q"], Float[Tensor, "b q"]]:
         residual, precision, rotations = images.residual(part)
         slices = torch.stack([gather_slices(s, rotations, images.band.disc.frequencies, PAD) for s in spectra], 1)
         score = (slices.conj() * residual[:, None]).real.sum(-1)
         gram = ((slices * precision[:, None]) @ slices.mH).real
         covariance = torch.linalg.inv(gram + identity)
         mean = (covariance @ score[..., None])[..., 0]
-        means.append(mean)
-        seconds.append(covariance.diagonal(dim1=1, dim2=2) + mean**2)
+        return mean, covariance.diagonal(dim1=1, dim2=2) + mean**2
+
+    means, seconds = zip(*images.run(moments), strict=True)
     return torch.cat(means), torch.cat(seconds)
 
 

@@ -48,10 +48,9 @@ class VolumeStatistics:
     log_evidence: Float[Tensor, ""]
     images: Float[Tensor, ""]
 
-    def add_(self, other: VolumeStatistics) -> None:
-        """Add the statistics of other images, in place: these arrays are the largest there are."""
-        for field in fields(self):
-            getattr(self, field.name).add_(getattr(other, field.name))
+    def tensors(self) -> list[Tensor]:
+        """All sums, D and W first: these arrays are the largest there are."""
+        return [getattr(self, field.name) for field in fields(self)]
 
     def half(self, half: int) -> VolumeStatistics:
         """Statistics of one half-set, to be added to: its part of D and W, the same memory, and sums from zero."""

@@ -19,7 +19,7 @@ import torch
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
 
-LAYOUT = 2
+LAYOUT = 3
 """Number of the layout of the recipes' states; to be raised when a checkpoint of before can no longer be read."""
 _END = 22
 """Bytes of the end record of a zip archive without a comment; the last two are the length of the comment."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 ANY_SHIFT = 16
@@ -51,11 +51,6 @@ def overlaps(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"], parts: 
         # between samples the highest frequency of an even length is one of a pair
         product = torch.cat([product[..., :-1], 0.5 * product[..., -1:]], -1)
     return parts * torch.fft.irfft(product, n=parts * size)
-
-
-def best_shift(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"]) -> Int[Tensor, "*b"]:
-    """Samples by which ``found`` must be moved to come nearest to ``truth``."""
-    return overlaps(found, truth).argmax(-1)
 
 
 def shift_error(found: Float[Tensor, "*b n"], truth: Float[Tensor, "*b n"], parts: int = 1) -> Float[Tensor, "*b"]:

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.records import pack, unpack
+from cryorbit.core.records import unpack
 from cryorbit.core.seeds import generator_for
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.carrying import keeps_snapshot
@@ -88,14 +88,8 @@ class Stretches:
         return Position(x, state, epoch, stretch, self._blocks.evaluations)
 
 
-def pack_position(position: Position) -> dict[str, Any]:
-    """The position as plain containers and tensors, for a checkpoint."""
-    counts = {"epoch": position.epoch, "stretch": position.stretch, "evaluations": position.evaluations}
-    return {"x": position.x, "state": pack(position.state), **counts}
-
-
 def unpack_position(packed: dict[str, Any], method: Method[Any], like: Tensor) -> Position:
-    """The position that ``pack_position`` took apart, on the device of ``like``.
+    """The position that ``core.records.pack`` took apart, on the device of ``like``.
 
     Raises
     ------

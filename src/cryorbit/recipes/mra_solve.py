@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from cryorbit.core.bounds import MOST
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.mra import signal_error
 from cryorbit.inference.mra import MRAOracle, start_unknown
@@ -24,9 +25,11 @@ from cryorbit.io.job_result import Measured
 from cryorbit.io.mra_files import MRAFile, read_observations, write_arrays
 from cryorbit.optim.minimise import Ending, Stop, find_ending, find_interventions
 from cryorbit.optim.safeguards import Interventions
-from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.optim.stretches import Position, Stretches
+from cryorbit.recipes.method_course import MethodCourse, restored
 from cryorbit.recipes.method_settings import MethodChoice
 from cryorbit.recipes.settings import Gigabytes, JobSettings
+from cryorbit.recipes.stage_loop import OVER, Stages, go_through
 
 SOLUTION, COURSE = "solution.npz", "trace.csv"
 CHECKPOINT_SECONDS = 1.0
@@ -45,7 +48,7 @@ class SolveMRAConfig(MethodChoice, JobSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ObjectivePoint:
     """A point of the course, and a row of its file: cost-weighted epochs, seconds of work, objective."""
 
     passes: float
@@ -80,30 +83,33 @@ def run(config: SolveMRAConfig, job: JobFolder, progress: Progress) -> SolveMRAR
     oracle = MRAOracle.of(observations.data.to(config.device), observations.length, observations.sigma)
     stretches = Stretches(oracle, method, config.seed, parts=1)
     start = start_unknown(random_signal(observations, config.seed).to(config.device))
-    checkpoint = job.load_checkpoint()
-    if checkpoint is None:
-        position = stretches.begin(start)
-        course = [look(oracle, position, 0.0)]
-    else:
-        position = unpack_position(checkpoint["position"], method, start)
-        course = [Point(**entry) for entry in checkpoint["course"]]
-    job.truncate_metrics(len(course) - 1)
-    progress.start(round(config.passes), "multireference alignment")
-    saved = time.monotonic()
-    began, ending = saved - course[-1].seconds, None
-    while ending is None:
-        position = stretches.advance(position)
-        course.append(look(oracle, position, time.monotonic() - began))
-        _note(job, course, progress)
-        ending = judge(course, config)
-        asked = progress.stop_requested()
-        if ending is None and (asked or time.monotonic() - saved > CHECKPOINT_SECONDS):
-            packed = {"position": pack_position(position), "course": [asdict(point) for point in course]}
-            job.save_checkpoint(packed)
-            saved = time.monotonic()
-            if asked:
-                raise Stopped
-    return write_outputs(observations, position, course, ending, job)
+    stages: Stages[MethodCourse[ObjectivePoint]] = Stages(
+        iterations={"solve": partial(_advance, config, oracle, stretches)},
+        describe=lambda _: "multireference alignment",
+        planned=lambda _: round(config.passes),
+        restore=lambda packed: restored(packed, method, start, ObjectivePoint),
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    )
+    course = go_through(stages, lambda: _begin(oracle, stretches, start), job, progress)
+    return write_outputs(config, observations, course, job)
+
+
+def _begin(oracle: MRAOracle, stretches: Stretches, start: Float[Tensor, "c n"]) -> MethodCourse[ObjectivePoint]:
+    position = stretches.begin(start)
+    return MethodCourse("solve", position, (measure(oracle, position, 0.0),))
+
+
+def _advance(
+    config: SolveMRAConfig, oracle: MRAOracle, stretches: Stretches, state: MethodCourse[ObjectivePoint]
+) -> tuple[MethodCourse[ObjectivePoint], dict[str, Any]]:
+    """One epoch."""
+    began = time.monotonic()
+    position = stretches.advance(state.position)
+    point = measure(oracle, position, 0.0)
+    point = replace(point, seconds=state.points[-1].seconds + time.monotonic() - began)
+    points = (*state.points, point)
+    stage = "solve" if judge(points, config) is None else OVER
+    return MethodCourse(stage, position, points), {"log_likelihood": -point.objective, "passes": point.passes}
 
 
 def random_signal(observations: MRAFile, seed: int) -> Float[Tensor, "c n"]:
@@ -113,43 +119,37 @@ def random_signal(observations: MRAFile, seed: int) -> Float[Tensor, "c n"]:
     return signal / signal.norm()
 
 
-def look(oracle: MRAOracle, position: Position, seconds: float) -> Point:
+def measure(oracle: MRAOracle, position: Position, seconds: float) -> ObjectivePoint:
     """Where the method stands; this evaluation of the objective is not counted."""
     value = float(oracle.evaluate(position.x, None).value)
-    return Point(position.evaluations / oracle.num_terms, seconds, value)
+    return ObjectivePoint(position.evaluations / oracle.num_terms, seconds, value)
 
 
-def judge(course: Sequence[Point], config: SolveMRAConfig) -> Ending | None:
+def judge(course: Sequence[ObjectivePoint], config: SolveMRAConfig) -> Ending | None:
     """Why the course is over; None if it is not."""
     values, last = [point.objective for point in course], course[-1]
     return find_ending(values, last.passes, last.seconds, Stop(config.tolerance, config.passes))
 
 
 def write_outputs(
-    observations: MRAFile, position: Position, course: Sequence[Point], ending: Ending, job: JobFolder
+    config: SolveMRAConfig, observations: MRAFile, course: MethodCourse[ObjectivePoint], job: JobFolder
 ) -> SolveMRAResult:
     """Write the solution, the course and the result; safe to repeat after a crash."""
-    unknown = position.x.cpu()
+    unknown = course.position.x.cpu()
     write_arrays(job.path / SOLUTION, {"signal": unknown[:-1], "density": unknown[-1].softmax(0)})
     with job.atomic(COURSE) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer = csv.DictWriter(stream, [field.name for field in fields(ObjectivePoint)])
         writer.writeheader()
-        writer.writerows(asdict(point) for point in course)
-    count, last = find_interventions(position.state), course[-1]
+        writer.writerows(asdict(point) for point in course.points)
+    ending, last = judge(course.points, config), course.points[-1]
+    assert ending is not None
     result = SolveMRAResult(
         ending=ending,
         log_likelihood=-last.objective,
         passes=last.passes,
         seconds=last.seconds,
-        interventions=count,
+        interventions=find_interventions(course.position.state),
         signal_error=None if observations.signal is None else signal_error(unknown[:-1], observations.signal),
     )
     job.write_result(result)
     return result
-
-
-def _note(job: JobFolder, course: Sequence[Point], progress: Progress) -> None:
-    """A line of metrics, and a step of progress."""
-    point = course[-1]
-    job.write_metrics({"iteration": len(course) - 1, "log_likelihood": -point.objective, "passes": point.passes})
-    progress.advance(log_likelihood=-point.objective, passes=point.passes)

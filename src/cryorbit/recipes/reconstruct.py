@@ -25,8 +25,8 @@ from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
-from cryorbit.inference.reconstruction import BATCH, KnownPoses, add_known, no_particles
-from cryorbit.inference.statistics import VolumeStatistics, symmetrised
+from cryorbit.inference.reconstruction import BATCH, KnownPoses, reconstruct
+from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.io.column_names import column_name
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Result
@@ -123,21 +123,21 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
 
 def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, progress: Progress) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
-    everything = torch.arange(len(dataset.particles))
-    statistics = no_particles(dataset.source, band, classes=1)
-    parts = list(dataset.source.batches(len(everything), BATCH))
+    source, everything = dataset.source, torch.arange(len(dataset.particles))
     job.truncate_metrics(0)
-    progress.start(len(parts), "adding up images")
-    for number, part in enumerate(parts):
-        began = time.monotonic()
-        add_known(statistics, dataset.source, everything[part], known[part], band, dataset.operators)
-        size = part.stop - part.start
-        seconds = time.monotonic() - began
-        job.write_metrics({"stage": "insert", "iteration": number, "batch": size, "seconds": seconds})
+    progress.start(len(source.shards.batches(everything, source.batch_size(BATCH))), "adding up images")
+    number, began = 0, time.monotonic()
+
+    def tell(part: slice) -> None:
+        nonlocal number, began
+        spent = {"batch": part.stop - part.start, "seconds": time.monotonic() - began}
+        job.write_metrics({"stage": "insert", "iteration": number, **spent})
+        number, began = number + 1, time.monotonic()
         progress.advance()
-        if progress.stop_requested():
+        if source.group.any(flag=progress.stop_requested()):
             raise Stopped
-    return symmetrised(statistics, dataset.operators, band.grid)
+
+    return reconstruct(source, everything, known, band, 1, dataset.operators, tell)
 
 
 def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:

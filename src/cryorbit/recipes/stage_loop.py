@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-import torch
-
 from cryorbit.core.progress import Progress, Stopped
-from cryorbit.core.records import pack, unpack
+from cryorbit.core.records import pack
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.job_folder import JobFolder
 
 LOGGER = logging.getLogger(__name__)
@@ -57,22 +56,27 @@ class Stages(Generic[State]):
     describe
         What the stage of a state is called; told when it changes.
     planned
-        Iterations of a stage at most; None where they end when they bring nothing more.
-    kind, device
-        The class of the state, and where its tensors are.
+        Iterations of the stage of a state at most; None where they end when they bring nothing more.
+    restore
+        The state again from what ``core.records.pack`` made of it.
     labels
         What the line of metrics says of a state besides stage and iteration.
     remarks
         What is to be told after an iteration of a stage.
+    checkpoint_seconds
+        Least time between checkpoints, for iterations that take less than a checkpoint does.
+    group
+        The processes that share the job.
     """
 
     iterations: Mapping[str, Callable[[State], tuple[State, dict[str, Any]]]]
     describe: Callable[[State], str]
-    planned: Callable[[str], int | None]
-    kind: type[State]
-    device: torch.device
+    planned: Callable[[State], int | None]
+    restore: Callable[[Mapping[str, Any]], State]
     labels: Callable[[State], dict[str, Any]] = _unlabelled
     remarks: Callable[[str, State], Iterable[str]] = _nothing
+    checkpoint_seconds: float = 0.0
+    group: Group = SINGLE_PROCESS
 
 
 def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder, progress: Progress) -> State:
@@ -84,12 +88,12 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     state = _begin(stages, first, job)
-    announced = None
+    announced, saved = None, time.monotonic()
     while state.stage != OVER:
         description = stages.describe(state)
         if description != announced:
             announced = description
-            progress.start(stages.planned(state.stage), description)
+            progress.start(stages.planned(state), description)
         began, cpu_began = time.monotonic(), time.process_time()
         entry = {"iteration": state.iteration, "stage": state.stage, **stages.labels(state)}
         state, metrics = stages.iterations[entry["stage"]](state)
@@ -97,19 +101,22 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
             progress.note(sentence)
         spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
         job.write_metrics({**entry, **metrics, **spent})
-        job.save_checkpoint({"state": pack(state), "metrics": job.metrics_count()})
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
-        if progress.stop_requested() and state.stage != OVER:
+        stops = stages.group.any(flag=progress.stop_requested())
+        if stops or state.stage == OVER or time.monotonic() - saved >= stages.checkpoint_seconds:
+            job.save_checkpoint({"state": pack(state), "metrics": job.metrics_count()})
+            saved = time.monotonic()
+        if stops and state.stage != OVER:
             raise Stopped
     return state
 
 
 def _begin(stages: Stages[State], first: Callable[[], State], job: JobFolder) -> State:
-    checkpoint = job.load_checkpoint()
+    checkpoint = stages.group.broadcast(job.load_checkpoint())
     if checkpoint is None:
         job.truncate_metrics(0)
         return first()
     job.truncate_metrics(checkpoint["metrics"])
-    state = unpack(stages.kind, checkpoint["state"], stages.device)
+    state = stages.restore(checkpoint["state"])
     LOGGER.info("Continuing at stage %s, iteration %d.", state.stage, state.iteration)
     return state

@@ -30,28 +30,28 @@ from cryorbit.recipes.abinit.passes import (
     growth_batch,
     pass_metrics,
 )
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import first_radius
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.volumes.voxel import resample, synthesize
 
 
-def split(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
+def split(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Class volumes from the principal components, the best of several splits by held-out likelihood.
 
     Splits differ by the number of components that are looked at: K - 1 are what K classes span, one more leaves room
     for a nuisance such as pose errors or junk.
     """
-    batch = growth_batch(config, prepared)
+    batch = growth_batch(config, dataset)
     trials = []
     for number in range(config.classify.splits):
-        trial = _split_volumes(config, prepared, state, batch, number)
-        trials.append((held_out_likelihood(config, prepared, trial), trial))
+        trial = _split_volumes(config, dataset, state, batch, number)
+        trials.append((held_out_likelihood(config, dataset, trial), trial))
     likelihoods = [likelihood for likelihood, _ in trials]
-    chosen = max(range(len(trials)), key=lambda i: likelihoods[i]) if len(prepared.held_out) else 0
+    chosen = max(range(len(trials)), key=lambda i: likelihoods[i]) if len(dataset.held_out) else 0
     best = trials[chosen][1]
     metrics = {
-        "resolution_A": prepared.extent / best.radius,
+        "resolution_A": dataset.extent / best.radius,
         "held_out_log_likelihood": likelihoods[chosen],
         "batch": len(batch),
     }
@@ -59,16 +59,18 @@ def split(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple
     return replace(best, stage="sort", iteration=0, cells=cells, consensus_radius=state.radius), metrics
 
 
-def sort_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
+def sort_iteration(
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState
+) -> tuple[AbinitState, dict[str, Any]]:
     """One pass over the batch with all classes; classes that died are started anew from the largest one.
 
     The radius stays that of the split. A particle is part of the map it is scored against, and the likelihood it owes
     to its own noise grows with the cube of the radius: further out it would stay in whatever class it came to first.
     """
-    batch = growth_batch(config, prepared)
-    cells = find_cells(config, prepared, state, batch) if state.cells is None else state.cells
-    statistics, estimates, maps = full_pass(config, prepared, state, batch, cells)
-    new = after_pass(config, prepared, replace(state, cells=cells), statistics, maps)
+    batch = growth_batch(config, dataset)
+    cells = find_cells(config, dataset, state, batch) if state.cells is None else state.cells
+    statistics, estimates, maps = full_pass(config, dataset, state, batch, cells)
+    new = after_pass(config, dataset, replace(state, cells=cells), statistics, maps)
     fractions = (statistics.class_mass / statistics.class_mass.sum()).float()
     over = state.iteration + 1 == config.classify.iterations
     if not over:
@@ -79,7 +81,7 @@ def sort_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState)
         iteration=0 if over else state.iteration + 1,
         class_fractions=fractions.cpu(),
     )
-    return new, pass_metrics(prepared, state.radius, statistics, estimates)
+    return new, pass_metrics(dataset, state.radius, statistics, estimates)
 
 
 def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
@@ -95,22 +97,22 @@ def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, "
 
 
 def _split_volumes(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, batch: Int[Tensor, " b"], number: int
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, batch: Int[Tensor, " b"], number: int
 ) -> AbinitState:
     """One way to split: components, clusters, and a reconstruction of each cluster."""
     generator = generator_for(config.seed + state.start, "class split", number)
     assert state.estimates is not None
     poses = Poses(state.estimates.rotation, state.estimates.shift)
-    radius = max(first_radius(config, prepared), config.classify.split_radius * state.radius)
-    band = band_within(prepared.box, radius, state.noise_variance)
-    grid, window = band.grid, prepared.window(band.grid.size)
+    radius = max(first_radius(config, dataset), config.classify.split_radius * state.radius)
+    band = band_within(dataset.box, radius, state.noise_variance)
+    grid, window = band.grid, dataset.window(band.grid.size)
     (consensus,) = resample(state.volume, grid.size)
-    images = PosedImages(prepared.source, batch, poses, synthesize(consensus, grid), band)
+    images = PosedImages(dataset.source, batch, poses, synthesize(consensus, grid), band)
     count, iterations = config.classes - 1 + number, config.classify.principal_iterations
     components = principal_components(images, window, count, iterations, generator)
     label = cluster(components.coordinate, config.classes, generator)
-    half = prepared.half_set[batch].to(label.device)
+    half = dataset.half_set[batch].to(label.device)
     known = KnownPoses(poses, label, half, torch.ones(len(batch), device=label.device))
-    statistics = reconstruct(prepared.source, batch, known, band, config.classes)
+    statistics = reconstruct(dataset.source, batch, known, band, config.classes)
     volume = maximise(statistics, grid, radius, window).volume
     return replace(state, volume=volume, radius=radius)

@@ -13,43 +13,43 @@ from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 
 JUDGE_ITERATION = 900
 
 
-def judging_radius(config: AbinitConfig, prepared: Prepared) -> float:
+def judging_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
     """Fourier radius at which all starts are compared, whatever radius they have reached."""
-    return min(largest_radius(config, prepared), 1.5 * last_search_radius(config, prepared))
+    return min(largest_radius(config, dataset), 1.5 * last_search_radius(config, dataset))
 
 
-def held_out_likelihood(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> float:
+def held_out_likelihood(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> float:
     """Mean log-likelihood, nats relative to pure noise, of particles no start has seen; NaN if there are none."""
-    return float(held_out_evidence(config, prepared, state).mean()) if len(prepared.held_out) else float("nan")
+    return float(held_out_evidence(config, dataset, state).mean()) if len(dataset.held_out) else float("nan")
 
 
 def held_out_evidence(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, symmetry: Float[Tensor, "g 3 3"] | None = None
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, symmetry: Float[Tensor, "g 3 3"] | None = None
 ) -> Float[Tensor, " v"]:
     """Log-likelihood of each held-out particle, nats relative to pure noise, from a search over all poses."""
-    cells = find_cells(config, prepared, state, prepared.held_out, JUDGE_ITERATION, symmetry)
-    _, estimates, _ = full_pass(config, prepared, state, prepared.held_out, cells, symmetry)
+    cells = find_cells(config, dataset, state, dataset.held_out, JUDGE_ITERATION, symmetry)
+    _, estimates, _ = full_pass(config, dataset, state, dataset.held_out, cells, symmetry)
     return estimates.log_evidence
 
 
-def judge(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
+def judge(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
-    radius = judging_radius(config, prepared)
-    likelihood = held_out_likelihood(config, prepared, replace(state, radius=radius))
+    radius = judging_radius(config, dataset)
+    likelihood = held_out_likelihood(config, dataset, replace(state, radius=radius))
     even = torch.ones(len(state.volume)) / len(state.volume)
     fractions = even if state.class_fractions is None else state.class_fractions
     outcome = StartOutcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
     outcomes = (*state.outcomes, outcome)
-    metrics = {"resolution_A": prepared.extent / radius, "held_out_log_likelihood": likelihood}
+    metrics = {"resolution_A": dataset.extent / radius, "held_out_log_likelihood": likelihood}
     if len(outcomes) < config.seeds:
-        return begin(config, prepared, state.start + 1, outcomes), metrics
+        return begin(config, dataset, state.start + 1, outcomes), metrics
     best = max(outcomes, key=lambda o: o.held_out) if len(outcomes) > 1 else outcome
     return replace(
         state,
@@ -65,15 +65,15 @@ def judge(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple
 
 
 def finish_iteration(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState
 ) -> tuple[AbinitState, dict[str, Any]]:
     """Poses, classes and posteriors of all particles, from a search over all poses."""
-    everything = torch.arange(len(prepared.source))
-    group = imposed_operators(prepared, state)
-    cells = find_cells(config, prepared, state, everything, 1000, group) if state.cells is None else state.cells
-    statistics, estimates, maps = full_pass(config, prepared, state, everything, cells, group)
+    everything = torch.arange(len(dataset.source))
+    group = imposed_operators(dataset, state)
+    cells = find_cells(config, dataset, state, everything, 1000, group) if state.cells is None else state.cells
+    statistics, estimates, maps = full_pass(config, dataset, state, everything, cells, group)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
-    over = state.iteration == 1 or (config.classes == 1 and len(prepared.order) <= config.grow.images)
+    over = state.iteration == 1 or (config.classes == 1 and len(dataset.order) <= config.grow.images)
     new = replace(
         state,
         stage="done" if over else "finish",
@@ -83,12 +83,12 @@ def finish_iteration(
         cells=None if over else within_class(cells, estimates),
         estimates=estimates,
     )
-    return new, pass_metrics(prepared, state.radius, statistics, estimates)
+    return new, pass_metrics(dataset, state.radius, statistics, estimates)
 
 
-def imposed_operators(prepared: Prepared, state: AbinitState) -> Float[Tensor, "g 3 3"] | None:
+def imposed_operators(dataset: AbinitDataset, state: AbinitState) -> Float[Tensor, "g 3 3"] | None:
     """Operators of the point group, or None where there is only the identity or the images refused the symmetry."""
-    return prepared.operators if state.trial is None or state.trial.imposed else None
+    return dataset.operators if state.trial is None or state.trial.imposed else None
 
 
 def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:

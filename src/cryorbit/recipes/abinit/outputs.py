@@ -24,7 +24,7 @@ from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
-from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, Prepared
+from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, AbinitDataset
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
@@ -53,37 +53,35 @@ class AbinitResult(Result):
     symmetry_trial: SymmetryTrial | None
 
 
-def write_outputs(config: AbinitConfig, prepared: Prepared, state: AbinitState, job: JobFolder) -> AbinitResult:
+def write_outputs(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, job: JobFolder) -> AbinitResult:
     """Reconstruct from the final poses and write every file of the job; safe to repeat after a crash."""
     estimates = state.estimates
     assert estimates is not None
     order = _by_evidence(estimates, config.classes)
     klass = torch.argsort(order)[estimates.klass]
-    maps = _final_maps(config, prepared, state, estimates, klass)
-    classes = tuple(_write_class(config, prepared, state, job, maps, klass.cpu(), k) for k in range(config.classes))
-    _write_particles(prepared, job, estimates, klass)
-    write_set_aside(job.path / "set_aside.star", prepared.everything, prepared.report)
+    maps = _final_maps(config, dataset, state, estimates, klass)
+    classes = tuple(_write_class(config, dataset, state, job, maps, klass.cpu(), k) for k in range(config.classes))
+    _write_particles(dataset, job, estimates, klass)
+    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     cross = (
-        compare_starts(prepared, state.outcomes, imposed_operators(prepared, state))
-        if len(state.outcomes) > 1
-        else None
+        compare_starts(dataset, state.outcomes, imposed_operators(dataset, state)) if len(state.outcomes) > 1 else None
     )
-    _write_c1_maps(prepared, job, state, order)
+    _write_c1_maps(dataset, job, state, order)
     trial = state.trial
     assert classes[0].resolution_A is not None
     result = AbinitResult(
         classes=classes,
-        verdict=judge_maps(prepared, state, classes[0].resolution_A, cross),
+        verdict=judge_maps(dataset, state, classes[0].resolution_A, cross),
         cross_seed=cross,
-        particles=prepared.count,
-        diameter_A=prepared.diameter,
+        particles=dataset.count,
+        diameter_A=dataset.diameter,
         symmetry=config.symmetry if trial is None or trial.imposed else "C1",
         symmetry_scores=() if trial is None else tuple(trial.scores),
         symmetry_trial=trial,
-        contrast=prepared.report.grey.contrast,
-        inverted=prepared.source.inverted,
-        normalisation=prepared.report.grey.normalisation,
-        notes=prepared.sentences,
+        contrast=dataset.report.grey.contrast,
+        inverted=dataset.source.inverted,
+        normalisation=dataset.report.grey.normalisation,
+        notes=dataset.sentences,
     )
     job.write_result(result)
     if cross is not None:
@@ -100,29 +98,27 @@ def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
 
 
 def _final_maps(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, estimates: PoseEstimates, klass: Int[Tensor, " n"]
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> Maps:
     """Maps from the best pose of every particle, as far out as there is memory for."""
-    radius = _inserted_radius(prepared, state)
-    band = band_within(prepared.box, radius, state.noise_variance)
-    half = prepared.half_set.to(klass.device)
+    radius = _inserted_radius(dataset, state)
+    band = band_within(dataset.box, radius, state.noise_variance)
+    half = dataset.half_set.to(klass.device)
     poses = Poses(estimates.rotation, estimates.shift)
     known = KnownPoses(poses, klass, half, torch.ones(len(klass), device=klass.device))
     everything = torch.arange(len(klass))
-    statistics = reconstruct(
-        prepared.source, everything, known, band, config.classes, imposed_operators(prepared, state)
-    )
-    return on_full_box(maximise(statistics, band.grid, radius, prepared.window(band.grid.size)), prepared.box)
+    statistics = reconstruct(dataset.source, everything, known, band, config.classes, imposed_operators(dataset, state))
+    return on_full_box(maximise(statistics, band.grid, radius, dataset.window(band.grid.size)), dataset.box)
 
 
-def _inserted_radius(prepared: Prepared, state: AbinitState) -> float:
+def _inserted_radius(dataset: AbinitDataset, state: AbinitState) -> float:
     """Fourier radius to which images are inserted into the final maps."""
-    return min(prepared.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
+    return min(dataset.box / 2 - 1, max(LARGEST_RADIUS, 1.25 * state.radius))
 
 
 def _write_class(
     config: AbinitConfig,
-    prepared: Prepared,
+    dataset: AbinitDataset,
     state: AbinitState,
     job: JobFolder,
     maps: Maps,
@@ -130,9 +126,9 @@ def _write_class(
     k: int,
 ) -> ClassRecord:
     files, generator = class_files(k + 1), generator_for(config.seed, PHASES, k)
-    radius, window = _inserted_radius(prepared, state), prepared.window(prepared.box)
+    radius, window = _inserted_radius(dataset, state), dataset.window(dataset.box)
     volume_and_halves = (maps.volume[k], maps.halves[:, k])
-    finished = finish_map(volume_and_halves, prepared.source.pixel_size, radius, generator, window)
+    finished = finish_map(volume_and_halves, dataset.source.pixel_size, radius, generator, window)
     name = f"class {k + 1}"
     write_map_files(job.path, files, finished, f"{name}: half maps from shared poses")
     count = int((klass == k).sum())
@@ -146,22 +142,24 @@ def _write_class(
     )
 
 
-def _write_c1_maps(prepared: Prepared, job: JobFolder, state: AbinitState, order: Int[Tensor, " k"]) -> None:
+def _write_c1_maps(dataset: AbinitDataset, job: JobFolder, state: AbinitState, order: Int[Tensor, " k"]) -> None:
     """The maps that a symmetry was imposed on as they were before it, centred and turned to their axes."""
     if state.c1_maps is None:
         return
-    maps = resample(state.c1_maps[order].cpu(), prepared.box)
+    maps = resample(state.c1_maps[order].cpu(), dataset.box)
     for number, volume in enumerate(maps, start=1):
-        write_map(job.path / c1_file(number), volume, prepared.source.pixel_size)
+        write_map(job.path / c1_file(number), volume, dataset.source.pixel_size)
 
 
-def _write_particles(prepared: Prepared, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]) -> None:
+def _write_particles(
+    dataset: AbinitDataset, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]
+) -> None:
     assignments = Assignments(
         poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
         class_number=klass.cpu() + 1,
-        half_set=prepared.half_set + 1,
+        half_set=dataset.half_set + 1,
         max_probability=estimates.max_probability.double().cpu(),
         log_likelihood=estimates.log_evidence.double().cpu(),
         significant=estimates.effective.round().long().clamp_min(1).cpu(),
     )
-    write_particles(job.path / "particles.star", prepared.particles, assignments)
+    write_particles(job.path / "particles.star", dataset.particles, assignments)

@@ -30,26 +30,28 @@ from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.volumes.voxel import resample
 
 
-def largest_radius(config: AbinitConfig, prepared: Prepared) -> float:
+def largest_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
     """Largest Fourier radius at which poses are scored."""
-    finest = config.max_resolution or min(12.0, prepared.diameter / 10)
-    return min(prepared.extent / finest, prepared.box / 2 - 1)
+    finest = config.max_resolution or min(12.0, dataset.diameter / 10)
+    return min(dataset.extent / finest, dataset.box / 2 - 1)
 
 
-def grow_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
+def grow_iteration(
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState
+) -> tuple[AbinitState, dict[str, Any]]:
     """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
-    batch = growth_batch(config, prepared)
-    limit = largest_radius(config, prepared)
-    radius = min(limit, max(state.radius, last_search_radius(config, prepared) * 1.1))
+    batch = growth_batch(config, dataset)
+    limit = largest_radius(config, dataset)
+    radius = min(limit, max(state.radius, last_search_radius(config, dataset) * 1.1))
     last = Scored(0.0, -math.inf) if state.grown is None else state.grown
-    cells, searched = batch_cells(config, prepared, state, batch, stands=radius == last.radius)
-    statistics, estimates, maps = full_pass(config, prepared, replace(state, radius=radius), batch, cells)
+    cells, searched = batch_cells(config, dataset, state, batch, stands=radius == last.radius)
+    statistics, estimates, maps = full_pass(config, dataset, replace(state, radius=radius), batch, cells)
     resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
     next_radius = min(limit, max(radius, resolved + config.grow.margin))
     likelihood = float(statistics.log_evidence / statistics.images)
@@ -58,7 +60,7 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState)
     gained = likelihood - last.likelihood if radius == last.radius else math.inf
     converged = next_radius == radius and gained < config.grow.least_gain * likelihood
     over = converged or state.iteration + 1 == config.grow.iterations
-    new = after_pass(config, prepared, replace(state, cells=cells, radius=radius), statistics, maps)
+    new = after_pass(config, dataset, replace(state, cells=cells, radius=radius), statistics, maps)
     new = replace(
         new,
         volume=new.volume if over else relaxed(state.volume, new.volume, config.grow.relaxation, now, last),
@@ -69,11 +71,11 @@ def grow_iteration(config: AbinitConfig, prepared: Prepared, state: AbinitState)
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )
-    return new, pass_metrics(prepared, radius, statistics, estimates)
+    return new, pass_metrics(dataset, radius, statistics, estimates)
 
 
 def batch_cells(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, batch: Int[Tensor, " b"], *, stands: bool
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, batch: Int[Tensor, " b"], *, stands: bool
 ) -> tuple[Candidates, bool]:
     """Coarse candidates of the batch, and whether all poses were searched: those of the last pass while they hold.
 
@@ -82,29 +84,33 @@ def batch_cells(
     Early on many images sit at poses that a poor map favoured, and a local search keeps them there.
     """
     if state.cells is None:
-        return find_cells(config, prepared, state, batch), True
+        return find_cells(config, dataset, state, batch), True
     if stands and state.fresh_cells:
         return state.cells, False
     count = min(config.grow.check_images, len(batch))
     start = (state.iteration * count) % max(1, len(batch) - count + 1)
-    sample = slice(start, start + count)
-    fresh = find_cells(config, prepared, state, batch[sample])
+    # the order of the particles that train is random, that of the batch is not
+    sample = torch.searchsorted(batch, dataset.order[start : start + count].sort().values)
+    fresh = find_cells(config, dataset, state, batch[sample])
     tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
     assert state.estimates is not None
     moved = moved_fraction(fresh, state.estimates.rotation[sample], tolerance)
     if moved > config.grow.moved:
-        return find_cells(config, prepared, state, batch), True
+        return find_cells(config, dataset, state, batch), True
     return state.cells, False
 
 
-def growth_batch(config: AbinitConfig, prepared: Prepared) -> Int[Tensor, " b"]:
-    """Images of the passes before the last: a fixed random part of those that train, so that poses carry over."""
-    return prepared.order[: config.grow.images]
+def growth_batch(config: AbinitConfig, dataset: AbinitDataset) -> Int[Tensor, " b"]:
+    """Images of the passes before the last: a fixed random part of those that train, so that poses carry over.
+
+    They come in the order of their numbers, as passes read them.
+    """
+    return dataset.order[: config.grow.images].sort().values
 
 
 def find_cells(
     config: AbinitConfig,
-    prepared: Prepared,
+    dataset: AbinitDataset,
     state: AbinitState,
     index: Int[Tensor, " n"],
     iteration: int | None = None,
@@ -117,65 +123,66 @@ def find_cells(
     """
     place = state.iteration if iteration is None else iteration
     generator = generator_for(config.seed + state.start, "cells of abinit", place)
-    radius = coarse_radius(config, prepared, state)
-    space = PoseSpace(config.shift_range * prepared.box, symmetry)
-    search = GlobalSearch(config.search.angular_spacing, radius, space, shift_step(prepared, radius), config.grow.cells)
+    radius = coarse_radius(config, dataset, state)
+    space = PoseSpace(config.shift_range * dataset.box, symmetry)
+    search = GlobalSearch(config.search.angular_spacing, radius, space, shift_step(dataset, radius), config.grow.cells)
     mean = state.volume.mean(0, keepdim=True)
-    cells = search_all_poses(prepared.source, index, mean, state.noise_variance, search, generator)
+    cells = search_all_poses(dataset.source, index, mean, state.noise_variance, search, generator)
     return in_every_class(cells, len(state.volume))
 
 
-def coarse_radius(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> float:
+def coarse_radius(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> float:
     """Fourier radius at which all poses are searched: what the coarse grid resolves, if the map goes that far."""
-    return min(state.radius, resolvable_radius(config.search.angular_spacing, prepared.diameter_px, prepared.box))
+    return min(state.radius, resolvable_radius(config.search.angular_spacing, dataset.diameter_px, dataset.box))
 
 
 def full_pass(
     config: AbinitConfig,
-    prepared: Prepared,
+    dataset: AbinitDataset,
     state: AbinitState,
     index: Int[Tensor, " n"],
     cells: Candidates,
     symmetry: Float[Tensor, "g 3 3"] | None = None,
 ) -> tuple[VolumeStatistics, PoseEstimates, Maps]:
     """E-step on refined candidates at the state's radius, and the M-step."""
-    band = band_within(prepared.box, state.radius, state.noise_variance)
+    band = band_within(dataset.box, state.radius, state.noise_variance)
     grid, disc = band.grid, band.disc
     levels = levels_for(
         state.radius,
         coarse_spacing(config.search.angular_spacing),
-        shift_step(prepared, coarse_radius(config, prepared, state)),
-        prepared.diameter_px,
-        prepared.box,
+        shift_step(dataset, coarse_radius(config, dataset, state)),
+        dataset.diameter_px,
+        dataset.box,
         config.grow.candidates,
     )
     volume = resample(state.volume, grid.size)
-    half = prepared.half_set[index].to(volume.device)
-    refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * prepared.box, symmetry)), half)
+    half = dataset.half_set[index].to(volume.device)
+    refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * dataset.box, symmetry)), half)
     statistics = empty_statistics(grid, disc, 2, len(volume), volume.new_zeros(0, dtype=torch.complex64))
-    estimates = refine_poses(prepared.source, index, cells, volume, band, refinement, statistics)
+    estimates = refine_poses(dataset.source, index, cells, volume, band, refinement, statistics)
+    dataset.source.group.sum_(statistics.tensors())
     statistics = symmetrised(statistics, symmetry, grid)
-    return statistics, estimates, maximise(statistics, grid, state.radius, prepared.window(grid.size))
+    return statistics, estimates, maximise(statistics, grid, state.radius, dataset.window(grid.size))
 
 
 def after_pass(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, statistics: VolumeStatistics, maps: Maps
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, statistics: VolumeStatistics, maps: Maps
 ) -> AbinitState:
     """Take over the new maps and the noise spectrum they leave."""
     noise = state.noise_variance
-    if not prepared.source.premultiplied:
-        shells = half_disc(prepared.box, state.radius).to(noise.device).shells
+    if not dataset.source.premultiplied:
+        shells = half_disc(dataset.box, state.radius).to(noise.device).shells
         images, prior = statistics.images, config.grow.noise_prior
         noise = spectrum_of_residuals(noise, statistics.residual, shells, images, prior)
     return replace(state, volume=maps.volume, noise_variance=noise)
 
 
 def pass_metrics(
-    prepared: Prepared, radius: float, statistics: VolumeStatistics, estimates: PoseEstimates
+    dataset: AbinitDataset, radius: float, statistics: VolumeStatistics, estimates: PoseEstimates
 ) -> dict[str, Any]:
     """The line of a pass in ``metrics.jsonl``."""
     return {
-        "resolution_A": prepared.extent / radius,
+        "resolution_A": dataset.extent / radius,
         "log_likelihood": float(statistics.log_evidence / statistics.images),
         "ess": float(estimates.effective.mean()),
         "class_fractions": (statistics.class_mass / statistics.class_mass.sum()).tolist(),

@@ -23,7 +23,7 @@ SMALLEST_PARTICLE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared(Dataset):
+class AbinitDataset(Dataset):
     """What all stages share: the particles, and their parts.
 
     Attributes
@@ -38,13 +38,13 @@ class Prepared(Dataset):
     held_out: Int[Tensor, " v"]
 
 
-def prepare(config: AbinitConfig) -> Prepared:
+def prepare(config: AbinitConfig) -> AbinitDataset:
     """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
     everything = read_chosen(config)
     _require_memory(config, everything)
     read = read_dataset(config, everything)
     held_out, order = _held_out(config, len(read.particles))
-    return Prepared(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
+    return AbinitDataset(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
 
 
 def _require_memory(config: AbinitConfig, particles: Particles) -> None:

@@ -7,19 +7,20 @@ from functools import partial
 from typing import Any
 
 from cryorbit.core.progress import Progress
+from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
-from cryorbit.recipes.abinit.prepare import Prepared, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise
 from cryorbit.recipes.stage_loop import Stages, go_through
 
-Iteration = Callable[[AbinitConfig, Prepared, AbinitState], tuple[AbinitState, dict[str, Any]]]
+Iteration = Callable[[AbinitConfig, AbinitDataset, AbinitState], tuple[AbinitState, dict[str, Any]]]
 
 ITERATIONS: dict[str, Iteration] = {
     "search": search_iteration,
@@ -44,20 +45,20 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     """
     # a mistake is told before images are read
     config.search.made()
-    prepared = prepare(config)
-    for sentence in prepared.sentences:
+    dataset = prepare(config)
+    for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[AbinitState] = Stages(
-        iterations={name: partial(iteration, config, prepared) for name, iteration in ITERATIONS.items()},
+        iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
         describe=lambda state: _description(config, state),
-        planned=lambda stage: _planned(config, stage),
-        kind=AbinitState,
-        device=prepared.source.device,
+        planned=lambda state: _planned(config, state.stage),
+        restore=lambda packed: unpack(AbinitState, packed, dataset.source.device),
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
+        group=dataset.source.group,
     )
-    state = go_through(stages, lambda: begin(config, prepared, 0, ()), job, progress)
-    return write_outputs(config, prepared, state, job)
+    state = go_through(stages, lambda: begin(config, dataset, 0, ()), job, progress)
+    return write_outputs(config, dataset, state, job)
 
 
 def _remarks(stage: str, state: AbinitState) -> list[str]:

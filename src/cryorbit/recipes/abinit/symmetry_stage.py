@@ -20,7 +20,7 @@ from cryorbit.inference.symmetry import average_over_group, find_axes, turned_to
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radius
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, growth_batch
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.volumes.voxel import resample
@@ -37,29 +37,29 @@ EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
 
 
-def symmetrise(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
+def symmetrise(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Centre each map, turn it to its axes and average it over the group; C1 passes through.
 
     The symmetric maps are taken unless particles that no start has seen fit them worse than the C1 maps, or fit both
     alike while the C1 maps do not show the symmetry.
     """
-    if len(prepared.symmetry) == 1:
+    if len(dataset.symmetry) == 1:
         return replace(state, stage="finish"), {}
     size = state.volume.shape[-1]
-    radius, window = prepared.particle_radius(size), prepared.window(size)
-    group = prepared.symmetry.to(state.volume)
+    radius, window = dataset.particle_radius(size), dataset.window(size)
+    group = dataset.symmetry.to(state.volume)
     axes = [find_axes(volume, group, radius) for volume in state.volume]
     pairs = list(zip(state.volume, axes, strict=True))
     symmetric = windowed(torch.stack([average_over_group(volume, found, group) for volume, found in pairs]), window)
     c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
-    improved = _after_passes(config, prepared, replace(state, volume=symmetric))
-    fits = _held_out_fits(config, prepared, state, (improved, c1_maps))
+    improved = _after_passes(config, dataset, replace(state, volume=symmetric))
+    fits = _held_out_fits(config, dataset, state, (improved, c1_maps))
     trial = SymmetryTrial(
         group=config.symmetry,
         imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(found.structure_score for found in axes)),
         scores=[found.score for found in axes],
         structure_scores=[found.structure_score for found in axes],
-        offsets_A=[float(found.centre.norm()) * prepared.extent / size for found in axes],
+        offsets_A=[float(found.centre.norm()) * dataset.extent / size for found in axes],
         held_out=None if fits is None else float(fits[0].mean()),
         held_out_c1=None if fits is None else float(fits[1].mean()),
     )
@@ -69,19 +69,19 @@ def symmetrise(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> 
     return replace(state, stage="finish", volume=improved, trial=trial, c1_maps=c1_maps), metrics
 
 
-def _after_passes(config: AbinitConfig, prepared: Prepared, state: AbinitState) -> Float[Tensor, "k m m m"]:
+def _after_passes(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> Float[Tensor, "k m m m"]:
     """The symmetric maps made anew from the images of the growth: the C1 maps, too, stem from poses of their own."""
-    batch, group = growth_batch(config, prepared), prepared.operators
-    new = replace(state, radius=judging_radius(config, prepared))
+    batch, group = growth_batch(config, dataset), dataset.operators
+    new = replace(state, radius=judging_radius(config, dataset))
     for number in range(PASSES):
-        cells = find_cells(config, prepared, new, batch, TRIAL_ITERATION + number, group)
-        _, _, maps = full_pass(config, prepared, new, batch, cells, group)
+        cells = find_cells(config, dataset, new, batch, TRIAL_ITERATION + number, group)
+        _, _, maps = full_pass(config, dataset, new, batch, cells, group)
         new = replace(new, volume=maps.volume)
     return resample(new.volume, state.volume.shape[-1])
 
 
 def _held_out_fits(
-    config: AbinitConfig, prepared: Prepared, state: AbinitState, volumes: tuple[Float[Tensor, "k m m m"], ...]
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, volumes: tuple[Float[Tensor, "k m m m"], ...]
 ) -> tuple[Float[Tensor, " v"], Float[Tensor, " v"]] | None:
     """Log-likelihood of each held-out particle under the symmetric and the C1 maps, nats; None without any.
 
@@ -89,17 +89,17 @@ def _held_out_fits(
     Copies of a pose crowd each other out of the candidates that a search of the C1 map keeps, unless it may keep as
     many more.
     """
-    if not len(prepared.held_out):
+    if not len(dataset.held_out):
         return None
     size = state.volume.shape[-1]
-    inside = soft_ball(size, 0.5 * prepared.diameter_px * size / prepared.box, EDGE).to(state.volume)
+    inside = soft_ball(size, 0.5 * dataset.diameter_px * size / dataset.box, EDGE).to(state.volume)
     symmetric, c1 = (
-        replace(state, radius=judging_radius(config, prepared), volume=windowed(volume, inside)) for volume in volumes
+        replace(state, radius=judging_radius(config, dataset), volume=windowed(volume, inside)) for volume in volumes
     )
-    cells = config.grow.cells * len(prepared.symmetry)
+    cells = config.grow.cells * len(dataset.symmetry)
     roomy = config.model_copy(update={"grow": config.grow.model_copy(update={"cells": cells})})
-    fit = held_out_evidence(config, prepared, symmetric, prepared.operators)
-    return fit.double(), held_out_evidence(roomy, prepared, c1).double()
+    fit = held_out_evidence(config, dataset, symmetric, dataset.operators)
+    return fit.double(), held_out_evidence(roomy, dataset, c1).double()
 
 
 def symmetry_is_shown(gain: Float[Tensor, " v"], structure_score: float) -> bool:

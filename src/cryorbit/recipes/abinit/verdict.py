@@ -19,7 +19,7 @@ from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.inference.symmetry import average_over_group, find_axes
 from cryorbit.io.job_result import CrossSeed
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
-from cryorbit.recipes.abinit.prepare import Prepared
+from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 from cryorbit.volumes.voxel import resample
 
@@ -63,7 +63,7 @@ class Agreement:
 
 
 def compare_starts(
-    prepared: Prepared, outcomes: tuple[StartOutcome, ...], group: Float[Tensor, "g 3 3"] | None = None
+    dataset: AbinitDataset, outcomes: tuple[StartOutcome, ...], group: Float[Tensor, "g 3 3"] | None = None
 ) -> CrossSeed:
     """Superpose the maps of all pairs of starts; with several classes, the largest class of each.
 
@@ -73,10 +73,10 @@ def compare_starts(
     size = max(outcome.volume.shape[-1] for outcome in outcomes)
     maps = [resample(o.volume[int(o.class_fractions.argmax())].cpu(), size) for o in outcomes]
     if group is not None:
-        radius = prepared.particle_radius(size)
+        radius = dataset.particle_radius(size)
         operators = group.to(maps[0])
         maps = [average_over_group(volume, find_axes(volume, operators, radius), operators) for volume in maps]
-    pixel = prepared.extent / size
+    pixel = dataset.extent / size
     count = len(maps)
     resolution = torch.full((count, count), 2 * pixel, dtype=torch.float64)
     correlation = torch.ones(count, count, dtype=torch.float64)
@@ -92,11 +92,13 @@ def compare_starts(
     )
 
 
-def judge_maps(prepared: Prepared, state: AbinitState, half_map_resolution: float, cross: CrossSeed | None) -> Verdict:
+def judge_maps(
+    dataset: AbinitDataset, state: AbinitState, half_map_resolution: float, cross: CrossSeed | None
+) -> Verdict:
     """Weigh agreement between starts, what particles say of the map, and the half maps."""
-    needed = prepared.diameter * AGREEMENT_A_OVER_DIAMETER
+    needed = dataset.diameter * AGREEMENT_A_OVER_DIAMETER
     agreement = None if cross is None else Agreement.of(cross, state.start, needed)
-    doubts = [*_about_symmetry(state), *_about_views(prepared, state), *prepared.pose_doubts(half_map_resolution)]
+    doubts = [*_about_symmetry(state), *_about_views(dataset, state), *dataset.pose_doubts(half_map_resolution)]
     remarks = [
         *_about_starts(agreement),
         *_about_fit(state, half_map_resolution, needed),
@@ -179,10 +181,10 @@ def _confirmed_symmetry(state: AbinitState) -> list[str]:
     return trial.sentences() if trial is not None and trial.imposed else []
 
 
-def _about_views(prepared: Prepared, state: AbinitState) -> list[str]:
+def _about_views(dataset: AbinitDataset, state: AbinitState) -> list[str]:
     """The doubt that most particles show the same view: along it the map is then hardly determined."""
     assert state.estimates is not None
-    operators = imposed_operators(prepared, state)
+    operators = imposed_operators(dataset, state)
     group = torch.eye(3, dtype=torch.float64)[None] if operators is None else operators
     sampling = view_sampling(state.estimates.rotation.double().cpu(), group, generator_for(0, "views of a first map"))
     if sampling.factor >= ONE_SIDED:

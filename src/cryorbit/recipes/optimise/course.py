@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cryorbit.inference.projection_matching import ProjectionMatching
 from cryorbit.optim.protocols import Oracle
-from cryorbit.optim.stretches import Position, Stretches
+from cryorbit.optim.stretches import Position
 from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
 from cryorbit.recipes.optimise.problem import OptimiseProblem
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class HeldOutPoint:
     """A point of a course.
 
     Attributes
@@ -36,16 +35,7 @@ def sum_for(name: str, problem: OptimiseProblem) -> Oracle:
     return ProjectionMatching(problem.oracle) if name == PROJECTION_MATCHING else problem.oracle
 
 
-def look(problem: OptimiseProblem, position: Position) -> Point:
+def measure(problem: OptimiseProblem, position: Position) -> HeldOutPoint:
     """Where a method stands."""
     value = float(problem.held_out.negative_log_likelihood(position.x))
-    return Point(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
-
-
-def pursue(
-    problem: OptimiseProblem, stretches: Stretches, position: Position, epochs: float
-) -> Iterator[tuple[Position, Point]]:
-    """Go on from ``position``, a stretch at a time, until so many epochs' worth of gradients is spent."""
-    while position.evaluations < epochs * problem.oracle.num_terms:
-        position = stretches.advance(position)
-        yield position, look(problem, position)
+    return HeldOutPoint(position.evaluations, position.evaluations / problem.oracle.num_terms, value)

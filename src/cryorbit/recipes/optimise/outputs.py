@@ -16,10 +16,10 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Measured, Result
 from cryorbit.io.mrc import write_map
 from cryorbit.io.set_aside import write_set_aside
-from cryorbit.optim.stretches import Position
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.method_course import MethodCourse
 from cryorbit.recipes.optimise.config import OptimiseConfig
-from cryorbit.recipes.optimise.course import Point
+from cryorbit.recipes.optimise.course import HeldOutPoint
 from cryorbit.recipes.optimise.problem import OptimiseProblem
 from cryorbit.volumes.voxel import resample
 
@@ -57,17 +57,16 @@ def write_outputs(
     config: OptimiseConfig,
     dataset: Dataset,
     problem: OptimiseProblem,
-    position: Position,
-    course: Sequence[Point],
+    course: MethodCourse[HeldOutPoint],
     job: JobFolder,
 ) -> OptimiseResult:
     """Write every file of the job; safe to repeat after a crash."""
     radius, terms = problem.oracle.model.operator.disc.radius, problem.oracle.num_terms
-    density = within_radius(problem.oracle.model.density(position.x), radius)
+    density = within_radius(problem.oracle.model.density(course.position.x), radius)
     write_map(job.path / MAP, resample(density, dataset.box).cpu(), dataset.source.pixel_size)
-    write_course(job.path / COURSE, course)
+    write_course(job.path / COURSE, course.points)
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
-    first, last = course[0], course[-1]
+    first, last = course.points[0], course.points[-1]
     result = OptimiseResult(
         # nothing here measures a resolution: there are no half maps
         classes=(ClassRecord(name="map", map=MAP, particles=terms, fraction=terms / len(dataset.source)),),
@@ -94,9 +93,9 @@ def within_radius(density: Float[Tensor, "n n n"], radius: float) -> Float[Tenso
     return torch.fft.irfftn(torch.fft.rfftn(density) * inside, s=density.shape)
 
 
-def write_course(path: Path, course: Sequence[Point]) -> None:
+def write_course(path: Path, course: Sequence[HeldOutPoint]) -> None:
     """Write a row a point."""
     with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)])
+        writer = csv.DictWriter(stream, [field.name for field in fields(HeldOutPoint)])
         writer.writeheader()
         writer.writerows(asdict(point) for point in course)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES, require, room
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.imaging.observations import Observations
@@ -22,13 +23,15 @@ from cryorbit.inference.pose_quadrature import PoseQuadrature, ShiftPrior, pose_
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.protocols import Oracle
-from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.dataset import Dataset, read_dataset
 from cryorbit.recipes.map_grid import read_onto
+from cryorbit.recipes.method_course import MethodCourse, restored
 from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
-from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
+from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem, scale_to_images
+from cryorbit.recipes.stage_loop import OVER, Stages, go_through
 from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
@@ -62,24 +65,40 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     progress.note(
         f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {dataset.extent / radius:.1f} A."
     )
-    checkpoint = job.load_checkpoint()
-    if checkpoint is None:
-        position = stretches.begin(problem.start)
-        course = [look(problem, position)]
-    else:
-        position = unpack_position(checkpoint["position"], method, problem.start)
-        course = [Point(**entry) for entry in checkpoint["course"]]
-    job.truncate_metrics(len(course) - 1)
-    progress.start(_planned(config, oracle.num_terms, position), f"{config.method} on {oracle.num_terms:,} particles")
-    began = time.monotonic()
-    for reached, point in pursue(problem, stretches, position, config.epochs):
-        course.append(point)
-        _note(job, reached, course, dataset.extent / radius, time.monotonic() - began)
-        progress.advance(log_likelihood=-point.held_out, epochs=point.epochs)
-        if progress.stop_requested() and point.epochs < config.epochs:
-            raise Stopped
-        position, began = reached, time.monotonic()
-    return write_outputs(config, dataset, problem, position, course, job)
+    stages: Stages[MethodCourse[HeldOutPoint]] = Stages(
+        iterations={"optimise": partial(_advance, config, dataset, problem, stretches)},
+        describe=lambda _: f"{config.method} on {oracle.num_terms:,} particles",
+        planned=lambda state: _planned(config, oracle.num_terms, state.position),
+        restore=lambda packed: restored(packed, method, problem.start, HeldOutPoint),
+        group=dataset.source.group,
+    )
+    course = go_through(stages, lambda: _begin(config, problem, stretches), job, progress)
+    return write_outputs(config, dataset, problem, course, job)
+
+
+def _begin(config: OptimiseConfig, problem: OptimiseProblem, stretches: Stretches) -> MethodCourse[HeldOutPoint]:
+    position = stretches.begin(problem.start)
+    return MethodCourse(_next_stage(config, problem, position), position, (measure(problem, position),))
+
+
+def _advance(
+    config: OptimiseConfig,
+    dataset: Dataset,
+    problem: OptimiseProblem,
+    stretches: Stretches,
+    state: MethodCourse[HeldOutPoint],
+) -> tuple[MethodCourse[HeldOutPoint], dict[str, Any]]:
+    """One stretch, and what the held-out particles say of it."""
+    position = stretches.advance(state.position)
+    point = measure(problem, position)
+    resolution = dataset.extent / problem.oracle.model.operator.disc.radius
+    metrics = {"log_likelihood": -point.held_out, **asdict(point), "resolution_A": resolution}
+    return MethodCourse(_next_stage(config, problem, position), position, (*state.points, point)), metrics
+
+
+def _next_stage(config: OptimiseConfig, problem: OptimiseProblem, position: Position) -> str:
+    """Go on until so many epochs' worth of gradients is spent."""
+    return "optimise" if position.evaluations < config.epochs * problem.oracle.num_terms else OVER
 
 
 def scored_radius(config: OptimiseConfig, dataset: Dataset) -> float:
@@ -167,11 +186,3 @@ def _require_memory(config: OptimiseConfig, images: int, disc: HalfDisc, quadrat
 def _planned(config: OptimiseConfig, terms: int, position: Position) -> int:
     """Stretches that are left, if gradients cost one evaluation each."""
     return max(1, math.ceil((config.epochs - position.evaluations / terms) * config.points))
-
-
-def _note(job: JobFolder, position: Position, course: list[Point], resolution: float, seconds: float) -> None:
-    """A line of metrics and a checkpoint."""
-    point = course[-1]
-    entry = {"iteration": len(course) - 1, "stage": "optimise", "log_likelihood": -point.held_out}
-    job.write_metrics({**entry, **asdict(point), "resolution_A": resolution, "seconds": seconds})
-    job.save_checkpoint({"position": pack_position(position), "course": [asdict(each) for each in course]})

@@ -98,8 +98,9 @@ def e_step(
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))
         halves.append(own)
         whole.add_sums_(own)
-    whole = symmetrised(whole, dataset.operators, band.grid)
     power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
+    dataset.source.group.sum_([*whole.tensors(), power, images])
+    whole = symmetrised(whole, dataset.operators, band.grid)
     return EStep(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 
 

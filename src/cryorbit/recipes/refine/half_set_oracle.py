@@ -36,13 +36,13 @@ Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
 class Curvature(Protocol):
     """What gradients of some images are divided by."""
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """For the images of an E-step whose statistics go to a radius."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class Preconditioner:
     """W on the padded grids of both half-sets, completed by ``join_mates``, and its mean in each shell."""
 
     weight: Float[Tensor, "2 k q q h"]
@@ -64,7 +64,7 @@ class RunningMean:
     before: Float[Tensor, "2 k q q h"] | None
     share: float
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """The mean with these images; frequencies that earlier grids did not hold start with their own W."""
         mean = torch.empty_like(found.statistics.weight)
         before = None if self.before is None else on_grid(self.before, grid)
@@ -73,7 +73,7 @@ class RunningMean:
             mean[half] = join_mates(weight)
             if before is not None:
                 mean[half].mul_(torch.where(before[half] > 0, self.share, 1.0)).add_(before[half], alpha=1 - self.share)
-        return Metric(mean, shell_weights(found.statistics, grid, inserted))
+        return Preconditioner(mean, shell_weights(found.statistics, grid, inserted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,24 +88,24 @@ class PartOfAll:
         How many these are, in each half-set.
     """
 
-    metric: Metric
+    metric: Preconditioner
     images: Float[Tensor, " 2"]
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Metric:
+    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """The part of the images of an E-step."""
         del grid, inserted
         part = (found.images / self.images).to(self.metric.weight)
         shells = self.metric.shells
         mean = shells.mean * part[:, None, None]
-        return Metric(self.metric.weight * part.view(2, 1, 1, 1, 1), replace(shells, mean=mean))
+        return Preconditioner(self.metric.weight * part.view(2, 1, 1, 1, 1), replace(shells, mean=mean))
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EvaluatedImages:
     """What one E-step found, and what gradients of its images are divided by."""
 
     found: EStep
-    metric: Metric
+    metric: Preconditioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class HalfSetOracle:
     fsc: Float[Tensor, "k s"]
     curvature: Curvature
     mask: Float[Tensor, "m m m"]
-    last: deque[Look] = field(default_factory=lambda: deque(maxlen=1))
+    last: deque[EvaluatedImages] = field(default_factory=lambda: deque(maxlen=1))
 
     @property
     def grid(self) -> VoxelGrid:
@@ -154,16 +154,16 @@ class HalfSetOracle:
 
     def evaluate(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value, without that of the prior, and the field."""
-        grid, look = self.grid, self._look(x, idx)
-        statistics, metric, steps = look.found.statistics, look.metric, []
+        grid, evaluated = self.grid, self._evaluated(x, idx)
+        statistics, metric, steps = evaluated.found.statistics, evaluated.metric, []
         for h in range(2):
             prior = half_prior(metric.shells, h, self.fsc)
             steps.append(preconditioned_step(statistics, h, x[h], prior, metric.weight[h], grid))
-        return Evaluation(x.new_tensor(-look.found.log_likelihood), -torch.stack(steps))
+        return Evaluation(x.new_tensor(-evaluated.found.log_likelihood), -torch.stack(steps))
 
     def expect(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Statistics:
         """Mean value, and mean D and W of both half-sets: real part, imaginary part, weight."""
-        found = self._look(x, idx).found
+        found = self._evaluated(x, idx).found
         data, weight = found.statistics.data, found.statistics.weight
         packed = packed_sums(data, weight) / float(found.statistics.images)
         return Statistics(x.new_tensor(-found.log_likelihood), packed)
@@ -187,12 +187,12 @@ class HalfSetOracle:
     def _disc(self) -> HalfDisc:
         return half_disc(self.dataset.box, self.inserted).to(self.state.references.device)
 
-    def _look(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Look:
+    def _evaluated(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> EvaluatedImages:
         """The E-step of some images under references."""
         found = e_step(self.config, self.dataset, replace(self.state, references=x), self.inserted, self._of_each(idx))
-        look = Look(found, self.curvature.of(found, self.grid, self.inserted))
-        self.last.append(look)
-        return look
+        evaluated = EvaluatedImages(found, self.curvature.of(found, self.grid, self.inserted))
+        self.last.append(evaluated)
+        return evaluated
 
     def _of_each(self, idx: Int[Tensor, " both"] | None) -> Halves:
         """The images of each half-set among the terms ``idx``, sorted as they are stored."""

@@ -26,7 +26,7 @@ from cryorbit.optim.units import Scaled, natural_scale
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import LateSettings, RefineConfig
 from cryorbit.recipes.refine.e_step import EStep, e_step, half_set_rows
-from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, Metric, PartOfAll
+from cryorbit.recipes.refine.half_set_oracle import HalfSetOracle, PartOfAll, Preconditioner
 from cryorbit.recipes.refine.masking import reference_mask
 from cryorbit.recipes.refine.passes import joined, maximisation, resolved_by
 from cryorbit.recipes.refine.radii import inserted_radius
@@ -69,7 +69,7 @@ class LateEpoch:
         found = e_step(config, dataset, state, inserted, images)
         maps = maximisation(config, dataset, found, inserted, mask)
         weight = torch.stack([join_mates(half) for half in found.statistics.weight])
-        metric = PartOfAll(Metric(weight, shell_weights(found.statistics, grid, inserted)), found.images)
+        metric = PartOfAll(Preconditioner(weight, shell_weights(found.statistics, grid, inserted)), found.images)
         oracle = HalfSetOracle(config, dataset, state, images, inserted, maps.fsc, metric, mask)
         return cls(config, dataset, state, found, maps, oracle)
 

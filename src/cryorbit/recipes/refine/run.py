@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from cryorbit.core.progress import Progress
+from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
@@ -60,9 +61,9 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     stages: Stages[RefineState] = Stages(
         iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
         describe=lambda state: DESCRIPTIONS[state.stage],
-        planned=lambda stage: _planned(config, stage),
-        kind=RefineState,
-        device=dataset.source.device,
+        planned=lambda state: _planned(config, state.stage),
+        restore=lambda packed: unpack(RefineState, packed, dataset.source.device),
+        group=dataset.source.group,
     )
     state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
     classes = write_outputs(config, dataset, state, job)

@@ -61,18 +61,18 @@ def stochastic_iteration(
     terms = -(-oracle.num_terms // batches) if batches > 1 else None
     after = step_on(method, oracle, volume, before, terms, (generator, generator))
     moved = torch.stack([windowed(half, oracle.mask) for half in after.x])
-    (look,) = oracle.last
+    (evaluated,) = oracle.last
     fsc = half_map_correlation(moved[0], moved[1], _shells(oracle.inserted))
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
     radius = mini_batch_radius(state.radius, next_radius(config, dataset, state, resolved), dataset.box)
     wider = widened(state.radius, radius)
-    likelihood = _running_mean(walk, look.found.log_likelihood)
+    likelihood = _running_mean(walk, evaluated.found.log_likelihood)
     stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
-    estimates, posed_radius = _poses(state, look.found, len(dataset.particles))
+    estimates, posed_radius = _poses(state, evaluated.found, len(dataset.particles))
     new = replace(
         state,
         references=joined(config, dataset, moved),
-        noise_variance=updated_noise(look.found, dataset, state, oracle.inserted, config.passes.noise_prior),
+        noise_variance=updated_noise(evaluated.found, dataset, state, oracle.inserted, config.passes.noise_prior),
         radius=radius,
         resolved=max(resolved, state.resolved),
         stalled=state.stalled + 1 if stalled else 0,
@@ -80,11 +80,11 @@ def stochastic_iteration(
         posed_radius=posed_radius,
         history=(*state.history, resolved),
         best_likelihood=-math.inf if wider else max(likelihood, state.best_likelihood),
-        walk=Walk(pack(after.state), after.scale, look.metric.weight, fsc, None if wider else likelihood),
+        walk=Walk(pack(after.state), after.scale, evaluated.metric.weight, fsc, None if wider else likelihood),
     )
-    metrics = look.found.metrics(dataset, state.radius)
+    metrics = evaluated.found.metrics(dataset, state.radius)
     metrics |= {"evaluations": after.evaluations, "resolved_A": dataset.extent / resolved}
-    passes_pay = look.found.elsewhere < config.sgd.ambiguous and _is_small(config, dataset)
+    passes_pay = evaluated.found.elsewhere < config.sgd.ambiguous and _is_small(config, dataset)
     return _advanced(config, new, batches, passes_pay=passes_pay), metrics
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
-from cryorbit.recipes.optimise.course import Point
+from cryorbit.recipes.optimise.course import HeldOutPoint
 from cryorbit.studies.punjani2014.data import DataSet
 
 
@@ -60,7 +60,7 @@ class Run:
 
     contender: Contender
     data: DataSet
-    points: list[Point]
+    points: list[HeldOutPoint]
     maps: list[Float[Tensor, "n n n"]]
     fsc: list[Float[Tensor, " s"]]
     nodes: int

@@ -25,7 +25,7 @@ from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.inference.pose_quadrature import pose_quadrature
 from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.optimise.config import OptimiseConfig
-from cryorbit.recipes.optimise.course import Point, look, pursue, sum_for
+from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
 from cryorbit.studies.figures import save_png
@@ -110,14 +110,15 @@ def compete(
     method = OptimiseConfig.make_method(contender.method, contender.settings)
     stretches = Stretches(sum_for(contender.method, problem), method, seed, scale.looks)
     position = stretches.begin(problem.start)
-    points = [look(problem, position)]
+    points = [measure(problem, position)]
     kept: dict[float, Position] = {}
-    for reached, point in pursue(problem, stretches, position, BATCH_ITERATIONS if contender.batch else scale.epochs):
-        points.append(point)
+    epochs = BATCH_ITERATIONS if contender.batch else scale.epochs
+    while position.evaluations < epochs * problem.oracle.num_terms:
+        position = stretches.advance(position)
+        points.append(measure(problem, position))
         for mark in MARKS:
-            if point.epochs >= mark and mark not in kept:
-                kept[mark] = reached
-        position = reached
+            if points[-1].epochs >= mark and mark not in kept:
+                kept[mark] = position
         if progress.stop_requested():
             raise Stopped
     early, whole = (kept.get(mark, position) for mark in MARKS)
@@ -133,7 +134,7 @@ def compete(
 
 def run_of(contender: Contender, data: DataSet, fields: Mapping[str, Any]) -> Run:
     """What `compete` found, as a `Run`."""
-    return Run(contender, data, **{**fields, "points": [Point(*each) for each in fields["points"]]})
+    return Run(contender, data, **{**fields, "points": [HeldOutPoint(*each) for each in fields["points"]]})
 
 
 def against_truth(

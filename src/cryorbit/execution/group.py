@@ -1,0 +1,65 @@
+"""The processes that work on one job, and how they come to the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol, TypeVar
+
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+class Group(Protocol):
+    """Processes that share a job. Each of them makes the same calls in the same order."""
+
+    @property
+    def rank(self) -> int:
+        """Number of this process, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Number of processes."""
+        ...
+
+    def sum_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes, in place: the largest arrays of a job are among them."""
+        ...
+
+    def gather(self, value: T) -> list[T]:
+        """Return the values of all processes in the order of their ranks."""
+        ...
+
+    def broadcast(self, value: T) -> T:
+        """Return the value of process 0."""
+        ...
+
+    def any(self, *, flag: bool) -> bool:
+        """Return whether the flag of any process is set."""
+        ...
+
+
+class SingleProcess:
+    """A job in one process: its numbers are those of all."""
+
+    rank = 0
+    size = 1
+
+    def sum_(self, tensors: Iterable[Tensor]) -> None:
+        """Leave the tensors as they are."""
+
+    def gather(self, value: T) -> list[T]:
+        """Return the only value there is."""
+        return [value]
+
+    def broadcast(self, value: T) -> T:
+        """Return the value."""
+        return value
+
+    def any(self, *, flag: bool) -> bool:
+        """Return the flag."""
+        return flag
+
+
+SINGLE_PROCESS = SingleProcess()

@@ -19,10 +19,14 @@ from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
+from cryorbit.imaging.aberrations import Aberrations
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.observations import Observations, observe
+from cryorbit.imaging.stated_optics import aberrations_of
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
+from cryorbit.io.particles import Particles
 
 FEWEST_UNPADDED = 20
 """Images without padding, at least, from which noise and diameter are measured alone."""
@@ -52,6 +56,8 @@ class ParticleSource:
         Contrast of each image relative to the others', or None where all are alike.
     device
         Where observations are computed, as the images arrive on the CPU.
+    aberrations
+        What else than their CTF parameters the microscope does to the images, or None.
     """
 
     images: ImageStack
@@ -62,6 +68,23 @@ class ParticleSource:
     levels: GreyLevels | None
     device: torch.device
     scale: Float[Tensor, " n"] | None = None
+    aberrations: Aberrations | None = None
+
+    @classmethod
+    def of(
+        cls, particles: Particles, levels: GreyLevels | None, device: torch.device, *, inverted: bool
+    ) -> ParticleSource:
+        """The images of a particle set, with the optics that its table states; errors as for `aberrations_of`."""
+        return cls(
+            images=particles.images,
+            ctf=particles.ctf,
+            pixel_size=particles.pixel_size,
+            premultiplied=particles.premultiplied,
+            inverted=inverted,
+            levels=levels,
+            device=device,
+            aberrations=aberrations_of(particles),
+        )
 
     def __len__(self) -> int:
         """Number of particles."""
@@ -115,10 +138,16 @@ class ParticleSource:
         """Unitary transforms of the images."""
         return image_transform(self.read(index), disc)
 
-    def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Float[Tensor, "b p"]:
-        """CTFs of the images, times their scales."""
-        ctf = ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
-        return ctf if self.scale is None else ctf * self.scale[index, None].to(ctf)
+    def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Transfer:
+        """CTFs of the images, times their scales, and what aberrations do to their phases."""
+        params, frequencies = self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size)
+        aberrations = None if self.aberrations is None else self.aberrations[index].to(self.device)
+        even = None if aberrations is None else aberrations.even_phase(frequencies)
+        odd = None if aberrations is None else aberrations.odd_phase(frequencies)
+        ctf = ctf_values(params, frequencies, even)
+        if self.scale is not None:
+            ctf = ctf * self.scale[index, None].to(ctf)
+        return Transfer(ctf, None if odd is None else torch.polar(torch.ones_like(odd), odd).to(torch.complex64))
 
     def observe(self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]) -> Observations:
         """Observations of the images under a noise variance for each shell."""

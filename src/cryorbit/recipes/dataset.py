@@ -247,15 +247,7 @@ def _contradicted(
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:
     inverted = report.grey.inverted if settings.invert_contrast is None else settings.invert_contrast
-    return ParticleSource(
-        images=particles.images,
-        ctf=particles.ctf,
-        pixel_size=particles.pixel_size,
-        premultiplied=particles.premultiplied,
-        inverted=inverted,
-        levels=report.grey.levels,
-        device=torch.device(settings.device),
-    )
+    return ParticleSource.of(particles, report.grey.levels, torch.device(settings.device), inverted=inverted)
 
 
 def _noise(

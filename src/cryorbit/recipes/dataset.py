@@ -203,7 +203,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     warnings = (
         *on_masks(masked=report.grey.masked),
         *on_padding(source),
-        *on_lines(source),
+        *on_lines(report.grey.levels),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),

@@ -78,7 +78,7 @@ def look_at_images(
         doubts=(
             *on_masks(masked=grey.masked),
             *on_padding(source),
-            *on_lines(source),
+            *on_lines(grey.levels),
             *on_ends,
             *(() if grey.masked else on_box(diameter or 0.0, extent)),
         ),

@@ -26,6 +26,7 @@ from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.branch_and_bound import BranchPlan, BranchResult, Searcher, make_searcher, search_poses
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
@@ -95,7 +96,7 @@ def simulate(images: int, snr: float) -> Case:
     noisy = scale * clean + torch.randn(clean.shape, generator=generator)
     disc, grid = half_disc(BOX, RADIUS), working_grid(BOX, RADIUS)
     transfer = ctf_values(ctf, disc.frequencies / (BOX * PIXEL_SIZE)).float()
-    observations = observe(image_transform(noisy, disc), transfer, torch.ones(len(disc)))
+    observations = observe(image_transform(noisy, disc), Transfer(transfer), torch.ones(len(disc)))
     return Case(observations, synthesize(resample(scale * volume, grid.size)[None], grid))
 
 

@@ -66,7 +66,7 @@ def write_source(path: Path, images: torch.Tensor, ctf: CTFParams, pixel_size: f
         file.set_image_stack()
     count = len(images)
     stack = ImageStack((path,), np.zeros(count, np.int64), np.arange(count), None, images.shape[-1])
-    return ParticleSource(stack, ctf, pixel_size, False, False, None, torch.device("cpu"))
+    return ParticleSource(stack, ctf, pixel_size, False, torch.device("cpu"))
 
 
 def phantom_set(

@@ -4,6 +4,7 @@ import torch
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.observations import observe
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.pose_quadrature import ShiftPrior, pose_quadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.inference.volume_oracle import VolumeOracle
@@ -18,7 +19,7 @@ def small_oracle(images: int, generator: torch.Generator, sigma: float = 1.0) ->
     shape = (images, len(disc))
     transform = 2 * torch.randn(shape, dtype=torch.complex128, generator=generator)
     ctf = torch.randn(shape, dtype=torch.float64, generator=generator)
-    observations = observe(transform, ctf, torch.ones(len(disc), dtype=torch.float64))
+    observations = observe(transform, Transfer(ctf), torch.ones(len(disc), dtype=torch.float64))
     quadrature = pose_quadrature(RADIUS, BOX, ShiftPrior(sigma), undersampling=2.0)
     return VolumeOracle.of(observations, working_grid(BOX, RADIUS), disc, quadrature, DensityPrior(0.1, 0.2))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from checked_shapes import SOURCE, checked, has_array, modules_with_arrays
 from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.imaging.observations import Observations, observe
+from cryorbit.imaging.transfer import Transfer
 
 IMAGES, PIXELS = 4, 30
 
@@ -41,14 +42,14 @@ def test_an_axis_of_another_length_is_refused() -> None:
 
 def test_lengths_of_one_name_must_agree() -> None:
     noise = torch.ones(PIXELS)
-    observe(transforms(), torch.ones(IMAGES, PIXELS), noise)
-    with pytest.raises(TypeCheckError, match="ctf"):
-        observe(transforms(), torch.ones(1, PIXELS), noise)
+    observe(transforms(), Transfer(torch.ones(IMAGES, PIXELS)), noise)
+    with pytest.raises(TypeCheckError, match="weight"):
+        observe(transforms(), Transfer(torch.ones(1, PIXELS)), noise)
 
 
 def test_another_kind_of_number_is_refused() -> None:
     with pytest.raises(TypeCheckError, match="transform"):
-        observe(transforms().real, torch.ones(IMAGES, PIXELS), torch.ones(PIXELS))
+        observe(transforms().real, Transfer(torch.ones(IMAGES, PIXELS)), torch.ones(PIXELS))
 
 
 def test_fields_of_a_dataclass_must_agree() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from cryorbit.imaging.observations import Observations, observe
+from cryorbit.imaging.transfer import Transfer
 
 Problem = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -25,7 +26,7 @@ def test_they_give_the_log_likelihood(problem: Problem, generator: torch.Generat
     """Against the residual itself; a coefficient of the half plane stands for two of the same modulus."""
     transform, ctf, noise = problem
     slices = torch.randn(4, 30, dtype=torch.complex64, generator=generator)
-    data, weight, power = fields_of(observe(transform, ctf, noise))
+    data, weight, power = fields_of(observe(transform, Transfer(ctf), noise))
     ours = (slices.conj() * data).real.sum(1) - 0.5 * (weight * slices.abs() ** 2).sum(1) - 0.5 * power.sum(1)
     residual = 2 * ((transform - ctf * slices).abs() ** 2 / (2 * noise)).sum(1)
     torch.testing.assert_close(ours, -residual, rtol=1e-5, atol=1e-4)
@@ -33,8 +34,8 @@ def test_they_give_the_log_likelihood(problem: Problem, generator: torch.Generat
 
 def test_premultiplied_images_give_the_same_arrays(problem: Problem) -> None:
     transform, ctf, noise = problem
-    plain = observe(transform, ctf, noise)
-    premultiplied = observe(ctf * transform, ctf, noise, premultiplied=True)
+    plain = observe(transform, Transfer(ctf), noise)
+    premultiplied = observe(ctf * transform, Transfer(ctf), noise, premultiplied=True)
     for ours, theirs in zip(fields_of(premultiplied), fields_of(plain), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
@@ -42,19 +43,20 @@ def test_premultiplied_images_give_the_same_arrays(problem: Problem) -> None:
 def test_both_kinds_are_one_where_the_ctf_is_one(problem: Problem) -> None:
     transform, _, noise = problem
     ones = torch.ones(4, 30)
-    both = [observe(transform, ones, noise, premultiplied=kind) for kind in (False, True)]
+    both = [observe(transform, Transfer(ones), noise, premultiplied=kind) for kind in (False, True)]
     for a, b in zip(*map(fields_of, both), strict=True):
         assert torch.equal(a, b)
 
 
 def test_zeros_of_the_ctf_are_harmless(problem: Problem) -> None:
     transform, _, noise = problem
-    observations = observe(torch.zeros_like(transform), torch.zeros(4, 30), noise, premultiplied=True)
+    observations = observe(torch.zeros_like(transform), Transfer(torch.zeros(4, 30)), noise, premultiplied=True)
     assert not any(bool(field.any()) for field in fields_of(observations))
 
 
 def test_parts_of_a_batch(problem: Problem) -> None:
-    observations = observe(*problem)
+    transform, ctf, noise = problem
+    observations = observe(transform, Transfer(ctf), noise)
     part = observations[torch.tensor([2, 0])].within(7)
     assert len(observations) == 4
     assert len(part) == 2

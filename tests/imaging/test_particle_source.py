@@ -2,7 +2,7 @@
 
 import os
 import struct
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from cryorbit.core.errors import InputError
 from cryorbit.fourier.half_disc import half_disc, image_transform
 from cryorbit.imaging.ctf import ctf_values
+from cryorbit.imaging.image_operators import Inversion
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.simulate.microscope import Microscope, draw_ctf
@@ -35,7 +36,9 @@ def test_images_come_as_asked_for(source: ParticleSource, images: torch.Tensor) 
     index = torch.tensor([7, 0, 11])
     assert (len(source), source.box) == (COUNT, BOX)
     assert torch.equal(source.read(index), images[index])
-    assert torch.equal(replace(source, inverted=True).read(index), -images[index])
+    inverted = replace(source, operators=(Inversion(),))
+    assert torch.equal(inverted.read(index), -images[index])
+    assert (source.inverted, inverted.inverted) == (False, True)
 
 
 @pytest.mark.parametrize("inverted", [False, True])
@@ -50,11 +53,39 @@ def test_grey_levels_are_taken_out(
     levels.reach[5] = 10 * gain[5]
     written = write_source(tmp_path / "spoiled.mrcs", spoiled, source.ctf, PIXEL_SIZE)
     index = torch.tensor([7, 5, 0, 11])
-    read = replace(written, levels=levels, inverted=inverted).read(index)
+    read = replace(written, operators=(levels, *([Inversion()] if inverted else []))).read(index)
     # gains and offsets leave no trace, the outlier becomes the median, which is the offset here
     expected = images.clone()
     expected[5, 2, 3] = 0
     torch.testing.assert_close(read, -expected[index] if inverted else expected[index], rtol=0, atol=1e-4)
+
+
+@dataclass(frozen=True)
+class Added:
+    """A number that is added to each image."""
+
+    number: torch.Tensor
+
+    def __getitem__(self, index: torch.Tensor) -> "Added":
+        return Added(self.number[index])
+
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
+        """The images plus their numbers."""
+        return images + self.number[:, None, None]
+
+
+def test_operators_act_in_order_on_their_own_images(source: ParticleSource, images: torch.Tensor) -> None:
+    """An operator of one's own beside that of the package, before and after it."""
+    index, added = torch.tensor([7, 0, 11]), Added(torch.arange(COUNT) + 1.0)
+    mine = added.number[index, None, None]
+    for operators, expected in (
+        ((added, Inversion()), -(images[index] + mine)),
+        ((Inversion(), added), mine - images[index]),
+    ):
+        acting = replace(source, operators=operators)
+        assert torch.equal(acting.read(index), expected)
+        transform = acting.transform(index, half_disc(BOX, 5))
+        torch.testing.assert_close(transform, image_transform(expected, half_disc(BOX, 5)))
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])

@@ -6,16 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cryorbit.imaging.aberrations import (
-    coma_of_tilt,
-    coma_phase,
-    even_zernike_phase,
-    fourth_order_phase,
-    odd_zernike_phase,
-    trefoil_phase,
-    wavelength,
-)
-from cryorbit.imaging.unused_optics import unused_optics
+from cryorbit.imaging.unused_optics import coma_phase, fourth_order_phase, trefoil_phase, unused_optics
 from cryorbit.io.cryosparc import with_fields
 from cryorbit.io.particles import read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
@@ -23,7 +14,6 @@ from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from small_sets import PIXEL_SIZE, blob_images, write_cs_set, write_star_set
 
-ONE, KV = np.ones(1), np.array([300.0])
 WAVELENGTH_A = 0.0196875
 """Of electrons of 300 kV."""
 
@@ -34,13 +24,9 @@ COMA = 2 * math.pi * 2700 * WAVELENGTH_A**2
 """Radians of 270 nm of axial coma at 1 A."""
 
 
-def test_beam_tilt_makes_coma() -> None:
-    """0.1 mrad at 2.7 mm are 270 nm of axial coma, along the tilt."""
-    coma = coma_of_tilt(0.1 * ONE, 2.7 * ONE)
-    np.testing.assert_allclose(coma, 2700, rtol=1e-12)
+def test_axial_coma() -> None:
     phases = coma_phase(2700 * WAVELENGTH_A**2, AXES)
     np.testing.assert_allclose(phases, COMA / 27 * np.array([1, 0, 0.5]), rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(wavelength(KV), WAVELENGTH_A, rtol=1e-4)
 
 
 def test_trefoil_and_the_fourth_order() -> None:
@@ -48,30 +34,6 @@ def test_trefoil_and_the_fourth_order() -> None:
     second = 2 * math.pi / 81 * np.array([1, -1, -0.5])
     fourth = 0.5 * math.pi / 81 * np.array([1, 1, -0.5])
     np.testing.assert_allclose(fourth_order_phase((1.0, 2.0), AXES), second + 2 * fourth, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("odd", "index", "polynomial"),
-    [
-        (True, 0, lambda x, y: y + 0 * x),
-        (True, 1, lambda x, y: x + 0 * y),
-        (True, 2, lambda x, y: 3 * x**2 * y - y**3),
-        (True, 3, lambda x, y: (3 * (x**2 + y**2) - 2) * y),
-        (True, 4, lambda x, y: (3 * (x**2 + y**2) - 2) * x),
-        (True, 5, lambda x, y: x**3 - 3 * x * y**2),
-        (False, 0, lambda x, y: 1 + 0 * x * y),
-        (False, 1, lambda x, y: 2 * x * y),
-        (False, 2, lambda x, y: 2 * (x**2 + y**2) - 1),
-        (False, 3, lambda x, y: x**2 - y**2),
-        (False, 6, lambda x, y: 6 * (x**2 + y**2) ** 2 - 6 * (x**2 + y**2) + 1),
-    ],
-)
-def test_zernike_polynomials_in_relions_order(odd: bool, index: int, polynomial: object) -> None:
-    frequencies = np.random.default_rng(2).uniform(-0.4, 0.4, (20, 2))
-    coefficients = np.zeros(index + 1)
-    coefficients[index] = 0.7
-    found = (odd_zernike_phase if odd else even_zernike_phase)(coefficients, frequencies)
-    np.testing.assert_allclose(found, 0.7 * polynomial(*frequencies.T), atol=1e-12)
 
 
 @pytest.fixture
@@ -88,52 +50,40 @@ def with_optics(star: Path, **columns: object) -> Path:
 
 
 def test_nothing_stated_is_nothing_said(star: Path) -> None:
-    none = {"rlnBeamTiltX": 0.0, "rlnBeamTiltY": 0.0, "rlnOddZernike": ["[0,0,0]", "[0,0,0]"]}
-    none |= {"rlnMagMat00": 1.0, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
+    none = {"rlnMagMat00": 1.0, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
     assert unused_optics(read_particles(star)).sentences() == []
     assert unused_optics(read_particles(with_optics(star, **none))).sentences() == []
+
+
+def test_what_is_corrected_for_is_not_said(star: Path) -> None:
+    stated = {"rlnBeamTiltX": 2.0, "rlnBeamTiltY": 0.0, "rlnOddZernike": "[0,0,50]", "rlnEvenZernike": "[0,9]"}
+    assert unused_optics(read_particles(with_optics(star, **stated))).sentences() == []
 
 
 BEYOND_A_SHIFT = 1 - sum(i**4 for i in range(1, 7)) / 36 / sum(i**2 for i in range(1, 7))
 """Part of a coma at the rim that is left when the shift nearest to it, on six rings, is taken out: 0.31."""
 
 
-def test_beam_tilt_is_said_and_doubted_where_it_matters(star: Path) -> None:
-    """The group of 300 kV has 4 mrad; most of its coma is a shift of the image."""
-    optics = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=[2.4, 0.0], rlnBeamTiltY=[3.2, 0.0])))
-    limit = (40 * COMA * BEYOND_A_SHIFT / 0.5) ** (1 / 3)
+def test_a_stretch_is_said_and_doubted_where_it_matters(star: Path) -> None:
+    """20 % at a quarter of a box of 32 A is 1.6 A, half a radian at 20 A."""
+    columns = {"rlnMagMat00": 1.2, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
+    optics = unused_optics(read_particles(with_optics(star, **columns)))
+    limit = 2 * math.pi * 1.6 / 0.5
     (said,) = optics.sentences()
     assert said == (
-        "Beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for: phases are off by more than half a radian beyond "
-        f"{limit:.3g} A."
+        "Anisotropic magnification (rlnMagMat00 to 11) is not corrected for: phases are off by more than half a radian "
+        f"beyond {limit:.3g} A."
     )
     assert optics.doubts(1.05 * limit) == []
     (doubt,) = optics.doubts(limit / 1.05)
-    assert doubt.startswith(f"beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for: at {limit / 1.05:.2f}")
-    assert "0.6 rad; fix: " in doubt
+    assert doubt.startswith("anisotropic magnification (rlnMagMat00 to 11) is not corrected for: at ")
+    assert "0.5 rad; fix: " in doubt
 
 
-def test_a_coma_is_judged_alike_however_it_is_written(star: Path) -> None:
-    """As a tilt, and as RELION's fifth odd coefficient, whose polynomial is (3 k^2 - 2) k_x."""
-    (tilt,) = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=[0.1, 0.0], rlnBeamTiltY=0.0))).terms
-    written = with_optics(star, rlnBeamTiltX=0.0, rlnOddZernike=[f"[0,0,0,0,{COMA / 3}]", "[0,0]"])
-    (polynomial,) = unused_optics(read_particles(written)).terms
-    assert tilt.phase(1 / 3) == pytest.approx(COMA * BEYOND_A_SHIFT / 27, rel=1e-4)
-    assert polynomial.phase(1 / 3) == pytest.approx(tilt.phase(1 / 3), rel=1e-4)
-
-
-def test_a_weak_beam_tilt_is_harmless(star: Path) -> None:
-    (said,) = unused_optics(read_particles(with_optics(star, rlnBeamTiltX=0.01, rlnBeamTiltY=0.0))).sentences()
+def test_a_small_stretch_is_harmless(star: Path) -> None:
+    columns = {"rlnMagMat00": 1.001, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
+    (said,) = unused_optics(read_particles(with_optics(star, **columns))).sentences()
     assert f"at {2 * PIXEL_SIZE:g} A (Nyquist), which is harmless" in said
-
-
-def test_zernike_coefficients_are_radians(star: Path) -> None:
-    """3 x^2 y - y^3 of 60 is 60 k^3 at most: 0.94 rad at 4 A. What is linear in k only shifts the image."""
-    optics = unused_optics(read_particles(with_optics(star, rlnOddZernike=["[0,500,60]", "[0,0,0]"])))
-    (term,) = optics.terms
-    assert term.phase(0.25) == pytest.approx(60 / 64, rel=1e-3)
-    even = unused_optics(read_particles(with_optics(star, rlnOddZernike="[0,0]", rlnEvenZernike="[0,3.0]")))
-    assert even.terms[0].phase(0.25) == pytest.approx(3 / 16, rel=1e-3)
 
 
 def test_a_stretch_displaces_the_rim(star: Path) -> None:
@@ -141,13 +91,6 @@ def test_a_stretch_displaces_the_rim(star: Path) -> None:
     columns = {"rlnMagMat00": 1.01, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
     (term,) = unused_optics(read_particles(with_optics(star, **columns))).terms
     assert term.phase(0.25) == pytest.approx(2 * math.pi * 0.08 * 0.25, rel=1e-6)
-
-
-def test_columns_of_the_particles_count_where_the_optics_have_none(star: Path) -> None:
-    tables = read_star(star)
-    tables["particles"] = tables["particles"].assign(rlnBeamTiltX=1.0, rlnBeamTiltY=0.0)
-    write_star(star, tables)
-    assert len(unused_optics(read_particles(star)).terms) == 1
 
 
 def cs_with(folder: Path, rng: np.random.Generator, **fields: object) -> Path:
@@ -202,17 +145,6 @@ def test_a_matrix_of_zeros_was_not_set(star: Path) -> None:
     assert found.terms == ()
     (said,) = found.sentences()
     assert "taken for one not set" in said
-
-
-@pytest.mark.parametrize("text", ["[0,0,nan", "[0,0,0.1,abc]", "0;1"])
-def test_coefficients_that_cannot_be_read_are_said(star: Path, text: str) -> None:
-    tables = read_star(star)
-    tables["optics"]["rlnOddZernike"] = text
-    write_star(star, tables)
-    (said,) = unused_optics(read_particles(star)).sentences()
-    assert said == (
-        "Antisymmetric aberrations (rlnOddZernike) is not corrected for: its values cannot be; correct or remove them."
-    )
 
 
 def test_a_shift_by_the_optics_is_taken_out_of_the_origins(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -14,6 +14,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.candidates import (
     CLASS_NATS,
     Candidates,
@@ -56,7 +57,7 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
     volumes = torch.randn(2, BOX, BOX, BOX, generator=generator)
     transform = torch.randn(len(COUNTS), len(disc), dtype=torch.complex64, generator=generator)
     ctf = torch.rand(len(COUNTS), len(disc), generator=generator)
-    observations = observe(transform, ctf, torch.ones(len(disc)))
+    observations = observe(transform, Transfer(ctf), torch.ones(len(disc)))
     lattice = disc_grid(1.0, 0.5).float()
     scores = score_candidates(candidates, observations, synthesize(volumes, grid), disc, lattice)
     assert torch.equal(scores.lattice, lattice)

@@ -92,7 +92,8 @@ def test_padded_images_do_not_decide(part: float, value: float, tmp_path: Path, 
     padded = torch.randperm(150, generator=generator)[: int(part * 150)]
     images[padded, : BOX // 4] = value
     spoilt = write_source(tmp_path / "padded.mrcs", images, whole.source.ctf, PIXEL_SIZE)
-    source = replace(spoilt, levels=survey(spoilt.images)[1])
+    levels = survey(spoilt.images)[1]
+    source = replace(spoilt, operators=(levels,), padded=levels.padded)
     truth = estimate_diameter(whole.source, whole.everything).diameter
     assert estimate_diameter(source, whole.everything).diameter == pytest.approx(truth, rel=0.05)
     radius = 12.0

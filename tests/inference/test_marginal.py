@@ -11,6 +11,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference import marginal, significant
 from cryorbit.inference.marginal import pose_posterior, slice_statistics
 from cryorbit.volumes.voxel import VoxelGrid
@@ -28,7 +29,7 @@ def problem(generator):
     phases = shift_phases(disc_grid(2, 1), disc)
     transform = slices[:8] * phases[1] + 3 * torch.randn(8, len(disc), dtype=torch.complex64, generator=generator)
     ctf = 0.5 + torch.rand(8, len(disc), generator=generator)
-    observations = observe(transform, ctf, torch.full((len(disc),), 9.0))
+    observations = observe(transform, Transfer(ctf), torch.full((len(disc),), 9.0))
     return disc, rotations, slices, phases, observations
 
 

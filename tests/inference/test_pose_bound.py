@@ -9,6 +9,7 @@ from cryorbit.fourier.half_disc import HalfDisc, count_within, half_disc
 from cryorbit.geometry.rotations import random_rotations, rotvec_to_matrix
 from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import (
     BoundSettings,
@@ -63,7 +64,7 @@ def test_the_bound_fails_as_often_as_it_says(spectra: torch.Tensor, disc: HalfDi
     noise = 0.5 + torch.rand(len(disc), generator=generator)
     # randn of a complex type has unit variance in all, which is what a coefficient of white noise has
     white = torch.randn(DRAWS, len(disc), dtype=torch.complex64, generator=generator)
-    seen = observe(ctf * slice_ + noise.sqrt() * white, ctf.expand(DRAWS, -1), noise)
+    seen = observe(ctf * slice_ + noise.sqrt() * white, Transfer(ctf.expand(DRAWS, -1)), noise)
     beyond = (slice_.conj() * seen.data).real - 0.5 * seen.weight * slice_.abs() ** 2
     beyond = beyond[:, count:].sum(1)
     samples = SliceSamples(slice_.abs()[None] ** 2, torch.zeros(1, len(disc)))
@@ -89,7 +90,7 @@ def test_full_scores_stay_below_the_bound_for_all_poses(spectra: torch.Tensor, d
     klass = torch.zeros(images * each, dtype=torch.long)
     clean = 2 * slices_by_class(klass[:images], truth, spectra, disc.frequencies)
     noisy = clean + torch.randn(clean.shape, dtype=clean.dtype, generator=generator)
-    seen = observe(noisy, torch.ones_like(noisy.real), torch.ones(len(disc)))
+    seen = observe(noisy, Transfer(torch.ones_like(noisy.real)), torch.ones(len(disc)))
     near = rotvec_to_matrix(0.2 * torch.randn(images, each // 2, 3, dtype=torch.float64, generator=generator))
     far = random_rotations(images * each // 2, generator).unflatten(0, (images, -1))
     rotations = torch.cat([near @ truth[:, None].double(), far], 1).flatten(0, 1).float()

@@ -60,7 +60,7 @@ def name_of(place: int) -> str:
 def read_all(particles: Particles, report: CheckReport) -> np.ndarray:
     """Images of the particles to use, as inference gets them."""
     used = particles.subset(report.keep)
-    source = ParticleSource(used.images, used.ctf, 2.0, False, False, report.grey.levels, torch.device("cpu"))
+    source = ParticleSource.of(used, report.grey.levels, torch.device("cpu"), inverted=False)
     return source.read(torch.arange(len(used))).numpy()
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from cryorbit.imaging.observations import observe
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.moments.analytic import slice_moments
 from cryorbit.moments.empirical import MomentSums, add_up
 from cryorbit.moments.pair import Moments, coefficient_products, complex_vectors, real_vectors
@@ -66,7 +67,7 @@ def test_images_with_ctf_and_coloured_noise_give_the_moments_of_their_clean_coef
     ctf = torch.rand(count, size, generator=generator, dtype=torch.float64) - 0.3
     # the noise of a coefficient of a real image has half its variance in either part
     noise = torch.complex(draw(count, size, seed=3), draw(count, size, seed=4)) * (variance / 2).sqrt()
-    sums = MomentSums.of_images(observe(ctf * clean + noise, ctf, variance))
+    sums = MomentSums.of_images(observe(ctf * clean + noise, Transfer(ctf), variance))
     with_conjugate, without = coefficient_products(sums.moments().second)
     expected = torch.einsum("i,ik,il->kl", density.to(slices), slices, slices.conj())
     error = sums.standard_errors().second.max()

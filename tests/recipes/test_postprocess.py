@@ -159,16 +159,16 @@ def test_settings_are_heeded(folder: Path, tmp_path: Path) -> None:
 
 
 def test_optics_that_nothing_corrects_for_are_a_doubt(folder: Path, tmp_path: Path) -> None:
-    """A beam tilt of 6 mrad turns phases by 14 rad at 3 A, of which 4.4 are no shift."""
+    """A stretch by a tenth displaces the rim of a particle of half a box by 0.8 pixels."""
     table = particle_table(random_rotations(300, torch.Generator().manual_seed(1)))
     table = table.assign(rlnDefocusU=15e3, rlnDefocusV=15e3, rlnDefocusAngle=0.0, rlnOpticsGroup=1)
     optics = {"rlnOpticsGroup": 1, "rlnVoltage": 300.0, "rlnSphericalAberration": 2.7, "rlnAmplitudeContrast": 0.1}
-    optics |= {"rlnImagePixelSize": PIXEL_SIZE, "rlnImageSize": BOX, "rlnBeamTiltX": 6.0, "rlnBeamTiltY": 0.0}
-    write_star(tmp_path / "tilted.star", {"optics": pd.DataFrame([optics]), "particles": table})
-    _, result = process(PostprocessConfig(folder=folder, output=tmp_path / "job", particles=tmp_path / "tilted.star"))
+    optics |= {"rlnImagePixelSize": PIXEL_SIZE, "rlnImageSize": BOX, "rlnMagMat00": 1.1, "rlnMagMat11": 1.0}
+    write_star(tmp_path / "stretch.star", {"optics": pd.DataFrame([optics]), "particles": table})
+    _, result = process(PostprocessConfig(folder=folder, output=tmp_path / "job", particles=tmp_path / "stretch.star"))
     assert result.verdict.level == "doubtful"
     assert "optics that are not corrected for limit it" in result.verdict.sentence
-    assert any(reason.startswith("beam tilt (rlnBeamTiltX, rlnBeamTiltY)") for reason in result.verdict.reasons)
+    assert any(reason.startswith("anisotropic magnification (rlnMagMat00 to 11)") for reason in result.verdict.reasons)
 
 
 def test_half_maps_of_ab_initio_share_their_poses(folder: Path, tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from cryorbit.fourier.half_disc import half_disc, image_from_transform, image_tr
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.masks import soft_ball
+from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.slices import SliceOperator
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import Result
 from cryorbit.io.job_run import running
@@ -30,6 +32,7 @@ from cryorbit.recipes.reconstruct import ReconstructConfig, read_posed, run
 from cryorbit.simulate.particles import Truth, clean_images
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
 from cryorbit.simulate.projection import prepare_map
+from cryorbit.volumes.voxel import working_grid
 from phantom_sets import write_source
 
 COUNT, BOX, DIAMETER = 400, 32, 110.0
@@ -202,6 +205,46 @@ def test_premultiplied_images_make_the_same_map(folder: Path, tmp_path: Path, fi
     job, _ = reconstructed(tmp_path / "premultiplied.star", tmp_path / "job")
     ours, theirs = (read_map(path / "map_half1_unfil.mrc")[0] for path in (job.path, finished[0].path))
     assert float(fourier_shell_correlation(ours, theirs)[WHOLE_SHELLS].min()) > 0.999
+
+
+TILT_MRAD, EVEN = 80.0, 300.0
+"""A beam tilt along y, 5 rad at Nyquist, and the coefficient of ``(4 k^2 - 3) 2 k_x k_y``, 9 rad."""
+
+
+def aberrant_set(folder: Path, images: Path) -> None:
+    """The particles of a set through a lens with aberrations whose phases are written out, with the same noise."""
+    particles = read_particles(folder / "truth.star")
+    assert particles.poses is not None
+    disc = half_disc(BOX, BOX / 2)
+    frequencies = disc.frequencies.double() / (BOX * PIXEL_SIZE)
+    (x, y), square = frequencies.unbind(1), (frequencies**2).sum(1)
+    tilt = -2 * torch.pi * 2.7e4 * 0.0196875**2 * TILT_MRAD * square * y
+    turn = torch.polar(torch.ones_like(tilt), tilt).to(torch.complex64)
+    even = (EVEN * (4 * square - 3) * 2 * x * y).expand(COUNT, -1)
+    plain, aberrant = (ctf_values(particles.ctf, frequencies, each) for each in (None, even))
+    truth, _ = read_map(folder / "truth_1.mrc")
+    operator = SliceOperator(working_grid(BOX, BOX / 2), disc, particles.poses.rotations.float())
+    slices = operator.project(truth) * shift_phases(particles.poses.shifts, disc).conj()
+    seen = image_transform(particles.images.read(torch.arange(COUNT)), disc)
+    write_source(
+        images, image_from_transform(seen + (aberrant * turn - plain) * slices, disc), particles.ctf, PIXEL_SIZE
+    )
+
+
+def test_aberrations_are_corrected_for(folder: Path, tmp_path: Path) -> None:
+    """With them in the table the map is as good as ever; without, its finer half is lost."""
+    aberrant_set(folder, tmp_path / "particles.mrcs")
+    tables, truth = read_star(folder / "truth.star"), read_map(folder / "truth_1.mrc")[0]
+    write_star(tmp_path / "without.star", tables)
+    stated = {"rlnBeamTiltX": 0.0, "rlnBeamTiltY": TILT_MRAD, "rlnEvenZernike": f"[0,0,0,0,0,{EVEN}]"}
+    write_star(tmp_path / "with.star", tables | {"optics": tables["optics"].assign(**stated)})
+    finest = {}
+    for name in ("with", "without"):
+        job, result = reconstructed(tmp_path / f"{name}.star", tmp_path / name)
+        assert not [note for note in result.notes if "not corrected for" in note]
+        finest[name] = fourier_shell_correlation(read_map(job.path / "map.mrc")[0], truth)[8:14].mean()
+    assert finest["with"] > 0.9
+    assert finest["without"] < 0.5
 
 
 def test_symmetry_is_imposed(tmp_path: Path) -> None:
@@ -448,9 +491,9 @@ def test_a_class_that_is_not_set_is_no_class(folder: Path, tmp_path: Path, unset
 def test_doubts_about_half_sets_and_optics_are_in_the_notes(folder: Path, tmp_path: Path) -> None:
     tables = read_star(folder / "truth.star")
     tables["particles"]["rlnRandomSubset"] = [2] * 40 + [1] * (COUNT - 40)
-    tables["optics"]["rlnBeamTiltX"], tables["optics"]["rlnBeamTiltY"] = 40.0, 0.0
+    tables["optics"]["rlnMagMat00"], tables["optics"]["rlnMagMat11"] = 1.5, 1.0
     write_star(folder / "doubtful.star", tables)
     _, result = reconstructed(folder / "doubtful.star", tmp_path / "job")
     doubts = [note for note in result.notes if note.startswith("Doubt: ")]
     assert "the half-sets of the input are uneven (360 and 40 particles)" in doubts[0]
-    assert "beam tilt (rlnBeamTiltX, rlnBeamTiltY) is not corrected for" in doubts[1]
+    assert "anisotropic magnification (rlnMagMat00 to 11) is not corrected for" in doubts[1]

@@ -1,97 +1,112 @@
-"""Phases that aberrations add to an image, radians, at spatial frequencies ``(x, y)`` in 1/A; none is corrected for.
+"""Aberrations beyond defocus and spherical aberration: phases at spatial frequencies ``(x, y)`` in 1/A.
 
-The axial coma of a tilted beam is ``A = Cs tilt``. cryoSPARC's lengths are undocumented: the factors of trefoil and of
-the fourth order are those that public readers of its files use, so that their phases are orders of magnitude. RELION's
-Zernike coefficients are radians as they stand, on frequencies in 1/A: those of the antisymmetric part
-(``rlnOddZernike``) and of the symmetric one (``rlnEvenZernike``).
+RELION's Zernike coefficients are radians, on frequencies in 1/A as they stand. Antisymmetric terms (``rlnOddZernike``)
+turn the phases of an image: its transform is the CTF times ``exp(i phase)`` times that of the projection. Symmetric
+terms (``rlnEvenZernike``) add to the phase of the CTF. A beam tilt is axial coma, an antisymmetric term of its own.
 
-Source: Zivanov, Nakane & Scheres, IUCrJ 7 (2020) 253.
+Source: Zivanov, Nakane & Scheres, IUCrJ 7 (2020) 253; orders and signs are held to RELION's in ``tests/golden``.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Float
-
-from cryorbit.imaging.ctf import electron_wavelength
+from jaxtyping import Float, Int
+from torch import Tensor
 
 MM, MRAD = 1e7, 1e-3
 """A in a millimetre, and radians in a milliradian."""
+ALONG_Y, ALONG_X = (0, 3), (1, 4)
+"""Places of the linear and the cubic antisymmetric term along each axis, whose sum has the shape of coma."""
 
 
-def coma_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
-    """Phase of axial coma along x, ``2 pi A lambda^2 k^2 k_x`` for a ``strength`` ``A lambda^2``."""
-    return 2 * math.pi * strength * (frequencies**2).sum(1) * frequencies[:, 0]
+@dataclass(frozen=True, slots=True)
+class Aberrations:
+    """Aberrations of N particles that were taken at G settings of the microscope, float64.
 
-
-def trefoil_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
-    """Phase of trefoil, ``2 pi / 3 A lambda^2 k^3 cos(3 theta)`` for a ``strength`` ``A lambda^2``."""
-    x, y = frequencies.T
-    return 2 * math.pi / 3 * strength * (x**3 - 3 * x * y**2)
-
-
-def fourth_order_phase(strength: tuple[float, float], frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
-    """Phase of astigmatism of fourth order and tetrafoil, for their two strengths ``A lambda^3``.
-
-    ``2 pi A lambda^3 k^4 cos(2 theta)`` and ``pi / 2 A lambda^3 k^4 cos(4 theta)``, crest on crest.
+    Attributes
+    ----------
+    setting
+        Setting of each particle.
+    odd
+        Coefficients of the antisymmetric terms of each setting, in RELION's order, beam tilt included; of any number.
+    even
+        The same of the symmetric terms.
     """
-    x, y = frequencies.T
-    second, fourth = strength
-    return 2 * math.pi * second * (x**4 - y**4) + 0.5 * math.pi * fourth * (x**4 - 6 * x**2 * y**2 + y**4)
+
+    setting: Int[Tensor, " n"]
+    odd: Float[Tensor, "g c"]
+    even: Float[Tensor, "g e"]
+
+    def __getitem__(self, index: Tensor) -> Aberrations:
+        """Aberrations of the particles at ``index``, without the settings that none of them has."""
+        used, setting = self.setting[index].unique(return_inverse=True)
+        return Aberrations(setting, self.odd[used], self.even[used])
+
+    def to(self, device: torch.device | str) -> Aberrations:
+        """The same aberrations on ``device``."""
+        return Aberrations(self.setting.to(device), self.odd.to(device), self.even.to(device))
+
+    def odd_phase(self, frequencies: Float[Tensor, "p 2"]) -> Float[Tensor, "n p"] | None:
+        """Phases of the antisymmetric terms, radians, float64; None where there are none."""
+        return _phase(self.odd, _orders(1), frequencies)[self.setting] if self.odd.any() else None
+
+    def even_phase(self, frequencies: Float[Tensor, "p 2"]) -> Float[Tensor, "n p"] | None:
+        """Phases that the symmetric terms add to that of the CTF, radians, float64; None where there are none."""
+        return _phase(self.even, _orders(0), frequencies)[self.setting] if self.even.any() else None
 
 
-def coma_of_tilt(tilt_mrad: Float[np.ndarray, " n"], spherical_mm: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Axial coma of a tilted beam, A: a spherical aberration of 2.7 mm makes 270 nm of 0.1 mrad."""
-    return MM * spherical_mm * MRAD * tilt_mrad
+def with_tilt(odd: Float[Tensor, "g c"], coma: Float[Tensor, "g 2"]) -> Float[Tensor, "g k"]:
+    """Antisymmetric coefficients of settings whose beam tilt is stated, too: of both, the tilt's cubic terms hold.
+
+    Parameters
+    ----------
+    odd
+        Stated coefficients.
+    coma
+        Axial coma ``2 pi Cs lambda^2 tilt`` along x and y, as `coma_of_tilt` gives it. Its phase is subtracted:
+        ``-coma . k |k|^2``, with ``3 |k|^2 k_x = (3 |k|^2 - 2) k_x + 2 k_x``.
+    """
+    both = torch.nn.functional.pad(odd, (0, max(0, max(ALONG_X) + 1 - odd.shape[1])))
+    for along, axis in ((ALONG_X, 0), (ALONG_Y, 1)):
+        linear, cubic = along
+        both[:, linear] -= 2 / 3 * coma[:, axis]
+        both[:, cubic] = -coma[:, axis] / 3
+    return both
 
 
-def wavelength(voltage_kv: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    """Of electrons, A."""
-    return electron_wavelength(torch.as_tensor(voltage_kv, dtype=torch.float64)).numpy()
+def coma_of_tilt(
+    tilt_mrad: Float[Tensor, "g 2"], spherical_mm: Float[Tensor, " g"], wavelength: Float[Tensor, " g"]
+) -> Float[Tensor, "g 2"]:
+    """Axial coma of a tilted beam, A^3: 0.1 mrad at 2.7 mm and 300 kV (a wavelength of 0.0197 A) make 6.6."""
+    return 2 * math.pi * MM * MRAD * (spherical_mm * wavelength**2)[:, None] * tilt_mrad
 
 
-def magnification_phase(stretch: float, distance_A: float, frequency: float) -> float:
-    """Phase by which a relative stretch of the image displaces what lies ``distance_A`` from the centre, radians."""
-    return 2 * math.pi * stretch * distance_A * frequency
+def _orders(first: int) -> Iterator[tuple[int, int]]:
+    """Degrees and orders ``(n, m)`` in RELION's order; from 1: (1, -1), (1, 1), (3, -3), ...; from 0: (0, 0), ..."""
+    return ((n, m) for n in itertools.count(first, 2) for m in range(-n, n + 1, 2))
 
 
-def odd_zernike_phase(coefficients: Float[np.ndarray, " c"], frequencies: Float[np.ndarray, "p 2"]) -> np.ndarray:
-    """Phases of RELION's antisymmetric aberrations at frequencies ``(x, y)`` in 1/A, radians."""
-    return _zernike(coefficients, _odd_orders(), frequencies)
+def _phase(
+    coefficients: Float[Tensor, "g c"], orders: Iterator[tuple[int, int]], frequencies: Float[Tensor, "p 2"]
+) -> Float[Tensor, "g p"]:
+    """Sum of Zernike polynomials."""
+    x, y = frequencies.double().unbind(-1)
+    radius, angle = torch.hypot(x, y), torch.atan2(y, x)
+    terms = []
+    for (n, m), _ in zip(orders, range(coefficients.shape[1]), strict=False):
+        wave: Callable[[Tensor], Tensor] = torch.cos if m >= 0 else torch.sin
+        terms.append(_radial(n, abs(m), radius) * wave(abs(m) * angle))
+    return coefficients @ torch.stack(terms)
 
 
-def even_zernike_phase(coefficients: Float[np.ndarray, " c"], frequencies: Float[np.ndarray, "p 2"]) -> np.ndarray:
-    """Phases of RELION's symmetric aberrations at frequencies ``(x, y)`` in 1/A, radians."""
-    return _zernike(coefficients, _even_orders(), frequencies)
-
-
-def _odd_orders() -> Iterator[tuple[int, int]]:
-    """Degrees and orders ``(n, m)``: (1, -1), (1, 1), (3, -3), (3, -1), ..."""
-    return ((n, m) for n in range(1, 1000, 2) for m in range(-n, n + 1, 2))
-
-
-def _even_orders() -> Iterator[tuple[int, int]]:
-    return ((n, m) for n in range(0, 1000, 2) for m in range(-n, n + 1, 2))
-
-
-def _zernike(
-    coefficients: Float[np.ndarray, " c"], orders: Iterator[tuple[int, int]], frequencies: Float[np.ndarray, "p 2"]
-) -> Float[np.ndarray, " p"]:
-    radius, angle = np.hypot(*frequencies.T), np.arctan2(frequencies[:, 1], frequencies[:, 0])
-    phase = np.zeros(len(frequencies))
-    for (n, m), coefficient in zip(orders, coefficients, strict=False):
-        wave = np.cos(m * angle) if m >= 0 else np.sin(-m * angle)
-        phase += coefficient * _radial(n, abs(m), radius) * wave
-    return phase
-
-
-def _radial(n: int, m: int, radius: Float[np.ndarray, " p"]) -> Float[np.ndarray, " p"]:
+def _radial(n: int, m: int, radius: Float[Tensor, " p"]) -> Float[Tensor, " p"]:
     """Zernike's radial polynomial of degree ``n`` and order ``m``."""
-    value = np.zeros_like(radius)
+    value = torch.zeros_like(radius)
     for k in range((n - m) // 2 + 1):
         below = math.factorial(k) * math.factorial((n + m) // 2 - k) * math.factorial((n - m) // 2 - k)
         value += (-1) ** k * math.factorial(n - k) / below * radius ** (n - 2 * k)

@@ -1,7 +1,7 @@
 """The contrast transfer function, in RELION's sign: protein is white, CTF(0) = amplitude contrast.
 
 ``CTF = -scale exp(-B k^2 / 4) sin(gamma)`` with
-``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``.
+``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``, to which symmetric aberrations add.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ def electron_wavelength(voltage_kv: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     return 12.2643247 / torch.sqrt(volts * (1.0 + volts * 0.978466e-6))
 
 
-def ctf_values(params: CTFParams, frequencies: Float[Tensor, "p 2"]) -> Float[Tensor, "n p"]:
-    """CTF of N particles at P spatial frequencies ``(x, y)`` in 1/A.
+def ctf_values(
+    params: CTFParams, frequencies: Float[Tensor, "p 2"], aberration: Float[Tensor, "n p"] | None = None
+) -> Float[Tensor, "n p"]:
+    """CTF of N particles at P spatial frequencies ``(x, y)`` in 1/A; ``aberration`` is added to its phase, radians.
 
     The phase reaches hundreds of radians, so it is computed in float64; the result is float32.
     """
@@ -38,6 +40,8 @@ def ctf_values(params: CTFParams, frequencies: Float[Tensor, "p 2"]) -> Float[Te
     spherical = 0.5 * math.pi * column["spherical_aberration"] * 1e7 * wavelength**3
     gamma = spherical * k2**2 - math.pi * wavelength * defocus_k2
     gamma = gamma - column["phase_shift"] - torch.asin(column["amplitude_contrast"])
+    if aberration is not None:
+        gamma = gamma + aberration
     # reduced to one turn in float64, the sine itself is accurate enough in float32
     reduced = (gamma - 2 * math.pi * torch.round(gamma / (2 * math.pi))).float()
     values = -column["scale"].float() * torch.sin(reduced)

@@ -1,9 +1,10 @@
 """What inference needs of a batch of images: three arrays on the half disc.
 
-With noise variance ``s`` per coefficient, CTF ``c``, transform ``x`` and Hermitian weight ``h = 2``, the
-log-likelihood of a slice ``Y`` under a shift ``S`` is, up to a constant of the image,
+With noise variance ``s`` per coefficient, transfer ``T`` (the CTF ``c``, turned by antisymmetric aberrations),
+transform ``x`` and Hermitian weight ``h = 2``, the log-likelihood of a slice ``Y`` under a shift ``S`` is, up to a
+constant of the image,
 
-    Re sum conj(Y) S data - 1/2 sum weight |Y|^2,      data = h c x / s,   weight = h c^2 / s,   power = h |x|^2 / s.
+    Re sum conj(Y) S data - 1/2 sum weight |Y|^2,  data = h conj(T) x / s,  weight = h |T|^2 / s,  power = h |x|^2 / s.
 
 CTF-premultiplied images come as ``c x`` and give the same arrays.
 """
@@ -16,6 +17,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryorbit.core.conventions import HERMITIAN_WEIGHT
+from cryorbit.imaging.transfer import Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Observations:
 
 def observe(
     transform: Complex[Tensor, "b p"],
-    ctf: Float[Tensor, "b p"],
+    transfer: Transfer,
     noise_variance: Float[Tensor, " p"],
     *,
     premultiplied: bool = False,
@@ -52,8 +54,9 @@ def observe(
     CTF of zero nothing was measured; its power is recovered only where the CTF is not small.
     """
     factor = HERMITIAN_WEIGHT / noise_variance
-    weight = factor * ctf**2
+    weight = factor * transfer.power
+    data = transfer.turned_back(transform)
     if not premultiplied:
-        return Observations(factor * ctf * transform, weight, factor * transform.abs() ** 2)
-    safe = ctf.abs().clamp_min(0.1)
-    return Observations(factor * transform, weight, factor * (transform.abs() / safe) ** 2)
+        return Observations(factor * transfer.ctf * data, weight, factor * transform.abs() ** 2)
+    safe = transfer.ctf.abs().clamp_min(0.1)
+    return Observations(factor * data, weight, factor * (transform.abs() / safe) ** 2)

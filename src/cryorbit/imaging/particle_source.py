@@ -1,6 +1,6 @@
 """Particles as inference sees them: observations of any subset, at any radius, computed when asked for.
 
-Nothing is kept: images are read, brought to comparable grey values, transformed and weighted per batch, so memory does
+Nothing is kept: images are read, go through a list of operators, are transformed and weighted per batch, so memory does
 not grow with the number of particles. What reaches inference is finite: the checks at the start set everything else
 aside, and a file that has changed since is an error.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
@@ -21,10 +21,15 @@ from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.execution.shards import Shards
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
+from cryorbit.imaging.aberrations import Aberrations
 from cryorbit.imaging.ctf import ctf_values
+from cryorbit.imaging.image_operators import ImageOperator, Inversion
 from cryorbit.imaging.observations import Observations, observe
+from cryorbit.imaging.stated_optics import aberrations_of
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
+from cryorbit.io.particles import Particles
 
 FEWEST_UNPADDED = 20
 """Images without padding, at least, from which noise and diameter are measured alone."""
@@ -46,14 +51,16 @@ class ParticleSource:
         A.
     premultiplied
         Whether the images were multiplied with their CTF.
-    inverted
-        Whether protein is dark in the files; images are then multiplied by -1.
-    levels
-        What is done to the pixels of each image. None leaves all grey values as they are.
-    scale
-        Contrast of each image relative to the others', or None where all are alike.
     device
         Where observations are computed, as the images arrive on the CPU.
+    operators
+        What is done to the images, in this order.
+    padded
+        Mask of the images that reach beyond their micrographs; None for none.
+    scale
+        Contrast of each image relative to the others', or None where all are alike.
+    aberrations
+        What else than their CTF parameters the microscope does to the images, or None.
     group
         The processes that share passes over the particles.
     """
@@ -62,15 +69,54 @@ class ParticleSource:
     ctf: CTFParams
     pixel_size: float
     premultiplied: bool
-    inverted: bool
-    levels: GreyLevels | None
     device: torch.device
+    operators: tuple[ImageOperator, ...] = ()
+    padded: Bool[Tensor, " n"] | None = None
     scale: Float[Tensor, " n"] | None = None
+    aberrations: Aberrations | None = None
     group: Group = SINGLE_PROCESS
+
+    @classmethod
+    def of(
+        cls, particles: Particles, levels: GreyLevels | None, device: torch.device, *, inverted: bool
+    ) -> ParticleSource:
+        """The images of a particle set on comparable grey values, with white protein and the optics of its table.
+
+        Parameters
+        ----------
+        particles
+            The set.
+        levels
+            How grey values are made comparable; None leaves them as they are.
+        device
+            Where observations are computed.
+        inverted
+            Whether protein is dark in the files.
+
+        Raises
+        ------
+        InputError
+            As for `aberrations_of`.
+        """
+        return cls(
+            images=particles.images,
+            ctf=particles.ctf,
+            pixel_size=particles.pixel_size,
+            premultiplied=particles.premultiplied,
+            device=device,
+            operators=(*(() if levels is None else (levels,)), *((Inversion(),) if inverted else ())),
+            padded=None if levels is None else levels.padded,
+            aberrations=aberrations_of(particles),
+        )
 
     def __len__(self) -> int:
         """Number of particles."""
         return len(self.ctf)
+
+    @property
+    def inverted(self) -> bool:
+        """Whether protein is dark in the files."""
+        return any(isinstance(operator, Inversion) for operator in self.operators)
 
     @property
     def box(self) -> int:
@@ -92,13 +138,13 @@ class ParticleSource:
 
     def unpadded(self, index: Int[Tensor, " m"]) -> Int[Tensor, " k"]:
         """Those of the images at ``index`` that lie within their micrographs; all where hardly any does."""
-        if self.levels is None:
+        if self.padded is None:
             return index
-        within = index[~self.levels.padded[index]]
+        within = index[~self.padded[index]]
         return within if len(within) >= FEWEST_UNPADDED else index
 
     def read(self, index: Int[Tensor, " b"]) -> Float[Tensor, "b n n"]:
-        """Images with white protein, on comparable grey values.
+        """The images, as the operators leave them.
 
         Raises
         ------
@@ -109,9 +155,9 @@ class ParticleSource:
         if len(stored):
             self._require_finite(stored, index)
         images = stored.to(self.device)
-        if self.levels is not None:
-            images = self.levels[index].apply(images)
-        return -images if self.inverted else images
+        for operator in self.operators:
+            images = operator[index].apply(images)
+        return images
 
     def _require_finite(self, stored: Float[Tensor, "b n n"], index: Int[Tensor, " b"]) -> None:
         lowest, highest = stored.amin((-2, -1)), stored.amax((-2, -1))
@@ -129,10 +175,16 @@ class ParticleSource:
         """Unitary transforms of the images."""
         return image_transform(self.read(index), disc)
 
-    def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Float[Tensor, "b p"]:
-        """CTFs of the images, times their scales."""
-        ctf = ctf_values(self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size))
-        return ctf if self.scale is None else ctf * self.scale[index, None].to(ctf)
+    def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Transfer:
+        """CTFs of the images, times their scales, and what aberrations do to their phases."""
+        params, frequencies = self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size)
+        aberrations = None if self.aberrations is None else self.aberrations[index].to(self.device)
+        even = None if aberrations is None else aberrations.even_phase(frequencies)
+        odd = None if aberrations is None else aberrations.odd_phase(frequencies)
+        ctf = ctf_values(params, frequencies, even)
+        if self.scale is not None:
+            ctf = ctf * self.scale[index, None].to(ctf)
+        return Transfer(ctf, None if odd is None else torch.polar(torch.ones_like(odd), odd).to(torch.complex64))
 
     def observe(self, index: Int[Tensor, " b"], disc: HalfDisc, noise_variance: Float[Tensor, " s"]) -> Observations:
         """Observations of the images under a noise variance for each shell."""

@@ -1,10 +1,13 @@
-"""Optics that a particle table states and that nothing here corrects for, and what that costs."""
+"""Optics that a particle table states and that nothing here corrects for, and what that costs.
+
+cryoSPARC's lengths of aberrations are undocumented: the factors of trefoil and of the fourth order are those that
+public readers of its files use, so that their phases are orders of magnitude. Frequencies are in 1/A.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,39 +16,23 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from cryorbit.imaging.aberrations import (
-    coma_of_tilt,
-    coma_phase,
-    even_zernike_phase,
-    fourth_order_phase,
-    magnification_phase,
-    odd_zernike_phase,
-    trefoil_phase,
-    wavelength,
-)
+from cryorbit.imaging.ctf import electron_wavelength
+from cryorbit.imaging.stated_optics import columns_of_optics
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
-from cryorbit.io.star_versions import GROUP
 
 HARMFUL_RAD = 0.5
 """Phase error from which on an unused aberration limits the map, radians: its cosine, 0.88, of the signal is left."""
 RADII, ANGLES = 6, 24
-"""Radii and directions at which phases of Zernike polynomials are evaluated."""
+"""Radii and directions at which phases are evaluated."""
 TRIED = 200
 """Frequencies, up to Nyquist, among which the first harmful one is looked for."""
 PARTICLE_REACH = 0.25
 """Distance from the centre, boxes, at which a stretch is judged: the rim of a particle of half a box."""
 NO_STRETCH = 1e-6
 """Relative stretch below which a matrix is none."""
-BEAM_TILT, ZERNIKE = ("rlnBeamTiltX", "rlnBeamTiltY"), ("rlnOddZernike", "rlnEvenZernike")
 MATRIX = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
 MATRIX_NAME, ANISOTROPY, TETRAFOIL = "rlnMagMat00 to 11", "ctf/anisomag", "ctf/tetra_A"
-LABELS = (*BEAM_TILT, *ZERNIKE, *MATRIX)
-NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
-"""How RELION writes coefficients: numbers in brackets."""
-NO_VECTOR = ("None", "nan", "<NA>")
-_KV, _CS = "kV", "mm"
 
 Phase = Callable[[float], float]
 """Largest phase error, radians, of all particles at a spatial frequency in 1/A."""
@@ -103,14 +90,8 @@ def unused_optics(particles: Particles) -> UnusedOptics:
 
 
 def _of_star(particles: Particles) -> Iterator[UnusedTerm]:
-    """Those of RELION's labels."""
-    settings = _settings(particles)
-    tilt = np.hypot(*(_numbers(settings, label) for label in BEAM_TILT))
-    coma = coma_of_tilt(tilt, _numbers(settings, _CS)) * wavelength(_numbers(settings, _KV)) ** 2
-    if coma.any():
-        yield UnusedTerm("beam tilt", ", ".join(BEAM_TILT), partial(_largest, coma_phase, [coma.max()]))
-    yield from _zernike_terms(settings)
-    yield from _magnification(_stretch(_matrices(settings)), MATRIX_NAME, particles)
+    """That of RELION's labels; the others are corrected for."""
+    yield from _magnification(_stretch(_matrices(particles)), MATRIX_NAME, particles)
 
 
 def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
@@ -118,15 +99,15 @@ def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
     records = particles.records
     if records is None:
         return
-    length = wavelength(particles.ctf.voltage.numpy())
+    length = electron_wavelength(particles.ctf.voltage).numpy()
     for field, name, phase_of in (("ctf/tilt_A", "beam tilt", coma_phase), ("ctf/trefoil_A", "trefoil", trefoil_phase)):
         strength = np.linalg.norm(_set_numbers(records, field, 2), axis=1) * length**2
         if strength.any():
-            yield UnusedTerm(name, field, partial(_largest, phase_of, [strength.max()]))
+            yield UnusedTerm(name, field, partial(_largest, phase_of, strength.max()))
     pairs = _set_numbers(records, TETRAFOIL, 4).reshape(-1, 2, 2)
     fourth = np.linalg.norm(pairs, axis=2) * length[:, None] ** 3
     if fourth.any():
-        yield UnusedTerm("tetrafoil", TETRAFOIL, partial(_largest, fourth_order_phase, [fourth.max(0)]))
+        yield UnusedTerm("tetrafoil", TETRAFOIL, partial(_largest, fourth_order_phase, fourth.max(0)))
     yield from _magnification(_stretch(_set_numbers(records, ANISOTROPY, 4)), ANISOTROPY, particles)
 
 
@@ -147,13 +128,20 @@ def _stretch(matrices: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2 2"]:
     return stretch
 
 
-def _matrices(settings: pd.DataFrame) -> Float[np.ndarray, "g 4"]:
-    return np.stack([_numbers(settings, label, each) for label, each in zip(MATRIX, (1, 0, 0, 1), strict=True)], 1)
+def _matrices(particles: Particles) -> Float[np.ndarray, "g 4"]:
+    """The distinct matrices; what is no finite number is that of the identity."""
+    stated = columns_of_optics(particles, MATRIX).drop_duplicates()
+    columns = []
+    for label, default in zip(MATRIX, (1.0, 0.0, 0.0, 1.0), strict=True):
+        texts = stated.get(label, pd.Series(default, index=stated.index))
+        values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+        columns.append(np.where(np.isfinite(values), values, default))
+    return np.stack(columns, 1)
 
 
 def _on_matrices(particles: Particles) -> Iterator[str]:
     """What is said of matrices that are not as RELION and cryoSPARC write them."""
-    matrices = _matrices(_settings(particles))
+    matrices = _matrices(particles)
     if not matrices.any(1).all():
         yield f"The matrix of the magnification ({MATRIX_NAME}) is 0, which none can be: it is taken for one not set."
     elif (matrices[:, [0, 3]] < 0.5).all(1).any():
@@ -170,23 +158,6 @@ def _set_numbers(records: np.ndarray, field: str, size: int) -> Float[np.ndarray
     return np.nan_to_num(records[field].astype(np.float64), posinf=0, neginf=0)
 
 
-def _zernike_terms(settings: pd.DataFrame) -> Iterator[UnusedTerm]:
-    kinds = (("antisymmetric", odd_zernike_phase), ("symmetric", even_zernike_phase))
-    for label, (name, phases) in zip(ZERNIKE, kinds, strict=True):
-        texts = settings[label].astype(str).unique() if label in settings else ()
-        if not all(re.fullmatch(VECTOR, text) or text in NO_VECTOR for text in texts):
-            yield UnusedTerm(f"{name} aberrations", label, lambda _: math.nan)
-            continue
-        sets = [found for text in texts if (found := _coefficients(text)).any()]
-        if sets:
-            yield UnusedTerm(f"{name} aberrations", label, partial(_largest, phases, sets))
-
-
-def _coefficients(text: str) -> Float[np.ndarray, " c"]:
-    """RELION's vectors are text: ``[0.1,-0.2]``."""
-    return np.array([float(each) for each in re.findall(NUMBER, text)])
-
-
 def _disc(frequency: float) -> Float[np.ndarray, "p 2"]:
     """Frequencies within a disc, ring by ring, the outermost last."""
     radius = frequency * np.arange(1, RADII + 1) / RADII
@@ -194,28 +165,35 @@ def _disc(frequency: float) -> Float[np.ndarray, "p 2"]:
     return np.stack([np.outer(radius, np.cos(angle)), np.outer(radius, np.sin(angle))], -1).reshape(-1, 2)
 
 
-def _largest(phases_of: Callable[..., np.ndarray], sets: Sequence[Any], frequency: float) -> float:
+def _largest(phase_of: Callable[[Any, np.ndarray], np.ndarray], strength: Any, frequency: float) -> float:
     """Largest phase at a frequency; a phase that is linear in the frequency only shifts the image."""
     disc = _disc(frequency)
-    phases = np.stack([phases_of(each, disc) for each in sets], axis=1)
-    shifts, *_ = np.linalg.lstsq(disc, phases, rcond=None)
-    return float(np.abs(phases - disc @ shifts)[-ANGLES:].max())
+    phases = phase_of(strength, disc)
+    shift, *_ = np.linalg.lstsq(disc, phases, rcond=None)
+    return float(np.abs(phases - disc @ shift)[-ANGLES:].max())
 
 
-def _settings(particles: Particles) -> pd.DataFrame:
-    """The distinct settings of the microscope, a row each; where both tables state one, that of the optics holds."""
-    table, optics = particles.table, particles.optics
-    flat = pd.DataFrame({label: table[label].to_numpy() for label in LABELS if label in table})
-    if optics is not None and GROUP in table:
-        row = pd.Index(optics[GROUP]).get_indexer(table[GROUP])
-        flat = flat.assign(**{label: optics[label].to_numpy()[row] for label in LABELS if label in optics})
-    flat[_KV], flat[_CS] = particles.ctf.voltage.numpy(), particles.ctf.spherical_aberration.numpy()
-    return flat.drop_duplicates(ignore_index=True)
+def coma_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of axial coma along x, ``2 pi A lambda^2 k^2 k_x`` for a ``strength`` ``A lambda^2``."""
+    return 2 * math.pi * strength * (frequencies**2).sum(1) * frequencies[:, 0]
 
 
-def _numbers(settings: pd.DataFrame, label: str, default: float = 0.0) -> Float[np.ndarray, " g"]:
-    """A number for each setting; what is no finite number is ``default``."""
-    if label not in settings:
-        return np.full(len(settings), default, dtype=np.float64)
-    values = pd.to_numeric(settings[label], errors="coerce").to_numpy(np.float64)
-    return np.where(np.isfinite(values), values, default)
+def trefoil_phase(strength: float, frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of trefoil, ``2 pi / 3 A lambda^2 k^3 cos(3 theta)`` for a ``strength`` ``A lambda^2``."""
+    x, y = frequencies.T
+    return 2 * math.pi / 3 * strength * (x**3 - 3 * x * y**2)
+
+
+def fourth_order_phase(strength: tuple[float, float], frequencies: Float[np.ndarray, "p 2"]) -> Float[np.ndarray, " p"]:
+    """Phase of astigmatism of fourth order and tetrafoil, for their two strengths ``A lambda^3``.
+
+    ``2 pi A lambda^3 k^4 cos(2 theta)`` and ``pi / 2 A lambda^3 k^4 cos(4 theta)``, crest on crest.
+    """
+    x, y = frequencies.T
+    second, fourth = strength
+    return 2 * math.pi * second * (x**4 - y**4) + 0.5 * math.pi * fourth * (x**4 - 6 * x**2 * y**2 + y**4)
+
+
+def magnification_phase(stretch: float, distance_A: float, frequency: float) -> float:
+    """Phase by which a relative stretch of the image displaces what lies ``distance_A`` from the centre, radians."""
+    return 2 * math.pi * stretch * distance_A * frequency

@@ -24,6 +24,7 @@ from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.groups import among_largest, largest, leaders
+from cryorbit.inference.pose_prior import PosePrior, at_candidates
 from cryorbit.inference.pose_scores import pose_scores, slices_by_class
 
 NEGLIGIBLE = 1e-7
@@ -76,13 +77,16 @@ def score_candidates(
     volumes: Complex[Tensor, "k q q h"],
     disc: HalfDisc,
     lattice: Float[Tensor, "t 2"],
+    prior: PosePrior | None = None,
 ) -> CandidateScores:
-    """Scores of every candidate at every shift ``centre + lattice``; all poses have the same prior."""
+    """Scores of every candidate at every shift ``centre + lattice``, with the prior of its pose; None: all alike."""
     site, first = _sites(candidates)
     shifted = observations[candidates.image[first]]
     shifted = replace(shifted, data=shifted.data * shift_phases(candidates.centre[first], disc))
     poses = (site, candidates.klass, candidates.rotation)
     scores = pose_scores(shifted, poses, volumes, disc.frequencies, shift_phases(lattice, disc))
+    if prior is not None:
+        scores = scores + at_candidates(prior, candidates.rotation, candidates.centre, lattice)
     return CandidateScores(scores, lattice)
 
 

@@ -112,16 +112,15 @@ def mean_profile(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[Mean
     """Radial profile of the mean of ``c x / (mean of c^2)`` and the pixels along the box that it was taken on."""
     disc = half_disc(source.box, min(PROFILE_RADIUS, source.box // 2 - 1)).to(source.device)
     small = half_disc(min(source.box, 2 * int(disc.radius) + 2), disc.radius).to(source.device)
-    transfer = torch.zeros(len(disc), device=source.device)
+    power = torch.zeros(len(disc), device=source.device)
     for part in source.batches(len(index), READ_BATCH):
-        transfer += (source.transfer(index[part], disc) ** 2).sum(0)
-    transfer /= len(index)
-    restored = 1 / (transfer + DAMPING * transfer.max())
+        power += source.transfer(index[part], disc).power.sum(0)
+    power /= len(index)
+    restored = 1 / (power + DAMPING * power.max())
     rings = []
     for part in source.batches(len(index), READ_BATCH):
-        transform = source.transform(index[part], disc)
-        if not source.premultiplied:
-            transform = transform * source.transfer(index[part], disc)
+        transform, transfer = source.transform(index[part], disc), source.transfer(index[part], disc)
+        transform = transfer.turned_back(transform) if source.premultiplied else transfer.adjoint(transform)
         rings.append(_ring_means(image_from_transform(transform * restored, small)).cpu().double())
     profiles = torch.cat(rings)
     profiles = profiles - profiles[:, small.box // 2 - 2 :].median(1, keepdim=True).values

@@ -79,10 +79,11 @@ def search_all_poses(
         margin = 0.5 * coarse_spacing(search.spacing)
         rotations = rotations[:, near_asymmetric_unit(rotations[0], search.space.symmetry, margin)]
     shifts = disc_grid(search.space.shift_range, search.shift_step).to(volume)
+    poses = PoseGrid(rotations, shifts, search.space.prior)
 
     def find(part: slice) -> Candidates:
         observations = source.observe(index[part], band.disc, noise_variance)
-        found = coarse_cells(observations, volume, PoseGrid(rotations, shifts), band, search.cells)
+        found = coarse_cells(observations, volume, poses, band, search.cells)
         return replace(found, image=found.image + part.start)
 
     return by_image(source.shards.run(find, index, source.batch_size(BATCH)))
@@ -104,7 +105,8 @@ def coarse_cells(
     phases = shift_phases(poses.shifts, band.disc)
     parts = []
     for klass, mine in enumerate(slices.chunk(len(volume))):
-        posterior = pose_posterior(observations, mine, phases, torch.zeros(2 * len(mine)).to(phases.real), paired=True)
+        prior = poses.rotation_prior[klass].to(phases.real)
+        posterior = pose_posterior(observations, mine, phases, prior, paired=True, shift_prior=poses.shift_prior)
         image, cell, shift = _most_likely(posterior, len(observations), 2 * len(mine), at_most)
         rotation = poses.rotations[klass, cell]
         parts.append(Candidates(image, torch.full_like(image, klass), rotation, poses.shifts[shift]))

@@ -127,8 +127,9 @@ class GridOracle:
         fronts = grid_slices(x, self.poses.fronts, self.disc, self.grid)
         slices = torch.stack([fronts, fronts.conj()], 1).flatten(0, 1)
         phases = shift_phases(self.poses.shifts, self.disc)
-        log_prior = torch.full_like(slices.real[:, 0], -math.log(len(slices) * len(phases)))
-        posterior = pose_posterior(chosen, fronts, phases, log_prior, paired=True)
+        log_prior = self.poses.rotation_prior.flatten().to(slices.real) - math.log(len(slices) * len(phases))
+        shift_prior = self.poses.shift_prior
+        posterior = pose_posterior(chosen, fronts, phases, log_prior, paired=True, shift_prior=shift_prior)
         mass = class_mass(posterior, per_class, classes, len(chosen))
         mixed = mix_classes(posterior, mass, per_class, self.class_mixing)
         evidence = posterior.log_evidence.mean()

@@ -181,7 +181,7 @@ def descend(
         count = count_within(band.disc, level.radius)
         disc = HalfDisc(band.disc.box, level.radius, band.disc.frequencies[:count], band.disc.shells[:count])
         lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
-        scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice)
+        scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice, descent.space.prior)
         if number < len(levels) - 1:
             candidates = prune(candidates, scores, level.keep_nats, level.at_most)
     poses_in_all = len(spectra) * descent.space.count(levels[-1].spacing, levels[-1].shift_step)

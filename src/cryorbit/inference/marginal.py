@@ -86,6 +86,7 @@ def pose_posterior(
     budget_bytes: int = BUDGET_BYTES,
     *,
     paired: bool = False,
+    shift_prior: Float[Tensor, " t"] | None = None,
 ) -> Posterior:
     """Posterior of every image over all views (of slices) and shifts.
 
@@ -100,13 +101,16 @@ def pose_posterior(
     paired
         Whether each slice stands for two views, itself and its conjugate, numbered ``2 g`` and ``2 g + 1``: the second
         is turned by half a turn in the plane of the image.
+    shift_prior
+        What is added to the prior at each shift; None for nothing.
     """
     views = _views(slices, log_prior, paired=paired)
     per_slice = 4 * len(phases) * views.sides
     images = chunk_size(per_slice * len(slices), budget_bytes, len(observations))
     columns = chunk_size(per_slice * images, budget_bytes, len(slices))
     blocks = [
-        _block_posterior(observations[rows], views, phases, columns) for rows in chunks(len(observations), images)
+        _block_posterior(observations[rows], views, phases, shift_prior, columns)
+        for rows in chunks(len(observations), images)
     ]
     return join_posteriors(blocks)
 
@@ -173,7 +177,11 @@ def _views(slices: Complex[Tensor, "g p"], log_prior: Float[Tensor, " v"], *, pa
 
 
 def _block_posterior(
-    observations: Observations, views: _Views, phases: Complex[Tensor, "t p"], columns: int
+    observations: Observations,
+    views: _Views,
+    phases: Complex[Tensor, "t p"],
+    shift_prior: Float[Tensor, " t"] | None,
+    columns: int,
 ) -> Posterior:
     """Posterior of a block of images, the slices streamed ``columns`` at a time."""
     images, shifts, sides = len(observations), len(phases), views.sides
@@ -184,6 +192,8 @@ def _block_posterior(
     for part in chunks(len(views.power), columns):
         overlaps = _of_sides(shifted, views.parts[part]) if sides > 1 else overlap(shifted, views.parts[part])
         scores = overlaps.unflatten(0, (images, shifts))
+        if shift_prior is not None:
+            scores += shift_prior[:, None]
         energy = model_energy(observations.weight, views.power[part])
         offset = (views.log_prior[:, part] - energy[:, None]).flatten(1)
         entries = significant_entries(scores, offset, best)

@@ -37,7 +37,7 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
         background = (images * mask).sum((-2, -1), keepdim=True) / mask.sum()
         power += (image_transform((images - background) * mask, disc).abs() ** 2).sum(0)
         if source.premultiplied:
-            transfer += (source.transfer(index[part], disc) ** 2).sum(0)
+            transfer += source.transfer(index[part], disc).power.sum(0)
     mean = shell_means(power / (len(index) * (mask**2).mean()), disc, source.box)
     if not source.premultiplied:
         return mean

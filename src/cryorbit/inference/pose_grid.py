@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.fourier.interpolation import gather_slices
+from cryorbit.inference.pose_prior import PosePrior
 from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
 
 
@@ -23,10 +24,13 @@ class PoseGrid:
         Of each class, in pairs half a turn apart in the plane of the image (``geometry.so3_grid.paired_grid``).
     shifts
         Common to all, pixels.
+    prior
+        Density of the poses; None: all are equally probable.
     """
 
     rotations: Float[Tensor, "k r 3 3"]
     shifts: Float[Tensor, "t 2"]
+    prior: PosePrior | None = None
 
     def __post_init__(self) -> None:
         """Raise ``ValueError`` if the rotations do not come in pairs."""
@@ -37,6 +41,18 @@ class PoseGrid:
     def fronts(self) -> Float[Tensor, "k h 3 3"]:
         """The first of each pair: the slice of the second is the conjugate of its slice."""
         return self.rotations[:, ::2]
+
+    @property
+    def rotation_prior(self) -> Float[Tensor, "k r"]:
+        """Log of the density at the rotations, nats; 0 where all are equally probable."""
+        if self.prior is None:
+            return torch.zeros_like(self.rotations[..., 0, 0])
+        return self.prior.of_rotations(self.rotations.flatten(0, 1)).unflatten(0, self.rotations.shape[:2])
+
+    @property
+    def shift_prior(self) -> Float[Tensor, " t"] | None:
+        """Log of the density at the shifts, nats; None where all are equally probable."""
+        return None if self.prior is None else self.prior.of_shifts(self.shifts)
 
 
 def grid_slices(

@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.geometry.so3_grid import rotation_count
+from cryorbit.inference.pose_prior import PosePrior
 
 
 @dataclass(frozen=True, slots=True)
 class PoseSpace:
-    """Rotations of one asymmetric unit and shifts in a disc, all equally probable.
+    """Rotations of one asymmetric unit and shifts in a disc, and how probable they are.
 
     Attributes
     ----------
@@ -21,10 +22,13 @@ class PoseSpace:
         Largest shift, pixels.
     symmetry
         Operators of the point group, the identity first: poses ``R`` and ``R @ g`` are one. None: C1.
+    prior
+        Density of the poses; None: all are equally probable.
     """
 
     shift_range: float
     symmetry: Float[Tensor, "s 3 3"] | None = None
+    prior: PosePrior | None = None
 
     def count(self, spacing: float, shift_step: float) -> float:
         """Poses on a grid of this angular spacing (degrees) and step of shifts (pixels)."""

@@ -203,7 +203,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     warnings = (
         *on_masks(masked=report.grey.masked),
         *on_padding(source),
-        *on_lines(source),
+        *on_lines(report.grey.levels),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
@@ -247,15 +247,7 @@ def _contradicted(
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:
     inverted = report.grey.inverted if settings.invert_contrast is None else settings.invert_contrast
-    return ParticleSource(
-        images=particles.images,
-        ctf=particles.ctf,
-        pixel_size=particles.pixel_size,
-        premultiplied=particles.premultiplied,
-        inverted=inverted,
-        levels=report.grey.levels,
-        device=torch.device(settings.device),
-    )
+    return ParticleSource.of(particles, report.grey.levels, torch.device(settings.device), inverted=inverted)
 
 
 def _noise(

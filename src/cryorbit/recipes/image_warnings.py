@@ -18,6 +18,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
 from cryorbit.io.bounds import defocus_angle_doubt
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
@@ -107,7 +108,7 @@ def on_masks(*, masked: bool) -> list[str]:
 
 def on_padding(source: ParticleSource) -> list[str]:
     """A sentence where images reach beyond their micrographs."""
-    padded = 0 if source.levels is None else int(source.levels.padded.sum())
+    padded = 0 if source.padded is None else int(source.padded.sum())
     if not padded:
         return []
     return [
@@ -116,9 +117,9 @@ def on_padding(source: ParticleSource) -> list[str]:
     ]
 
 
-def on_lines(source: ParticleSource) -> list[str]:
+def on_lines(levels: GreyLevels | None) -> list[str]:
     """A sentence where rows or columns are spoilt in all images."""
-    lines = None if source.levels is None else source.levels.lines
+    lines = None if levels is None else levels.lines
     if lines is None:
         return []
     rows, columns = (torch.nonzero(lines.all(axis))[:, 0] + 1 for axis in (1, 0))
@@ -126,7 +127,7 @@ def on_lines(source: ParticleSource) -> list[str]:
     named = " and ".join(
         f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}" for kind, numbers in kinds if numbers
     )
-    return [f"A line stands out of all images ({named} of {source.box}): its pixels are replaced by the median."]
+    return [f"A line stands out of all images ({named} of {len(lines)}): its pixels are replaced by the median."]
 
 
 def on_box(diameter: float, extent: float) -> list[str]:

@@ -138,6 +138,8 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
         other = read_like(config.compare, torch.empty((dataset.box,) * 3), dataset.source.pixel_size)
     for sentence in dataset.sentences:
         progress.note(sentence)
+    if dataset.source.aberrations is not None:
+        progress.note("Moments are formed without a correction for aberrations, which matter at higher resolution.")
     plan = plan_rings(dataset, config.resolution)
     work = _Work.resumed(job, progress, plan.rings)
     _add_images(dataset, plan.rings, work)

@@ -104,15 +104,7 @@ def _fit(
 ) -> FittedImages | None:
     box, count = particles.box, len(particles)
     disc = half_disc(box, box * particles.pixel_size / low_pass)
-    source = ParticleSource(
-        images=particles.images,
-        ctf=particles.ctf,
-        pixel_size=particles.pixel_size,
-        premultiplied=particles.premultiplied,
-        inverted=False,
-        levels=normalised_levels(particles.images),
-        device=torch.device("cpu"),
-    )
+    source = ParticleSource.of(particles, normalised_levels(particles.images), torch.device("cpu"), inverted=False)
     everything = torch.arange(count)
     images = source.transform(everything, disc) * shift_phases(poses.shifts, disc)
     klass = _classes(particles, len(volumes))
@@ -120,8 +112,10 @@ def _fit(
     slices = torch.stack(
         [SliceOperator(grid, disc, poses.rotations.float()).project(resample(v, grid.size)) for v in volumes]
     )
-    transfer = source.transfer(everything, disc).float()
-    projections = slices[klass, everything] * (transfer**2 if particles.premultiplied else transfer)
+    transfer = source.transfer(everything, disc)
+    projections = transfer.apply(slices[klass, everything])
+    if particles.premultiplied:
+        projections = transfer.ctf * projections
     product = (images * projections.conj()).real.sum(1)
     if product.sum() < 0:
         # protein is dark in the files

@@ -49,15 +49,7 @@ def look_at_images(
     told_multiplied
         Whether the user says if the images were multiplied with their CTF: it is not asked of the images then.
     """
-    source = ParticleSource(
-        images=particles.images,
-        ctf=particles.ctf,
-        pixel_size=particles.pixel_size,
-        premultiplied=particles.premultiplied,
-        inverted=grey.inverted,
-        levels=grey.levels,
-        device=torch.device("cpu"),
-    )
+    source = ParticleSource.of(particles, grey.levels, torch.device("cpu"), inverted=grey.inverted)
     everything = torch.arange(len(particles))
     found = estimate_diameter(source, everything)
     diameter = found.diameter
@@ -86,7 +78,7 @@ def look_at_images(
         doubts=(
             *on_masks(masked=grey.masked),
             *on_padding(source),
-            *on_lines(source),
+            *on_lines(grey.levels),
             *on_ends,
             *(() if grey.masked else on_box(diameter or 0.0, extent)),
         ),

@@ -23,6 +23,7 @@ from cryorbit.fourier.half_disc import HalfDisc, half_disc, image_transform
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.pose_quadrature import ShiftPrior
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.io.mrc import read_map
@@ -102,7 +103,7 @@ def simulate(data: DataSet, count: int, generator: torch.Generator) -> tuple[Obs
     clean, power = _projections(data, poses.rotations)
     signal = clean * moved * math.sqrt(SNR * BOX**2 / power)
     noise = torch.randn(signal.shape, dtype=signal.dtype, generator=generator)
-    return observe(signal + noise, ctf, torch.ones(len(disc))), disc
+    return observe(signal + noise, Transfer(ctf), torch.ones(len(disc))), disc
 
 
 def _projections(data: DataSet, rotations: Float[Tensor, "n 3 3"]) -> tuple[Complex[Tensor, "n p"], float]:

@@ -23,6 +23,7 @@ from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.io.mrc import read_map
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import draw_poses
@@ -83,7 +84,7 @@ def simulate(box: int, images: int, radius: float, seed: int) -> DataSet:
     gain = float(torch.sqrt(SNR * box**2 / (2 * slices.abs().square().sum(1).mean())))
     noise = torch.view_as_complex(torch.randn(*slices.shape, 2, generator=generator)) * math.sqrt(0.5)
     transforms = gain * slices * shift_phases(poses.shifts, disc).conj() + noise
-    return DataSet(observe(transforms, ctf, torch.ones(len(disc))), poses, disc, gain * density)
+    return DataSet(observe(transforms, Transfer(ctf), torch.ones(len(disc))), poses, disc, gain * density)
 
 
 def phantom(box: int) -> Float[Tensor, "n n n"]:

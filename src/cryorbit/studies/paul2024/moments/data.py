@@ -25,6 +25,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
+from cryorbit.imaging.transfer import Transfer
 from cryorbit.io.mrc import read_map
 from cryorbit.moments.empirical import MomentSums
 from cryorbit.moments.learner import Learner
@@ -173,7 +174,7 @@ def _noisy_sums(
     seen = clean.to(torch.complex64) * shift_phases(-shifts, disc)
     noise = torch.randn(seen.shape, generator=generator, dtype=seen.dtype)
     ones = torch.ones(len(disc))
-    return MomentSums.of_images(observe(seen + SIGMA * noise, ones.expand(len(seen), -1), SIGMA**2 * ones))
+    return MomentSums.of_images(observe(seen + SIGMA * noise, Transfer(ones.expand(len(seen), -1)), SIGMA**2 * ones))
 
 
 def exact_moments(truth: Truth, box: int, setting: Setting) -> PolarMoments:

@@ -1,0 +1,104 @@
+"""Aberrations of the optics as the columns of a particle table state them, in RELION's words."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from cryorbit.core.errors import InputError
+from cryorbit.imaging.aberrations import Aberrations, coma_of_tilt, with_tilt
+from cryorbit.imaging.ctf import electron_wavelength
+from cryorbit.io.particles import Particles
+from cryorbit.io.star_versions import GROUP
+
+BEAM_TILT, ODD, EVEN = ("rlnBeamTiltX", "rlnBeamTiltY"), "rlnOddZernike", "rlnEvenZernike"
+ABERRATIONS = (*BEAM_TILT, ODD, EVEN)
+NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
+"""How RELION writes coefficients: numbers in brackets."""
+UNSET = ("None", "nan", "<NA>", "-")
+_KV, _CS = "kV", "mm"
+
+
+def columns_of_optics(particles: Particles, labels: tuple[str, ...]) -> pd.DataFrame:
+    """Those of the columns that are stated, a row a particle; where both tables state one, that of the optics holds."""
+    table, optics = particles.table, particles.optics
+    found = pd.DataFrame(
+        {label: table[label].to_numpy() for label in labels if label in table}, index=range(len(particles))
+    )
+    if optics is not None and GROUP in table:
+        row = pd.Index(optics[GROUP]).get_indexer(table[GROUP])
+        found = found.assign(**{label: optics[label].to_numpy()[row] for label in labels if label in optics})
+    return found
+
+
+def aberrations_of(particles: Particles) -> Aberrations | None:
+    """The aberrations that a particle set states; None where it states none, and of images without a CTF.
+
+    Raises
+    ------
+    InputError
+        A beam tilt is no number, or coefficients are no list of numbers.
+    """
+    if particles.ctf.is_absent:
+        return None
+    stated = columns_of_optics(particles, ABERRATIONS)
+    if not len(stated.columns):
+        return None
+    stated[_KV], stated[_CS] = particles.ctf.voltage.numpy(), particles.ctf.spherical_aberration.numpy()
+    setting, first = _settings(stated)
+    found = _Columns(stated.iloc[first], particles, first)
+    odd, even = found.vectors(ODD), found.vectors(EVEN)
+    if any(label in stated for label in BEAM_TILT):
+        tilt = torch.stack([found.numbers(label) for label in BEAM_TILT], 1)
+        odd = with_tilt(odd, coma_of_tilt(tilt, found.numbers(_CS), electron_wavelength(found.numbers(_KV))))
+    return Aberrations(torch.from_numpy(setting), odd, even) if odd.any() or even.any() else None
+
+
+def _settings(stated: pd.DataFrame) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " g"]]:
+    """Number of the setting of each particle, and the first particle of each setting."""
+    numbered = stated.groupby(list(stated.columns), sort=False, dropna=False).ngroup()
+    setting = numbered.to_numpy(np.int64, copy=True)
+    return setting, np.unique(setting, return_index=True)[1]
+
+
+class _Columns:
+    """Columns of the optics, a row a setting, and which particle each row was read of."""
+
+    def __init__(self, rows: pd.DataFrame, particles: Particles, first: Int[np.ndarray, " g"]) -> None:
+        self.rows, self.particles, self.first = rows, particles, first
+
+    def numbers(self, label: str) -> Float[Tensor, " g"]:
+        """A number for each setting; 0 where there is none."""
+        texts = self._texts(label)
+        values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+        self._require(np.isfinite(values) | texts.isin(UNSET).to_numpy(), label, "a number")
+        return torch.from_numpy(np.nan_to_num(values))
+
+    def vectors(self, label: str) -> Float[Tensor, "g c"]:
+        """Coefficients of each setting, filled up with 0 to one number of them."""
+        texts = self._texts(label)
+        lists = np.array([bool(re.fullmatch(VECTOR, text)) for text in texts])
+        self._require(lists | texts.isin(UNSET).to_numpy(), label, "a list of numbers, such as [0.1,-0.2]")
+        found = [[float(each) for each in re.findall(NUMBER, text)] for text in texts]
+        longest = max(map(len, found))
+        return torch.tensor([each + [0.0] * (longest - len(each)) for each in found], dtype=torch.float64)
+
+    def _texts(self, label: str) -> pd.Series:
+        return self.rows[label].astype(str) if label in self.rows else pd.Series(["None"] * len(self.rows))
+
+    def _require(self, sound: np.ndarray, label: str, kind: str) -> None:
+        if sound.all():
+            return
+        row = int(np.argmin(sound))
+        raise InputError(
+            f"{label} is {self._texts(label).iloc[row]!r}, not {kind}",
+            file=self.particles.source,
+            row=int(self.particles.rows[self.first[row]]),
+            mend=f"correct {label}, or remove the column if nothing is to be corrected for",
+        )

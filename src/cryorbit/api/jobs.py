@@ -36,17 +36,17 @@ class PlannedJob:
         return JobFolder.create(self.config.output, verb=self.recipe.verb, config=settings, inputs=inputs)
 
 
-def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> PlannedJob:
+def plan_job(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> PlannedJob:
     """Check the settings of a job.
 
     Parameters
     ----------
     verb
         Which recipe.
-    given
-        Its settings by name, those of a group as a mapping or a config; None for what was not given.
+    settings
+        By name, those of a group as a mapping or a config; None for what was not given.
     file
-        TOML file of settings, over which those given win.
+        TOML file of settings, over which ``settings`` win.
     trust
         Whether code that the file names, ``module:Class``, may be run; code that is given may be in any case.
 
@@ -58,14 +58,14 @@ def plan_job(verb: str, given: Mapping[str, Any], file: Path | None = None, *, t
     from cryorbit.recipes.config import load_config
 
     recipe = find_recipe(verb)
-    config = load_config(recipe.config, file, given)
+    config = load_config(recipe.config, file, settings)
     if not trust:
-        refuse_code(config, file, "give it with --method, or add --trust, if you know what it does", given)
+        refuse_code(config, file, "give it with --method, or add --trust, if you know what it does", settings)
     return PlannedJob(recipe, settle(config))
 
 
-def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -> tuple[PlannedJob, JobFolder]:
-    """A job that was stopped or killed, to go on with its own settings but for those given.
+def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False) -> tuple[PlannedJob, JobFolder]:
+    """A job that was stopped or killed, to go on with its own settings but for these.
 
     Of a job whose results are complete but for the report, only that is left to be done. Paths that are gone are looked
     for where they lay from the job's folder: a project can be moved as a whole.
@@ -92,7 +92,7 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     recipe = find_recipe(record["verb"], folder / RECORD)
     if record["status"] in COMPLETE:
         return PlannedJob(recipe, None), job
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes = {name: value for name, value in settings.items() if value is not None}
     if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
         raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, mend="leave --data-dir out")
     try:
@@ -108,13 +108,13 @@ def reopen_job(folder: Path, given: Mapping[str, Any], *, trust: bool = False) -
     return PlannedJob(recipe, settle(config.model_copy(update=moved))), job
 
 
-def refuse_code(config: BaseModel, file: Path | None, mend: str, given: object = None) -> None:
-    """Raise `InputError` if settings, of groups too, name code to be run, ``module:Class``, that is not ``given``."""
+def refuse_code(config: BaseModel, file: Path | None, mend: str, typed: object = None) -> None:
+    """Raise `InputError` if settings, of groups too, name code to be run, ``module:Class``, that was not ``typed``."""
     from pydantic import BaseModel
 
     from cryorbit.core.errors import InputError
 
-    named = given if isinstance(given, Mapping) else dict(given) if isinstance(given, BaseModel) else {}
+    named = typed if isinstance(typed, Mapping) else dict(typed) if isinstance(typed, BaseModel) else {}
     for name, value in config:
         if isinstance(value, BaseModel):
             refuse_code(value, file, mend, named.get(name))

@@ -115,14 +115,14 @@ def _on_one_grid(
     return one, moved, onto_grid(within, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
 
 
-def _volume(given: MapLike) -> Volume:
-    if isinstance(given, Volume):
-        return given
-    return given.map if isinstance(given, Job) else read_map(given)
+def _volume(source: MapLike) -> Volume:
+    if isinstance(source, Volume):
+        return source
+    return source.map if isinstance(source, Job) else read_map(source)
 
 
-def _name(given: MapLike) -> Path | None:
+def _name(source: MapLike) -> Path | None:
     """The file at fault, where there is one."""
-    if isinstance(given, Volume):
+    if isinstance(source, Volume):
         return None
-    return given.folder if isinstance(given, Job) else Path(given)
+    return source.folder if isinstance(source, Job) else Path(source)

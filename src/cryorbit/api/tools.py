@@ -92,20 +92,20 @@ def inspect(particles: ParticleLike, output: Path | str | None = None, **setting
 
 def convert(source: Path | str, target: Path | str, **settings: Any) -> convert_recipe.Conversion:
     """Convert a particle set between STAR (3.0, 3.1) and ``.cs``: ``check``, ``star_version``, ``original``, ..."""
-    given = {"source": source, "target": target, **settings}
-    return convert_recipe.run(load_config(convert_recipe.ConvertConfig, None, given))
+    files = {"source": source, "target": target}
+    return convert_recipe.run(load_config(convert_recipe.ConvertConfig, None, files | settings))
 
 
 def resample(source: Path | str, target: Path | str, **settings: Any) -> resample_recipe.Resampling:
     """Give a map or particle images other pixels (``pixel_size``), another ``box``, or both, in a new file."""
-    given = {"source": source, "target": target, **settings}
-    return resample_recipe.run(load_config(resample_recipe.ResampleConfig, None, given))
+    files = {"source": source, "target": target}
+    return resample_recipe.run(load_config(resample_recipe.ResampleConfig, None, files | settings))
 
 
 def flip(sources: Sequence[Path | str], output: Path | str, **settings: Any) -> tuple[Path, ...]:
     """Flip the hand of maps and of the poses that belong to them, into files of the same names in ``output``."""
-    given = {"sources": tuple(sources), "output": output, **settings}
-    return flip_recipe.run(load_config(flip_recipe.FlipConfig, None, given))
+    files = {"sources": tuple(sources), "output": output}
+    return flip_recipe.run(load_config(flip_recipe.FlipConfig, None, files | settings))
 
 
 def evaluate(
@@ -116,8 +116,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """A job held against the truth: agreement of maps and errors of poses, a row a class."""
     place = folder.folder if isinstance(folder, Job) else folder
-    given = {"folder": place, "truth_maps": tuple(truth_maps), "truth_poses": truth_poses, "symmetry": symmetry}
-    found = evaluate_recipe.run(load_config(evaluate_recipe.EvaluateConfig, None, given))
+    settings = {"folder": place, "truth_maps": tuple(truth_maps), "truth_poses": truth_poses, "symmetry": symmetry}
+    found = evaluate_recipe.run(load_config(evaluate_recipe.EvaluateConfig, None, settings))
     table = pd.json_normalize([each.as_record() for each in found.classes]).set_index("class")
     return table.drop(columns=["fsc", "rotation"], errors="ignore")
 
@@ -136,14 +136,15 @@ def simulate_particles(
     """
     several = maps if isinstance(maps, Sequence) and not isinstance(maps, str) else [maps]
     files = tuple(map_file(each, Path(output), number) for number, each in enumerate(several, start=1))
-    given = unfold({"maps": files, "output": output, **settings})
-    planned = plan_simulation(given, None if config is None else Path(config))
+    planned = plan_simulation(
+        unfold({"maps": files, "output": output, **settings}), None if config is None else Path(config)
+    )
     return read_particles(simulate_into(planned, progress or SilentProgress()).particles)
 
 
-def plan_simulation(given: Mapping[str, Any], file: Path | None = None) -> SimulateConfig:
+def plan_simulation(settings: Mapping[str, Any], file: Path | None = None) -> SimulateConfig:
     """Settings of a simulation, checked; `InputError` if they do not fit."""
-    planned: SimulateConfig = settle(load_config(SimulateConfig, file, given))
+    planned: SimulateConfig = settle(load_config(SimulateConfig, file, settings))
     return planned
 
 

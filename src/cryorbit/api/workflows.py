@@ -152,7 +152,7 @@ def resume(folder: Job | Path | str, *, progress: Progress | None = None, trust:
 
 
 def start(
-    verb: str, given: Mapping[str, Any], config: Path | str | None = None, progress: Progress | None = None
+    verb: str, settings: Mapping[str, Any], config: Path | str | None = None, progress: Progress | None = None
 ) -> Job:
     """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them, or dotted.
 
@@ -163,18 +163,18 @@ def start(
     Stopped
         The job was asked to stop; its folder keeps what is done.
     """
-    planned = plan_job(verb, unfold(given), None if config is None else Path(config))
+    planned = plan_job(verb, unfold(settings), None if config is None else Path(config))
     return _carry_out(planned, planned.make_folder(), progress)
 
 
 def _from_particles(
     verb: str,
     particles: ParticleLike,
-    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
     config: Path | str | None,
     progress: Progress | None,
 ) -> Job:
-    return start(verb, {**particle_settings(particles, Path(given["output"])), **given}, config, progress)
+    return start(verb, {**particle_settings(particles, Path(settings["output"])), **settings}, config, progress)
 
 
 def _carry_out(planned: PlannedJob, job: JobFolder, progress: Progress | None) -> Job:

@@ -35,7 +35,7 @@ def abinit(
     from cryorbit.cli.method_settings import read_settings
 
     search = {"method": method, "settings": read_settings(setting) or None}
-    given = {
+    settings = {
         "particles": particles,
         "output": output,
         "classes": classes,
@@ -45,4 +45,4 @@ def abinit(
         "seeds": seeds,
         "search": {name: value for name, value in search.items() if value is not None} or None,
     }
-    start("abinit", given | shared.settings(), shared.config, trust=trust)
+    start("abinit", settings | shared.settings(), shared.config, trust=trust)

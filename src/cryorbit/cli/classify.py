@@ -41,7 +41,7 @@ def classify(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "particles": particles,
         "maps": start_maps,
         "output": output,
@@ -52,4 +52,4 @@ def classify(
         "max_resolution": max_resolution,
         "check_start": check_start,
     }
-    start("classify", given | shared.settings(), shared.config, trust=trust)
+    start("classify", settings | shared.settings(), shared.config, trust=trust)

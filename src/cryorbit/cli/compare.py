@@ -34,8 +34,8 @@ def compare(
     from cryorbit.recipes.compare import CompareConfig, regridding, run
     from cryorbit.recipes.config import load_config
 
-    given = {"moving": moving, "reference": reference, "mask": mask, "output": output, "json_file": json}
-    config = load_config(CompareConfig, None, given)
+    settings = {"moving": moving, "reference": reference, "mask": mask, "output": output, "json_file": json}
+    config = load_config(CompareConfig, None, settings)
     found = run(config)
     angle, shift = found.alignment.angle_deg, found.alignment.shift_A.tolist()
     table = Table(show_header=False, box=None)

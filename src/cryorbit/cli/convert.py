@@ -53,9 +53,9 @@ def convert(
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.convert import ConvertConfig, run
 
-    given = {"source": source, "target": target, "passthrough": passthrough, "original": original}
+    settings = {"source": source, "target": target, "passthrough": passthrough, "original": original}
     options = {"star_version": star_version, "data_dir": data_dir, "check": check}
-    found = run(load_config(ConvertConfig, None, given | options))
+    found = run(load_config(ConvertConfig, None, settings | options))
     console = Console()
     if found.columns is not None:
         console.print(_column_table(found))

@@ -27,15 +27,15 @@ def demo(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "output": output,
         "seed": seed,
         "device": device,
         "threads": threads,
     }
     if not real:
-        start("demo", given, config)
+        start("demo", settings, config)
         return
     from cryorbit.api.settings import real_particle_settings
 
-    start("run", given | real_particle_settings(output), config)
+    start("run", settings | real_particle_settings(output), config)

@@ -34,8 +34,8 @@ def evaluate(
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 
-    given = {"folder": folder, "truth_maps": truth_map, "truth_poses": truth_poses, "symmetry": symmetry}
-    found = run(load_config(EvaluateConfig, None, {**given, "json_file": json}))
+    settings = {"folder": folder, "truth_maps": truth_map, "truth_poses": truth_poses, "symmetry": symmetry}
+    found = run(load_config(EvaluateConfig, None, {**settings, "json_file": json}))
     console = Console()
     if truth_map:
         console.print(_map_table(found))

@@ -51,8 +51,8 @@ def inspect(
 
         refuse_used_folder(output)
     files = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough}
-    given = {**files, "subset": subset, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
-    found = run(load_config(InspectConfig, None, given))
+    settings = {**files, "subset": subset, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
+    found = run(load_config(InspectConfig, None, settings))
     console = Console()
     console.print(_facts(found))
     for warning in found.warnings():

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 EXIT_STOPPED = 130
 
 
-def start(verb: str, given: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> None:
+def start(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> None:
     """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them."""
-    planned = plan_job(verb, given, file, trust=trust)
+    planned = plan_job(verb, settings, file, trust=trust)
     carry_out(planned, planned.make_folder())
 
 

@@ -33,7 +33,7 @@ def moments(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "particles": particles,
         "output": output,
         "resolution": resolution,
@@ -41,4 +41,4 @@ def moments(
         "compare": compare,
         "diameter": diameter,
     }
-    start("moments", given | shared.settings(), shared.config)
+    start("moments", settings | shared.settings(), shared.config)

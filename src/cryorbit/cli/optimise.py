@@ -37,7 +37,7 @@ def optimise(
     from cryorbit.cli.jobs import start
     from cryorbit.cli.method_settings import read_settings
 
-    given = {
+    settings = {
         "particles": particles,
         "output": output,
         "method": method,
@@ -46,4 +46,4 @@ def optimise(
         "epochs": epochs,
         "start": start_map,
     }
-    start("optimise", given | shared.settings(), shared.config, trust=trust)
+    start("optimise", settings | shared.settings(), shared.config, trust=trust)

@@ -39,7 +39,7 @@ def postprocess(
     """Sharpen a map and tell its resolution: mask, FSC, B-factor, local resolution, evenness of directions."""
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "folder": folder,
         "output": output,
         "half1": half1,
@@ -55,4 +55,4 @@ def postprocess(
         "device": device,
         "threads": threads,
     }
-    start("postprocess", given, config)
+    start("postprocess", settings, config)

@@ -31,7 +31,7 @@ def reconstruct(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "particles": particles,
         "output": output,
         "symmetry": symmetry,
@@ -40,4 +40,4 @@ def reconstruct(
         "diameter": diameter,
         "max_resolution": max_resolution,
     }
-    start("reconstruct", given | shared.settings(), shared.config)
+    start("reconstruct", settings | shared.settings(), shared.config)

@@ -44,7 +44,7 @@ def refine(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "particles": particles,
         "maps": (start_map,),
         "output": output,
@@ -56,4 +56,4 @@ def refine(
         "max_resolution": max_resolution,
         "check_start": check_start,
     }
-    start("refine", given | shared.settings(), shared.config, trust=trust)
+    start("refine", settings | shared.settings(), shared.config, trust=trust)

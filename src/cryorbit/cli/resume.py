@@ -26,5 +26,5 @@ def resume(
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.jobs import carry_out
 
-    given = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
-    carry_out(*reopen_job(folder, given, trust=trust))
+    settings = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
+    carry_out(*reopen_job(folder, settings, trust=trust))

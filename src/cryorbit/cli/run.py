@@ -33,7 +33,7 @@ def run(
     """
     from cryorbit.cli.jobs import start
 
-    given = {
+    settings = {
         "particles": particles,
         "output": output,
         "classes": classes,
@@ -43,4 +43,4 @@ def run(
         "diameter": diameter,
         "max_resolution": max_resolution,
     }
-    start("run", given | shared.settings(), shared.config, trust=trust)
+    start("run", settings | shared.settings(), shared.config, trust=trust)

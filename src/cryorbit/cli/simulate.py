@@ -52,7 +52,7 @@ def simulate(
 
     defocus = None if defocus_range is None else tuple(1e4 * value for value in defocus_range)
     optics = {"voltage": voltage, "defocus_range": defocus}
-    given = {
+    settings = {
         "maps": maps,
         "output": output,
         "count": count,
@@ -69,7 +69,7 @@ def simulate(
         "device": device,
     }
     limit_threads(threads)
-    _work(plan_simulation(given, config))
+    _work(plan_simulation(settings, config))
 
 
 def _work(settings: SimulateConfig) -> None:

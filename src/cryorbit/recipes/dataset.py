@@ -26,6 +26,7 @@ from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
     on_box,
     on_ctf_gaps,
+    on_filaments,
     on_lines,
     on_masks,
     on_noise,
@@ -208,6 +209,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
+        *on_filaments(particles.table),
         *on_units(particles.ctf),
     )
     return Dataset(

@@ -18,6 +18,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
 from cryorbit.io.bounds import defocus_angle_doubt
+from cryorbit.io.filaments import segment_label
 from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
@@ -67,6 +68,17 @@ def on_tilts(table: pd.DataFrame) -> list[str]:
         f"The images are of tilt series ({count} doses on a micrograph), and each is taken for a particle of its own: "
         "it holds so little that poses found one by one are seldom right. Fix: find poses by subtomogram averaging; "
         "`cryorbit reconstruct` makes a map from them."
+    ]
+
+
+def on_filaments(table: pd.DataFrame) -> list[str]:
+    """A sentence where the particles are segments of filaments; ``table`` has RELION's labels."""
+    label = segment_label(table)
+    if label is None:
+        return []
+    return [
+        f"The particles are segments of filaments ({label}): each is taken for a particle of its own, and helical "
+        "symmetry is not imposed on the map. Fix, where the map is to have it: relion_refine --helix."
     ]
 
 

@@ -27,7 +27,7 @@ from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.posed import pose_problem
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_tilts, on_units
+from cryorbit.recipes.image_warnings import on_filaments, on_tilts, on_units
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, ImageFindings, Inspection
 from cryorbit.recipes.inspect.images import look_at_images
 from cryorbit.recipes.settings import TransferSettings
@@ -104,6 +104,7 @@ def run(config: InspectConfig) -> Inspection:
             *files.remarks,
             *on_halves,
             *on_tilts(particles.table),
+            *on_filaments(particles.table),
             *on_units(particles.ctf),
             *unused_optics(particles).sentences(),
         ),

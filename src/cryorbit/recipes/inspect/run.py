@@ -22,9 +22,10 @@ from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_num
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
-from cryorbit.io.image_statistics import ImageStatistics, survey
+from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.posed import pose_problem
+from cryorbit.io.survey import survey
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import on_filaments, on_tilts, on_units

@@ -171,8 +171,9 @@ def _first_of_each(half_set: Int[Tensor, " n"], unit: Int[Tensor, " n"]) -> Int[
 
 
 def _on_places(images: int) -> str:
+    counted = "1 particle is" if images == 1 else f"{images:,} particles are"
     return (
-        f"{images:,} particles are at the place of another one on the micrograph, in another pose or as segments of a "
+        f"{counted} at the place of another one on the micrograph, in another pose or as segments of a "
         "filament: all are used, and those of one place stay in one half-set. Fix, if they are the same particles: "
         "relion_star_handler --remove_duplicates."
     )

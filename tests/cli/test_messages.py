@@ -192,7 +192,7 @@ CASES: dict[str, tuple[Damage, str]] = {
     "mixed box sizes": (text(" 16 2\n\n", " 18 2\n\n"), ABINIT),
     "mixed pixel sizes": (text("2.000000 16 2\n\n", "2.500000 16 2\n\n"), ABINIT),
     "an odd box": (text(" 16 2\n", " 15 2\n"), ABINIT),
-    "helical segments": (text("_rlnBeamTiltClass ", "_rlnHelicalTubeID "), ABINIT),
+    "phase-flipped images": (text("_rlnBeamTiltClass ", "_rlnCtfDataArePhaseFlipped "), ABINIT),
     "subtomograms": (text(" 16 2\n", " 16 3\n"), ABINIT),
     "too few particles": (
         lambda folder: (folder / "particles.star").write_text(

@@ -9,7 +9,7 @@ import torch
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.diameter import estimate_diameter
 from cryorbit.inference.noise import background_spectrum
-from cryorbit.io.image_statistics import survey
+from cryorbit.io.survey import survey
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from phantom_sets import phantom_set, write_source
 

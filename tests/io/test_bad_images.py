@@ -17,6 +17,7 @@ from cryorbit.io.checks import CheckReport, check_particles
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.set_aside import REPAIR, write_set_aside
 from cryorbit.io.star import read_star
+from cryorbit.recipes.image_warnings import on_defects
 from small_sets import BOX, blob_images, write_stack, write_star_set
 
 COUNT = 200
@@ -321,3 +322,61 @@ def test_outliers_of_every_kind_of_values(tmp_path: Path, rng: np.random.Generat
     for name, part in zip(("a", "b"), np.split(images.astype(dtype), 2), strict=True):
         write_stack(tmp_path / "Extract" / f"{name}.mrcs", part)
     assert check_particles(read_particles(star)).repaired["row"].tolist() == [42]
+
+
+def spot(y: float, x: float, radius: float) -> np.ndarray:
+    return np.hypot(*(np.mgrid[:BOX, :BOX] - np.array([y, x])[:, None, None])) <= radius
+
+
+@pytest.mark.parametrize("height", [-12.0, -2.5, 2.0])
+@pytest.mark.parametrize(("y", "x", "radius"), [(3, 11, 0), (0, 0, 0), (12, 4, 2), (9, 13, 1)])
+def test_a_mark_that_all_images_have_is_replaced(
+    small_set: SmallSet, y: int, x: int, radius: int, height: float
+) -> None:
+    """Dust on the camera or a weak pixel: faint marks are told of the set, strong ones of each image."""
+    mark = spot(y, x, radius)
+    images = small_set.images + np.where(mark, height, 0).astype(np.float32)
+    with small_set.changed(images) as particles:
+        report = check_particles(particles)
+        read = read_all(particles, report)
+    assert np.abs(np.median(read[:, mark], 0)).max() < 0.3
+    assert np.abs(read[:, mark]).mean() < 0.5
+    # beside a strong mark, the farthest pixels of noise may be taken for outliers
+    assert (read[:, ~mark] != small_set.images[:, ~mark]).mean() <= (1e-3 if height < -10 else 0)
+    assert report.set_aside.empty
+    assert not report.grey.needs_normalisation
+    assert report.grey.levels is not None
+    assert len(report.repaired) in (0, COUNT)
+    if report.repaired.empty:
+        used = particles.subset(report.keep)
+        (said,) = on_defects(report.grey.levels)
+        count = int(mark.sum())
+        assert f"{'1 pixel' if count == 1 else f'{count} pixels'} about row {y + 1}, column {x + 1} of 16" in said
+
+
+def test_beads_beside_the_particle_in_all_images(small_set: SmallSet) -> None:
+    """Of gold, of 12 standard deviations, at another place in each."""
+    angles = np.random.default_rng(2).uniform(0, 2 * np.pi, COUNT)
+    beads = np.stack([spot(8 + 6 * np.sin(a), 8 + 6 * np.cos(a), 1) for a in angles])
+    images = small_set.images - np.where(beads, 12, 0).astype(np.float32)
+    with small_set.changed(images) as particles:
+        report = check_particles(particles)
+        read = read_all(particles, report)
+    assert len(report.repaired) == COUNT
+    assert np.abs(read[beads]).mean() < 0.5
+    assert read[~beads].tobytes() == small_set.images[~beads].tobytes()
+
+
+@pytest.mark.parametrize("views", [3, 40])
+def test_lopsided_particles_without_noise_have_no_marks(small_set: SmallSet, views: int) -> None:
+    """In any direction of the plane."""
+    rng = np.random.default_rng(6)
+    angle = rng.uniform(0, 2 * np.pi, COUNT)[:, None, None]
+    y, x = np.mgrid[:BOX, :BOX] - BOX // 2
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    sizes = np.resize(np.linspace(1.5, 3, views), COUNT)[:, None, None]
+    images = 20 * np.exp(-0.5 * ((along - 2) / sizes) ** 2 - 0.5 * (across / 1.5) ** 2) + 0.05 * small_set.images
+    with small_set.changed(images) as particles:
+        levels = check_particles(particles).grey.levels
+    assert levels is not None
+    assert levels.spoilt is None

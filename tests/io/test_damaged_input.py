@@ -3,7 +3,7 @@
 STAR files: absent; a folder; empty; comments only; binary; not UTF-8; prose; no table of particles (micrographs); no
 rows; a row cut short; two rows glued; a column twice; a block twice; two tables in a block; a label without a value;
 a word for a number; no defocus; no image names; no optics block; an optics group that is not there, or twice; two
-pixel sizes; two boxes; an odd box; a pixel size of 0, of nan, or none; helical segments; subtomograms; phase-flipped
+pixel sizes; two boxes; an odd box; a pixel size of 0, of nan, or none; subtomograms; phase-flipped
 images; some images CTF-multiplied; a half-set 3; an image number 0; an image name
 without a file, of a folder, or too long for one; an infinite angle.
 Stacks: absent; shorter than the table says; cut short; empty; a header of zeros; complex values; another box; all
@@ -111,7 +111,6 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "pixel size 0": (replaced(" 2.000000 16", " 0 16"), "pixel size is 0"),
     "pixel size nan": (replaced(" 2.000000 16", " nan 16"), "pixel size is nan"),
     "no pixel size": (without_column("rlnImagePixelSize"), "there is no pixel size"),
-    "helical": (with_column("rlnHelicalTubeID", "1"), "helical segments"),
     "subtomograms": (replaced(" 16 2\n", " 16 3\n"), "not 2-D images"),
     "phase-flipped": (with_optics_column("rlnCtfDataArePhaseFlipped", "1", "1"), "phase-flipped"),
     "some CTF-multiplied": (with_optics_column("rlnCtfDataAreCtfPremultiplied", "1", "0"), "and others not"),

@@ -51,9 +51,27 @@ def test_a_corner_of_the_micrograph(noise: torch.Tensor) -> None:
     assert depths[3].tolist() == [4, 0, 0, 9]
     assert depths.sum() == 13
     filled = without_padding(images, depths)
-    torch.testing.assert_close(filled[3, :4], images[3].flip(0, 1)[:4])
+    # what lies across the first columns of these rows is padding, too
+    torch.testing.assert_close(filled[3, :4, 9:], images[3].flip(0, 1)[:4, 9:])
+    assert (filled[3] != 0).all()
     assert filled[3].std() == pytest.approx(1, abs=0.1)
     assert torch.equal(filled[:3], images[:3])
+
+
+@pytest.mark.parametrize("depths", [(3, 5, 0, 0), (0, 0, 4, 4), (2, 9, 6, 0), (4, 4, 4, 4)])
+def test_opposite_sides(noise: torch.Tensor, depths: tuple[int, ...]) -> None:
+    """A box as wide as its micrograph, or one that was enlarged."""
+    images = noise.clone()
+    top, bottom, left, right = depths
+    frame = torch.ones(BOX, BOX, dtype=torch.bool)
+    frame[top : BOX - bottom, left : BOX - right] = False
+    images[::3, frame] = 0
+    found = padding_depths(images)
+    assert torch.equal(found[::3], torch.tensor(depths).expand(20, 4))
+    assert found.sum() == 20 * sum(depths)
+    filled = without_padding(images, found)
+    assert filled[:, frame].std() == pytest.approx(1, abs=0.05)
+    assert torch.equal(filled[:, ~frame], noise[:, ~frame])
 
 
 @pytest.mark.parametrize("radius", [BOX / 2 - 0.5, BOX / 2 - 1, 12, 8])

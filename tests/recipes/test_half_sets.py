@@ -100,3 +100,41 @@ def test_given_halves_that_are_uneven_are_doubted(star: Path, smaller: int, doub
 def test_one_half_only_is_refused(star: Path) -> None:
     with pytest.raises(InputError, match="all particles are in half-set 2"):
         half_sets(changed(star, rlnRandomSubset=2), 0)
+
+
+def segments(star: Path, micrographs_named: int, tubes: int, **columns: object) -> Particles:
+    """Segments of filaments, so many on each of some micrographs, in turns."""
+    row = np.arange(COUNT)
+    names = [f"mic{number % micrographs_named}.mrc" for number in row]
+    tube = row // micrographs_named % tubes + 1
+    return changed(star, rlnMicrographName=names, rlnHelicalTubeID=tube, **columns)
+
+
+def filaments_of(particles: Particles) -> list[object]:
+    return [particles.table["rlnMicrographName"], particles.table["rlnHelicalTubeID"]]
+
+
+@pytest.mark.parametrize(("micrographs_named", "tubes"), [(1, 2), (2, 3), (3, 10)])
+def test_filaments_on_few_micrographs_are_whole(star: Path, micrographs_named: int, tubes: int) -> None:
+    particles = segments(star, micrographs_named, tubes)
+    halves = half_sets(particles, 0)
+    assert pd.Series(halves.half_set.numpy()).groupby(filaments_of(particles)).nunique().max() == 1
+    assert sizes_of(halves.half_set) == [60, 60]
+    assert halves.doubt is None
+
+
+def test_what_is_of_no_filament_stands_alone(star: Path) -> None:
+    plain = changed(star, rlnMicrographName="one.mrc", rlnHelicalTubeID=0)
+    assert half_sets(plain, 0).remarks == ()
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_split_filaments_are_a_doubt(star: Path, given: bool) -> None:
+    """Given half-sets in turns, and one filament that must be split."""
+    subset = {"rlnRandomSubset": np.arange(COUNT) // 2 % 2 + 1} if given else {}
+    particles = segments(star, 1, 2 if given else 1, **subset)
+    halves = half_sets(particles, 0)
+    assert halves.doubt is not None
+    which = "2 filaments are" if given else "one filament are"
+    assert halves.doubt.startswith(f"segments of {which} in both half-sets")
+    assert any("in both half-sets" in remark for remark in halves.remarks)

@@ -21,7 +21,9 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_run import running
 from cryorbit.io.mrc import read_map
 from cryorbit.recipes.optimise import OptimiseConfig, run
+from cryorbit.recipes.optimise.course import HeldOutPoint
 from cryorbit.recipes.optimise.outputs import OptimiseResult, within_radius
+from cryorbit.recipes.optimise.verdict import judge
 from phantom_sets import sharp_phantom
 
 SMALL: dict[str, Any] = {
@@ -59,6 +61,9 @@ def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Pat
     job, result = optimised(particles, tmp_path / "job", settings={"batch_size": 50})
     assert result.held_out_end < result.held_out_start - 0.5
     assert result.evaluations == 2 * 200
+    assert result.verdict is not None
+    assert result.verdict.level == "doubtful"
+    assert "but one random start cannot tell whether its map is right" in result.verdict.sentence
     with (job.path / "course.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["epochs"]) for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0]
@@ -169,3 +174,23 @@ def test_a_density_within_a_radius_has_nothing_beyond(generator: torch.Generator
     power = torch.fft.rfftn(within_radius(density, 3.0)).abs()
     assert float(power[4:9].max()) < 1e-4
     assert float(power[0, 0, 3] - torch.fft.rfftn(density)[0, 0, 3].abs()) == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "random_start", "doubts", "level", "words"),
+    [
+        ((-1.0, -3.0), False, [], "good", "fit this map better than pure noise by 3.0 nats, scored to 20.0 A."),
+        ((-1.0, -3.0), True, [], "doubtful", "one random start cannot tell"),
+        ((-3.0, -1.0), False, [], "doubtful", "held-out particles fitted its start better"),
+        ((-1.0, -3.0), False, ["the images were masked"], "doubtful", "but the images were masked"),
+        ((0.5, 0.1), False, [], "bad", "Do not trust this map: held-out particles fit it no better than pure noise"),
+        ((-1.0, float("nan")), False, [], "bad", "no better than pure noise"),
+    ],
+)
+def test_the_verdict(
+    held_out: tuple[float, float], random_start: bool, doubts: list[str], level: str, words: str
+) -> None:
+    course = [HeldOutPoint(0, 0.0, held_out[0]), HeldOutPoint(100, 1.0, held_out[1])]
+    verdict = judge(course, 20.0, random_start=random_start, doubts=doubts)
+    assert verdict.level == level
+    assert words in verdict.sentence

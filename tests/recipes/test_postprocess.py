@@ -1,6 +1,7 @@
 """The post-processing recipe: from a folder of half-maps to files, numbers and a verdict; and RELION beside it."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -339,3 +340,20 @@ def test_relion_finds_the_same(finished: tuple[JobFolder, PostprocessResult], fo
     sharpened, _ = read_map(tmp_path / "relion" / "map.mrc")
     curve = fourier_shell_correlation(sharpened, read_map(job.path / "postprocess.mrc")[0])
     assert float(curve[1 : round(BOX * PIXEL_SIZE / result.resolution_A) - 1].min()) > 0.999
+
+
+def test_half_maps_and_masks_out_of_place_are_told(folder: Path, tmp_path: Path) -> None:
+    """A half-map turned by a quarter about z, and a mask beside the particle."""
+    first, second = (read_map(folder / f"map_half{half}_unfil.mrc")[0] for half in (1, 2))
+    write_map(tmp_path / "1.mrc", first, PIXEL_SIZE)
+    write_map(tmp_path / "2.mrc", second.transpose(1, 2).flip(1).roll(1, 1), PIXEL_SIZE)
+    files = {"half1": tmp_path / "1.mrc", "half2": tmp_path / "2.mrc"}
+    _, result = process(PostprocessConfig(**files, output=tmp_path / "turned"))
+    assert result.verdict.level == "bad"
+    assert "the half-maps do not belong together, as they are not in one position" in result.verdict.sentence
+    assert re.search(r"when it is rotated by (89|90|91) degrees$", result.verdict.reasons[0])
+    write_map(tmp_path / "mask.mrc", soft_ball(BOX, 4, 2).roll((22, 22, 22), (0, 1, 2)), PIXEL_SIZE)
+    config = PostprocessConfig(folder=folder, output=tmp_path / "beside", mask=tmp_path / "mask.mrc")
+    _, result = process(config)
+    assert result.verdict.level == "bad"
+    assert "the mask leaves out the particle. Fix: give a mask that is 1 on the particle" in result.verdict.sentence

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from abinit_jobs import PIXEL_SIZE, make_set
@@ -107,6 +108,8 @@ def test_true_poses_give_the_true_map(folder: Path, finished: tuple[JobFolder, R
     assert float(fourier_shell_correlation(volume, truth)[1:11].min()) > 0.9
     # the grey scale is that of the images
     assert float((volume * truth).sum() / truth.square().sum()) == pytest.approx(1, abs=0.05)
+    assert result.verdict is not None
+    assert result.verdict.level == "good"
     assert nyquist <= result.classes[0].resolution_masked_A <= result.classes[0].resolution_A < 1.3 * nyquist
 
 
@@ -488,12 +491,43 @@ def test_a_class_that_is_not_set_is_no_class(folder: Path, tmp_path: Path, unset
         read_posed(ReconstructConfig(particles=particles, output=tmp_path, class_number=1))
 
 
-def test_doubts_about_half_sets_and_optics_are_in_the_notes(folder: Path, tmp_path: Path) -> None:
+def test_doubts_about_half_sets_and_optics_are_in_the_verdict(folder: Path, tmp_path: Path) -> None:
     tables = read_star(folder / "truth.star")
     tables["particles"]["rlnRandomSubset"] = [2] * 40 + [1] * (COUNT - 40)
     tables["optics"]["rlnMagMat00"], tables["optics"]["rlnMagMat11"] = 1.5, 1.0
     write_star(folder / "doubtful.star", tables)
     _, result = reconstructed(folder / "doubtful.star", tmp_path / "job")
-    doubts = [note for note in result.notes if note.startswith("Doubt: ")]
-    assert "the half-sets of the input are uneven (360 and 40 particles)" in doubts[0]
-    assert "anisotropic magnification (rlnMagMat00 to 11) is not corrected for" in doubts[1]
+    assert result.verdict is not None
+    assert result.verdict.level == "doubtful"
+    assert "the half-sets of the input are uneven (360 and 40 particles)" in result.verdict.reasons[0]
+    assert "anisotropic magnification (rlnMagMat00 to 11) is not corrected for" in result.verdict.reasons[1]
+
+
+def test_half_sets_of_two_frames_are_told(folder: Path, tmp_path: Path) -> None:
+    """Poses of two refinements: those of one half-set are turned by 60 degrees about z."""
+    table = read_star(folder / "truth.star")["particles"]
+    second = np.arange(COUNT) % 2 == 1
+    turned = changed_set(
+        folder,
+        "two_frames.star",
+        rlnAngleRot=table["rlnAngleRot"] + 60 * second,
+        rlnRandomSubset=second + 1,
+    )
+    _, result = reconstructed(turned, tmp_path / "job")
+    assert result.verdict is not None
+    assert result.verdict.level == "bad"
+    assert "the half-maps are not in one position" in result.verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("mask", "problem"),
+    [
+        (1 - soft_ball(BOX, 11.0, 2.0), "0 and 1 are exchanged(.|\n)*1 minus this mask"),
+        (soft_ball(BOX, 3.0, 1.0).roll((12, 12, 12), (0, 1, 2)), "the mask leaves out the particle"),
+    ],
+)
+def test_masks_beside_the_particle_are_refused(folder: Path, tmp_path: Path, mask: torch.Tensor, problem: str) -> None:
+    write_map(tmp_path / "mask.mrc", mask, PIXEL_SIZE)
+    with pytest.raises(InputError, match=problem) as caught:
+        reconstructed(folder / "truth.star", tmp_path / "job", mask=tmp_path / "mask.mrc")
+    assert caught.value.file == tmp_path / "mask.mrc"

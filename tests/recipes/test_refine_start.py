@@ -180,6 +180,8 @@ def test_a_mask_that_cannot_be_used_is_told_before_the_first_pass(folder: Path, 
     for name, mask, words in (
         ("empty.mrc", torch.zeros(BOX, BOX, BOX), "the mask is empty"),
         ("loud.mrc", 3 * soft_ball(BOX, 8.0, 3.0), "values from 0 to 3"),
+        ("inverse.mrc", 1 - soft_ball(BOX, 0.4 * BOX, 2.0), "0 and 1 are exchanged"),
+        ("beside.mrc", soft_ball(BOX, 3.0, 1.0).roll(BOX // 2 - 4, 0).roll(BOX // 2 - 4, 1), "leaves out the particle"),
     ):
         path = changed_map(tmp_path, name, mask)
         with pytest.raises(InputError, match=rf"{name}.*{words}"):

@@ -14,8 +14,9 @@ from cryorbit.api.settings import MapLike
 from cryorbit.api.volume import Volume, read_map
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fsc_curve
-from cryorbit.recipes.compare import require_box, require_mask
+from cryorbit.recipes.compare import require_box
 from cryorbit.recipes.map_grid import onto_grid, require_content
+from cryorbit.recipes.masks import require_mask, require_on_density
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,8 +112,10 @@ def _on_one_grid(
     if mask is None:
         return one, moved, None
     cover = _volume(mask)
-    within = require_mask(cover.values, _name(mask))
-    return one, moved, onto_grid(within, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
+    given = require_mask(cover.values, _name(mask))
+    within = onto_grid(given, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
+    require_on_density(within, one.values, None, _name(mask))
+    return one, moved, within
 
 
 def _volume(source: MapLike) -> Volume:

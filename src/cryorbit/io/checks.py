@@ -26,9 +26,10 @@ from cryorbit.io.column_names import in_words, in_words_of
 from cryorbit.io.duplicates import same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
-from cryorbit.io.image_statistics import ImageStatistics, survey
+from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
 from cryorbit.io.same_pixels import same_pixels
+from cryorbit.io.survey import survey
 
 FEWEST = 50
 """Particles that a reconstruction needs at least."""

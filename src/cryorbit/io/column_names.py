@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.cryosparc import CTF_LABELS, OPTICS_LABELS
+from cryorbit.io.cryosparc import CTF_LABELS, FILAMENT, OPTICS_LABELS
 from cryorbit.io.cryosparc_files import SUFFIXES
 
 FIELDS = {
@@ -21,6 +21,7 @@ FIELDS = {
     "rlnImageName": "blob/path",
     "rlnImageSize": "blob/shape",
     "rlnMicrographName": "location/micrograph_path",
+    "rlnHelicalTubeID": FILAMENT,
 }
 
 

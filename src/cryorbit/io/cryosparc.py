@@ -45,6 +45,7 @@ MICROGRAPH_PIXEL = "location/micrograph_psize_A"
 COORDINATE = "cryorbit/coordinate_px"
 """Field of coordinates ``(x, y)`` from a STAR file whose micrographs have no known size, pixels; cryoSPARC, which
 counts in parts of it, passes the field over."""
+FILAMENT = "filament/filament_uid"
 OPTICS_SHIFT = "ctf/shift_A"
 ABERRATIONS = ("ctf/tilt_A", "ctf/trefoil_A", "ctf/tetra_A", "ctf/anisomag")
 """Aberrations, which are handed on and not corrected for."""
@@ -56,7 +57,7 @@ USED = {
         ("iuf", ()),
     ),
     **dict.fromkeys(("blob/path", "location/micrograph_path"), ("SU", ())),
-    **dict.fromkeys(("uid", "blob/idx", "alignments3D/class", "alignments3D/split"), ("iu", ())),
+    **dict.fromkeys(("uid", "blob/idx", "alignments3D/class", "alignments3D/split", FILAMENT), ("iu", ())),
     "blob/shape": ("iu", (2,)),
     "alignments3D/pose": ("f", (3,)),
     "alignments3D/shift": ("f", (2,)),
@@ -112,6 +113,8 @@ def star_tables(records: np.ndarray) -> dict[str, pd.DataFrame]:
         columns.update(zip(COORDINATES, places.T, strict=True))
     if MICROGRAPH_PIXEL in names:
         columns["rlnMicrographOriginalPixelSize"] = _as_meant(records[MICROGRAPH_PIXEL])
+    if FILAMENT in names and records[FILAMENT].any():
+        columns["rlnHelicalTubeID"] = np.unique(records[FILAMENT], return_inverse=True)[1] + 1
     for label, (field, factor) in CTF_LABELS.items():
         if field in names:
             columns[label] = factor * records[field].astype(np.float64)

@@ -25,6 +25,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from cryorbit.io.filaments import segment_label
 from cryorbit.io.micrograph_places import (
     image_numbers,
     micrograph_numbers,
@@ -44,8 +45,6 @@ DEFOCUS_APART_A = 3000.0
 """Difference in defocus beyond which two images are not one: more than the height of the parts of a large virus."""
 ALIKE_TRACE = 1 + 2 * math.cos(math.radians(EXPANDED_DEG))
 """Trace of the turn between two poses above which they are nearly the same: it is 1 + 2 cos(angle)."""
-HELICAL = ("rlnHelicalTubeID", "rlnHelicalTrackLengthAngst")
-"""Labels of segments of filaments, which overlap."""
 
 
 def same_images(particles: Particles) -> Bool[Tensor, " n"]:
@@ -91,7 +90,7 @@ def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tenso
     """
     twice = torch.zeros(len(particles), dtype=torch.bool)
     pairs = _pairs_at_one_place(particles, ignored)
-    if not len(pairs) or any(label in particles.table for label in HELICAL):
+    if not len(pairs) or segment_label(particles.table) is not None:
         return twice
     gone: set[int] = set()
     for earlier, later in pairs[~_in_other_poses(particles, pairs)].tolist():

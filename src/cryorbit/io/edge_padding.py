@@ -1,8 +1,8 @@
 """Padding: the strips that fill a box where it reaches beyond its micrograph.
 
 Programs fill them with 0, with a mean, or with copies of the outermost row. A strip holds no noise along its edge, or
-none across it. A box is narrower than a micrograph, so of two opposite sides one is padded at most, and a corner at
-least is not: where all are without noise, the image was masked.
+none across it. What lies between strips, which may be on opposite sides where a box is as wide as the micrograph or was
+enlarged, has noise in a corner: where none of its corners has, the image was masked.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ SUDDEN = 0.3
 """Part of the ordinary difference that the second row beyond padding has at least."""
 LEAST = 2
 """Pixels of padding, at least: a mask of the width of the box reaches one side of an even box, and not the other."""
-CORNER = 0.1
-"""Side of a corner, boxes."""
+CORNER = 2
+"""Side of a corner, pixels: the circle of a mask, of seven pixels or more, leaves as much of its square free."""
 SIDES = 4
 """Sides of an image: the first and the last rows, the first and the last columns."""
 
@@ -31,9 +31,8 @@ def padding_depths(images: Float[Tensor, "b y x"]) -> Int[Tensor, "b 4"]:
         return depths
     chosen = images[suspects]
     sides = torch.stack([_depth(_from_side(chosen, side)) for side in range(SIDES)], 1)
-    opposite = sides[:, [1, 0, 3, 2]]
-    padded = (sides >= LEAST) & (opposite == 0) & _has_noisy_corner(chosen)[:, None]
-    depths[suspects] = torch.where(padded, sides, 0)
+    sides = torch.where(sides >= LEAST, sides, 0)
+    depths[suspects] = torch.where(_has_noisy_corner(chosen, sides)[:, None], sides, 0)
     return depths
 
 
@@ -53,13 +52,16 @@ def padded_pixels(depths: Int[Tensor, "b 4"], box: int) -> Bool[Tensor, "b y x"]
 def without_padding(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b y x"]:
     """The images with pixels from across the centre in place of padding: as far from it, and with noise of their own.
 
-    They are for measuring: statistics of any ring around the centre are as they would be without padding.
+    They are for measuring: statistics of any ring around the centre are as they would be without padding. Where that
+    lies in padding, too, the image is mirrored at its edge.
     """
     some = torch.nonzero(is_padded(depths))[:, 0]
     if not len(some):
         return images
     chosen = images[some]
-    filled = torch.where(padded_pixels(depths[some], images.shape[-1]), chosen.flip(1, 2), chosen)
+    padded = padded_pixels(depths[some], images.shape[-1])
+    across = torch.where(padded.flip(1, 2), _mirrored(chosen, depths[some]), chosen.flip(1, 2))
+    filled = torch.where(padded, across, chosen)
     return images.index_copy(0, some, filled)
 
 
@@ -69,16 +71,30 @@ def _may_be_padded(images: Float[Tensor, "b y x"]) -> Bool[Tensor, " b"]:
     return (edges <= 2 * NO_NOISE * _ordinary(images)[:, None]).any(1)
 
 
-def _has_noisy_corner(images: Float[Tensor, "b y x"]) -> Bool[Tensor, " b"]:
-    """Mask of the images of which a corner holds noise."""
-    side = max(2, round(CORNER * images.shape[-1]))
-    corners = torch.stack([images[:, rows, columns] for rows in _ends(side) for columns in _ends(side)], 1)
+def _mirrored(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Float[Tensor, "b y x"]:
+    """The images continued beyond what padding leaves of them, mirrored at its edges again and again."""
+    box = images.shape[-1]
+    first, left = depths[:, 0::2], (box - depths[:, 0::2] - depths[:, 1::2]).clamp_min(1)
+    beyond = (torch.arange(box) - first[..., None]) % (2 * left[..., None])
+    rows, columns = (first[..., None] + torch.minimum(beyond, 2 * left[..., None] - 1 - beyond)).unbind(1)
+    return images[torch.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _has_noisy_corner(images: Float[Tensor, "b y x"], depths: Int[Tensor, "b 4"]) -> Bool[Tensor, " b"]:
+    """Mask of the images of which a corner holds noise, within the padding if there is some."""
+    box = images.shape[-1]
+    start = torch.stack([depths[:, 0::2], box - depths[:, 1::2] - CORNER], 1).clamp(0, box - CORNER)
+    number, within = torch.arange(len(images))[:, None, None], torch.arange(CORNER)
+    corners = torch.stack(
+        [
+            images[number, (start[:, y, 0, None] + within)[:, :, None], (start[:, x, 1, None] + within)[:, None, :]]
+            for y in range(2)
+            for x in range(2)
+        ],
+        1,
+    )
     noise = (corners[..., 1:] - corners[..., :-1]).square().mean((2, 3)).sqrt()
     return (noise > NO_NOISE * _ordinary(images)[:, None]).any(1)
-
-
-def _ends(side: int) -> tuple[slice, slice]:
-    return slice(None, side), slice(-side, None)
 
 
 def _ordinary(images: Float[Tensor, "b y x"]) -> Float[Tensor, " b"]:

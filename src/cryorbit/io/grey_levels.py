@@ -34,9 +34,9 @@ class GreyLevels:
         0 and 1 where the grey values are kept.
     padding
         Pixels of padding at the first and last rows, the first and last columns; see `edge_padding`.
-    lines
-        Mask of the pixels of all images that lie on rows or columns which a camera or a program spoilt, and are
-        replaced by the median; None for none.
+    spoilt
+        Mask of the pixels of all images that a camera or a program spoilt, and that are replaced by the median; None
+        for none.
     """
 
     middle: Float[Tensor, " n"]
@@ -45,12 +45,12 @@ class GreyLevels:
     offset: Float[Tensor, " n"]
     gain: Float[Tensor, " n"]
     padding: Int[Tensor, "n 4"]
-    lines: Bool[Tensor, "y x"] | None = None
+    spoilt: Bool[Tensor, "y x"] | None = None
 
     def __getitem__(self, index: Int[Tensor, " m"] | Bool[Tensor, " n"]) -> GreyLevels:
         """Levels of the images at ``index``."""
-        of_images = (field.name for field in fields(self) if field.name != "lines")
-        return GreyLevels(**{name: getattr(self, name)[index] for name in of_images}, lines=self.lines)
+        of_images = (field.name for field in fields(self) if field.name != "spoilt")
+        return GreyLevels(**{name: getattr(self, name)[index] for name in of_images}, spoilt=self.spoilt)
 
     @property
     def has_outliers(self) -> Bool[Tensor, " n"]:
@@ -76,8 +76,8 @@ class GreyLevels:
 
     def apply(self, images: Float[Tensor, "n y x"]) -> Float[Tensor, "n y x"]:
         """The N images on comparable levels; one that needs nothing keeps every bit."""
-        if self.lines is not None:
-            images = torch.where(self.lines.to(images.device), _beside(self.middle, images), images)
+        if self.spoilt is not None:
+            images = torch.where(self.spoilt.to(images.device), _beside(self.middle, images), images)
         some = torch.nonzero(self.has_outliers)[:, 0]
         if len(some):
             theirs, chosen = self[some], images[some]

@@ -11,8 +11,9 @@ from torch import Tensor
 from cryorbit.io.contrast import image_contrasts, judge_contrast
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.image_statistics import ImageStatistics, survey
+from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.normalisation import background_levels, judge_normalisation
+from cryorbit.io.survey import survey
 
 FILLED = "replaced by the median"
 NOT_FINITE, CONSTANT = "pixels that are not finite", "a constant image"
@@ -66,7 +67,7 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     Parameters
     ----------
     statistics, outliers
-        As ``image_statistics.survey`` finds them.
+        As ``survey.survey`` finds them.
     premultiplied
         Whether the images were multiplied with their CTF.
     """
@@ -74,7 +75,7 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     inverted, contrast = judge_contrast(contrasts)
     found = judge_normalisation(statistics, premultiplied=premultiplied)
     levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
-    changed = levels.lines is not None or bool((levels.has_outliers | levels.padded | levels.moved).any())
+    changed = levels.spoilt is not None or bool((levels.has_outliers | levels.padded | levels.moved).any())
     repairs = _repairs(statistics, levels, found.odd)
     return GreyValues(
         inverted=inverted,

@@ -1,14 +1,11 @@
 """What the pixels of raw images tell before any reconstruction: broken images, outliers, background, contrast.
 
-Every image is measured. Sums over all pixels are only as good as the worst pixel, so outliers are found first, and the
-images that have some are measured again without them. A pixel that is out at one place in most images is a defect of
-the camera, or of a program: what an ordinary image is, images tell without it.
+Every image is measured.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -16,10 +13,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
-from cryorbit.io.common_defects import common_lines, common_pixels
 from cryorbit.io.edge_padding import padding_depths, without_padding
 from cryorbit.io.fingerprint import fingerprints
-from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
+from cryorbit.io.grey_levels import GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
 
 BACKGROUND_DIAMETER = 0.9
@@ -36,10 +32,6 @@ TAIL = 0.02
 """Part of the pixels at either end that the robust standard deviation does not see."""
 TAIL_SIGMA = 2.0537
 """Where the tail of a normal distribution begins, standard deviations."""
-ORDINARY = 0.25
-"""Ordinary is a farthest pixel that this part of the images falls short of: three in four may have outliers."""
-DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
-"""Images whose median shows defects that all have: at most, and at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,115 +88,19 @@ def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> Ima
     pixels_bytes = 4 * stack.box**2
     # the images, their float64 copy, and temporaries of the reductions and differences
     size = chunk_size(5 * pixels_bytes, BUDGET_BYTES, len(stack))
-    regions = _regions(stack.box)
+    regions = background_and_centre(stack.box)
     parts = []
     for part in chunks(len(stack), size):
         images = stack.read(torch.arange(part.start, part.stop))
         at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
         padding = padding_depths(images)
-        parts.append(_of_images(without_padding(at_levels, padding), padding, regions))
+        parts.append(statistics_of(without_padding(at_levels, padding), padding, regions))
     return ImageStatistics(
         *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
     )
 
 
-def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
-    """Statistics of all images, and levels that replace the outlying pixels and do nothing else.
-
-    Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them. Lines that
-    are spoilt in all images are left out of all.
-    """
-    statistics, lines = image_statistics(stack), None
-    sample = _normalised_sample(stack, statistics)
-    if sample is not None and bool((found := common_lines(sample[0])).any()):
-        lines = found
-        statistics = image_statistics(stack, replace(unchanged_levels(statistics), lines=lines))
-        sample = _normalised_sample(stack, statistics)
-    levels = replace(outlier_levels(statistics, _without_defects(sample, lines)), lines=lines)
-    where = torch.nonzero(levels.has_outliers)[:, 0]
-    if not len(where):
-        return statistics, levels
-    clean = image_statistics(stack.subset(where.numpy()), levels[where])
-    merged = {
-        field.name: getattr(statistics, field.name).index_copy(0, where, getattr(clean, field.name))
-        for field in fields(ImageStatistics)
-    }
-    return ImageStatistics(**(merged | {"peak": statistics.peak})), levels
-
-
-def outlier_levels(statistics: ImageStatistics, healthy: ImageStatistics | None = None) -> GreyLevels:
-    """Levels that replace the outlying pixels of images.
-
-    What is ordinary, the set says itself: the farthest of many noisy pixels lies three to five standard deviations out,
-    that of an image with little noise wherever the particle is brightest.
-
-    Parameters
-    ----------
-    statistics
-        Of the images.
-    healthy
-        Of images that tell what is ordinary; None for the images themselves.
-    """
-    varied = _varied(statistics)
-    told = statistics[varied] if healthy is None else healthy
-    ordinary, ordinary_local = (_ordinary(peak) for peak in (told.peak, told.local_peak))
-    far = statistics.peak > FAR * ordinary
-    alone = (statistics.local_peak > FAR * ordinary_local) & (statistics.peak > ordinary)
-    reach = torch.where(varied & (far | alone), FAR * ordinary * statistics.scale, torch.inf).float()
-    local_reach = torch.where(reach < torch.inf, FAR * ordinary_local * statistics.local_scale, torch.inf).float()
-    return replace(unchanged_levels(statistics), reach=reach, local_reach=local_reach)
-
-
-def unchanged_levels(statistics: ImageStatistics) -> GreyLevels:
-    """Levels that replace the padding of images and nothing else."""
-    kept = torch.zeros(len(statistics.middle))
-    return GreyLevels(
-        middle=statistics.middle.float(),
-        reach=torch.full_like(kept, torch.inf),
-        local_reach=torch.full_like(kept, torch.inf),
-        offset=kept,
-        gain=torch.ones_like(kept),
-        padding=statistics.padding,
-    )
-
-
-def _varied(statistics: ImageStatistics) -> Bool[Tensor, " n"]:
-    return statistics.finite & (statistics.scale > 0)
-
-
-def _normalised_sample(
-    stack: ImageStack, statistics: ImageStatistics
-) -> tuple[Float[Tensor, "b y x"], Int[Tensor, "b 4"]] | None:
-    """A sample of the images, of median 0 and standard deviation 1, and their padding; None of a few."""
-    usable = torch.nonzero(_varied(statistics))[:, 0]
-    if len(usable) < FEWEST_FOR_DEFECTS:
-        return None
-    chosen = usable[torch.linspace(0, len(usable) - 1, min(DEFECT_SAMPLE, len(usable))).round().long()]
-    middle, scale = (each[chosen, None, None].float() for each in (statistics.middle, statistics.scale))
-    padding = statistics.padding[chosen]
-    return without_padding((stack.read(chosen) - middle) / scale, padding), padding
-
-
-def _without_defects(
-    sample: tuple[Float[Tensor, "b y x"], Int[Tensor, "b 4"]] | None, lines: Bool[Tensor, "y x"] | None
-) -> ImageStatistics | None:
-    """Statistics of a sample of the images without the pixels that are spoilt in most; None where there are none."""
-    if sample is None:
-        return None
-    images, padding = sample
-    if lines is not None:
-        images = images.masked_fill(lines, 0.0)
-    defects = common_pixels(images)
-    if lines is None and not bool(defects.any()):
-        return None
-    return _of_images(images.masked_fill(defects, 0.0), padding, _regions(images.shape[-1]))
-
-
-def _ordinary(peak: Float[Tensor, " m"]) -> float:
-    return float(torch.quantile(peak, ORDINARY, interpolation="lower")) if len(peak) else math.inf
-
-
-def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
+def background_and_centre(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
     """Weights of the pixels in the mean of the background and in that of the centre."""
     coordinate = torch.arange(box) - box // 2
     radius = torch.hypot(coordinate[:, None].double(), coordinate[None, :].double()).flatten()
@@ -213,11 +109,12 @@ def _regions(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:
     return background, centre
 
 
-def _of_images(
+def statistics_of(
     images: Float[Tensor, "b y x"],
     padding: Int[Tensor, "b 4"],
     regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]],
 ) -> ImageStatistics:
+    """Statistics of images whose padding was filled; ``regions`` are those of `background_and_centre`."""
     background, centre = regions
     flat = images.flatten(1)
     lowest, highest = flat.amin(1), flat.amax(1)

@@ -85,7 +85,7 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     ------
     InputError
         There is no table of particles, an optics group is missing or defined twice, a class or a group is no whole
-        number, or the particles are not single two-dimensional images (helical segments, subtomograms, tilt series).
+        number, or the particles are not single two-dimensional images (subtomograms, tilt series).
     """
     refuse_tomography(tables, file)
     named = [name for name in ("particles", "images", "") if name in tables]
@@ -286,11 +286,6 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
 
 def _refuse_unsupported(tables: RelionTables) -> None:
     supported = {
-        "rlnHelicalTubeID": (
-            0,
-            "the particles are helical segments",
-            "reconstruct them with helical symmetry (relion_refine --helix); remove the column if they are none",
-        ),
         "rlnImageDimensionality": (2, "the particles are not 2-D images", "give images of single particles"),
         "rlnCtfDataArePhaseFlipped": (
             0,

@@ -6,7 +6,6 @@ import json
 import logging
 from pathlib import Path
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,7 +14,8 @@ from cryorbit.evaluation.comparison import MapComparison, compare_maps
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.destinations import require_new_files
 from cryorbit.io.mrc import STATE_SIZE, read_map, read_map_header, write_map
-from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, believed, fitting, onto_grid, read_onto, require_content
+from cryorbit.recipes.map_grid import PIXEL_SIZE_TOLERANCE, believed, fitting, read_onto, require_content
+from cryorbit.recipes.masks import read_mask, require_on_density
 from cryorbit.recipes.settings import Settings
 
 LOGGER = logging.getLogger(__name__)
@@ -57,6 +57,8 @@ def run(config: CompareConfig) -> MapComparison:
     reference, pixel_size = read_reference(config.reference, config.moving)
     moving = read_like(config.moving, reference, pixel_size)
     mask = None if config.mask is None else read_mask(config.mask, reference, pixel_size)
+    if mask is not None:
+        require_on_density(mask, reference, None, config.mask)
     comparison = compare_maps(moving, reference, pixel_size, mask)
     if config.output is not None:
         write_map(config.output, comparison.alignment.aligned, pixel_size)
@@ -92,18 +94,6 @@ def read_like(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) 
     if done is not None:
         LOGGER.info(done)
     return volume
-
-
-def read_mask(path: Path, reference: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """A mask brought to the grid of ``reference``, its values in [0, 1]; one of ones masks nothing."""
-    mask, stated = read_map(path, unstated=0.0)
-    require_mask(mask, path)
-    if float(mask.max()) <= 0:
-        raise InputError("the mask is empty", file=path, mend="give a mask that is 1 on the particle")
-    fitted, done = onto_grid(mask, stated, len(reference), pixel_size)
-    if done is not None:
-        LOGGER.info("%s: %s", path.name, done)
-    return fitted.clamp(0, 1)
 
 
 def regridding(config: CompareConfig) -> list[str]:
@@ -144,17 +134,6 @@ def require_like(
             file=file,
             mend=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",
         )
-
-
-def require_mask(mask: Float[Tensor, "n n n"], file: Path | None) -> Float[Tensor, "n n n"]:
-    """The mask cut to [0, 1]; `InputError`, of ``file`` if there is one, if it reaches well beyond."""
-    if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
-        raise InputError(
-            f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",
-            file=file,
-            mend="give a mask with values from 0 to 1",
-        )
-    return torch.clamp(mask, 0.0, 1.0)
 
 
 def write_json(path: Path, record: dict[str, object]) -> None:

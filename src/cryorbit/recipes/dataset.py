@@ -26,7 +26,8 @@ from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import (
     on_box,
     on_ctf_gaps,
-    on_lines,
+    on_defects,
+    on_filaments,
     on_masks,
     on_noise,
     on_padding,
@@ -203,11 +204,12 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     warnings = (
         *on_masks(masked=report.grey.masked),
         *on_padding(source),
-        *on_lines(report.grey.levels),
+        *on_defects(report.grey.levels),
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
+        *on_filaments(particles.table),
         *on_units(particles.ctf),
     )
     return Dataset(

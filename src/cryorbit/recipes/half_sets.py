@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.io.column_names import column_name
 from cryorbit.io.cryosparc_files import SUFFIXES
 from cryorbit.io.duplicates import kept_together
+from cryorbit.io.filaments import filament_numbers
 from cryorbit.io.micrograph_places import MICROGRAPH, image_numbers, micrograph_numbers
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import group_label
@@ -56,9 +57,10 @@ def half_sets(particles: Particles, seed: int) -> HalfSets:
     remarks: tuple[str, ...] = (_on_copies(len(unit) - images, len(unit)),) if images < len(unit) else ()
     if units < images:
         remarks += (_on_places(images - units),)
+    filament = filament_numbers(particles)
     if particles.half_sets is None:
-        drawn, by_particle = _drawn(particles, unit, seed)
-        return HalfSets(drawn, (*remarks, *by_particle))
+        drawn, by_particle = _drawn(particles, unit, filament, seed)
+        return _doubted(HalfSets(drawn, (*remarks, *by_particle)), _on_split(drawn, filament))
     given = _given(particles)
     united = _first_of_each(given, unit)
     moved = int((united != given).sum())
@@ -68,13 +70,36 @@ def half_sets(particles: Particles, seed: int) -> HalfSets:
         )
         remarks += (said,)
     smaller = min(int(united.sum()), int((1 - united).sum()))
+    halves, split = HalfSets(united, remarks), _on_split(united, filament)
     if smaller >= UNEVEN * len(united):
-        return HalfSets(united, remarks)
+        return _doubted(halves, split)
     doubt = (
         f"the half-sets of the input are uneven ({len(united) - smaller:,} and {smaller:,} particles): the smaller one "
         f"limits the resolution that half-maps can show; fix: {_removal(particles)} to have even halves drawn"
     )
-    return HalfSets(united, (*remarks, f"{doubt[0].upper()}{doubt[1:]}."), doubt)
+    return _doubted(halves, doubt)
+
+
+def _doubted(halves: HalfSets, doubt: str | None) -> HalfSets:
+    """The halves with a doubt, which is a remark, too."""
+    if doubt is None:
+        return halves
+    return replace(halves, remarks=(*halves.remarks, f"{doubt[0].upper()}{doubt[1:]}."), doubt=doubt)
+
+
+def _on_split(half_set: Int[Tensor, " n"], filament: Int[Tensor, " n"] | None) -> str | None:
+    """The doubt that filaments are in both halves."""
+    if filament is None:
+        return None
+    counts = torch.stack([torch.bincount(filament[half_set == half], minlength=len(filament)) for half in (0, 1)])
+    split = int((counts > 0).all(0).sum())
+    if not split:
+        return None
+    which = "one filament are" if split == 1 else f"{split:,} filaments are"
+    return (
+        f"segments of {which} in both half-sets: neighbours overlap, so that half-maps share noise and agree too well; "
+        f"fix: give all segments of a filament one half-set ({SUBSET}), as relion_refine --helix does"
+    )
 
 
 def _given(particles: Particles) -> Int[Tensor, " n"]:
@@ -97,11 +122,15 @@ def _removal(particles: Particles) -> str:
     return remove
 
 
-def _drawn(particles: Particles, unit: Int[Tensor, " n"], seed: int) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
-    """Random halves, and what is said where micrographs could not be kept whole."""
+def _drawn(
+    particles: Particles, unit: Int[Tensor, " n"], filament: Int[Tensor, " n"] | None, seed: int
+) -> tuple[Int[Tensor, " n"], tuple[str, ...]]:
+    """Random halves, and what is said where micrographs, or filaments on a few of them, could not be kept whole."""
     generator = generator_for(seed, "half-sets")
     group = _groups(particles)
     if group is None or int(group.max()) + 1 < FEWEST_GROUPS:
+        group = filament
+    if group is None:
         return _balanced(unit, generator), ()
     halves = _balanced(group, generator)
     smaller = min(int(halves.sum()), int((1 - halves).sum()))
@@ -142,8 +171,9 @@ def _first_of_each(half_set: Int[Tensor, " n"], unit: Int[Tensor, " n"]) -> Int[
 
 
 def _on_places(images: int) -> str:
+    counted = "1 particle is" if images == 1 else f"{images:,} particles are"
     return (
-        f"{images:,} particles are at the place of another one on the micrograph, in another pose or as segments of a "
+        f"{counted} at the place of another one on the micrograph, in another pose or as segments of a "
         "filament: all are used, and those of one place stay in one half-set. Fix, if they are the same particles: "
         "relion_star_handler --remove_duplicates."
     )

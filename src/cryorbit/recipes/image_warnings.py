@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import CTFParams
@@ -18,6 +18,7 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
 from cryorbit.io.bounds import defocus_angle_doubt
+from cryorbit.io.filaments import segment_label
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.tilt_series import tilts
 
@@ -71,6 +72,17 @@ def on_tilts(table: pd.DataFrame) -> list[str]:
     ]
 
 
+def on_filaments(table: pd.DataFrame) -> list[str]:
+    """A sentence where the particles are segments of filaments; ``table`` has RELION's labels."""
+    label = segment_label(table)
+    if label is None:
+        return []
+    return [
+        f"The particles are segments of filaments ({label}): each is taken for a particle of its own, and helical "
+        "symmetry is not imposed on the map. Fix, where the map is to have it: relion_refine --helix."
+    ]
+
+
 def on_units(ctf: CTFParams) -> list[str]:
     """A sentence where a column of the CTF may have another unit, and need not."""
     doubt = defocus_angle_doubt(ctf.defocus_angle)
@@ -117,17 +129,32 @@ def on_padding(source: ParticleSource) -> list[str]:
     ]
 
 
-def on_lines(levels: GreyLevels | None) -> list[str]:
-    """A sentence where rows or columns are spoilt in all images."""
-    lines = None if levels is None else levels.lines
-    if lines is None:
+def on_defects(levels: GreyLevels | None) -> list[str]:
+    """A sentence where pixels are spoilt in all images: rows, columns, or others."""
+    spoilt = None if levels is None else levels.spoilt
+    if spoilt is None:
         return []
-    rows, columns = (torch.nonzero(lines.all(axis))[:, 0] + 1 for axis in (1, 0))
-    kinds = (("row", rows.tolist()), ("column", columns.tolist()))
-    named = " and ".join(
-        f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}" for kind, numbers in kinds if numbers
-    )
-    return [f"A line stands out of all images ({named} of {len(lines)}): its pixels are replaced by the median."]
+    rows, columns = (spoilt.all(axis) for axis in (1, 0))
+    others = torch.nonzero(spoilt & ~rows[:, None] & ~columns[None, :]) + 1
+    named = [
+        f"{kind}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+        for kind, numbers in (("row", _places(rows)), ("column", _places(columns)))
+        if numbers
+    ]
+    if len(others):
+        count = "1 pixel" if len(others) == 1 else f"{len(others):,} pixels"
+        y, x = others.double().mean(0).round().long().tolist()
+        named.append(f"{count} about row {y}, column {x}")
+    return [
+        f"All images have a defect at one place ({', '.join(named)} of {len(spoilt)}): its pixels are replaced by the "
+        "median."
+    ]
+
+
+def _places(mask: Bool[Tensor, " n"]) -> list[int]:
+    """Numbers, from 1, of what a mask holds."""
+    found: list[int] = (torch.nonzero(mask)[:, 0] + 1).tolist()
+    return found
 
 
 def on_box(diameter: float, extent: float) -> list[str]:

@@ -1,6 +1,8 @@
-"""What particles of known pose say against their symmetry and their views, a sentence each."""
+"""What particles of known pose say against their symmetry, their views and a mask, a sentence each."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -13,6 +15,8 @@ from cryorbit.inference.copies import SYMMETRIC, copies_agreement
 from cryorbit.inference.mstep import half_volumes, shell_weights
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.masks import require_on_density
+from cryorbit.volumes.voxel import resample
 
 LOOKED_AT = 2000
 """Particles that test a symmetry."""
@@ -34,8 +38,7 @@ def on_symmetry(dataset: Dataset, known: KnownPoses, name: str) -> list[str]:
     """
     if dataset.operators is None:
         return []
-    index = torch.linspace(0, len(dataset.particles) - 1, min(LOOKED_AT, len(dataset.particles))).round().long()
-    halves = coarse_halves(dataset, known, index)
+    halves = coarse_halves(dataset, known)
     radius = dataset.particle_radius(halves.shape[-1])
     return disagreement(copies_agreement(halves[0], halves[1], dataset.symmetry, radius), name)
 
@@ -63,8 +66,15 @@ def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], s
     ]
 
 
-def coarse_halves(dataset: Dataset, known: KnownPoses, index: Tensor) -> Float[Tensor, "2 m m m"]:
+def require_on_halves(mask: Float[Tensor, "n n n"], dataset: Dataset, known: KnownPoses, file: Path) -> None:
+    """Raise `InputError`, of its ``file``, where a mask leaves out what the particles make."""
+    halves = coarse_halves(dataset, known)
+    require_on_density(resample(mask, halves.shape[-1]).clamp(0, 1), halves[0], halves[1], file)
+
+
+def coarse_halves(dataset: Dataset, known: KnownPoses) -> Float[Tensor, "2 m m m"]:
     """Half-maps of some particles without symmetry, at low resolution."""
+    index = torch.linspace(0, len(dataset.particles) - 1, min(LOOKED_AT, len(dataset.particles))).round().long()
     band = band_within(dataset.box, min(COARSE, dataset.box / 2 - 1), dataset.noise_variance)
     statistics = reconstruct(dataset.source, index, known[index], band, classes=1)
     halves = half_volumes(statistics, shell_weights(statistics, band.grid, band.radius), band.grid)

@@ -7,7 +7,6 @@ half-sets (``solve_maps``), and the files.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,7 +19,6 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
-from cryorbit.core.verdict import Verdict
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
@@ -35,11 +33,12 @@ from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
-from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.half_sets import SUBSET
-from cryorbit.recipes.map_files import ONLY_MAP, PHASES, finish_map, on_full_box, write_map_files
-from cryorbit.recipes.posed_warnings import on_symmetry, on_views
+from cryorbit.recipes.map_files import ONLY_MAP, PHASES, FinishedMap, finish_map, on_full_box, write_map_files
+from cryorbit.recipes.masks import read_mask
+from cryorbit.recipes.posed_verdict import PosedEvidence, judge
+from cryorbit.recipes.posed_warnings import on_symmetry, on_views, require_on_halves
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
@@ -70,20 +69,30 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
     dataset = read_dataset(config, posed)
     known = _known(dataset)
+    if config.mask is not None and mask is not None:
+        require_on_halves(mask, dataset, known, config.mask)
     asymmetric = on_symmetry(dataset, known, config.symmetry)
-    notes = [_on_classes(config, posed), *never_aligned, _on_half_sets(config, dataset.particles), *dataset.sentences]
-    notes += [*asymmetric, *on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)]
+    uneven = on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)
+    halves = _on_half_sets(config, dataset.particles)
+    notes = [_on_classes(config, posed), *never_aligned, halves, *dataset.sentences, *asymmetric, *uneven]
     for sentence in notes:
         progress.note(sentence)
     band = band_within(dataset.box, largest_radius(config, posed), dataset.noise_variance)
     statistics = add_images(dataset, known, band, job, progress)
     maps = solve_maps(dataset, band, statistics)
-    result = _write(config, dataset, maps, mask, notes, job)
-    if asymmetric:
-        result = replace(result, verdict=Verdict("bad", asymmetric[0], ()))
-    job.write_result(result)
-    for sentence in result.notes[len(notes) :]:
+    finished = _write(config, dataset, maps, mask, job)
+    for sentence in finished.limits:
         progress.note(sentence)
+    doubts = dataset.doubts(min(finished.resolution_A, finished.fsc.resolution()))
+    evidence = PosedEvidence(finished, mask is not None, asymmetric, uneven, doubts, halves)
+    result = Result(
+        classes=(_class_record(finished, len(dataset.particles)),),
+        verdict=judge(evidence),
+        particles=dataset.count,
+        diameter_A=dataset.diameter,
+        notes=(*notes, *finished.limits),
+    )
+    job.write_result(result)
     return result
 
 
@@ -191,9 +200,8 @@ def _write(
     dataset: Dataset,
     maps: Maps,
     mask: Float[Tensor, "n n n"] | None,
-    notes: list[str],
     job: JobFolder,
-) -> Result:
+) -> FinishedMap:
     """Write every file of the job but its record."""
     finished = finish_map(
         (maps.volume[0], maps.halves[:, 0]),
@@ -206,15 +214,16 @@ def _write(
     write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
     write_particles(job.path / "particles.star", dataset.particles, Assignments(half_set=dataset.half_set + 1))
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
-    unmasked, masked = finished.resolution_A, finished.fsc.resolution()
-    notes = [*notes, *finished.limits, *(f"Doubt: {doubt}." for doubt in dataset.doubts(min(unmasked, masked)))]
-    only = ClassRecord(
+    return finished
+
+
+def _class_record(finished: FinishedMap, particles: int) -> ClassRecord:
+    return ClassRecord(
         name="map",
         map=ONLY_MAP.map,
         fsc=f"{ONLY_MAP.fsc}.csv",
-        particles=len(dataset.particles),
+        particles=particles,
         fraction=1.0,
-        resolution_A=unmasked,
-        resolution_masked_A=masked,
+        resolution_A=finished.resolution_A,
+        resolution_masked_A=finished.fsc.resolution(),
     )
-    return Result(classes=(only,), particles=dataset.count, diameter_A=dataset.diameter, notes=tuple(notes))

@@ -17,7 +17,7 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.image_warnings import on_box, on_lines, on_masks, on_noise, on_padding
+from cryorbit.recipes.image_warnings import on_box, on_defects, on_masks, on_noise, on_padding
 from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.joined_sets import (
     contrasts_contradicted,
@@ -78,7 +78,7 @@ def look_at_images(
         doubts=(
             *on_masks(masked=grey.masked),
             *on_padding(source),
-            *on_lines(grey.levels),
+            *on_defects(grey.levels),
             *on_ends,
             *(() if grey.masked else on_box(diameter or 0.0, extent)),
         ),

@@ -22,12 +22,13 @@ from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_num
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
-from cryorbit.io.image_statistics import ImageStatistics, survey
+from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.posed import pose_problem
+from cryorbit.io.survey import survey
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_tilts, on_units
+from cryorbit.recipes.image_warnings import on_filaments, on_tilts, on_units
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, Inspection
 from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.inspect.images import look_at_images
@@ -105,6 +106,7 @@ def run(config: InspectConfig) -> Inspection:
             *files.remarks,
             *on_halves,
             *on_tilts(particles.table),
+            *on_filaments(particles.table),
             *on_units(particles.ctf),
             *unused_optics(particles).sentences(),
         ),

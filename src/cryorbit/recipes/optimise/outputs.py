@@ -21,6 +21,7 @@ from cryorbit.recipes.method_course import MethodCourse
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import HeldOutPoint
 from cryorbit.recipes.optimise.problem import OptimiseProblem
+from cryorbit.recipes.optimise.verdict import judge
 from cryorbit.volumes.voxel import resample
 
 MAP, COURSE = "map.mrc", "course.csv"
@@ -71,7 +72,13 @@ def write_outputs(
         # nothing here measures a resolution: there are no half maps
         classes=(ClassRecord(name="map", map=MAP, particles=terms, fraction=terms / len(dataset.source)),),
         contrast=dataset.report.grey.contrast,
-        notes=(*dataset.sentences, *(f"Doubt: {doubt}." for doubt in dataset.pose_doubts(dataset.extent / radius))),
+        verdict=judge(
+            course.points,
+            dataset.extent / radius,
+            random_start=config.start is None,
+            doubts=dataset.pose_doubts(dataset.extent / radius),
+        ),
+        notes=dataset.sentences,
         method=config.method,
         held_out_start=first.held_out,
         held_out_end=last.held_out,

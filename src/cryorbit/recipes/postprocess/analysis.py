@@ -69,8 +69,8 @@ class HalfMapAnalysis:
         Sentences on optics that nothing corrects for and that this resolution does not bear.
     misplaced
         How the second half-map must be moved onto the first; None where it lies in place.
-    mask_outside
-        Whether the mask covers what is outside the particle.
+    mask_misses
+        Whether the mask leaves the particle out.
     """
 
     pixel_size: float
@@ -86,4 +86,4 @@ class HalfMapAnalysis:
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()
     misplaced: Misplacement | None = None
-    mask_outside: bool = False
+    mask_misses: bool = False

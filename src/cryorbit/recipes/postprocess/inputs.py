@@ -19,9 +19,10 @@ from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import read_tables
 from cryorbit.io.particles import read_particles
 from cryorbit.io.relion import ANGLES, CLASS
-from cryorbit.recipes.compare import read_box, read_mask, require_like
+from cryorbit.recipes.compare import read_box, require_like
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.map_grid import believed
+from cryorbit.recipes.masks import read_mask
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
 
@@ -108,7 +109,7 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
     if torch.equal(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"
         raise InputError("the half-maps are one and the same map", file=second, mend=mend)
-    mask = None if config.mask is None else _read_mask(config.mask, half1, stated)
+    mask = None if config.mask is None else read_mask(config.mask, half1, stated)
     device, pixel_size = torch.device(config.device), config.pixel_size or stated
     last, said = _end_of_data((first, second), half1, half2, stated)
     return PostprocessInput(
@@ -155,14 +156,6 @@ def from_one_map(config: PostprocessConfig) -> bool:
     if config.folder is None or config.half1 is not None or not (config.folder / "job.json").is_file():
         return False
     return JobFolder.open(config.folder).read()["verb"] in {"abinit", "demo"}
-
-
-def _read_mask(path: Path, like: Float[Tensor, "n n n"], pixel_size: float) -> Float[Tensor, "n n n"]:
-    """The mask given, which must have an inside."""
-    mask = read_mask(path, like, pixel_size)
-    if float(mask.max()) <= 0.5:
-        raise InputError("the mask is empty", file=path, mend="give a mask that is 1 on the particle")
-    return mask
 
 
 def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:

@@ -13,10 +13,13 @@ from cryorbit.evaluation.sharpening import FIT_FROM_A
 from cryorbit.evaluation.view_sampling import BIASED
 from cryorbit.inference.copies import SYMMETRIC
 from cryorbit.recipes.limits import on_limit
+from cryorbit.recipes.masks import LEAVES_OUT, LEAVES_OUT_MEND
 from cryorbit.recipes.postprocess.analysis import HalfMapAnalysis, Sharpened
 
 SHARED_POSES = "the half-maps share the poses of one ab initio map: the resolution is an upper bound"
 UNEVEN = "directions are uneven: it is worse in some of them"
+LEAST_SHIFT_PX = 0.5
+"""Least shift of a half-map that is told, voxels."""
 OPTICS = "optics that are not corrected for limit it: read the reasons"
 
 
@@ -48,8 +51,8 @@ def _useless(analysis: HalfMapAnalysis) -> Remark | None:
     """What makes the resolution of these half-maps no resolution at all."""
     if analysis.misplaced is not None:
         return _about_frames(analysis.misplaced, analysis.pixel_size)
-    if analysis.mask_outside:
-        return _about_inverted_mask()
+    if analysis.mask_misses:
+        return _about_wrong_mask()
     return _about_unrelated(analysis.fsc) if analysis.fsc.unrelated else None
 
 
@@ -64,20 +67,22 @@ def _sentence(analysis: HalfMapAnalysis, _level: Level, problem: str) -> str:
 def _about_frames(misplaced: Misplacement, pixel_size: float) -> Remark:
     """What to say of half-maps that are not in one frame."""
     shift = ", ".join(f"{pixel_size * step:.1f}" for step in misplaced.shift_px)
-    moved = f"shifted by ({shift}) A along x, y, z"
-    if misplaced.mirrored is not None:
-        moved = f"mirrored along {misplaced.mirrored}" + (f" and {moved}" if any(misplaced.shift_px) else "")
+    motions = [
+        *([f"mirrored along {misplaced.mirrored}"] if misplaced.mirrored is not None else []),
+        *([f"rotated by {misplaced.angle_deg:.0f} degrees"] if misplaced.angle_deg else []),
+        *([f"shifted by ({shift}) A along x, y, z"] if max(map(abs, misplaced.shift_px)) >= LEAST_SHIFT_PX else []),
+    ]
     cause = "as one has the other hand" if misplaced.mirrored is not None else "as they are not in one position"
     problem = (
         f"Do not use this map: the half-maps do not belong together, {cause}. Fix: give both as one job wrote them."
     )
+    moved = ", then ".join(motions)
     return Remark("bad", problem, f"the second half-map agrees much better with the first when it is {moved}")
 
 
-def _about_inverted_mask() -> Remark:
-    problem = "Do not use this resolution: the mask covers what is outside the particle. Fix: give 1 minus this mask."
-    reason = "the half-maps have more in common where the mask is 0, and the mask is 1 at the sides of the box"
-    return Remark("bad", problem, reason)
+def _about_wrong_mask() -> Remark:
+    problem = f"Do not use this resolution: {LEAVES_OUT}. Fix: {LEAVES_OUT_MEND}."
+    return Remark("bad", problem, "the half-maps have their signal where the mask is 0")
 
 
 def _about_unrelated(fsc: HalfMapFSC) -> Remark:

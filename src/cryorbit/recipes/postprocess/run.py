@@ -10,10 +10,11 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.conical_fsc import conical_fsc
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
-from cryorbit.evaluation.half_map_frames import covers_the_outside, misplacement
+from cryorbit.evaluation.half_map_frames import misplacement
 from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.evaluation.local_filter import filter_locally
 from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
+from cryorbit.evaluation.mask_placement import leaves_out
 from cryorbit.evaluation.sharpening import fit_b_factor, sharpen, signal_weights
 from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.geometry.point_groups import point_group
@@ -69,7 +70,7 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
         holds_to_A=maps.holds_to_A,
         optics_doubts=doubts,
         misplaced=misplacement(maps.half1, maps.half2),
-        mask_outside=maps.mask is not None and covers_the_outside(maps.mask, maps.half1, maps.half2),
+        mask_misses=maps.mask is not None and leaves_out(maps.mask, maps.half1, maps.half2),
     )
     return write_outputs(job, analysis, from_one_map(config))
 

@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.solvent_mask import outline_resolution, solvent_mask
-from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.masks import read_mask
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import RefineState
 from cryorbit.volumes.voxel import resample

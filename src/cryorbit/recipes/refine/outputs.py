@@ -17,9 +17,9 @@ from cryorbit.io.job_result import ClassRecord, Measured, ParticleCount, Result
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.set_aside import write_set_aside
 from cryorbit.io.view_directions import write_view_directions
-from cryorbit.recipes.compare import read_mask
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, MapFiles, class_files, finish_map, write_map_files
+from cryorbit.recipes.masks import read_mask
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.state import RefineState, StartFindings

@@ -26,6 +26,7 @@ from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_grid import read_onto
+from cryorbit.recipes.masks import require_on_density
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.masking import given_mask
 from cryorbit.recipes.refine.radii import largest_radius
@@ -84,11 +85,12 @@ def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
     Raises
     ------
     InputError
-        The mask or a map cannot be used, or a map fits the images no better than noise of the same spectrum, or
-        clearly better inverted or at another magnification, or has not the symmetry.
+        The mask or a map cannot be used, the mask leaves out what the maps show, or a map fits the images no better
+        than noise of the same spectrum, or clearly better inverted or at another magnification, or has not the
+        symmetry.
     """
     # used after the first pass only; a mistake is told before
-    given_mask(config, dataset)
+    mask = given_mask(config, dataset)
     radius = min(
         dataset.extent / config.initial_resolution, largest_radius(config, dataset.box, dataset.source.pixel_size)
     )
@@ -111,6 +113,8 @@ def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
         findings.append(found)
         volumes.append(volume)
     refuse_same(volumes, config.maps)
+    if mask is not None:
+        require_on_density(resample(mask, size).clamp(0, 1), torch.stack(volumes).mean(0).cpu(), None, config.mask)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = dataset.noise_variance.expand(2, -1).clone()
     stage = "pass" if config.method == "em" else "sgd"

@@ -348,7 +348,6 @@ def test_a_mark_that_all_images_have_is_replaced(
     assert report.grey.levels is not None
     assert len(report.repaired) in (0, COUNT)
     if report.repaired.empty:
-        used = particles.subset(report.keep)
         (said,) = on_defects(report.grey.levels)
         count = int(mark.sum())
         assert f"{'1 pixel' if count == 1 else f'{count} pixels'} about row {y + 1}, column {x + 1} of 16" in said

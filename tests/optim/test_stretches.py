@@ -9,10 +9,11 @@ import torch
 from finite_sums import SHAPE, least_squares
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.records import pack
 from cryorbit.optim.method import Method
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.sgd import SGD
-from cryorbit.optim.stretches import Position, Stretches, pack_position, unpack_position
+from cryorbit.optim.stretches import Position, Stretches, unpack_position
 
 
 def method(name: str) -> Method[Any]:
@@ -34,7 +35,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(name: str) -> None:
     first = Stretches(problem, method(name), 3, 3)
     straight = advanced(first, first.begin(start), 7)
     file = io.BytesIO()
-    torch.save(pack_position(advanced(first, first.begin(start), 4)), file)
+    torch.save(pack(advanced(first, first.begin(start), 4)), file)
     file.seek(0)
     again = Stretches(problem, method(name), 3, 3)
     position = unpack_position(torch.load(file, weights_only=True), method(name), start)

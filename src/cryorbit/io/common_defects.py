@@ -26,6 +26,8 @@ SIDES = 4
 MEDIAN_TO_SIGMA, MEDIAN_ERROR = 1.4826, 1.2533
 """Standard deviation of normal numbers over their median distance, and standard error of their median over that of
 their mean."""
+SPREAD_SAMPLE = 50
+"""Images that tell how far they differ from the median: it takes no more."""
 ORDINARY_LINES = 0.5
 """Part of the lines that tells how far the lines of sound images stand out of theirs."""
 
@@ -48,7 +50,8 @@ def common_marks(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
     Such are faint pixels, spots of dust on the camera, and whatever a program wrote into all images.
     """
     typical = images.median(0).values
-    spread = MEDIAN_TO_SIGMA * (images - typical).abs().median(0).values
+    some = images[:: max(1, len(images) // SPREAD_SAMPLE)]
+    spread = MEDIAN_TO_SIGMA * (some - typical).abs().median(0).values
     error = MEDIAN_ERROR * spread / math.sqrt(len(images))
     above, below = (_excess(each) for each in (typical, -typical))
     return torch.maximum(above, below) > (SURE * error).clamp_min(LEAST_MARK)

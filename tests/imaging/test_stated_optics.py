@@ -87,3 +87,10 @@ def test_coefficients_that_cannot_be_read_are_refused(star: Path, label: str, te
 def test_a_tilt_that_is_no_number_is_refused(star: Path) -> None:
     with pytest.raises(InputError, match="rlnBeamTiltX is 'abc', not a number"):
         read_with(star, "optics", rlnBeamTiltX=["0.1", "abc"], rlnBeamTiltY=0.0)
+
+
+@pytest.mark.parametrize(("label", "absurd"), [("rlnBeamTiltX", "5000"), ("rlnEvenZernike", "[0,-1e6]")])
+def test_what_no_microscope_has_is_refused(star: Path, label: str, absurd: str) -> None:
+    with pytest.raises(InputError, match=f"{label} is .*, not within") as caught:
+        read_with(star, "optics", **{label: ["0", absurd] if "Tilt" in label else ["[0]", absurd]})
+    assert caught.value.row == 21

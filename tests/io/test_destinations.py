@@ -1,6 +1,7 @@
 """Where results may go: folders that hold nothing they could replace, names that files can have."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,15 @@ def test_a_folder_of_checkpoints_of_something_else_is_not(tmp_path: Path) -> Non
     (tmp_path / "checkpoint" / "state.pt").write_text("mine")
     with pytest.raises(InputError, match="other files"):
         JobFolder.create(tmp_path, verb="abinit", config={})
+
+
+@pytest.mark.parametrize("require", [require_new_file, require_free_folder])
+def test_a_way_back_out_of_a_folder_that_is_not_there_is_refused(
+    tmp_path: Path, require: Callable[[Path], None]
+) -> None:
+    """It leads to a file of the user's as soon as the folder is made."""
+    (tmp_path / "particles.star").write_text("mine")
+    with pytest.raises(InputError, match=r"leads out of a folder that is not there(.|\n)*leave that part out"):
+        require(tmp_path / "not_there" / ".." / "particles.star")
+    (tmp_path / "there").mkdir()
+    require(tmp_path / "there" / ".." / "new")

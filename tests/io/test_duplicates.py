@@ -193,6 +193,17 @@ def test_no_symmetry_makes_more_copies(star_set: Path, tilts: tuple[int, ...], r
         check_particles(read_particles(star))
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", ".tif"), ("", "_DW.mrc"), ("012345678901234567890_", "_patch_aligned_doseweighted.mrc")],
+)
+def test_the_same_place_on_a_micrograph_that_another_program_has_made(star_set: Path, before: str, after: str) -> None:
+    table = picked_twice(star_set)
+    names = table["rlnMicrographName"].to_numpy(copy=True)
+    names[20:] = [f"motion/{before}{Path(name).stem}{after}" for name in names[20:]]
+    assert set_aside(written(star_set, table.assign(rlnMicrographName=names))) == TWICE
+
+
 @pytest.mark.parametrize("micrographs", [None, "MotionCorr/job002/{}", "/elsewhere/{}"])
 def test_the_same_place_on_the_same_micrograph(star_set: Path, micrographs: str | None) -> None:
     assert set_aside(written(star_set, picked_twice(star_set, micrographs))) == TWICE

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
@@ -277,6 +278,7 @@ def test_the_pixels_are_named_where_they_limit(tmp_path: Path, generator: torch.
         ({"half1": "a.mrc"}, "one half-map is missing"),
         ({"folder": "empty"}, "holds no pair of half-maps"),
         ({"half1": "a.mrc", "half2": "a.mrc"}, "one and the same map"),
+        ({"half1": "a.mrc", "half2": "a_scaled.mrc"}, "one and the same map"),
         ({"half1": "a.mrc", "half2": "b.mrc", "mask": "zero.mrc"}, "mask is empty"),
         ({"half1": "a.mrc", "half2": "small.mrc"}, "voxels"),
         ({"half1": "unset.mrc", "half2": "unset_2.mrc"}, "state no voxel size"),
@@ -287,6 +289,8 @@ def test_unfit_input_is_refused(
 ) -> None:
     for name, box in (("a.mrc", 16), ("b.mrc", 16), ("small.mrc", 12)):
         write_map(tmp_path / name, torch.randn(box, box, box, generator=generator), 2.0)
+    scaled = 2.5 * torch.from_numpy(mrcfile.read(tmp_path / "a.mrc").copy()) + 3.0
+    write_map(tmp_path / "a_scaled.mrc", scaled + 0.001 * torch.randn(16, 16, 16, generator=generator), 2.0)
     for name in ("unset.mrc", "unset_2.mrc"):
         write_map(tmp_path / name, torch.randn(16, 16, 16, generator=generator), 0.0)
     faint = torch.zeros(16, 16, 16)

@@ -21,6 +21,8 @@ ABERRATIONS = (*BEAM_TILT, ODD, EVEN)
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
 """How RELION writes coefficients: numbers in brackets."""
+STRONGEST = {"rlnBeamTiltX": 100.0, "rlnBeamTiltY": 100.0, "rlnOddZernike": 1e4, "rlnEvenZernike": 1e4}
+"""Largest values, mrad and radians; tilts are below 5, and a coefficient of 100 turns phases by turns at 3 A."""
 UNSET = ("None", "nan", "<NA>", "-")
 _KV, _CS = "kV", "mm"
 
@@ -78,7 +80,9 @@ class _Columns:
         texts = self._texts(label)
         values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
         self._require(np.isfinite(values) | texts.isin(UNSET).to_numpy(), label, "a number")
-        return torch.from_numpy(np.nan_to_num(values))
+        values = np.nan_to_num(values)
+        self._require_bounded(values, label)
+        return torch.from_numpy(values)
 
     def vectors(self, label: str) -> Float[Tensor, "g c"]:
         """Coefficients of each setting, filled up with 0 to one number of them."""
@@ -87,10 +91,15 @@ class _Columns:
         self._require(lists | texts.isin(UNSET).to_numpy(), label, "a list of numbers, such as [0.1,-0.2]")
         found = [[float(each) for each in re.findall(NUMBER, text)] for text in texts]
         longest = max(map(len, found))
+        self._require_bounded(np.array([max(map(abs, each), default=0.0) for each in found]), label)
         return torch.tensor([each + [0.0] * (longest - len(each)) for each in found], dtype=torch.float64)
 
     def _texts(self, label: str) -> pd.Series:
         return self.rows[label].astype(str) if label in self.rows else pd.Series(["None"] * len(self.rows))
+
+    def _require_bounded(self, values: np.ndarray, label: str) -> None:
+        most = STRONGEST.get(label, np.inf)
+        self._require(np.abs(values) <= most, label, f"within {most:g}")
 
     def _require(self, sound: np.ndarray, label: str, kind: str) -> None:
         if sound.all():

@@ -62,7 +62,14 @@ class Bound:
 
 _ANGULAR = "degrees (in radians in a .cs file)"
 PIXEL_SIZE = Bound("a pixel size", "rlnImagePixelSize", 0.2, 100.0, "A", "give the pixel size of the images in A")
-DEFOCUS = Bound("a defocus", "rlnDefocusU, rlnDefocusV", 50.0, 100_000.0, "A", "give the defocus in A, not micrometres")
+DEFOCUS = Bound(
+    "a defocus",
+    "rlnDefocusU, rlnDefocusV",
+    50.0,
+    100_000.0,
+    "A",
+    "give the defocus in A, not micrometres, and underfocus as positive",
+)
 NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.mend)
 """With a phase plate there is contrast at and about focus."""
 PHASE_PLATE_DEG = 20.0

@@ -28,7 +28,8 @@ def require_usable_path(path: Path) -> None:
     """Raise `InputError` unless files at ``path`` can be written, and named in STAR, JSON and HTML files.
 
     Such files are UTF-8, one line a name: no bytes that are no UTF-8, no line break or other control character. A
-    device or a pipe is refused as well: it may never end, and cannot be read twice.
+    device or a pipe is refused as well: it may never end, and cannot be read twice. So is a way back (``..``) out of a
+    folder that is not there: what it leads to seems free until the folder is made, and then may be the user's.
     """
     text = str(path.absolute())
     shown = text.encode("utf-8", "backslashreplace").decode()
@@ -40,6 +41,9 @@ def require_usable_path(path: Path) -> None:
     longest = max(path.parts, key=len, default="")
     if len(os.fsencode(longest)) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
         raise InputError("the name is too long for the files of a job", file=f"{longest[:40]}...", mend="shorten it")
+    for each in (path, *path.parents):
+        if each.name == ".." and not os.path.lexists(each.parent):
+            raise InputError(f"{each} leads out of a folder that is not there", file=path, mend="leave that part out")
     if is_device(path):
         raise InputError("this is a device or a pipe, not a file", file=path, mend=SAVE_FIRST)
 

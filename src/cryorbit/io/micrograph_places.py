@@ -5,6 +5,7 @@ A place is the coordinate of the pick less the origin, which moves when a partic
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,15 @@ from cryorbit.io.particles import Particles
 NEAREST_A, NEAREST_BOXES = 20.0, 0.1
 """Distance of two particles of one micrograph, A and parts of the box, within which they are the same one."""
 SAME_MICROGRAPH = 0.1
-"""Part of the places of a micrograph that another of the same file name shares when it is the same; by chance, in a
+"""Part of the places of a micrograph that another of the same bare name shares when it is the same; by chance, in a
 crowded one, it is 0.01."""
 MICROGRAPH = "rlnMicrographName"
+NUMBER_BEFORE = re.compile(r"^\d{12,}_")
+"""What cryoSPARC puts before the names of its micrographs."""
+STEPS_AFTER = re.compile(
+    r"(_(patch|rigid|full|local|aligned|nonaligned|dw|nodw|doseweighted|non_dose_weighted|ps|avg|sum|corrected))+$"
+)
+"""What programs of motion correction put after them."""
 DEPTH = "rlnCoordinateZ"
 CROWD = 8
 """Neighbours of a particle that are looked for; picks have fewer, and coordinates that more images share are none."""
@@ -74,7 +81,7 @@ def micrograph_numbers(particles: Particles, places: Float[np.ndarray, "n 2"] | 
     """Number from 0 of the micrograph of each particle, the same for all names of one; -1 where none is named.
 
     Names are of one micrograph when they lead to one file, when one is the end of the other, or, with ``places``, when
-    they end in the same file name and particles are at the same places.
+    they have the same bare name and particles are at the same places.
     """
     index, names = pd.factorize(particles.table[MICROGRAPH].astype(str))
     numbers = _united(names, particles.source)
@@ -131,9 +138,9 @@ def _united_by_places(
     places: Float[np.ndarray, "n 2"],
     reach: float,
 ) -> Int[np.ndarray, " m"]:
-    """The numbers, with those of micrographs of one file name united whose particles are at the same places."""
+    """The numbers, with those of micrographs of one bare name united whose particles are at the same places."""
     united = numbers.copy()
-    bare = pd.Series([Path(name).name for name in names])
+    bare = pd.Series([_bare_name(name) for name in names])
     rows_of = pd.Series(index).groupby(index).indices
     for alike in bare.groupby(bare).indices.values():
         if len(np.unique(numbers[alike])) < 2:
@@ -147,6 +154,11 @@ def _united_by_places(
             if len(own):
                 trees.setdefault(int(united[name]), cKDTree(own))
     return united
+
+
+def _bare_name(name: str) -> str:
+    """The name of a movie's file, whichever program has made the micrograph."""
+    return STEPS_AFTER.sub("", NUMBER_BEFORE.sub("", Path(name).stem.lower()))
 
 
 def _share(tree: cKDTree, places: Float[np.ndarray, "m 2"], reach: float) -> bool:

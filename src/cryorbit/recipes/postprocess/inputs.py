@@ -26,6 +26,9 @@ from cryorbit.recipes.masks import read_mask
 from cryorbit.recipes.postprocess.config import PostprocessConfig
 from cryorbit.recipes.resolutions import require_resolvable
 
+NEVER_SO_ALIKE = 0.005
+"""Part of a half-map that noise of its own makes up, at least: maps of different particles are never so alike."""
+
 
 @dataclass(frozen=True, slots=True)
 class PostprocessInput:
@@ -106,7 +109,7 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
         raise InputError("the half-maps state no voxel size", file=first, mend=mend)
     require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
-    if torch.equal(half1, half2):
+    if _is_copy(half1, half2):
         mend = "give half-maps that were reconstructed from different particles"
         raise InputError("the half-maps are one and the same map", file=second, mend=mend)
     mask = None if config.mask is None else read_mask(config.mask, half1, stated)
@@ -127,6 +130,14 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
             if header != believed(header, len(half1), stated, len(half1))
         ),
     )
+
+
+def _is_copy(half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"]) -> bool:
+    """Whether one map is the other on another grey scale, but for `NEVER_SO_ALIKE` of its norm."""
+    first, second = (half.double() - half.double().mean() for half in (half1, half2))
+    power = (first**2).sum()
+    left = second - (first * second).sum() / power.clamp_min(torch.finfo(power.dtype).tiny) * first
+    return bool(left.norm() <= NEVER_SO_ALIKE * second.norm())
 
 
 def _end_of_data(

@@ -12,6 +12,7 @@ import torch
 import cryorbit as co
 from cryorbit import api
 from cryorbit.api.pictures import paragraph
+from cryorbit.evaluation.band_limit import without_shells_beyond
 from small_sets import COUNT, blob_images, write_star_set
 
 
@@ -84,7 +85,19 @@ def test_maps_that_do_not_fit_are_refused() -> None:
 
 def test_a_map_and_itself_correlate_within_a_mask_too() -> None:
     assert torch.allclose(torch.tensor(co.fsc(blob(), blob()).table["unmasked"].to_numpy()), torch.ones(9).double())
-    assert co.fsc(blob(), blob(), mask=blob()).curves == ["masked"]
+    assert co.fsc(blob(), blob(), mask=blob()).curves == ["corrected", "unmasked", "masked", "randomised"]
+
+
+def test_a_mask_makes_no_map_finer_than_its_data() -> None:
+    """Half-maps without anything beyond shell 8 of 16: what a mask carries further is the mask's."""
+    ball = blob(32).values
+    halves = [
+        co.Volume(without_shells_beyond(ball + 0.02 * torch.randn(32, 32, 32, generator=generator), 8), 2.5)
+        for generator in map(torch.Generator().manual_seed, (1, 2))
+    ]
+    found = co.fsc(*halves, mask=co.Volume((ball > 0.3).float(), 2.5))
+    assert found.resolution() >= 32 * 2.5 / 9
+    assert found.resolution(curve="masked") >= 32 * 2.5 / 9
 
 
 def test_particles_show_themselves(particles: co.ParticleSet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
@@ -12,8 +13,12 @@ from cryorbit.api.fsc import FSC, from_curve
 from cryorbit.api.job import Job
 from cryorbit.api.settings import MapLike
 from cryorbit.api.volume import Volume, read_map
+from cryorbit.core.seeds import generator_for
+from cryorbit.evaluation.band_limit import last_shell
 from cryorbit.evaluation.comparison import compare_maps
+from cryorbit.evaluation.corrected_fsc import corrected_fsc
 from cryorbit.evaluation.fsc import fsc_curve
+from cryorbit.io.fsc_files import FREQUENCY
 from cryorbit.recipes.compare import require_box
 from cryorbit.recipes.map_grid import onto_grid, require_content
 from cryorbit.recipes.masks import require_mask, require_on_density
@@ -94,10 +99,19 @@ def compare(moving: MapLike, reference: MapLike, *, mask: MapLike | None = None)
 
 
 def fsc(first: MapLike, second: MapLike, *, mask: MapLike | None = None) -> FSC:
-    """Fourier shell correlation of two maps as they lie; arguments and errors as for `compare`."""
+    """Fourier shell correlation of two maps as they lie; arguments and errors as for `compare`.
+
+    Within a mask, which correlates maps by itself, the curve that counts is corrected for it by phase randomisation,
+    and 0 beyond the last shell in which both maps hold data; the others stand beside it.
+    """
     one, other, within = _on_one_grid(first, second, mask)
-    curve = fsc_curve(one.values, other.values, one.pixel_size, within)
-    return from_curve(curve, "unmasked" if mask is None else "masked")
+    if within is None:
+        return from_curve(fsc_curve(one.values, other.values, one.pixel_size), "unmasked")
+    last = last_shell(one.values, other.values)
+    phases = generator_for(0, "phases of a masked correlation")
+    found = corrected_fsc(one.values, other.values, one.pixel_size, within, phases, last)
+    curves = {name: getattr(found, name).numpy() for name in ("corrected", "unmasked", "masked", "randomised")}
+    return FSC(pd.DataFrame({FREQUENCY: found.frequency_per_A.numpy(), **curves}))
 
 
 def _on_one_grid(

@@ -14,6 +14,9 @@ NO_HUGE_PAGES: int | None = getattr(mmap, "MADV_NOHUGEPAGE", None)
 OWN_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 """Not shared with processes that are forked: reading what was never written takes no memory either."""
 
+LARGE = 2**26
+"""Bytes from which on small pages are worth their faults: memory of smaller arrays is used again."""
+
 
 def zeros_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Zeros on the device and in the precision of ``like``."""
@@ -28,9 +31,11 @@ def zeros_mapped(shape: tuple[int, ...], like: Tensor) -> Tensor:
     zeros takes longer than the slices of a mini-batch do.
     """
     count = math.prod(shape)
-    pages = mmap.mmap(-1, max(1, count * like.element_size()), **OWN_PAGES)
+    if count * like.element_size() < LARGE:
+        return like.new_zeros(shape)
+    pages = mmap.mmap(-1, count * like.element_size(), **OWN_PAGES)
     if NO_HUGE_PAGES is not None:
         # a system may be built without huge pages, and refuse the advice
         with contextlib.suppress(OSError):
             pages.madvise(NO_HUGE_PAGES)
-    return torch.frombuffer(pages, dtype=like.dtype, count=count).view(shape) if count else like.new_zeros(shape)
+    return torch.frombuffer(pages, dtype=like.dtype, count=count).view(shape)

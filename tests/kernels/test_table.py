@@ -14,6 +14,7 @@ from cryorbit.geometry.rotations import random_rotations
 from cryorbit.kernels import table
 from cryorbit.kernels.kernel import Kernel
 from cryorbit.kernels.significant import Limits
+from cryorbit.kernels.zeros import LARGE
 from cryorbit.studies.toader2023.interpolation_products import OFFSETS, pairs_of_corners
 
 SIZE, PAD, COUNT = 20, 2, 9
@@ -140,3 +141,13 @@ def test_zeros_are_in_the_precision_that_was_asked_for() -> None:
         found = table.ZEROS.cpu((2, 3), torch.ones(1, dtype=dtype))
         assert found.dtype == dtype
         assert torch.equal(found, torch.zeros(2, 3, dtype=dtype))
+
+
+def test_large_zeros_are_written_to_like_others() -> None:
+    for dtype in table.ZEROS.dtypes:
+        like = torch.ones(1, dtype=dtype)
+        found = table.ZEROS.cpu((3, LARGE // like.element_size()), like)
+        assert (found.dtype, found.shape) == (dtype, (3, LARGE // like.element_size()))
+        found[1, 5] = 2
+        assert found[:, ::4096].count_nonzero() == 0
+        assert found[:, 5].real.tolist() == [0, 2, 0]

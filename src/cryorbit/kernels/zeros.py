@@ -13,7 +13,6 @@ NO_HUGE_PAGES: int | None = getattr(mmap, "MADV_NOHUGEPAGE", None)
 """Advice to the system, which only Linux knows."""
 OWN_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 """Not shared with processes that are forked: reading what was never written takes no memory either."""
-
 LARGE = 2**26
 """Bytes from which on small pages are worth their faults: memory of smaller arrays is used again."""
 
@@ -24,15 +23,15 @@ def zeros_torch(shape: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 def zeros_mapped(shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Zeros in the precision of ``like`` that take no memory before they are written to.
+    """Zeros in the precision of ``like``, which from `LARGE` on take no memory before they are written to.
 
-    They are pages that the system maps when they are first written to, small ones: a huge page (2 MB, which numpy asks
+    Those are pages that the system maps when they are first written to, small ones: a huge page (2 MB, which numpy asks
     for) holds more than a plane of a padded grid of 512, so that all of them would be written to, and filling them with
     zeros takes longer than the slices of a mini-batch do.
     """
     count = math.prod(shape)
     if count * like.element_size() < LARGE:
-        return like.new_zeros(shape)
+        return zeros_torch(shape, like)
     pages = mmap.mmap(-1, count * like.element_size(), **OWN_PAGES)
     if NO_HUGE_PAGES is not None:
         # a system may be built without huge pages, and refuse the advice

@@ -59,6 +59,11 @@ class Remark:
     problem: str
     reason: str
 
+    @classmethod
+    def doubt(cls, sentence: str) -> Remark:
+        """A doubt from a sentence of the form ``what is wrong; fix: ...``."""
+        return cls("doubtful", sentence.partition(";")[0], sentence)
+
 
 def worst(levels: Iterable[Level]) -> Level:
     """Return the worst of the levels."""

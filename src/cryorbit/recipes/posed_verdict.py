@@ -53,7 +53,7 @@ def judge(evidence: PosedEvidence) -> Verdict:
         _about_halves(evidence.finished),
         *_about_mask(evidence),
         *(Remark("doubtful", "views are uneven, so that it is worse in some directions", s) for s in evidence.uneven),
-        *(Remark("doubtful", doubt.partition(";")[0], doubt) for doubt in evidence.doubts),
+        *map(Remark.doubt, evidence.doubts),
         Remark("good", "", evidence.halves),
     ]
     return weigh(remarks, sentence)

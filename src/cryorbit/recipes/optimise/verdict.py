@@ -39,7 +39,7 @@ def judge(course: Sequence[HeldOutPoint], scored_to_A: float, *, random_start: b
         wrong = "one random start cannot tell whether its map is right"
         fix = "another --seed, and `cryorbit compare` of the maps; `cryorbit abinit --seeds 3` does so by itself"
         remarks.append(Remark("doubtful", wrong, f"{wrong}; fix: {fix}"))
-    remarks += [Remark("doubtful", doubt.partition(";")[0], doubt) for doubt in doubts]
+    remarks += map(Remark.doubt, doubts)
     return weigh(remarks, sentence)
 
 

@@ -114,7 +114,7 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
 def _table(ending: Ending) -> Iterator[Remark]:
     """What the particle table says of half-sets and optics that this resolution does not bear."""
     for doubt in ending.dataset.pose_doubts(ending.resolution):
-        yield Remark("doubtful", doubt.partition(";")[0], doubt)
+        yield Remark.doubt(doubt)
 
 
 def _limit(ending: Ending) -> str | None:

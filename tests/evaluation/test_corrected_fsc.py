@@ -86,6 +86,33 @@ def test_nothing_is_known_beyond_the_last_shell_with_data(generator: torch.Gener
     assert found.resolution() == pytest.approx(found.finest_A)
 
 
+@pytest.mark.parametrize("noise", [0.003, 0.03, 0.1])
+@pytest.mark.parametrize("masks", ["made", "tight"])
+def test_noise_beyond_the_edge_of_a_filter_is_no_data(noise: float, masks: str, generator: torch.Generator) -> None:
+    """Half-maps filtered to shell 9 claim no more, whatever fills their shells afterwards, and in any mask."""
+    signal = fading(random_blob_phantom(BOX, generator, count=40), PIXEL_SIZE, 120.0)
+    halves = [without_shells_beyond(half, 9) for half in noisy_halves(signal, 0.5 * float(signal.std()), generator)]
+    half1, half2 = noisy_halves(torch.zeros_like(signal), noise * float(halves[0].std()), generator) + torch.stack(
+        halves
+    )
+    made = solvent_mask(signal, PIXEL_SIZE, 15.0)
+    mask = made if masks == "made" else (signal > 0.3 * signal.max()).to(signal)
+    found = corrected_fsc(half1, half2, PIXEL_SIZE, mask, generator)
+    assert found.last == 9
+    assert found.resolution() == pytest.approx(BOX * PIXEL_SIZE / 9)
+    for curve in (found.unmasked, found.masked, found.randomised, found.corrected):
+        assert not curve[10:].any()
+
+
+def test_a_steep_fall_without_an_edge_is_data(generator: torch.Generator) -> None:
+    """A B-factor of 600 A^2 leaves a thousandth of the power at the resolution, and all of it is the particle's."""
+    signal = fading(random_blob_phantom(BOX, generator, count=40), PIXEL_SIZE, 600.0)
+    half1, half2 = noisy_halves(signal, 0.1 * float(signal.std()), generator)
+    found = corrected_fsc(half1, half2, PIXEL_SIZE, solvent_mask(signal, PIXEL_SIZE, 15.0), generator)
+    assert found.last == BOX // 2
+    assert found.resolution() < BOX * PIXEL_SIZE / 10
+
+
 @pytest.mark.parametrize(("sign", "unrelated", "inverted"), [(1, False, False), (-1, True, True), (0, True, False)])
 def test_strangers_are_told_from_negatives(
     sign: int, unrelated: bool, inverted: bool, generator: torch.Generator

@@ -5,6 +5,7 @@ from synthetic_halves import fading, noisy_halves, white_particle
 
 from cryorbit.evaluation.band_limit import without_shells_beyond
 from cryorbit.evaluation.corrected_fsc import LARGEST_BIAS, corrected_fsc
+from cryorbit.evaluation.fsc import fourier_shell_correlation
 from cryorbit.evaluation.half_map_mask import NARROWEST_EDGE_A, NEAR_A, half_map_mask
 from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.evaluation.solvent_mask import outlined, soft_edge

@@ -216,6 +216,17 @@ def test_half_maps_without_detail_claim_none(folder: Path, tmp_path: Path, said:
     assert not table[["corrected", "unmasked", "masked", "randomised"]][11:].to_numpy().any()
 
 
+def test_half_maps_that_were_masked_are_told(folder: Path, tmp_path: Path) -> None:
+    ball = soft_ball(BOX, 0.35 * BOX, 3)
+    for half in (1, 2):
+        write_map(tmp_path / f"{half}.mrc", read_map(folder / f"map_half{half}_unfil.mrc")[0] * ball, PIXEL_SIZE)
+    _, result = process(PostprocessConfig(half1=tmp_path / "1.mrc", half2=tmp_path / "2.mrc", output=tmp_path / "job"))
+    assert result.verdict.level == "bad"
+    assert "the half-maps were masked before" in result.verdict.sentence
+    _, untouched = process(PostprocessConfig(folder=folder, output=tmp_path / "untouched"))
+    assert "masked before" not in untouched.verdict.sentence
+
+
 def test_a_label_is_in_the_units_of_the_file(folder: Path, tmp_path: Path) -> None:
     for number, half in enumerate(halves_without_detail(folder), start=1):
         write_map(tmp_path / f"{number}.mrc", half, PIXEL_SIZE, 9.6)

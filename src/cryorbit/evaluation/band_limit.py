@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.radial_filter import apply_gain
-from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
+from cryorbit.fourier.shells import half_spectrum_weights, shell_means
 
 NOTHING = 1e-7
 """Power over the mean power of the map below which a coefficient is rounding (of float16: 4e-8), not data."""
@@ -58,10 +58,8 @@ def _last_shell(volume: Float[Tensor, "n n n"]) -> int:
 
 def _power_and_filling(volume: Float[Tensor, "n n n"]) -> tuple[Float[Tensor, " s"], Float[Tensor, " s"]]:
     """Mean power of shells 0 ... n / 2, and the part of their coefficients that hold data."""
-    box = volume.shape[-1]
     power = torch.fft.rfftn((volume - volume.mean()).double()).abs().square()
-    weights = half_spectrum_weights(box).to(power).expand(power.shape)
-    holds = (power > NOTHING * (power * weights).sum() / box**3).to(power)
-    shells = shell_indices(box).to(volume.device).flatten()
-    sums = shell_sums((torch.stack([power, holds, torch.ones_like(power)]) * weights).flatten(1), shells, box // 2 + 1)
-    return (sums[0] / sums[2]).cpu(), (sums[1] / sums[2]).cpu()
+    weights = half_spectrum_weights(volume.shape[-1]).to(power)
+    holds = power > NOTHING * (power * weights).sum() / volume.numel()
+    mean_power, filled = shell_means(torch.stack([power, holds.to(power)])).cpu()
+    return mean_power, filled

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cryorbit.evaluation.align import Alignment, align_maps, correlation
 from cryorbit.evaluation.band_limit import last_shell
+from cryorbit.evaluation.filter_edge import end_within_mask
 from cryorbit.evaluation.fsc import FSCCurve, fsc_curve, resolution_at
 
 
@@ -69,7 +70,9 @@ def compare_maps(
     fsc = fsc_curve(alignment.aligned, reference, pixel_size, mask)
     if mask is not None:
         # beyond the end of either map the mask correlates what it carries there
-        beyond = torch.arange(len(fsc.correlation)) > last_shell(moving, reference)
+        unmasked, last = fsc_curve(alignment.aligned, reference, pixel_size).correlation, last_shell(moving, reference)
+        last = min(end_within_mask(volume, mask, unmasked, last) for volume in (alignment.aligned, reference))
+        beyond = torch.arange(len(fsc.correlation)) > last
         fsc = FSCCurve(fsc.frequency_per_A, fsc.correlation.masked_fill(beyond, 0.0))
     cc = alignment.correlation if mask is None else correlation(alignment.aligned, reference, mask)
     return MapComparison(alignment, fsc, cc)

@@ -2,6 +2,7 @@
 
 A mask correlates the half-maps beyond their true resolution. How much is measured on half-maps whose phases were
 randomised beyond a shell and then masked, and taken off: ``(FSC_t - FSC_n) / (1 - FSC_n)`` (Chen et al. 2013).
+Beyond the edge of a filter a masked map holds nothing that could be corrected: half-maps are taken to end there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.evaluation.fsc import FSCCurve, fourier_shell_correlation, resolution_at
+from cryorbit.evaluation.filter_edge import end_within_mask
+from cryorbit.evaluation.fsc import FSCCurve, first_below, fourier_shell_correlation, resolution_at
 from cryorbit.evaluation.phase_randomisation import randomise_phases
 
 THRESHOLD = 0.143
@@ -48,7 +50,8 @@ class HalfMapFSC:
     randomised_from
         First shell with random phases; n / 2 + 1 if the maps agree everywhere.
     last
-        Last shell in which the half-maps hold data; n / 2 if they do everywhere.
+        Last shell in which the half-maps hold data; n / 2 if they do everywhere. They do not beyond the edge of a
+        filter, whatever noise fills the shells there.
     """
 
     frequency_per_A: Float[Tensor, " s"]  # noqa: N815 (units belong to the name)
@@ -67,12 +70,12 @@ class HalfMapFSC:
     @property
     def unrelated(self) -> bool:
         """Whether the half-maps have nothing in common: they disagree in the coarsest shells already."""
-        return max(_first_below(curve, THRESHOLD) for curve in (self.unmasked, self.corrected)) <= COARSEST
+        return max(first_below(curve, THRESHOLD) for curve in (self.unmasked, self.corrected)) <= COARSEST
 
     @property
     def inverted(self) -> bool:
         """Whether one half-map is the negative of the other: they disagree by their sign."""
-        return self.unrelated and _first_below(-self.unmasked, THRESHOLD) > COARSEST
+        return self.unrelated and first_below(-self.unmasked, THRESHOLD) > COARSEST
 
     def resolution(self, threshold: float = THRESHOLD) -> float:
         """Resolution in A at which the corrected correlation first falls below ``threshold``."""
@@ -116,10 +119,12 @@ def corrected_fsc(
         Last shell in which the half-maps hold data; all correlations beyond it are 0. Default: that of the box.
     """
     last = half1.shape[-1] // 2 if last is None else min(last, half1.shape[-1] // 2)
+    unmasked = fourier_shell_correlation(half1, half2)
+    last = end_within_mask(0.5 * (half1 + half2), mask, unmasked, last)
     beyond = torch.arange(half1.shape[-1] // 2 + 1, device=half1.device) > last
-    unmasked = fourier_shell_correlation(half1, half2).masked_fill(beyond, 0.0)
+    unmasked = unmasked.masked_fill(beyond, 0.0)
     masked = fourier_shell_correlation(half1, half2, mask).masked_fill(beyond, 0.0)
-    first = _first_below(unmasked, RANDOMISED_BELOW)
+    first = first_below(unmasked, RANDOMISED_BELOW)
     randomised = masked
     if first <= last:
         curves = []
@@ -131,12 +136,6 @@ def corrected_fsc(
     frequency = torch.arange(len(masked)).double() / (half1.shape[-1] * pixel_size)
     corrected = _without_bias(masked, randomised, first + LEAK)
     return HalfMapFSC(frequency, unmasked.cpu(), masked.cpu(), randomised.cpu(), corrected.cpu(), first, last)
-
-
-def _first_below(correlation: Float[Tensor, " s"], threshold: float) -> int:
-    """First shell after shell 0 in which the correlation is below the threshold; the number of shells if none is."""
-    below = (correlation[1:] < threshold).nonzero().flatten()
-    return int(below[0]) + 1 if len(below) else len(correlation)
 
 
 def _without_bias(masked: Float[Tensor, " s"], bias: Float[Tensor, " s"], first: int) -> Float[Tensor, " s"]:

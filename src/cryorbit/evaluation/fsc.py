@@ -66,6 +66,12 @@ def fsc_curve(
     return FSCCurve(torch.arange(len(correlation)).double() / (a.shape[-1] * pixel_size), correlation.cpu())
 
 
+def first_below(correlation: Float[Tensor, " s"], threshold: float) -> int:
+    """First shell after shell 0 in which a correlation is below a threshold; the number of shells if none is."""
+    below = (correlation[1:] < threshold).nonzero().flatten()
+    return int(below[0]) + 1 if len(below) else len(correlation)
+
+
 def resolution_at(curve: FSCCurve, threshold: float) -> float:
     """Resolution in A at which the curve first falls below ``threshold``, interpolated linearly in frequency.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from cryorbit.evaluation.protein_spectrum import DEPARTURE, protein_log_amplitude
 from cryorbit.evaluation.radial_filter import apply_gain, low_pass
-from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
+from cryorbit.fourier.shells import shell_means
 
 FIT_FROM_A = 10.0
 """Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading."""
@@ -125,13 +125,7 @@ def sharpen(
 
 def _mean_amplitudes(volume: Float[Tensor, "n n n"]) -> Float[Tensor, " s"]:
     """Mean absolute value of the transform in shells 0 ... n / 2."""
-    box = volume.shape[-1]
-    shells = shell_indices(box).to(volume.device).flatten()
-    counts = half_spectrum_weights(box).to(volume).expand(box, box, -1)
-    sums = shell_sums(
-        torch.stack([counts * torch.fft.rfftn(volume).abs(), counts]).flatten(1).double(), shells, box // 2 + 1
-    )
-    return sums[0] / sums[1]
+    return shell_means(torch.fft.rfftn(volume).abs())
 
 
 def _weighted_line(

@@ -36,6 +36,16 @@ def shell_sums(values: Float[Tensor, "*b p"], shells: Int[Tensor, " p"], count: 
     return sums.index_add(-1, shells.clamp(max=count), values)[..., :count]
 
 
+def shell_means(values: Float[Tensor, "*b n n h"]) -> Float[Tensor, "*b s"]:
+    """Means of ``values``, one for each coefficient of half spectra, over the shells 0 ... n / 2 of the whole ones."""
+    box = values.shape[-2]
+    weights = half_spectrum_weights(box).to(values).expand(box, box, -1)
+    shells = shell_indices(box).to(values.device).flatten()
+    count = box // 2 + 1
+    sums = shell_sums((values * weights).flatten(-3).double(), shells, count)
+    return sums / shell_sums(weights.flatten().double(), shells, count)
+
+
 def _radii(box: int, dimensions: int, first: slice = slice(None)) -> Float[Tensor, "..."]:
     """Length of every frequency of the half spectrum, Fourier pixels; ``first`` chooses along the first axis."""
     whole = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64) ** 2

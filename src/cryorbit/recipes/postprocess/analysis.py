@@ -71,6 +71,8 @@ class HalfMapAnalysis:
         How the second half-map must be moved onto the first; None where it lies in place.
     mask_misses
         Whether the mask leaves the particle out.
+    masked_before
+        Whether the half-maps were masked before they were given.
     """
 
     pixel_size: float
@@ -87,3 +89,4 @@ class HalfMapAnalysis:
     optics_doubts: tuple[str, ...] = ()
     misplaced: Misplacement | None = None
     mask_misses: bool = False
+    masked_before: bool = False

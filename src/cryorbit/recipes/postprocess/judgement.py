@@ -17,6 +17,8 @@ from cryorbit.recipes.masks import LEAVES_OUT, LEAVES_OUT_MEND
 from cryorbit.recipes.postprocess.analysis import HalfMapAnalysis, Sharpened
 
 SHARED_POSES = "the half-maps share the poses of one ab initio map: the resolution is an upper bound"
+MASKED = "do not trust it: the half-maps were masked before. Fix: give them as they were reconstructed"
+MASKED_REASON = "the half-maps are flat around the particle: nothing corrects for the mask that they share"
 UNEVEN = "directions are uneven: it is worse in some of them"
 LEAST_SHIFT_PX = 0.5
 """Least shift of a half-map that is told, voxels."""
@@ -42,6 +44,7 @@ def judge(analysis: HalfMapAnalysis, shared_poses: bool) -> Verdict:
         *_about_symmetry(analysis),
         *_about_directions(analysis),
         *([Remark("doubtful", "", SHARED_POSES)] if shared_poses else []),
+        *([Remark("bad", MASKED, MASKED_REASON)] if analysis.masked_before else []),
         *(Remark("doubtful", OPTICS, doubt) for doubt in analysis.optics_doubts),
     ]
     return weigh(remarks, partial(_sentence, analysis))

@@ -15,6 +15,7 @@ from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.evaluation.local_filter import filter_locally
 from cryorbit.evaluation.local_resolution import WINDOW_PER_RESOLUTION, local_resolution
 from cryorbit.evaluation.mask_placement import leaves_out
+from cryorbit.evaluation.masked_before import masked_before
 from cryorbit.evaluation.sharpening import fit_b_factor, sharpen, signal_weights
 from cryorbit.evaluation.view_sampling import view_sampling
 from cryorbit.geometry.point_groups import point_group
@@ -49,10 +50,10 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
     sharpened = sharpen_map(config, maps, mask, fsc)
     _count(progress)
     window = _window(config, maps, fsc)
-    local = local_resolution(maps.half1, maps.half2, mask, maps.pixel_size, window, config.local_threshold, maps.last)
+    local = local_resolution(maps.half1, maps.half2, mask, maps.pixel_size, window, config.local_threshold, fsc.last)
     filtered = _locally_filtered(maps, sharpened.b_factor, local) if config.local_filter else None
     _count(progress)
-    cones = conical_fsc(maps.half1, maps.half2, mask, maps.last)
+    cones = conical_fsc(maps.half1, maps.half2, mask, fsc.last)
     sampling = None if maps.rotations is None else view_sampling(maps.rotations, group, generator)
     _count(progress)
     doubts = () if maps.optics is None else tuple(maps.optics.doubts(fsc.resolution()))
@@ -71,6 +72,7 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
         optics_doubts=doubts,
         misplaced=misplacement(maps.half1, maps.half2),
         mask_misses=maps.mask is not None and leaves_out(maps.mask, maps.half1, maps.half2),
+        masked_before=masked_before(maps.half1) or masked_before(maps.half2),
     )
     return write_outputs(job, analysis, from_one_map(config))
 

@@ -1,0 +1,61 @@
+"""The steep edge of a low-pass filter, beyond which a masked map holds nothing of its own.
+
+Within a mask each shell holds something of its neighbours. Of a map that falls off evenly that is little, and
+randomised half-maps tell how much correlation it makes. Beyond the edge of a filter it is nearly all there is, above
+noise or rounding of a few per cent even, and it agrees between half-maps as the shells within the edge do.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from cryorbit.evaluation.band_limit import without_shells_beyond
+from cryorbit.evaluation.fsc import first_below
+from cryorbit.fourier.shells import shell_means
+
+STEEP = 0.1
+"""Power of a shell over that of the one before below which the step is a filter's edge: maps of particles fall to 0.15
+of it at most, in the shells in which half-maps part."""
+CARRIED = 0.5
+"""Part of the power of the masked shell after the edge that was carried there; beside an even fall-off it is 0.2."""
+AGREE = 0.8
+"""Correlation of two maps from which on their shells hold data, however steeply they fall."""
+BEFORE = 3
+"""Shells before the first that agree less, from which on the edge is looked for."""
+FAINT = 0.143
+"""Correlation from which on a shell beyond the steepest step still belongs to a soft edge."""
+
+
+def end_within_mask(
+    volume: Float[Tensor, "n n n"], mask: Float[Tensor, "n n n"], unmasked: Float[Tensor, " s"], last: int
+) -> int:
+    """Last shell, of those up to ``last``, in which a masked map holds data: none beyond the edge of a filter.
+
+    Parameters
+    ----------
+    volume
+        The map, unmasked.
+    mask
+        Soft mask in [0, 1].
+    unmasked
+        Correlation of the map with another, or of its half-maps, without a mask, in shells 0 ... n / 2.
+    last
+        Last shell in which the map can hold data.
+    """
+    power = _power(volume)
+    first = max(1, first_below(unmasked[: last + 1], AGREE) - BEFORE)
+    step = (power[1:] / power[:-1].clamp_min(torch.finfo(power.dtype).tiny))[first:last]
+    if not len(step) or float(step.min()) > STEEP:
+        return last
+    edge = first + int(step.argmin())
+    carried = _power(without_shells_beyond(volume, edge) * mask)[edge + 1]
+    if float(carried) <= CARRIED * float(_power(volume * mask)[edge + 1]):
+        return last
+    return min(last, edge - 1 + first_below(unmasked[edge:], FAINT))
+
+
+def _power(volume: Float[Tensor, "n n n"]) -> Float[Tensor, " s"]:
+    """Mean power of shells 0 ... n / 2."""
+    return shell_means(torch.fft.rfftn(volume).abs().square()).cpu()

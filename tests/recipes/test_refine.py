@@ -191,7 +191,7 @@ def test_particles_keep_their_columns_and_half_sets(folder: Path, finished: Fini
 @pytest.mark.relion
 @pytest.mark.skipif(shutil.which("relion_reconstruct") is None, reason="relion_reconstruct is not installed")
 def test_relion_makes_the_same_half_maps_of_the_best_poses(tmp_path: Path) -> None:
-    particles = make_set(tmp_path, [phantom()], 600, 0.5)
+    particles = make_set(tmp_path, [phantom()], 900, 0.5)
     low_passed_map(tmp_path / "truth_1.mrc", tmp_path / "start.mrc")
     settings = {**ONE_PASS, "poses": {**ONE_PASS["poses"], "assignment": "best"}}
     job, result = refined(particles, tmp_path / "start.mrc", tmp_path / "job", **settings)

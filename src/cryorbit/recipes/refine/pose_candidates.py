@@ -12,7 +12,7 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.band import band_within
 from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
-from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.candidates import Candidates, by_image
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -141,8 +141,12 @@ def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int,
 def _everywhere(
     config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
-    """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
-    settings = config.poses
+    """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid.
+
+    The last poses of the images are among them: their cells compete with those of the grid, whose coarse scores miss
+    the best one of some images in each search.
+    """
+    settings, known = config.poses, state.estimates
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
     step = dataset.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
@@ -150,6 +154,8 @@ def _everywhere(
     cells = search_all_poses(
         dataset.source, index, state.references[half], state.noise_variance[half], search, generator
     )
+    if known is not None:
+        cells = by_image([cells, _around(known.class_rotation[index], known.class_shift[index])])
     return cells, levels_for(state.radius, _coarse(config), step, dataset.diameter_px, dataset.box, settings.candidates)
 
 

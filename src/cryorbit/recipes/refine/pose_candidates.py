@@ -113,13 +113,18 @@ def _global(
 
 
 def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]) -> bool:
-    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass."""
+    """Whether a local search would miss no more of the posterior than the settings allow; other images each pass.
+
+    Known poses are among the cells of the trial: the coarse scores of a grid miss the best pose of some images in each
+    search, which makes another place likely only where nothing better is beside it.
+    """
     known = state.estimates
     assert known is not None
     count = min(config.poses.check_images, len(index))
     start = (state.iteration * count) % max(1, len(index) - count + 1)
     sample = index[start : start + count]
     cells, levels = _everywhere(config, dataset, state, half, sample)
+    cells = by_image([cells, _around(known.class_rotation[sample], known.class_shift[sample])])
     band = band_within(dataset.box, state.radius, state.noise_variance[half])
     reach = _local_width(dataset, state) / 2
     volume = resample(state.references[half], band.grid.size)
@@ -141,12 +146,8 @@ def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int,
 def _everywhere(
     config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
 ) -> tuple[Candidates, list[Level]]:
-    """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid.
-
-    The last poses of the images are among them: their cells compete with those of the grid, whose coarse scores miss
-    the best one of some images in each search.
-    """
-    settings, known = config.poses, state.estimates
+    """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
+    settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
     step = dataset.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
@@ -154,8 +155,6 @@ def _everywhere(
     cells = search_all_poses(
         dataset.source, index, state.references[half], state.noise_variance[half], search, generator
     )
-    if known is not None:
-        cells = by_image([cells, _around(known.class_rotation[index], known.class_shift[index])])
     return cells, levels_for(state.radius, _coarse(config), step, dataset.diameter_px, dataset.box, settings.candidates)
 
 

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import numba
 import pytest
 import torch
 
-from cryorbit.api.devices import choose_device
+from cryorbit.api.devices import choose_device, limit_threads
 from cryorbit.cli import device_checks
 from cryorbit.core.errors import InputError
 
@@ -85,3 +86,13 @@ print(torch.get_num_threads(), numba.get_num_threads())
     environment = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["1", "1"]
+
+
+def test_no_more_threads_are_used_than_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 3}, raising=False)
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    monkeypatch.setattr(numba, "set_num_threads", lambda _: None)
+    for threads in (1, 2, 16):
+        limit_threads(threads)
+    assert asked == [1, 2, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cryorbit.core.cores import available_cores
 from cryorbit.core.errors import InputError
 
 UNUSED = {
@@ -43,12 +44,16 @@ def choose_device(requested: str | None) -> str:
 
 
 def limit_threads(threads: int | None) -> None:
-    """Let torch and numba use at most ``threads`` CPU threads; None leaves their choice."""
+    """Let torch and numba use at most ``threads`` CPU threads, and no more than there are cores; None: their choice.
+
+    Threads that share a core wait for each other by spinning: sixteen on two cores took three times the CPU time.
+    """
     if threads is None:
         return
     import numba
     import torch
 
+    threads = min(threads, available_cores())
     # numba first: when its OpenMP starts, it sets the number of threads that torch uses as well
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     torch.set_num_threads(threads)

@@ -70,7 +70,9 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    Parameter(help="CPU threads. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING),
+    Parameter(
+        help="CPU threads, no more than cores. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING
+    ),
 ]
 Memory = Annotated[
     str | None,

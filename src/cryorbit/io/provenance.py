@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import sys
 from pathlib import Path
 
 import torch
+
+from cryorbit.core.cores import available_cores
 
 _HASHED_SUFFIXES = {".star", ".cs"}
 
@@ -20,12 +21,11 @@ def command_line() -> str:
 
 def describe_machine(device: str = "cpu") -> dict[str, str | int]:
     """Describe the processor, the number of cores this process may use, torch and ``device``."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "host": platform.node(),
         "system": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": cores or 1,
+        "cores": available_cores(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": device,

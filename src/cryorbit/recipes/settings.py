@@ -39,7 +39,9 @@ class JobSettings(Settings):
     output: Path = Field(description="Job folder.")
     seed: int = Field(0, ge=0, le=LAST_SEED, description="Of all random numbers of the job.")
     device: str = Field("cpu", description="Where tensors are, as PyTorch names it.")
-    threads: int | None = Field(None, ge=1, le=MOST_THREADS, description="Of the CPU. None: one for each of its cores.")
+    threads: int | None = Field(
+        None, ge=1, le=MOST_THREADS, description="Of the CPU. None: one a core, and never more."
+    )
 
 
 class TransferSettings(Settings):

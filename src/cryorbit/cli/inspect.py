@@ -82,8 +82,8 @@ def _facts(found: Inspection) -> Table:
     table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
     table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
     table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
-    never = f", but {found.unaligned:,} particles were never aligned" if found.unaligned else ""
-    table.add_row("poses", f"yes{never}" if found.posed else "no")
+    without = f", but {len(found.unaligned):,} particles have none" if found.unaligned else ""
+    table.add_row("poses", f"yes{without}" if found.posed else "no")
     if found.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")
     images = found.images

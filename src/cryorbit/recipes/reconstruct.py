@@ -63,7 +63,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     Stopped
         The job was asked to stop.
     """
-    posed, never_aligned = read_posed(config)
+    posed, without_pose = read_posed(config)
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
@@ -74,7 +74,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     asymmetric = on_symmetry(dataset, known, config.symmetry)
     uneven = on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)
     halves = _on_half_sets(config, dataset.particles)
-    notes = [_on_classes(config, posed), *never_aligned, halves, *dataset.sentences, *asymmetric, *uneven]
+    notes = [_on_classes(config, posed), *without_pose, halves, *dataset.sentences, *asymmetric, *uneven]
     for sentence in notes:
         progress.note(sentence)
     band = band_within(dataset.box, largest_radius(config, posed), dataset.noise_variance)
@@ -97,14 +97,14 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
 
 
 def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
-    """The aligned particles of the chosen class, and what is said of those that are not aligned.
+    """The aligned particles of the chosen class, and what is said of those without a pose.
 
     Raises
     ------
     InputError
         There are no poses, no particles of the class, or too little memory.
     """
-    particles, never_aligned = posed_particles(read_chosen(config))
+    particles, without_pose = posed_particles(read_chosen(config))
     if config.class_number is not None:
         classes = class_numbers(particles)
         chosen = torch.nonzero(classes == config.class_number)[:, 0]
@@ -119,7 +119,7 @@ def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
     symmetric = len(point_group(config.symmetry)) > 1
     load = VolumeLoad(particles.box, largest_radius(config, particles), symmetric=symmetric)
     require_volumes(config, load, particles.pixel_size)
-    return particles, [] if never_aligned is None else [never_aligned]
+    return particles, [] if without_pose is None else [without_pose]
 
 
 def largest_radius(config: ReconstructConfig, particles: Particles) -> float:

@@ -26,6 +26,7 @@ from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.posed import pose_problem
 from cryorbit.io.survey import survey
+from cryorbit.io.table_remarks import table_remarks
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
 from cryorbit.recipes.image_warnings import on_filaments, on_tilts, on_units
@@ -100,10 +101,11 @@ def run(config: InspectConfig) -> Inspection:
         unusable=unusable,
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
-        unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
+        unaligned=rows[~particles.aligned].tolist() if particles.poses is not None else [],
         pose_problem=pose_problem(particles),
         remarks=(
             *files.remarks,
+            *table_remarks(particles),
             *on_halves,
             *on_tilts(particles.table),
             *on_filaments(particles.table),

@@ -30,6 +30,7 @@ from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
 from cryorbit.io.same_pixels import same_pixels
 from cryorbit.io.survey import survey
+from cryorbit.io.table_remarks import table_remarks
 
 FEWEST = 50
 """Particles that a reconstruction needs at least."""
@@ -56,7 +57,7 @@ class CheckReport:
     grey
         The grey values of the particles to use.
     remarks
-        Sentences on files that say another thing than the table.
+        Sentences on files that say another thing than the table, and on the table itself.
     """
 
     keep: Int[Tensor, " k"]
@@ -97,7 +98,7 @@ def check_particles(
         would be set aside.
     """
     _refuse_phase_units(particles)
-    remarks = check_files(particles)
+    remarks = [*check_files(particles), *table_remarks(particles)]
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))

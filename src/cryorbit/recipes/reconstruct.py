@@ -19,6 +19,7 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import sentence_of
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
@@ -30,6 +31,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Result
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers
 from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.pose_doubts import pose_doubts
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
@@ -74,7 +76,9 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     asymmetric = on_symmetry(dataset, known, config.symmetry)
     uneven = on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)
     halves = _on_half_sets(config, dataset.particles)
-    notes = [_on_classes(config, posed), *without_pose, halves, *dataset.sentences, *asymmetric, *uneven]
+    of_poses = pose_doubts(dataset.particles)
+    said_of_poses = (*without_pose, *map(sentence_of, of_poses))
+    notes = [_on_classes(config, posed), *said_of_poses, halves, *dataset.sentences, *asymmetric, *uneven]
     for sentence in notes:
         progress.note(sentence)
     band = band_within(dataset.box, largest_radius(config, posed), dataset.noise_variance)
@@ -83,7 +87,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     finished = _write(config, dataset, maps, mask, job)
     for sentence in finished.limits:
         progress.note(sentence)
-    doubts = dataset.doubts(min(finished.resolution_A, finished.fsc.resolution()))
+    doubts = [*of_poses, *dataset.doubts(min(finished.resolution_A, finished.fsc.resolution()))]
     evidence = PosedEvidence(finished, mask is not None, asymmetric, uneven, doubts, halves)
     result = Result(
         classes=(_class_record(finished, len(dataset.particles)),),

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.io.common_bars import common_bars
 from cryorbit.io.common_defects import common_lines, common_marks, common_pixels
 from cryorbit.io.edge_padding import without_padding
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
@@ -38,7 +39,7 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     statistics, spoilt = image_statistics(stack), None
     sample = _sample(stack, statistics)
     levels = _levels(statistics, sample, spoilt)
-    for find in (_lines, _marks):
+    for find in (_lines, _bars, _marks):
         found = None if sample is None else find(sample, levels)
         if found is None or not bool(found.any()):
             continue
@@ -139,6 +140,10 @@ def _levels(statistics: ImageStatistics, sample: _Sample | None, spoilt: Bool[Te
 
 def _lines(sample: _Sample, _levels: GreyLevels) -> Bool[Tensor, "y x"]:
     return common_lines(sample.images)
+
+
+def _bars(sample: _Sample, _levels: GreyLevels) -> Bool[Tensor, "y x"]:
+    return common_bars(sample.images)
 
 
 def _marks(sample: _Sample, levels: GreyLevels) -> Bool[Tensor, "y x"]:

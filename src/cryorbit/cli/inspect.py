@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed, Subset
+from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed, Subset, Threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +36,7 @@ def inspect(
     ctf: Ctf = None,
     premultiplied: Premultiplied = None,
     seed: Seed = None,
+    threads: Threads = None,
 ) -> None:
     """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
 
@@ -43,9 +44,11 @@ def inspect(
     """
     from rich.console import Console
 
+    from cryorbit.api.devices import limit_threads
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.inspect import InspectConfig, run
 
+    limit_threads(threads)
     if output is not None:
         from cryorbit.report.inspection_page import refuse_used_folder, write_inspection
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from cryorbit.io.common_defects import MEDIAN_ERROR, SURE
+from cryorbit.io.common_defects import MEDIAN_ERROR, SIDES, SURE
 
 LEAST_BAR = 0.1
 """A bar stands so many standard deviations of an image, and `SURE` standard errors, out of the profile. In sound sets,
@@ -29,33 +29,25 @@ STEP, STEP_WIDTH = 0.5, 2
 def common_bars(images: Float[Tensor, "b y x"]) -> Bool[Tensor, "y x"]:
     """Mask of the rows and columns that make bars in the median of normalised images."""
     typical = images.median(0).values
-    of_rows, of_columns = typical.mean(1), typical.mean(0)
-    rows = _bars(of_rows, of_columns, _error(images.mean(2)))
-    columns = _bars(of_columns, of_rows, _error(images.mean(1)))
+    rows, columns = _rows_of_bars(typical, _error(images.mean(2))), _rows_of_bars(typical.mT, _error(images.mean(1)))
     return rows[:, None] | columns[None, :]
 
 
 def _error(profiles: Float[Tensor, "b n"]) -> Float[Tensor, " n"]:
-    """Standard error of the profile of the median of images with these profiles."""
-    return MEDIAN_ERROR * profiles.std(0) / math.sqrt(len(profiles))
+    """Standard error of the profile, by medians, of the median of images that have these profiles, by means."""
+    return MEDIAN_ERROR**2 * profiles.std(0) / math.sqrt(len(profiles))
 
 
-def _in_relief(profile: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """A profile less the median of what lies about each place."""
-    reach = int(WIDEST * len(profile))
-    around = functional.pad(profile, (reach, reach), value=torch.nan).unfold(0, 2 * reach + 1, 1)
-    return profile - around.nanmedian(-1).values
+def _rows_of_bars(typical: Float[Tensor, "y x"], error: Float[Tensor, " y"]) -> Bool[Tensor, " y"]:
+    """Mask of the rows of a median image that make bars, given the standard error of their means.
 
-
-def _bars(own: Float[Tensor, " n"], other: Float[Tensor, " n"], error: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Mask of the places of bars in a profile, given that across it and the standard error.
-
-    A bar is a run of places between two steps, some of which certainly stand out of the other three sides.
+    A bar is a run of rows between two steps, some of which certainly stand out of the other three sides. Its height is
+    that of most of its pixels beside what lies across it, so that no single pixel makes one.
     """
-    reliefs = torch.stack([_in_relief(each) for each in (own, own.flip(0), other, other.flip(0))])
-    level = own - 0.5 * (other + other.flip(0))
+    reliefs = torch.stack([_in_relief(typical.rot90(turns).mean(1)) for turns in range(SIDES)])
+    level = (typical - 0.5 * (typical.rot90(1) + typical.rot90(3))).median(1).values
     level = level - level.median()
-    found = torch.zeros_like(own, dtype=torch.bool)
+    found = torch.zeros_like(error, dtype=torch.bool)
     for sign in (1.0, -1.0):
         height = sign * level
         others = functional.max_pool1d(sign * reliefs[1:], 2 * OFF_CENTRE + 1, stride=1, padding=OFF_CENTRE).amax(0)
@@ -64,6 +56,13 @@ def _bars(own: Float[Tensor, " n"], other: Float[Tensor, " n"], error: Float[Ten
             for run in _runs(height > STEP * height[certain].median()):
                 found[run] |= certain[run].any() & _has_steps(height, run)
     return found
+
+
+def _in_relief(profile: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """A profile less the median of what lies about each place."""
+    reach = int(WIDEST * len(profile))
+    around = functional.pad(profile, (reach, reach), value=torch.nan).unfold(0, 2 * reach + 1, 1)
+    return profile - around.nanmedian(-1).values
 
 
 def _runs(mask: Bool[Tensor, " n"]) -> list[slice]:

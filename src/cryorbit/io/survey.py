@@ -142,17 +142,22 @@ def _lines(sample: _Sample, _levels: GreyLevels) -> Bool[Tensor, "y x"]:
     return common_lines(sample.images)
 
 
-def _bars(sample: _Sample, _levels: GreyLevels) -> Bool[Tensor, "y x"]:
-    return common_bars(sample.images)
+def _bars(sample: _Sample, levels: GreyLevels) -> Bool[Tensor, "y x"]:
+    return common_bars(_replaced(sample, levels))
 
 
 def _marks(sample: _Sample, levels: GreyLevels) -> Bool[Tensor, "y x"]:
     """What all images have at one place and no level takes out of them."""
+    return common_marks(_replaced(sample, levels))
+
+
+def _replaced(sample: _Sample, levels: GreyLevels) -> Float[Tensor, "b y x"]:
+    """The images without what levels take out of them."""
     theirs, images = levels[sample.index], sample.images
     outliers = theirs.outliers(images * sample.scale[:, None, None] + sample.middle[:, None, None])
     if levels.spoilt is not None:
         outliers = outliers | levels.spoilt
-    return common_marks(images.masked_fill(outliers, 0.0))
+    return images.masked_fill(outliers, 0.0)
 
 
 def _healthy(sample: _Sample | None, spoilt: Bool[Tensor, "y x"] | None) -> ImageStatistics | None:

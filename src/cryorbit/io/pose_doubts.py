@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from cryorbit.io.column_names import in_words
 from cryorbit.io.particles import Particles
 from cryorbit.io.posed import FEWEST_IN_RADIANS, TURN_RAD
 from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX
@@ -17,15 +16,13 @@ FAR_BOXES, MOST_FAR = 0.25, 0.1
 """A shift that is far, in boxes, and the part of the particles that may be shifted so far: the box is cut about the
 particle, which fills half of it or more."""
 
-AS_A = " and ".join(ORIGINS_A)
-
 
 def pose_doubts(particles: Particles) -> list[str]:
     """Doubts about the units of poses, each of the form ``what is wrong; fix: ...``; none without poses."""
     if particles.poses is None or not bool(particles.aligned.any()):
         return []
     posed = particles.subset(particles.aligned)
-    return [in_words(doubt, particles.source) for doubt in (*_one_in_radians(posed), *_far_shifts(posed))]
+    return [*_one_in_radians(posed), *_far_shifts(posed)]
 
 
 def _one_in_radians(particles: Particles) -> Iterator[str]:
@@ -54,9 +51,17 @@ def _far_shifts(particles: Particles) -> Iterator[str]:
     far = length > FAR_BOXES * particles.box
     if float(far.double().mean()) <= MOST_FAR:
         return
-    in_angstroms = set(ORIGINS_A) <= set(particles.table)
-    labels, fix = (ORIGINS_A, "give them in A") if in_angstroms else (ORIGINS_PX, f"call them {AS_A} if they are in A")
+    labels, fix = _origins(particles)
     yield (
         f"{int(far.sum()):,} of {len(particles):,} particles are shifted by more than a quarter of the box "
-        f"({', '.join(labels)}; median {float(length.median()):.3g} of {particles.box} pixels); fix: {fix}"
+        f"({labels}; median {float(length.median()):.3g} of {particles.box} pixels); fix: {fix}"
     )
+
+
+def _origins(particles: Particles) -> tuple[str, str]:
+    """What the shifts are called, and what may be wrong with their unit."""
+    if particles.records is not None:
+        return "alignments3D/shift", "correct alignments3D/psize_A, the pixels that they are counted in"
+    if set(ORIGINS_A) <= set(particles.table):
+        return ", ".join(ORIGINS_A), "give them in A"
+    return ", ".join(ORIGINS_PX), f"call them {' and '.join(ORIGINS_A)} if they are in A"

@@ -23,7 +23,7 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
 from cryorbit.io.column_names import in_words, in_words_of
-from cryorbit.io.duplicates import same_images, same_places, shared_images
+from cryorbit.io.duplicates import same_field, same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics
@@ -39,6 +39,7 @@ NAMED = 3
 SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
 SAME_PIXELS = "the pixels of an earlier row, under another name"
+SAME_FIELD = "the pixels of an earlier row, moved by a few"
 _SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
 
 
@@ -103,7 +104,7 @@ def check_particles(
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))
     if keep_same_places:
-        twice[SAME_PLACE] = torch.zeros(len(particles), dtype=torch.bool)
+        twice |= dict.fromkeys((SAME_PLACE, SAME_FIELD), torch.zeros(len(particles), dtype=torch.bool))
     faults |= mistaken_images(particles, twice)
     reasons = faults | twice
     bad = any_of(reasons)
@@ -153,7 +154,9 @@ def duplicates(
     """
     twice = same_images(particles)
     copied = torch.zeros_like(twice) if measured is None else same_pixels(particles, *measured) & ~twice
-    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: same_places(particles, twice | copied | unfit)}
+    others = twice | copied | unfit
+    moved = torch.zeros_like(twice) if measured is None else same_field(particles, measured[1], others)
+    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: same_places(particles, others), SAME_FIELD: moved}
 
 
 def mistaken_images(particles: Particles, twice: Mapping[str, Bool[Tensor, " n"]]) -> dict[str, Bool[Tensor, " n"]]:

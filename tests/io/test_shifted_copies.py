@@ -11,6 +11,7 @@ from cryorbit.io.particles import read_particles
 from cryorbit.io.shifted_copies import shifted_copies
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
+from cryorbit.io.survey import survey
 from small_sets import write_stack
 
 BOX, A_MICROGRAPH, MICROGRAPHS = 32, 30, 2
@@ -88,8 +89,17 @@ def test_particles_in_other_poses_stay(tmp_path: Path, rng: np.random.Generator)
 
 def test_images_without_noise_tell_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
     star = written(tmp_path, np.concatenate([grid(), grid()[[3]] + (0, 2, 1)]), rng, noise=0.0)
-    everything = torch.arange(COUNT + 1)
-    assert not len(shifted_copies(read_particles(star), everything, everything < 0))
+    particles = read_particles(star)
+    levels, everything = survey(particles.images)[1], torch.arange(COUNT + 1)
+    assert not len(shifted_copies(particles, levels, everything, everything < 0))
+
+
+def test_a_defect_of_the_camera_makes_no_copies(tmp_path: Path, rng: np.random.Generator) -> None:
+    star = written(tmp_path, grid(), rng)
+    images = read_particles(star).images.read(np.arange(COUNT)).numpy()
+    images[:, 5, 9] += 200.0
+    write_stack(star.with_name("particles.mrcs"), images, 5.0)
+    assert check_particles(read_particles(star)).set_aside.empty
 
 
 FAR = 100.0 * np.arange(COUNT + 1)

@@ -25,6 +25,7 @@ from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phas
 from cryorbit.io.column_names import in_words, in_words_of
 from cryorbit.io.duplicates import same_field, same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
@@ -102,7 +103,7 @@ def check_particles(
     remarks = [*check_files(particles), *table_remarks(particles)]
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
-    twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))
+    twice = duplicates(particles, any_of(faults), (statistics, outliers, torch.arange(len(particles))))
     if keep_same_places:
         twice |= dict.fromkeys((SAME_PLACE, SAME_FIELD), torch.zeros(len(particles), dtype=torch.bool))
     faults |= mistaken_images(particles, twice)
@@ -141,7 +142,9 @@ def any_of(reasons: Mapping[str, Bool[Tensor, " n"]]) -> Bool[Tensor, " n"]:
 
 
 def duplicates(
-    particles: Particles, unfit: Bool[Tensor, " n"], measured: tuple[ImageStatistics, Int[Tensor, " m"]] | None
+    particles: Particles,
+    unfit: Bool[Tensor, " n"],
+    measured: tuple[ImageStatistics, GreyLevels, Int[Tensor, " m"]] | None,
 ) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the particles that an earlier row is, by reason.
 
@@ -150,13 +153,16 @@ def duplicates(
     particles, unfit
         The set, and mask of those that take no place.
     measured
-        Statistics of the images that were measured, and where these are in the set.
+        Statistics and levels of the images that were measured, and where these are in the set.
     """
     twice = same_images(particles)
-    copied = torch.zeros_like(twice) if measured is None else same_pixels(particles, *measured) & ~twice
-    others = twice | copied | unfit
-    moved = torch.zeros_like(twice) if measured is None else same_field(particles, measured[1], others)
-    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: same_places(particles, others), SAME_FIELD: moved}
+    copied = moved = torch.zeros_like(twice)
+    if measured is not None:
+        statistics, levels, index = measured
+        copied = same_pixels(particles, statistics, index) & ~twice
+        moved = same_field(particles, levels, index, twice | copied | unfit)
+    placed = same_places(particles, twice | copied | unfit)
+    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: placed, SAME_FIELD: moved}
 
 
 def mistaken_images(particles: Particles, twice: Mapping[str, Bool[Tensor, " n"]]) -> dict[str, Bool[Tensor, " n"]]:

@@ -26,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from cryorbit.io.filaments import segment_label
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.micrograph_places import (
     image_numbers,
     micrograph_numbers,
@@ -96,9 +97,11 @@ def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tenso
     return _later_ones(particles, pairs, ignored)
 
 
-def same_field(particles: Particles, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
+def same_field(
+    particles: Particles, levels: GreyLevels, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
+) -> Bool[Tensor, " n"]:
     """The same where no places are known, by the images at ``index``; as for `shifted_copies`."""
-    return _later_ones(particles, shifted_copies(particles, index, ignored), ignored)
+    return _later_ones(particles, shifted_copies(particles, levels, index, ignored), ignored)
 
 
 def _later_ones(particles: Particles, pairs: Int[np.ndarray, "p 2"], ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:

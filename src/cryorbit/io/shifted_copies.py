@@ -18,6 +18,7 @@ from torch import Tensor
 from cryorbit.core.chunks import chunks
 from cryorbit.fourier.shells import ring_indices, shell_sums
 from cryorbit.io.filaments import segment_label
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.micrograph_places import MICROGRAPH, micrograph_numbers, nearest, picks
 from cryorbit.io.particles import Particles
@@ -38,7 +39,7 @@ BATCH = 200
 
 
 def shifted_copies(
-    particles: Particles, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
+    particles: Particles, levels: GreyLevels, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
 ) -> Int[np.ndarray, "p 2"]:
     """Pairs ``(earlier, later)`` of rows whose images are of one micrograph, and no farther apart than one particle.
 
@@ -48,6 +49,8 @@ def shifted_copies(
     ----------
     particles
         The set.
+    levels
+        Of the images at ``index``: what most of them have at one place makes none alike.
     index
         The rows whose images are looked at, in ascending order.
     ignored
@@ -56,11 +59,14 @@ def shifted_copies(
     found, typical = [], []
     if MICROGRAPH in particles.table and picks(particles) is None and segment_label(particles.table) is None:
         reach = nearest(particles) / particles.pixel_size
-        for rows in _by_micrograph(particles, index[~ignored[index]].numpy()):
-            alike = _likeness(particles.images.subset(rows))
+        for places in _by_micrograph(particles, index.numpy(), torch.nonzero(~ignored[index])[:, 0].numpy()):
+            rows = index.numpy()[places]
+            alike = _likeness(particles.images.subset(rows), levels[torch.from_numpy(places)])
             typical.append(float(alike[tuple(torch.triu_indices(len(rows), len(rows), 1))].median()))
-            pairs = rows[torch.nonzero((alike > OVERLAP).triu(1)).numpy()]
-            found += [pair for pair in pairs if _are_one(particles.images.read(pair), reach)]
+            for pair in torch.nonzero((alike > OVERLAP).triu(1)).numpy():
+                images = levels[torch.from_numpy(places[pair])].apply(particles.images.read(rows[pair]))
+                if _are_one(images, reach):
+                    found.append(rows[pair])
     if not found or float(np.median(typical)) > NOISY:
         return np.empty((0, 2), np.int64)
     pairs = np.array(found)
@@ -68,23 +74,26 @@ def shifted_copies(
     return ordered
 
 
-def _by_micrograph(particles: Particles, rows: Int[np.ndarray, " m"]) -> Iterator[Int[np.ndarray, " _k"]]:
-    """Those of the rows that share a micrograph, one micrograph after the other."""
-    micrograph = micrograph_numbers(particles)[rows]
+def _by_micrograph(
+    particles: Particles, index: Int[np.ndarray, " m"], places: Int[np.ndarray, " u"]
+) -> Iterator[Int[np.ndarray, " _k"]]:
+    """Those of the places in ``index`` whose rows share a micrograph, one micrograph after the other."""
+    micrograph = micrograph_numbers(particles)[index[places]]
     order = np.argsort(micrograph, kind="stable")
     order = order[micrograph[order] >= 0]
-    for part in np.split(rows[order], np.flatnonzero(np.diff(micrograph[order])) + 1):
+    for part in np.split(places[order], np.flatnonzero(np.diff(micrograph[order])) + 1):
         if 1 < len(part) <= LARGEST:
             yield part
 
 
-def _likeness(images: ImageStack) -> Float[Tensor, "k k"]:
+def _likeness(images: ImageStack, levels: GreyLevels) -> Float[Tensor, "k k"]:
     """Correlation of the moduli of each two images in the band, each ring of one image of mean 1."""
     rings, band = _rings(images.box)
     step = -(-int(band.sum()) // MODULI)
     parts = []
     for part in chunks(len(images), BATCH):
-        moduli = torch.fft.rfft2(images.read(np.arange(part.start, part.stop))).abs()[:, band]
+        places = torch.arange(part.start, part.stop)
+        moduli = torch.fft.rfft2(levels[places].apply(images.read(places))).abs()[:, band]
         means = shell_sums(moduli, rings[band], images.box) / torch.bincount(rings[band], minlength=images.box)
         of_one = (moduli / means[:, rings[band]].clamp_min(torch.finfo(moduli.dtype).tiny))[:, ::step]
         of_one = of_one - of_one.mean(1, keepdim=True)

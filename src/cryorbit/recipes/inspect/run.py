@@ -79,7 +79,7 @@ def run(config: InspectConfig) -> Inspection:
     broken = {} if measured is None else _broken(particles, measured)
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
-    twice = duplicates(particles, bad, None if measured is None else (measured.statistics, measured.index))
+    twice = duplicates(particles, bad, None if measured is None else measured.parts)
     faulty |= mistaken_images(particles, twice)
     bad |= any_of(faulty)
     reasons = faulty | twice
@@ -178,6 +178,11 @@ class _Measured:
     index: Int[Tensor, " m"]
     statistics: ImageStatistics
     outliers: GreyLevels
+
+    @property
+    def parts(self) -> tuple[ImageStatistics, GreyLevels, Int[Tensor, " m"]]:
+        """What the search for duplicates takes."""
+        return self.statistics, self.outliers, self.index
 
 
 def _measured(particles: Particles, readable: Int[Tensor, " r"], config: InspectConfig) -> _Measured | None:

@@ -72,7 +72,7 @@ def write_star_set(folder: Path, images: np.ndarray) -> Path:
         f"{row % half + 1:06d}@Extract/{'ab'[row // half]}.mrcs mic{row // 10:03d}.mrc {row // half + 1} "
         f"{10000 + 10 * row:.2f} {9900 + 10 * row:.2f} {3 * row % 180:.2f} "
         f"{4 * row:.3f} {3 * row + 5:.3f} {-4 * row:.3f} "
-        f"{0.5 * (row % 40):.3f} {-0.25 * (row % 40):.3f} {row % 2 + 1} 0007"
+        f"{0.125 * (row % 40):.4f} {-0.0625 * (row % 40):.4f} {row % 2 + 1} 0007"
         for row in range(len(images))
     ]
     star = folder / "particles.star"
@@ -103,7 +103,7 @@ def write_cs_set(folder: Path, images: np.ndarray, rng: np.random.Generator) -> 
     main = np.zeros(count, ALIGNMENT_FIELDS)
     main["uid"] = uid
     main["alignments3D/pose"] = rng.normal(size=(count, 3))
-    main["alignments3D/shift"] = rng.normal(size=(count, 2))
+    main["alignments3D/shift"] = rng.normal(0, 0.5, (count, 2))
     main["alignments3D/psize_A"] = 2 * PIXEL_SIZE
     main["alignments3D/split"] = np.arange(count) % 2
     main["alignments3D/error"] = np.arange(count)

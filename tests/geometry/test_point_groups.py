@@ -35,6 +35,16 @@ def test_bad_symbol_names_the_legal_ones(symbol: str) -> None:
         point_group(symbol)
 
 
+@pytest.mark.parametrize("symbol", ["C100", "D100", "c999", "D999999999999"])
+def test_orders_beyond_those_of_particles(symbol: str) -> None:
+    with pytest.raises(InputError, match=r"copies about an axis\n +fix: use one of Cn and Dn \(n = 1 to 99\)"):
+        point_group(symbol)
+
+
+def test_the_highest_order() -> None:
+    assert [len(point_group(symbol)) for symbol in ("C99", "D99")] == [99, 198]
+
+
 def test_symbols_ignore_case() -> None:
     torch.testing.assert_close(point_group(" c4"), point_group("C4"))
 

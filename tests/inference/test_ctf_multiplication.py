@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.ctf_multiplication import judge_multiplication
+from cryorbit.inference.ctf_multiplication import judge_multiplication, multiplied_images
 from phantom_sets import phantom_set, sharp_phantom, write_source
 
 COUNT = 100
@@ -66,3 +66,27 @@ def test_a_strong_particle_in_a_small_box_does_not_hide_the_noise(tmp_path: Path
     generator = torch.Generator().manual_seed(3)
     source = phantom_set(tmp_path, [sharp_phantom(generator)], 3 * COUNT, 4.0, generator, pixel_size=4.0).source
     assert judge_multiplication(source, torch.arange(3 * COUNT)) == "not multiplied"
+
+
+@pytest.mark.parametrize("cut", [0.55, 0.65, 0.8])
+@pytest.mark.parametrize("by_ctf", [False, True])
+def test_filtered_images_say_nothing(raw: ParticleSource, tmp_path: Path, cut: float, by_ctf: bool) -> None:
+    images = raw.read(torch.arange(COUNT))
+    filtered = low_passed(multiplied(images, raw) if by_ctf else images, cut)
+    source = write_source(tmp_path / "filtered.mrcs", filtered, raw.ctf, raw.pixel_size)
+    assert judge_multiplication(source, torch.arange(COUNT)) == "unknown"
+
+
+def test_filtered_images_are_no_mixture(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(2)
+    everything = torch.arange(2 * COUNT)
+    raw = phantom_set(tmp_path, [sharp_phantom(generator)], 2 * COUNT, 0.05, generator, pixel_size=6.0).source
+    source = write_source(tmp_path / "filtered.mrcs", low_passed(raw.read(everything), 0.6), raw.ctf, raw.pixel_size)
+    assert multiplied_images(source, everything) is None
+
+
+def low_passed(images: torch.Tensor, cut: float) -> torch.Tensor:
+    """The images without frequencies beyond a part of Nyquist."""
+    box = images.shape[-1]
+    radius = torch.hypot(torch.fft.fftfreq(box)[:, None], torch.fft.rfftfreq(box)[None, :])
+    return torch.fft.irfft2(torch.fft.rfft2(images) * (radius < 0.5 * cut), s=(box, box))

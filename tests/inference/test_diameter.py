@@ -110,3 +110,21 @@ def test_bright_spots_in_some_images_do_not_decide(tmp_path: Path, generator: to
     beads = write_source(tmp_path / "beads.mrcs", images, whole.source.ctf, PIXEL_SIZE)
     truth = estimate_diameter(whole.source, whole.everything).diameter
     assert estimate_diameter(beads, whole.everything).diameter == pytest.approx(truth, rel=0.05)
+
+
+def test_pixels_that_are_spoilt_in_all_images(tmp_path: Path, generator: torch.Generator) -> None:
+    """A bar at the border takes noise out of the corners; the diameter stays that of the images without it."""
+    ball = soft_ball(BOX, 9.0, 1.0) * (1 + 0.5 * torch.randn(BOX, BOX, BOX, generator=generator))
+    sound = phantom_set(tmp_path, [ball], 300, 0.3, generator, pixel_size=PIXEL_SIZE, shift_sigma=0.5)
+    images = sound.source.read(sound.everything)
+    images[:, :, :4] += 0.4
+    barred = write_source(tmp_path / "barred.mrcs", images, sound.source.ctf, PIXEL_SIZE)
+    levels = survey(barred.images)[1]
+    assert levels.spoilt is not None
+    assert levels.spoilt.sum() == 4 * BOX
+    repaired = replace(barred, operators=(levels,), spoilt=levels.spoilt)
+    expected, found = (estimate_diameter(each, sound.everything).diameter for each in (sound.source, repaired))
+    assert expected is not None
+    assert found == pytest.approx(expected, abs=2 * PIXEL_SIZE)
+    unaware = estimate_diameter(replace(repaired, spoilt=None), sound.everything).diameter
+    assert unaware is None or abs(unaware - expected) > 4 * PIXEL_SIZE

@@ -8,7 +8,7 @@ import torch
 
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
-from cryorbit.io.bounds import defocus_angle_doubt, impossible_values, phase_units_problem
+from cryorbit.io.bounds import impossible_values, phase_units_problem
 from cryorbit.io.checks import check_particles
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
@@ -90,23 +90,6 @@ def test_a_negative_b_factor_is_judged_by_what_it_does_at_nyquist() -> None:
 )
 def test_phase_shifts_in_radians_or_parts_of_pi(degrees: list[float], wrong: bool) -> None:
     assert (phase_units_problem(torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))) is not None) == wrong
-
-
-@pytest.mark.parametrize(
-    ("degrees", "doubted"),
-    [
-        (torch.linspace(-1.5, 1.5, 40), True),
-        (torch.linspace(0.05, 3.1, 40), True),
-        (torch.linspace(-90, 90, 40), False),
-        (torch.linspace(-1.5, 6, 40), False),
-        # one microscope on one day
-        (torch.linspace(1.0, 1.5, 40), False),
-        (torch.tensor([0.5, 2.5]).repeat(20), False),
-        (torch.zeros(40), False),
-    ],
-)
-def test_angles_of_astigmatism_in_radians(degrees: torch.Tensor, doubted: bool) -> None:
-    assert (defocus_angle_doubt(torch.deg2rad(degrees.double())) is not None) == doubted
 
 
 def test_file_row_column_and_fix_are_named(star_set: Path) -> None:

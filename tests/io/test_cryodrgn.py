@@ -40,7 +40,7 @@ def test_poses_and_ctf_are_those_of_the_table(star: Path, tmp_path: Path) -> Non
     assert ctf.dtype == np.float32
     for row in (0, 7, 33):
         assert np.allclose(rotations[row], relion_matrix(4 * row, 3 * row + 5, -4 * row), atol=1e-9)
-        assert np.allclose(shifts[row], np.array([0.5 * row, -0.25 * row]) / PIXEL_SIZE / BOX, atol=1e-9)
+        assert np.allclose(shifts[row], np.array([0.125 * row, -0.0625 * row]) / PIXEL_SIZE / BOX, atol=1e-9)
         microscope = [300, 2.7, 0.1] if row < COUNT // 2 else [200, 2.0, 0.07]
         expected = [BOX, PIXEL_SIZE, 10000 + 10 * row, 9900 + 10 * row, 3 * row, *microscope, 0]
         assert np.allclose(ctf[row], expected, rtol=1e-6)

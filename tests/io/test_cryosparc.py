@@ -231,7 +231,7 @@ def test_a_pose_without_rotation_and_shift_was_never_aligned(cs_set: Path) -> No
     assert torch.nonzero(~particles.aligned)[:, 0].tolist() == [2]
     kept, said = posed_particles(particles)
     assert kept.rows.tolist() == [row + 1 for row in range(COUNT) if row != 2]
-    assert said == "1 of 40 particles were never aligned (no rotation, row 3 first) and are left out."
+    assert said == "1 of 40 particles have no pose (rotation 0, or no number; row 3) and are left out."
 
 
 @pytest.mark.parametrize(("count", "left_out"), [(2, 0), (30, 30)])
@@ -241,7 +241,7 @@ def test_shifts_without_rotations_are_no_poses_but_of_a_few(cs_set: Path, count:
     save_cs(cs_set, records)
     kept, said = posed_particles(read_particles(cs_set))
     assert len(kept) == COUNT - left_out
-    assert (said is not None and "30 of 40 particles were never aligned" in said) == bool(left_out)
+    assert (said is not None and "30 of 40 particles have no pose" in said) == bool(left_out)
 
 
 def test_half_sets_of_which_one_was_never_aligned_are_given_up(cs_set: Path) -> None:

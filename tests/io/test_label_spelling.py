@@ -41,7 +41,7 @@ def test_another_letter_case(star_set: Path, old: str, new: str) -> None:
     assert torch.equal(found.poses.shifts, right.poses.shifts)
     assert torch.equal(found.half_sets, right.half_sets)
     assert torch.equal(found.ctf.defocus_u, right.ctf.defocus_u)
-    assert float(found.poses.shifts[1, 0]) == 0.25  # 0.5 A in pixels of 2 A
+    assert float(found.poses.shifts[1, 0]) == 0.0625  # 0.125 A in pixels of 2 A
 
 
 def test_a_label_in_both_spellings_stays() -> None:

@@ -67,7 +67,7 @@ def test_poses_follow_relion(star_set: Path) -> None:
     expected = Rotation.from_euler("ZYZ", angles, degrees=True).as_matrix().transpose(0, 2, 1)
     np.testing.assert_allclose(poses.rotations, expected, atol=1e-12)
     # origins are given in A
-    np.testing.assert_allclose(poses.shifts, np.stack([0.5 * ROWS, -0.25 * ROWS], 1) / PIXEL_SIZE, atol=1e-14)
+    np.testing.assert_allclose(poses.shifts, np.stack([0.125 * ROWS, -0.0625 * ROWS], 1) / PIXEL_SIZE, atol=1e-14)
 
 
 def test_optics_may_stand_after_the_particles(star_set: Path) -> None:

@@ -156,7 +156,7 @@ def test_origins_left_over_in_pixels_are_not_written(star_set: Path, tmp_path: P
     assert {name for name, fate in fates(found).items() if fate == "not carried"} == {"rlnOriginX", "rlnOriginY"}
     table = next(table for name, table in read_star(tmp_path / "out.star").items() if name != "optics")
     label, factor = ("rlnOriginX", 2.0) if version == "3.0" else ("rlnOriginXAngst", 1.0)
-    np.testing.assert_allclose(factor * table[label], 0.5 * np.arange(COUNT))
+    np.testing.assert_allclose(factor * table[label], 0.125 * np.arange(COUNT))
     torch.testing.assert_close(read_particles(tmp_path / "out.star").poses.shifts, before.shifts, rtol=0, atol=1e-12)
 
 

@@ -199,9 +199,9 @@ def test_particles_never_aligned_are_counted(star_set: Path) -> None:
     tables["particles"].loc[:6, pose] = 0.0
     write_star(star_set, tables)
     found = inspect(star_set)
-    assert found.unaligned == 7
+    assert len(found.unaligned) == 7
     assert found.posed
-    assert "Never aligned (no rotation): 7 particles." in found.warnings()
+    assert "Without a pose (rotation 0, or no number): 7 particles (rows 1, 2, 3 ...)." in found.warnings()
 
 
 @pytest.mark.parametrize(

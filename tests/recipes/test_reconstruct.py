@@ -355,7 +355,7 @@ def test_particles_set_aside_are_listed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_missing_poses_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no poses(.|\n)*rlnAngleRot, rlnAngleTilt, rlnAnglePsi"):
+    with pytest.raises(InputError, match=r"no poses: there is no column rlnAngleTilt(.|\n)*fix: add rlnAngleTilt"):
         reconstructed(changed_set(folder, "tiltless.star", drop="rlnAngleTilt"), tmp_path / "job")
 
 
@@ -472,7 +472,7 @@ def test_particles_that_were_never_aligned_are_left_out(folder: Path, tmp_path: 
     poses = {label: table[label].where(aligned, 0.0).tolist() for label in POSE}
     job, result = reconstructed(changed_set(folder, "few.star", **poses), tmp_path / "job")
     assert result.particles.used == COUNT // 8
-    assert any("350 of 400 particles were never aligned" in note for note in result.notes)
+    assert any("350 of 400 particles have no pose" in note for note in result.notes)
     assert (
         read_star(job.path / "particles.star")["particles"]["rlnDefocusU"].tolist()
         == table["rlnDefocusU"][::8].tolist()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed, Subset
+from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed, Subset, Threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,6 +36,7 @@ def inspect(
     ctf: Ctf = None,
     premultiplied: Premultiplied = None,
     seed: Seed = None,
+    threads: Threads = None,
 ) -> None:
     """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
 
@@ -43,9 +44,11 @@ def inspect(
     """
     from rich.console import Console
 
+    from cryorbit.api.devices import limit_threads
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.inspect import InspectConfig, run
 
+    limit_threads(threads)
     if output is not None:
         from cryorbit.report.inspection_page import refuse_used_folder, write_inspection
 
@@ -82,8 +85,8 @@ def _facts(found: Inspection) -> Table:
     table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
     table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
     table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
-    never = f", but {found.unaligned:,} particles were never aligned" if found.unaligned else ""
-    table.add_row("poses", f"yes{never}" if found.posed else "no")
+    without = f", but {len(found.unaligned):,} particles have none" if found.unaligned else ""
+    table.add_row("poses", f"yes{without}" if found.posed else "no")
     if found.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")
     images = found.images

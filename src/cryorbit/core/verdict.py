@@ -65,6 +65,11 @@ class Remark:
         return cls("doubtful", sentence.partition(";")[0], sentence)
 
 
+def sentence_of(doubt: str) -> str:
+    """A doubt as a sentence of its own."""
+    return f"{doubt[0].upper()}{doubt[1:]}."
+
+
 def worst(levels: Iterable[Level]) -> Level:
     """Return the worst of the levels."""
     return max(levels, key=LEVELS.index)

@@ -34,7 +34,9 @@ _POLYHEDRAL: dict[str, tuple[_Generator, _Generator]] = {
     "I3": ((5, (0.0, 0.0, 1.0)), (2, (-1.0, 0.0, _PHI))),
     "I4": ((5, (0.0, 0.0, 1.0)), (2, (1.0, 0.0, _PHI))),
 }
-_LEGAL = "Cn and Dn (n = 1, 2, ...), T, O, I (the same as I2), I1, I2, I3, I4"
+HIGHEST_ORDER = 99
+"""Copies about an axis, at most, as in RELION; more are not told apart at any resolution that a map has."""
+_LEGAL = f"Cn and Dn (n = 1 to {HIGHEST_ORDER}), T, O, I (the same as I2), I1, I2, I3, I4"
 
 
 def point_group(symbol: str) -> Float[Tensor, "g 3 3"]:
@@ -48,7 +50,7 @@ def point_group(symbol: str) -> Float[Tensor, "g 3 3"]:
     Raises
     ------
     InputError
-        The symbol names no rotation group.
+        The symbol names no rotation group, or one of an order above `HIGHEST_ORDER`.
     """
     symbol = symbol.strip().upper()
     if symbol in _POLYHEDRAL:
@@ -57,6 +59,10 @@ def point_group(symbol: str) -> Float[Tensor, "g 3 3"]:
     if axial is None:
         raise InputError(f"'{symbol}' is not a point group", mend=f"use one of {_LEGAL}")
     family, order = axial[1], int(axial[2])
+    if order > HIGHEST_ORDER:
+        raise InputError(
+            f"'{symbol}' has {order:,} copies about an axis", mend=f"use one of {_LEGAL}; a helix is no point group"
+        )
     turns = torch.arange(order, dtype=torch.float64)[:, None] * (2 * math.pi / order)
     cyclic = rotvec_to_matrix(turns * torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
     if family == "C":

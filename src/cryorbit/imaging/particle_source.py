@@ -57,6 +57,8 @@ class ParticleSource:
         What is done to the images, in this order.
     padded
         Mask of the images that reach beyond their micrographs; None for none.
+    spoilt
+        Mask of the pixels that are replaced in all images; None for none.
     scale
         Contrast of each image relative to the others', or None where all are alike.
     aberrations
@@ -72,6 +74,7 @@ class ParticleSource:
     device: torch.device
     operators: tuple[ImageOperator, ...] = ()
     padded: Bool[Tensor, " n"] | None = None
+    spoilt: Bool[Tensor, "y x"] | None = None
     scale: Float[Tensor, " n"] | None = None
     aberrations: Aberrations | None = None
     group: Group = SINGLE_PROCESS
@@ -106,6 +109,7 @@ class ParticleSource:
             device=device,
             operators=(*(() if levels is None else (levels,)), *((Inversion(),) if inverted else ())),
             padded=None if levels is None else levels.padded,
+            spoilt=None if levels is None else levels.spoilt,
             aberrations=aberrations_of(particles),
         )
 

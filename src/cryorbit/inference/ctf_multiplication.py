@@ -24,6 +24,7 @@ from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.ctf import ctf_values, electron_wavelength
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.imaging.particle_source import ParticleSource
+from cryorbit.inference.noise import shell_means, vanishing_shell
 
 Multiplication: TypeAlias = Literal["multiplied", "not multiplied", "unknown"]
 READ_BATCH = 100
@@ -47,7 +48,9 @@ kinds, at most, as a part of the rarer."""
 
 
 def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Multiplication:
-    """Whether images were multiplied with their CTF, whatever is said of them; unknown where noise does not prevail.
+    """Whether images were multiplied with their CTF, whatever is said of them.
+
+    It is unknown where noise does not prevail, as in images that a filter has taken it from.
 
     Parameters
     ----------
@@ -56,6 +59,8 @@ def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Mu
     index
         Those that are looked at; a few hundred are enough.
     """
+    if _are_filtered(source, index):
+        return "unknown"
     left = _left_at_zeros(_sums(source, source.unpadded(index)))
     if left is None:
         return "unknown"
@@ -72,6 +77,8 @@ def multiplied_images(source: ParticleSource, index: Int[Tensor, " m"]) -> Bool[
     source, index
         As for `judge_multiplication`.
     """
+    if _are_filtered(source, index):
+        return None
     disc = half_disc(source.box, source.box / 2).to(source.device)
     outer = disc.frequencies.norm(dim=-1) > source.box / 4
     parts = [_left_in_each(source, index[part], disc, outer) for part in source.batches(len(index), READ_BATCH)]
@@ -83,6 +90,13 @@ def multiplied_images(source: ParticleSource, index: Int[Tensor, " m"]) -> Bool[
     clear = fewest >= max(FEWEST_OF_A_KIND, LEAST_PART * len(index)) and int(between.sum()) < MOST_BETWEEN * fewest
     # that noise prevails is seen where it remains
     return low if clear and judge_multiplication(source, index[high]) == "not multiplied" else None
+
+
+def _are_filtered(source: ParticleSource, index: Int[Tensor, " m"]) -> bool:
+    """Whether images hold nothing at high frequencies: what a filter leaves of them there knows no CTF."""
+    disc = half_disc(source.box, source.box / 2).to(source.device)
+    power = (source.transform(index[:READ_BATCH], disc).abs() ** 2).mean(0)
+    return vanishing_shell(shell_means(power, disc, source.box)) is not None
 
 
 def _left_in_each(

@@ -171,10 +171,16 @@ def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | N
 
 
 def _radial_variance(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, " r"]:
-    """Mean square of the pixels of all images in rings one pixel wide, out to the corners."""
+    """Mean square of the pixels of all images in rings one pixel wide, out to the corners; replaced ones left out.
+
+    A ring that has no others has the mean square of all.
+    """
     parts = source.batches(len(index), READ_BATCH)
-    squares = torch.cat([_ring_means(source.read(index[part]).cpu().double() ** 2) for part in parts])
-    return _mean_of_like(squares)[0]
+    kept = torch.ones(source.box, source.box) if source.spoilt is None else (~source.spoilt).float()
+    squares = torch.cat([_ring_means(source.read(index[part]).cpu().double() ** 2 * kept) for part in parts])
+    share = _ring_means(kept.double())
+    variance = _mean_of_like(squares)[0] / share
+    return torch.where(share > 0, variance, variance[share > 0].median())
 
 
 def _mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], Float[Tensor, " r"]]:

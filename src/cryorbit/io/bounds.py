@@ -112,8 +112,6 @@ PHASE_UNITS_MEND = (
     "multiply rlnPhaseShift by 57.296 if it is in radians, by 180 if in parts of pi; remove it if there was no phase "
     "plate"
 )
-FEWEST_ANGLES, LEAST_RANGE = 20, 1.0
-"""Different angles of astigmatism that tell their unit, at least, and the range of theirs, degrees."""
 _SHIFT_MEND = "origins are those of the particle within its box: rlnOriginXAngst in A, rlnOriginX in pixels"
 
 
@@ -188,23 +186,6 @@ def phase_units_problem(phase_shift: Float[Tensor, " n"]) -> str | None:
     which = "all" if len(small) == len(degrees) else f"{len(small):,} of {len(degrees):,}"
     least, most = float(small.min()), float(small.max())
     return f"{which} phase shifts lie between 0 and pi (rlnPhaseShift, {least:.4g} to {most:.4g}): degrees are expected"
-
-
-def defocus_angle_doubt(defocus_angle: Float[Tensor, " n"]) -> str | None:
-    """A sentence if angles of astigmatism, in radians, look like radians taken for degrees; else None.
-
-    Those of `FEWEST_ANGLES` micrographs and more are seldom all within 3 degrees of 0, but may be.
-    """
-    degrees = torch.rad2deg(defocus_angle)
-    values = degrees[degrees != 0].unique()
-    if len(values) < FEWEST_ANGLES or not bool((values.abs() < math.pi + 1e-3).all()):
-        return None
-    if float(values.max() - values.min()) < LEAST_RANGE:
-        return None
-    return (
-        f"The angles of astigmatism lie between {float(values.min()):.3g} and {float(values.max()):.3g} degrees "
-        f"({ANGLE.label}), as radians would. Fix: multiply them by 57.296 if they are in radians."
-    )
 
 
 def _plain(number: float) -> str:

@@ -23,13 +23,15 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
 from cryorbit.io.column_names import in_words, in_words_of
-from cryorbit.io.duplicates import same_images, same_places, shared_images
+from cryorbit.io.duplicates import same_field, same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
 from cryorbit.io.same_pixels import same_pixels
 from cryorbit.io.survey import survey
+from cryorbit.io.table_remarks import table_remarks
 
 FEWEST = 50
 """Particles that a reconstruction needs at least."""
@@ -38,6 +40,7 @@ NAMED = 3
 SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
 SAME_PIXELS = "the pixels of an earlier row, under another name"
+SAME_FIELD = "the pixels of an earlier row, moved by a few"
 _SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
 
 
@@ -56,7 +59,7 @@ class CheckReport:
     grey
         The grey values of the particles to use.
     remarks
-        Sentences on files that say another thing than the table.
+        Sentences on files that say another thing than the table, and on the table itself.
     """
 
     keep: Int[Tensor, " k"]
@@ -97,12 +100,12 @@ def check_particles(
         would be set aside.
     """
     _refuse_phase_units(particles)
-    remarks = check_files(particles)
+    remarks = [*check_files(particles), *table_remarks(particles)]
     statistics, outliers = survey(particles.images)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
-    twice = duplicates(particles, any_of(faults), (statistics, torch.arange(len(particles))))
+    twice = duplicates(particles, any_of(faults), (statistics, outliers, torch.arange(len(particles))))
     if keep_same_places:
-        twice[SAME_PLACE] = torch.zeros(len(particles), dtype=torch.bool)
+        twice |= dict.fromkeys((SAME_PLACE, SAME_FIELD), torch.zeros(len(particles), dtype=torch.bool))
     faults |= mistaken_images(particles, twice)
     reasons = faults | twice
     bad = any_of(reasons)
@@ -139,7 +142,9 @@ def any_of(reasons: Mapping[str, Bool[Tensor, " n"]]) -> Bool[Tensor, " n"]:
 
 
 def duplicates(
-    particles: Particles, unfit: Bool[Tensor, " n"], measured: tuple[ImageStatistics, Int[Tensor, " m"]] | None
+    particles: Particles,
+    unfit: Bool[Tensor, " n"],
+    measured: tuple[ImageStatistics, GreyLevels, Int[Tensor, " m"]] | None,
 ) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the particles that an earlier row is, by reason.
 
@@ -148,11 +153,16 @@ def duplicates(
     particles, unfit
         The set, and mask of those that take no place.
     measured
-        Statistics of the images that were measured, and where these are in the set.
+        Statistics and levels of the images that were measured, and where these are in the set.
     """
     twice = same_images(particles)
-    copied = torch.zeros_like(twice) if measured is None else same_pixels(particles, *measured) & ~twice
-    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: same_places(particles, twice | copied | unfit)}
+    copied = moved = torch.zeros_like(twice)
+    if measured is not None:
+        statistics, levels, index = measured
+        copied = same_pixels(particles, statistics, index) & ~twice
+        moved = same_field(particles, levels, index, twice | copied | unfit)
+    placed = same_places(particles, twice | copied | unfit)
+    return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: placed, SAME_FIELD: moved}
 
 
 def mistaken_images(particles: Particles, twice: Mapping[str, Bool[Tensor, " n"]]) -> dict[str, Bool[Tensor, " n"]]:

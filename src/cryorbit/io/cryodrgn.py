@@ -31,13 +31,13 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
     Raises
     ------
     InputError
-        The particles have no poses, or some were never aligned: rows cannot be left out of the pickles alone.
+        The particles have no poses, or some have none: rows cannot be left out of the pickles alone.
     """
-    _, never_aligned = posed_particles(particles)
+    _, without_pose = posed_particles(particles)
     assert particles.poses is not None
-    if never_aligned is not None:
+    if without_pose is not None:
         raise InputError(
-            f"{int((~particles.aligned).sum())} particles were never aligned (no rotation)",
+            f"{int((~particles.aligned).sum())} particles have no pose (rotation 0, or no number)",
             file=particles.source,
             row=int(particles.rows[int((~particles.aligned).int().argmax())]),
             mend="give a file without them: `cryorbit reconstruct` writes one, particles.star",

@@ -16,7 +16,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cryorbit.geometry.rotations import matrix_to_euler, rotvec_to_matrix
 
@@ -121,9 +121,19 @@ def star_tables(records: np.ndarray) -> dict[str, pd.DataFrame]:
     return {"optics": optics, "particles": pd.DataFrame({**columns, **_alignment(records)})}
 
 
+def image_pixels(records: np.ndarray) -> Float[np.ndarray, " n"]:
+    """Size of the images' pixels, A, of the precision of the field: where it was never set, that of all others.
+
+    0 stays where the others have several, or none has one.
+    """
+    stated: Float[np.ndarray, " n"] = records["blob/psize_A"]
+    others = np.unique(stated[stated != 0])
+    return np.where(stated == 0, others[0], stated) if len(others) == 1 else stated
+
+
 def shift_pixels(records: np.ndarray) -> Float[np.ndarray, " n"]:
     """Size of the pixels that shifts are counted in, A: that of the images' pixels where none was ever set."""
-    images = records["blob/psize_A"].astype(np.float64)
+    images = image_pixels(records).astype(np.float64)
     if "alignments3D/psize_A" not in names_of(records):
         return images
     stated = records["alignments3D/psize_A"].astype(np.float64)
@@ -139,6 +149,13 @@ def origins(records: np.ndarray) -> Float[np.ndarray, "n 2"]:
     if OPTICS_SHIFT not in names_of(records):
         return shifts
     return shifts - np.nan_to_num(records[OPTICS_SHIFT].astype(np.float64))
+
+
+def has_pose(records: np.ndarray) -> Bool[np.ndarray, " n"]:
+    """Mask of the particles whose rotation and shift are numbers; what a rotation of many turns means, rounding ate."""
+    vectors, shifts = (records[field].astype(np.float64) for field in ("alignments3D/pose", "alignments3D/shift"))
+    known: Bool[np.ndarray, " n"] = np.linalg.norm(vectors, axis=1) <= MOST_TURN_RAD
+    return known & np.isfinite(shifts).all(1)
 
 
 def coordinates(records: np.ndarray) -> Float[np.ndarray, "n 2"] | None:
@@ -157,8 +174,7 @@ def _alignment(records: np.ndarray) -> dict[str, np.ndarray]:
     columns: dict[str, np.ndarray] = {}
     if {"alignments3D/pose", "alignments3D/shift"} <= set(names):
         vectors = torch.from_numpy(records["alignments3D/pose"].astype(np.float64))
-        # no rotation: what such a number means was lost to rounding
-        vectors[vectors.norm(dim=-1) > MOST_TURN_RAD] = math.nan
+        vectors[~torch.from_numpy(has_pose(records))] = math.nan
         angles = matrix_to_euler(rotvec_to_matrix(vectors).mT).numpy()
         labels = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi", "rlnOriginXAngst", "rlnOriginYAngst")
         columns.update(zip(labels, np.concatenate([angles, origins(records)], axis=1).T, strict=True))
@@ -179,6 +195,7 @@ def _optics(records: np.ndarray) -> tuple[np.ndarray, pd.DataFrame]:
     """Row of each particle in the table of optics groups, and that table; a group has one microscope and one box."""
     names = names_of(records)
     stated = {label: _as_meant(records[field]) for label, field in OPTICS_LABELS.items() if field in names}
+    stated["rlnImagePixelSize"] = _as_meant(image_pixels(records))
     table = pd.DataFrame(stated).assign(rlnImageSize=records["blob/shape"][:, 0].astype(np.int64))
     group = records["ctf/exp_group_id"] if "ctf/exp_group_id" in names else np.zeros(len(records), np.int64)
     row = table.assign(group=group).groupby(["group", *table.columns], dropna=False, sort=True).ngroup().to_numpy()

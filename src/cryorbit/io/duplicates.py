@@ -26,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from cryorbit.io.filaments import segment_label
+from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.micrograph_places import (
     image_numbers,
     micrograph_numbers,
@@ -35,6 +36,7 @@ from cryorbit.io.micrograph_places import (
     places_on_micrographs,
 )
 from cryorbit.io.particles import Particles
+from cryorbit.io.shifted_copies import shifted_copies
 
 EXPANDED_DEG = 8.0
 """Angle between poses from which on an image shows copies of a symmetric particle: below a turn of C39, above what two
@@ -92,6 +94,18 @@ def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tenso
     pairs = _pairs_at_one_place(particles, ignored)
     if not len(pairs) or segment_label(particles.table) is not None:
         return twice
+    return _later_ones(particles, pairs, ignored)
+
+
+def same_field(
+    particles: Particles, levels: GreyLevels, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
+) -> Bool[Tensor, " n"]:
+    """The same where no places are known, by the images at ``index``; as for `shifted_copies`."""
+    return _later_ones(particles, shifted_copies(particles, levels, index, ignored), ignored)
+
+
+def _later_ones(particles: Particles, pairs: Int[np.ndarray, "p 2"], ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Mask of the particles that are the later ones of pairs of one pose, and of the other copies of their images."""
     gone: set[int] = set()
     for earlier, later in pairs[~_in_other_poses(particles, pairs)].tolist():
         # only what is kept keeps others out

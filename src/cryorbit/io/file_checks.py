@@ -1,4 +1,7 @@
-"""Whether the image files of a particle set are there, whole, and fit its table; one header a file is read."""
+"""Whether the image files of a particle set are there, whole, and fit its table.
+
+One header a file is read, and of whole numbers a few images.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,24 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from cryorbit.core.errors import InputError
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.mrc import MrcHeader, read_header, require_whole
 from cryorbit.io.particles import Particles, missing_files
+from cryorbit.io.wrapped_values import are_wrapped
 
 UNKNOWN_PIXEL = (0.0, 1.0)
 """Pixel sizes that programs write into headers when they do not know."""
 SAME_PIXEL = 0.01
 """Relative difference up to which a header says the pixel size of the table."""
+
+LOOKED_AT = 4
+"""Images of a file that tell whether its numbers have a sign."""
+_AS_UNSIGNED = {
+    1: "write the stack anew as real numbers (mode 2); the format has no mode of unsigned bytes",
+    2: "set the mode of the file, the fourth number of its header, to 6",
+}
 
 
 def check_files(particles: Particles) -> list[str]:
@@ -53,7 +65,23 @@ def check_file(particles: Particles, number: int, last_section: int) -> MrcHeade
     by = f" (row {particles.rows[asks]} of {particles.source.name})"
     stack.check_header(path, header, np.array([last_section]), by)
     require_whole(path, header, "stack")
+    _refuse_wrapped(stack, number, header)
     return header
+
+
+def _refuse_wrapped(stack: ImageStack, number: int, header: MrcHeader) -> None:
+    """Raise `InputError` where signed whole numbers of a file were unsigned ones; a few of its images tell."""
+    if header.dtype.kind != "i":
+        return
+    images = np.flatnonzero(stack.file_index == number)
+    values = stack.read(images[:: -(-len(images) // LOOKED_AT)]).numpy()
+    if are_wrapped(values, header.dtype.itemsize):
+        raise InputError(
+            "the numbers of the stack are unsigned, and its mode is that of signed ones: "
+            f"those from {2 ** (8 * header.dtype.itemsize - 1):,} on are read as negative",
+            file=stack.files[number],
+            mend=_AS_UNSIGNED[header.dtype.itemsize],
+        )
 
 
 def header_remarks(particles: Particles, headers: dict[int, MrcHeader]) -> list[str]:

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.star import numbers
+from cryorbit.io.star import is_unset, numbers
 
 MOST = 2.0**62
 """No count or number of a table reaches it."""
-UNSET = frozenset({"nan", "+nan", "-nan", "<na>", "na", "n/a", "none", "null", "-", ""})
-"""How programs write, in any case, that a value is not known."""
 
 
 def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | None = None) -> Int[np.ndarray, " n"]:
@@ -29,7 +27,7 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
     if label in table and pd.api.types.is_integer_dtype(table[label]):
         values = table[label].to_numpy(dtype=np.int64, copy=True)
         return values
-    unknown = _is_unset(table[label]) if label in table else np.zeros(len(table), dtype=bool)
+    unknown = is_unset(table[label]) if label in table else np.zeros(len(table), dtype=bool)
     known = numbers(table.loc[~unknown], label, file)
     values = np.full(len(table), -1 if unset is None else unset, dtype=np.int64)
     whole = np.isfinite(known) & (np.abs(known) < MOST)
@@ -46,11 +44,3 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
         )
     values[~unknown] = known.astype(np.int64)
     return values
-
-
-def _is_unset(column: pd.Series) -> Bool[np.ndarray, " n"]:
-    unset = column.isna()
-    if not pd.api.types.is_numeric_dtype(column):
-        unset |= column.astype(str).str.strip().str.lower().isin(UNSET)
-    mask: Bool[np.ndarray, " n"] = unset.to_numpy(dtype=bool)
-    return mask

@@ -16,6 +16,8 @@ from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
 from cryorbit.io.relion import ANGLES
 
+NAMED = 3
+"""Rows without a pose that are named."""
 SAME_VIEW = 1e-6
 """Distance of view directions, as unit vectors, that is none."""
 FEWEST_IN_RADIANS, CHANCE = 50, 0.1
@@ -30,7 +32,7 @@ MEND = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abi
 
 
 def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
-    """The particles that were aligned, and a sentence on those that were not, if there are some.
+    """The particles that have a pose, and a sentence on those that have none, if there are some.
 
     Half-sets of which one is left empty are given up.
 
@@ -40,12 +42,14 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
         There are no poses, all of them are unset, all are of one view, or they are in radians.
     """
     if particles.poses is None:
+        if (missing := _missing_angles(particles)) is not None:
+            raise InputError(f"the particles have no poses: {missing[0]}", file=particles.source, mend=missing[1])
         raise InputError(f"the particles have no poses{_of_classes(particles)}", file=particles.source, mend=MEND)
     aligned = particles.aligned
     count = int((~aligned).sum())
     if count == len(particles):
         raise InputError(
-            "the particles have no poses: all rotations are 0, as where nothing was aligned",
+            "the particles have no poses: all rotations are 0, as where nothing was aligned, or no number",
             file=particles.source,
             mend=MEND,
         )
@@ -53,10 +57,10 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
         raise InputError(problem[0], file=particles.source, mend=problem[1])
     if not count:
         return particles, None
-    first = int(particles.rows[int((~aligned).int().argmax())])
+    first = ", ".join(map(str, particles.rows[(~aligned).numpy()][:NAMED].tolist()))
+    rows = f"row {first}" if count == 1 else f"rows {first}{' ...' if count > NAMED else ''}"
     said = (
-        f"{count:,} of {len(particles):,} particles were never aligned (no rotation, row {first:,} first) "
-        "and are left out."
+        f"{count:,} of {len(particles):,} particles have no pose (rotation 0, or no number; {rows}) and are left out."
     )
     posed = particles.subset(torch.nonzero(aligned)[:, 0])
     if posed.half_sets is not None and particles.half_sets is not None:
@@ -76,10 +80,22 @@ def _of_classes(particles: Particles) -> str:
 
 def pose_problem(particles: Particles) -> tuple[str, str] | None:
     """What is wrong with the poses of the aligned particles as a whole, and how to fix it; None for nothing."""
+    if particles.poses is None:
+        return _missing_angles(particles)
     posed = particles.subset(torch.nonzero(particles.aligned)[:, 0])
     if not len(posed):
         return None
     return _one_view(posed) or _in_radians(posed)
+
+
+def _missing_angles(particles: Particles) -> tuple[str, str] | None:
+    """Some of the three angles are there without the others: a column was lost; picking leaves the last one alone."""
+    there = [label for label in ANGLES if label in particles.table]
+    absent = [label for label in ANGLES if label not in particles.table]
+    if not there or not absent or there == [ANGLES[2]]:
+        return None
+    told = f"there is no column {' and no column '.join(absent)} beside {' and '.join(there)}"
+    return told, f"add {' and '.join(absent)}, or correct the label; `cryorbit abinit` finds poses without any"
 
 
 def _one_view(particles: Particles) -> tuple[str, str] | None:

@@ -18,7 +18,7 @@ from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.io.bounds import PIXEL_SIZE
 from cryorbit.io.integer_columns import integers
 from cryorbit.io.relion_strangers import no_image_names, refuse_tomography
-from cryorbit.io.star import numbers
+from cryorbit.io.star import is_unset, numbers
 
 ANGLES = ("rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi")
 ORIGINS_A = ("rlnOriginXAngst", "rlnOriginYAngst")
@@ -28,6 +28,7 @@ KEPT_TOGETHER = ("rlnTomoParticleName", "rlnGroupName", "rlnMicrographName")
 CLASS = "rlnClassNumber"
 MOST_DEG = 1e6
 """Degrees of an angle: a program may add turns up, but in single precision nothing is left of an angle beyond."""
+_POSE = (*ANGLES, *ORIGINS_A, *ORIGINS_PX)
 SAME_SIZE = 1e-3
 """Relative difference up to which two pixel sizes count as one."""
 
@@ -79,7 +80,9 @@ class RelionTables:
 
 
 def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTables:
-    """Find the particles and their optics groups among the blocks of a STAR file; a class not known becomes 0.
+    """Find the particles and their optics groups among the blocks of a STAR file.
+
+    A class that is not known becomes 0, an angle or an origin NaN.
 
     Raises
     ------
@@ -98,6 +101,7 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     # 0 is RELION's own number of no class; no particle is without optics
     whole = {label: unset for label, unset in ((CLASS, 0), ("rlnOpticsGroup", None)) if label in particles}
     particles = particles.assign(**{label: integers(particles, label, file, unset) for label, unset in whole.items()})
+    particles = particles.assign(**{label: _known(particles, label, file) for label in _POSE if label in particles})
     optics = tables.get("optics")
     found = RelionTables(particles, optics, _optics_rows(particles, optics, file), file)
     _refuse_unsupported(found)
@@ -124,7 +128,10 @@ def ctf_params(tables: RelionTables) -> CTFParams:
 
 
 def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> Poses | None:
-    """Poses, shifts in pixels, float64; None unless all three angles are given. Shifts not given are 0."""
+    """Poses, shifts in pixels, float64; None unless all three angles are given. Shifts not given are 0.
+
+    A pose of which a number is not known or cannot be is none: without rotation or shift, as programs leave it.
+    """
     if not all(tables.has(label) for label in ANGLES):
         return None
     angles = np.stack([tables.numbers(label) for label in ANGLES], axis=-1)
@@ -133,21 +140,17 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
         shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / np.reshape(pixel_size, (-1, 1))
     else:
         shifts = np.stack([tables.numbers(label, 0.0) for label in ORIGINS_PX], axis=-1)
-    infinite = ~(np.isfinite(angles).all(-1) & np.isfinite(shifts).all(-1))
-    turned = (np.abs(angles) > MOST_DEG).any(-1)
-    problems = {
-        "an angle or a shift is not finite": infinite,
-        f"an angle is larger than {MOST_DEG:,.0f} degrees": turned,
-    }
-    for problem, wrong in problems.items():
-        if wrong.any():
-            raise InputError(
-                problem,
-                file=tables.file,
-                row=int(tables.particles.index[np.argmax(wrong)]) + 1,
-                mend="take the row out, or the pose columns where poses are not needed",
-            )
+    known = (np.abs(angles) <= MOST_DEG).all(-1) & np.isfinite(shifts).all(-1)
+    angles[~known], shifts[~known] = 0.0, 0.0
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
+
+
+def _known(table: pd.DataFrame, label: str, file: Path) -> pd.Series | Float[np.ndarray, " n"]:
+    """A column of numbers, NaN where one is not known; one that has them all stays as it is."""
+    column = table[label]
+    if pd.api.types.is_numeric_dtype(column):
+        return column
+    return numbers(table.assign(**{label: column.mask(is_unset(column), "nan")}), label, file)
 
 
 def _refuse_half_a_shift(tables: RelionTables) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.foreign_formats import HEAD_BYTES, refuse_folder, refuse_foreign
@@ -38,6 +38,8 @@ LONGEST_LINE = 2**20
 """Characters from which on a line is taken to have no end, and the file to be something else."""
 ROWS_PER_CHUNK = 50_000
 """Rows are packed into arrays this often: millions of separate strings would take gigabytes."""
+UNSET = frozenset({"nan", "+nan", "-nan", "<na>", "na", "n/a", "none", "null", "-", ""})
+"""How programs write, in any case, that a value is not known."""
 
 _LABELS_DO_NOT_FIT = (
     "compare the labels above the line with its values: take out a label too many, or add what is missing; if the line "
@@ -110,6 +112,15 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
             mend="correct the value or take the row out",
         )
     return values
+
+
+def is_unset(column: pd.Series) -> Bool[np.ndarray, " n"]:
+    """Mask of the values that are written as not known."""
+    unset = column.isna()
+    if not pd.api.types.is_numeric_dtype(column):
+        unset |= column.astype(str).str.strip().str.lower().isin(UNSET)
+    mask: Bool[np.ndarray, " n"] = unset.to_numpy(dtype=bool)
+    return mask
 
 
 def numeric_kind(column: pd.Series) -> str | None:

@@ -65,7 +65,7 @@ def stale_columns(table: pd.DataFrame, sizes: Float[np.ndarray, " n"]) -> list[s
 def _agree(column: pd.Series, values: Float[np.ndarray, " n"], tolerance: float = 1e-4) -> bool:
     """Whether the numbers of a column are ``values``, up to the digits that tables have."""
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    return bool(np.allclose(numbers, values, rtol=tolerance, atol=1e-4 if tolerance < SAME_SIZE else 0))
+    return bool(np.allclose(numbers, values, rtol=tolerance, atol=1e-4 if tolerance < SAME_SIZE else 0, equal_nan=True))
 
 
 def as_version_31(flat: pd.DataFrame, tables: RelionTables, box: int | None) -> dict[str, pd.DataFrame]:

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.io.common_bars import common_bars
 from cryorbit.io.common_defects import common_lines, common_marks, common_pixels
 from cryorbit.io.edge_padding import without_padding
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
@@ -38,7 +39,7 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
     statistics, spoilt = image_statistics(stack), None
     sample = _sample(stack, statistics)
     levels = _levels(statistics, sample, spoilt)
-    for find in (_lines, _marks):
+    for find in (_lines, _bars, _marks):
         found = None if sample is None else find(sample, levels)
         if found is None or not bool(found.any()):
             continue
@@ -141,13 +142,22 @@ def _lines(sample: _Sample, _levels: GreyLevels) -> Bool[Tensor, "y x"]:
     return common_lines(sample.images)
 
 
+def _bars(sample: _Sample, levels: GreyLevels) -> Bool[Tensor, "y x"]:
+    return common_bars(_replaced(sample, levels))
+
+
 def _marks(sample: _Sample, levels: GreyLevels) -> Bool[Tensor, "y x"]:
     """What all images have at one place and no level takes out of them."""
+    return common_marks(_replaced(sample, levels))
+
+
+def _replaced(sample: _Sample, levels: GreyLevels) -> Float[Tensor, "b y x"]:
+    """The images without what levels take out of them."""
     theirs, images = levels[sample.index], sample.images
     outliers = theirs.outliers(images * sample.scale[:, None, None] + sample.middle[:, None, None])
     if levels.spoilt is not None:
         outliers = outliers | levels.spoilt
-    return common_marks(images.masked_fill(outliers, 0.0))
+    return images.masked_fill(outliers, 0.0)
 
 
 def _healthy(sample: _Sample | None, spoilt: Bool[Tensor, "y x"] | None) -> ImageStatistics | None:

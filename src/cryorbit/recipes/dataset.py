@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import sentence_of
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
@@ -19,6 +20,7 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
+from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows
@@ -32,7 +34,6 @@ from cryorbit.recipes.image_warnings import (
     on_noise,
     on_padding,
     on_tilts,
-    on_units,
 )
 from cryorbit.recipes.joined_sets import (
     contrasts_contradicted,
@@ -116,10 +117,11 @@ class Dataset:
         return size, *self.report.notes, *self.remarks
 
     def doubts(self, resolution_A: float) -> list[str]:
-        """What casts doubt on a map of a resolution in A: its half-sets, optics that are not used, masked images."""
+        """What casts doubt on a map of a resolution in A: half-sets, masks, the CTF, optics that are not used."""
         halves = [] if self.half_doubt is None else [self.half_doubt]
         masks = ["the images were masked"] if self.report.grey.masked else []
-        return [*halves, *masks, *unused_optics(self.particles).doubts(resolution_A)]
+        ctf = [in_words(doubt, self.particles.source) for doubt in ctf_doubts(self.particles.ctf)]
+        return [*halves, *masks, *ctf, *unused_optics(self.particles).doubts(resolution_A)]
 
     def pose_doubts(self, resolution_A: float) -> list[str]:
         """The same of a map whose poses were found from the images: those of tilts hold too little."""
@@ -210,7 +212,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         *on_ctf_gaps(gaps),
         *on_tilts(particles.table),
         *on_filaments(particles.table),
-        *on_units(particles.ctf),
+        *map(sentence_of, ctf_doubts(particles.ctf)),
     )
     return Dataset(
         everything=everything,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import sentence_of
 from cryorbit.io.column_names import column_name
 from cryorbit.io.cryosparc_files import SUFFIXES
 from cryorbit.io.duplicates import kept_together
@@ -84,7 +85,7 @@ def _doubted(halves: HalfSets, doubt: str | None) -> HalfSets:
     """The halves with a doubt, which is a remark, too."""
     if doubt is None:
         return halves
-    return replace(halves, remarks=(*halves.remarks, f"{doubt[0].upper()}{doubt[1:]}."), doubt=doubt)
+    return replace(halves, remarks=(*halves.remarks, sentence_of(doubt)), doubt=doubt)
 
 
 def _on_split(half_set: Int[Tensor, " n"], filament: Int[Tensor, " n"] | None) -> str | None:

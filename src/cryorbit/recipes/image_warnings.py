@@ -13,11 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from cryorbit.core.data import CTFParams
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
-from cryorbit.io.bounds import defocus_angle_doubt
 from cryorbit.io.filaments import segment_label
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.tilt_series import tilts
@@ -81,12 +79,6 @@ def on_filaments(table: pd.DataFrame) -> list[str]:
         f"The particles are segments of filaments ({label}): each is taken for a particle of its own, and helical "
         "symmetry is not imposed on the map. Fix, where the map is to have it: relion_refine --helix."
     ]
-
-
-def on_units(ctf: CTFParams) -> list[str]:
-    """A sentence where a column of the CTF may have another unit, and need not."""
-    doubt = defocus_angle_doubt(ctf.defocus_angle)
-    return [] if doubt is None else [doubt]
 
 
 def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:

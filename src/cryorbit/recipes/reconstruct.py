@@ -19,6 +19,7 @@ from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
+from cryorbit.core.verdict import sentence_of
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
@@ -30,6 +31,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Result
 from cryorbit.io.particles import NO_CLASS, Particles, class_numbers
 from cryorbit.io.particles_writing import Assignments, write_particles
+from cryorbit.io.pose_doubts import pose_doubts
 from cryorbit.io.posed import posed_particles
 from cryorbit.io.relion import CLASS
 from cryorbit.io.set_aside import write_set_aside
@@ -63,7 +65,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     Stopped
         The job was asked to stop.
     """
-    posed, never_aligned = read_posed(config)
+    posed, without_pose = read_posed(config)
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
@@ -74,7 +76,9 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     asymmetric = on_symmetry(dataset, known, config.symmetry)
     uneven = on_views(known.poses.rotations.cpu(), dataset.symmetry, config.seed)
     halves = _on_half_sets(config, dataset.particles)
-    notes = [_on_classes(config, posed), *never_aligned, halves, *dataset.sentences, *asymmetric, *uneven]
+    of_poses = pose_doubts(dataset.particles)
+    said_of_poses = (*without_pose, *map(sentence_of, of_poses))
+    notes = [_on_classes(config, posed), *said_of_poses, halves, *dataset.sentences, *asymmetric, *uneven]
     for sentence in notes:
         progress.note(sentence)
     band = band_within(dataset.box, largest_radius(config, posed), dataset.noise_variance)
@@ -83,7 +87,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     finished = _write(config, dataset, maps, mask, job)
     for sentence in finished.limits:
         progress.note(sentence)
-    doubts = dataset.doubts(min(finished.resolution_A, finished.fsc.resolution()))
+    doubts = [*of_poses, *dataset.doubts(min(finished.resolution_A, finished.fsc.resolution()))]
     evidence = PosedEvidence(finished, mask is not None, asymmetric, uneven, doubts, halves)
     result = Result(
         classes=(_class_record(finished, len(dataset.particles)),),
@@ -97,14 +101,14 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
 
 
 def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
-    """The aligned particles of the chosen class, and what is said of those that are not aligned.
+    """The aligned particles of the chosen class, and what is said of those without a pose.
 
     Raises
     ------
     InputError
         There are no poses, no particles of the class, or too little memory.
     """
-    particles, never_aligned = posed_particles(read_chosen(config))
+    particles, without_pose = posed_particles(read_chosen(config))
     if config.class_number is not None:
         classes = class_numbers(particles)
         chosen = torch.nonzero(classes == config.class_number)[:, 0]
@@ -119,7 +123,7 @@ def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
     symmetric = len(point_group(config.symmetry)) > 1
     load = VolumeLoad(particles.box, largest_radius(config, particles), symmetric=symmetric)
     require_volumes(config, load, particles.pixel_size)
-    return particles, [] if never_aligned is None else [never_aligned]
+    return particles, [] if without_pose is None else [without_pose]
 
 
 def largest_radius(config: ReconstructConfig, particles: Particles) -> float:

@@ -62,8 +62,9 @@ def density_picture(particles: pd.DataFrame, width: int = 600) -> Float[np.ndarr
 
     The view direction is ``R.T @ z``, with polar angle tilt and azimuth rot.
     """
-    tilt = np.deg2rad(particles["rlnAngleTilt"].to_numpy(float)) % (2 * np.pi)
-    rot = np.deg2rad(particles["rlnAngleRot"].to_numpy(float))
+    angles = np.deg2rad(particles[["rlnAngleTilt", "rlnAngleRot"]].to_numpy(float))
+    tilt, rot = angles[np.isfinite(angles).all(1)].T
+    tilt %= 2 * np.pi
     theta, phi = np.where(tilt > np.pi, 2 * np.pi - tilt, tilt), np.where(tilt > np.pi, rot + np.pi, rot)
     cells = np.sqrt(len(particles) / _PARTICLES_A_CELL / 12)
     nside = int(np.clip(2 ** np.floor(np.log2(max(cells, 1))), 1, _LARGEST_NSIDE))

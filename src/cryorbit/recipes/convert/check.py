@@ -18,9 +18,12 @@ from cryorbit.io.cryosparc import (
     CTF_LABELS,
     OPTICS_LABELS,
     coordinates,
+    has_pose,
+    image_pixels,
     names_of,
     origins,
     plain_path,
+    with_fields,
 )
 from cryorbit.io.cryosparc_records import NO_ABERRATION
 from cryorbit.io.image_paths import is_file
@@ -90,7 +93,7 @@ def compare_columns(source: ParticleFile, written: ParticleFile) -> tuple[Column
 
 def _star_fates(source: ParticleFile, written: ParticleFile, precision: float) -> Iterator[ColumnFate]:
     """Fates of the columns of a STAR file."""
-    before, after = flat_table(source.tables), flat_table(written.tables)
+    before, after = (_unset_as_zero(flat_table(each.tables)) for each in (source, written))
     _add_origins(after, pixel_sizes(written.tables))
     yield _images("rlnImageName", source, written)
     stale = stale_columns(before, pixel_sizes(source.tables))
@@ -111,8 +114,8 @@ def _star_fates(source: ParticleFile, written: ParticleFile, precision: float) -
 
 def _record_fates(source: ParticleFile, written: ParticleFile) -> Iterator[ColumnFate]:
     """Fates of the fields of a ``.cs`` file; a STAR file is made records again for it."""
-    before = source.records
-    assert before is not None
+    assert source.records is not None
+    before = _unset_fields_as_zero(source.records)
     after = written.records if written.records is not None else records_for(written, source.tables.file)
     yield _images("blob/path, blob/idx", source, written)
     yield from _place_fate(before, after)
@@ -143,11 +146,30 @@ def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
         return _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
     if name == SHIFT:
         return _values(f"{name} (A)", SINGLE, origins(before), origins(after))
+    if name == "blob/psize_A":
+        return _values(name, SINGLE, image_pixels(before), after[name])
     return _values(name, SINGLE, before[name], after[name])
 
 
 def _not_carried(field: str) -> ColumnFate:
     return ColumnFate(field, "not carried", REASONS.get(field, "a STAR file has no such column"))
+
+
+def _unset_as_zero(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with poses that are no numbers as programs write those that are not there: all 0."""
+    origins = ORIGINS_A if set(ORIGINS_A) <= set(table) else ORIGINS_PX
+    labels = [label for label in (*ANGLES, *origins) if label in table]
+    values = table[labels].to_numpy(float, copy=True)
+    values[~np.isfinite(values).all(axis=1)] = 0
+    return table.assign(**dict(zip(labels, values.T, strict=True)))
+
+
+def _unset_fields_as_zero(records: np.ndarray) -> np.ndarray:
+    """The same of records."""
+    if not {POSE, SHIFT} <= set(names_of(records)):
+        return records
+    known = has_pose(records)[:, None]
+    return with_fields(records, {field: np.where(known, records[field], 0) for field in (POSE, SHIFT)})
 
 
 def _add_origins(table: pd.DataFrame, pixel_size: Float[np.ndarray, " n"]) -> None:

@@ -106,7 +106,7 @@ class Inspection:
     duplicate_count
         How many of those are duplicates and nothing worse.
     unaligned
-        Particles without a pose among those that have poses.
+        Rows of the particles without a pose among those that have poses.
     pose_problem
         What is wrong with the poses, so that no map can be made with them, and how to fix it; None for nothing.
     remarks
@@ -133,7 +133,7 @@ class Inspection:
     unusable: dict[str, list[int]]
     unusable_count: int
     duplicate_count: int
-    unaligned: int
+    unaligned: list[int]
     pose_problem: tuple[str, str] | None
     remarks: tuple[str, ...]
     table_problems: tuple[tuple[str, str], ...]
@@ -147,7 +147,7 @@ class Inspection:
     @property
     def posed(self) -> bool:
         """Whether the particles have poses that a map can be made with."""
-        there = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and self.unaligned < len(self)
+        there = {"rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"} <= set(self.table) and len(self.unaligned) < len(self)
         return there and self.pose_problem is None
 
     @property
@@ -197,7 +197,9 @@ class Inspection:
 
     def _on_poses(self) -> list[str]:
         """Poses that are missing or wrong."""
-        found = [f"Never aligned (no rotation): {_counted(self.unaligned)}."] if self.unaligned and self.posed else []
+        found = []
+        if self.unaligned and self.posed:
+            found.append(f"Without a pose (rotation 0, or no number): {_named(self.unaligned)}.")
         if self.pose_problem is not None:
             problem, mend = self.pose_problem
             found.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
@@ -219,7 +221,7 @@ class Inspection:
             "ctf_gaps_A": self.ctf_gaps,
             "ctf_premultiplied": self.premultiplied,
             "poses": self.posed,
-            "unaligned_particles": self.unaligned,
+            "unaligned_particles": len(self.unaligned),
             "pose_problem": self.pose_problem,
             "missing_files": [str(each) for each in self.missing],
             "bad_files": [{"file": str(each.file), "problem": each.problem} for each in self.faults],

@@ -15,20 +15,24 @@ from torch import Tensor
 from cryorbit.core.bounds import LAST_SEED, MOST
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
+from cryorbit.core.verdict import sentence_of
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import PHASE_UNITS_MEND, phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
+from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles, read_particles
+from cryorbit.io.pose_doubts import pose_doubts
 from cryorbit.io.posed import pose_problem
 from cryorbit.io.survey import survey
+from cryorbit.io.table_remarks import table_remarks
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_filaments, on_tilts, on_units
+from cryorbit.recipes.image_warnings import on_filaments, on_tilts
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, Inspection
 from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.inspect.images import look_at_images
@@ -75,7 +79,7 @@ def run(config: InspectConfig) -> Inspection:
     broken = {} if measured is None else _broken(particles, measured)
     faulty = impossible_numbers(particles) | broken
     bad = any_of(faulty) | ~files.readable
-    twice = duplicates(particles, bad, None if measured is None else (measured.statistics, measured.index))
+    twice = duplicates(particles, bad, None if measured is None else measured.parts)
     faulty |= mistaken_images(particles, twice)
     bad |= any_of(faulty)
     reasons = faulty | twice
@@ -100,14 +104,15 @@ def run(config: InspectConfig) -> Inspection:
         unusable=unusable,
         unusable_count=int(lost.sum()),
         duplicate_count=int((lost & ~bad).sum()),
-        unaligned=int((~particles.aligned).sum()) if particles.poses is not None else 0,
+        unaligned=rows[~particles.aligned].tolist() if particles.poses is not None else [],
         pose_problem=pose_problem(particles),
         remarks=(
             *files.remarks,
+            *table_remarks(particles),
             *on_halves,
             *on_tilts(particles.table),
             *on_filaments(particles.table),
-            *on_units(particles.ctf),
+            *map(sentence_of, (*ctf_doubts(particles.ctf), *pose_doubts(particles))),
             *unused_optics(particles).sentences(),
         ),
         table_problems=(*half_problem, *_unit_problem(particles)),
@@ -173,6 +178,11 @@ class _Measured:
     index: Int[Tensor, " m"]
     statistics: ImageStatistics
     outliers: GreyLevels
+
+    @property
+    def parts(self) -> tuple[ImageStatistics, GreyLevels, Int[Tensor, " m"]]:
+        """What the search for duplicates takes."""
+        return self.statistics, self.outliers, self.index
 
 
 def _measured(particles: Particles, readable: Int[Tensor, " r"], config: InspectConfig) -> _Measured | None:

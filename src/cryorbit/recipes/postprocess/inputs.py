@@ -181,7 +181,8 @@ def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:
     if CLASS in tables.particles:
         chosen = tables.integers(CLASS, 1) == config.class_number
         angles = angles[chosen] if chosen.any() else angles
-    # angles of exactly 0 are those of particles that were never aligned
+    # angles of exactly 0, or that are no numbers, are those of particles without a pose
+    angles[~np.isfinite(angles).all(axis=1)] = 0
     angles = angles[angles.any(axis=1)] if angles.any() else angles
     return euler_to_matrix(torch.from_numpy(angles))
 

@@ -1,0 +1,85 @@
+"""Values that a table states twice, or that were never set in some rows: which one is used is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cryorbit.core.errors import InputError
+from cryorbit.io.checks import check_particles
+from cryorbit.io.particles import read_particles
+from cryorbit.io.star import read_star
+from cryorbit.io.star_writing import write_star
+from cryorbit.io.table_remarks import table_remarks
+from cryorbit.recipes.convert import ConvertConfig
+from cryorbit.recipes.convert import run as convert
+from cryorbit.recipes.inspect import InspectConfig
+from cryorbit.recipes.inspect import run as inspect
+from small_sets import COUNT, PIXEL_SIZE, save_cs
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "said"),
+    [
+        (
+            "rlnImagePixelSize",
+            4.0,
+            "The pixel size of data_optics is used, 2 A; the table",
+        ),
+        (
+            "rlnVoltage",
+            200.0,
+            "The voltage of data_optics is used, 300 kV; the table",
+        ),
+    ],
+)
+def test_optics_and_particles_differ(star_set: Path, label: str, value: float, said: str) -> None:
+    tables = read_star(star_set)
+    write_star(star_set, tables | {"particles": tables["particles"].assign(**{label: value})})
+    particles = read_particles(star_set)
+    assert particles.pixel_size == PIXEL_SIZE
+    assert [each.startswith(said) for each in table_remarks(particles)] == [True]
+    assert any(each.startswith(said) for each in check_particles(particles).notes)
+    assert any(each.startswith(said) for each in inspect(InspectConfig(particles=star_set)).warnings())
+
+
+def test_optics_and_particles_agree(star_set: Path) -> None:
+    tables = read_star(star_set)
+    write_star(star_set, tables | {"particles": tables["particles"].assign(rlnImagePixelSize=PIXEL_SIZE)})
+    assert not table_remarks(read_particles(star_set))
+
+
+def with_pixels_of_0(cs: Path, rows: slice) -> Path:
+    handed = cs.with_name("J7_passthrough_particles.cs")
+    records = np.load(handed)
+    where = np.argsort(records["location/micrograph_path"], kind="stable")[rows]
+    records["blob/psize_A"][where] = 0
+    save_cs(handed, records)
+    return cs
+
+
+def test_pixel_sizes_of_0_in_some_rows_of_a_cs_file(cs_set: Path) -> None:
+    sound = read_particles(cs_set)
+    particles = read_particles(with_pixels_of_0(cs_set, slice(10)))
+    assert particles.pixel_size == PIXEL_SIZE
+    assert sound.poses is not None
+    assert particles.poses is not None
+    assert torch.equal(sound.poses.shifts, particles.poses.shifts)
+    (said,) = table_remarks(particles)
+    assert said.startswith("10 of 40 particles have a pixel size of 0 (blob/psize_A, row ")
+    assert said.endswith("that of the others is used, 2 A.")
+    assert said in check_particles(particles).notes
+    assert len(check_particles(particles).keep) == COUNT
+
+
+def test_pixel_sizes_of_0_are_converted_as_those_of_the_others(cs_set: Path) -> None:
+    target = cs_set.parent / "new.star"
+    with_pixels_of_0(cs_set, slice(10))
+    assert convert(ConvertConfig(source=cs_set, target=target, check=True)).faithful
+    assert (read_star(target)["optics"]["rlnImagePixelSize"] == PIXEL_SIZE).all()
+
+
+def test_pixel_sizes_of_0_throughout(cs_set: Path) -> None:
+    with pytest.raises(InputError, match="the pixel size is 0"):
+        read_particles(with_pixels_of_0(cs_set, slice(None)))

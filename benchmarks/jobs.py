@@ -41,10 +41,11 @@ def agreement(found: Path, truth: Path, scratch: Path) -> Record:
     return {"FSC 0.5, A": record["resolution_fsc05_A"], "FSC 0.143, A": record["resolution_fsc0143_A"]}
 
 
-def nearness(job: Path, truth_map: Path, truth_poses: Path) -> Record:
+def nearness(job: Path, truth_map: Path, truth_poses: Path, symmetry: str = "C1") -> Record:
     """How near the one map of a job and its poses are to the truth."""
     file = job / "evaluation.json"
     words = ("evaluate", job, "--truth-map", truth_map, "--truth-poses", truth_poses, "--json", file)
+    words += ("--symmetry", symmetry)
     run_measured([*CRYORBIT, *words], file.with_suffix(".log"))
     (found,) = json.loads(file.read_text())["classes"]
     poses = found["poses"]

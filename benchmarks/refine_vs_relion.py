@@ -27,6 +27,7 @@ def main(
     truth_map: Path,
     truth_poses: Path,
     diameter: float = 250.0,
+    symmetry: str = "C1",
     relion_minutes: float | None = None,
     relion: bool = True,
     method: str = "em",
@@ -44,6 +45,8 @@ def main(
         The map that the images show, and a STAR file of their poses.
     diameter
         Particle diameter, A, given to RELION; cryorbit estimates it.
+    symmetry
+        Point group; pose errors are those to the nearest of its copies.
     relion_minutes
         RELION is ended after so many minutes; by default it ends when it has converged.
     relion
@@ -62,10 +65,12 @@ def main(
         scratch.mkdir(parents=True, exist_ok=True)
         truth = (truth_map.absolute(), truth_poses.absolute())
         inputs = (particles.absolute(), start_map.absolute())
-        rows = [measure_cryorbit(inputs, truth, scratch, method, threads)]
+        rows = [measure_cryorbit(inputs, truth, scratch, method, symmetry, threads)]
         notes = ["aligned with the truth, both hands tried"]
         if relion and is_there():
-            rows.append(measure_relion(inputs, truth, scratch, relion_minutes, diameter, threads))
+            rows.append(
+                measure_relion(AutoRefine(*inputs, diameter, symmetry), truth, scratch, relion_minutes, threads)
+            )
             ratio = float(rows[1]["CPU s"]) / float(rows[0]["CPU s"])
             notes.append(f"RELION took {ratio:.1f} times the CPU time of cryorbit")
         else:
@@ -75,37 +80,33 @@ def main(
 
 
 def measure_cryorbit(
-    inputs: tuple[Path, Path], truth: tuple[Path, Path], scratch: Path, method: str, threads: int
+    inputs: tuple[Path, Path], truth: tuple[Path, Path], scratch: Path, method: str, symmetry: str, threads: int
 ) -> Record:
     """Cost and quality of ``cryorbit refine`` with its own settings."""
     folder = scratch / f"cryorbit_{method}"
     words = ("refine", inputs[0], "--map", inputs[1], "-o", folder, "--method", method, "--threads", str(threads))
+    words += ("--symmetry", symmetry)
     cost = run_measured([*CRYORBIT, *words, "--device", "cpu"], scratch / f"cryorbit_{method}.log")
     passes = len((folder / "metrics.jsonl").read_text().splitlines())
-    return _row(f"cryorbit {method}", passes, cost, folder, truth)
+    return _row(f"cryorbit {method}", passes, cost, folder, truth, symmetry)
 
 
 def measure_relion(
-    inputs: tuple[Path, Path],
-    truth: tuple[Path, Path],
-    scratch: Path,
-    minutes: float | None,
-    diameter: float,
-    threads: int,
+    job: AutoRefine, truth: tuple[Path, Path], scratch: Path, minutes: float | None, threads: int
 ) -> Record:
     """Cost and quality of RELION's auto-refine."""
-    found = auto_refine(AutoRefine(*inputs, diameter), scratch, threads, minutes)
+    found = auto_refine(job, scratch, threads, minutes)
     result = scratch / "relion_result"
     result.mkdir()
     for file, link in ((found.map, "map.mrc"), (found.particles, "particles.star")):
         (result / link).symlink_to(file)
     name = "RELION" if found.converged else "RELION, ended early"
-    return _row(name, found.iterations, found.cost, result, truth)
+    return _row(name, found.iterations, found.cost, result, truth, job.symmetry)
 
 
-def _row(program: str, passes: int, cost: Cost, result: Path, truth: tuple[Path, Path]) -> Record:
+def _row(program: str, passes: int, cost: Cost, result: Path, truth: tuple[Path, Path], symmetry: str) -> Record:
     """What a program found, from a folder with ``map.mrc`` and ``particles.star``."""
-    return {"program": program, "passes": passes, **told_cost(cost), **nearness(result, *truth)}
+    return {"program": program, "passes": passes, **told_cost(cost), **nearness(result, *truth, symmetry)}
 
 
 if __name__ == "__main__":

@@ -25,17 +25,18 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference import candidates, global_search, local_search
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.refine import RefineConfig, expectation, passes, run
+from cryorbit.volumes.voxel import VoxelGrid, VoxelModel
 from stopwatch import watching
 from tables import Row, save, show
 
 STAGES = {
     "read": [(ParticleSource, "read")],
     "image FFT, CTF, whitening": [(ParticleSource, "observe")],
-    "volume FFT": [(local_search, "synthesize"), (global_search, "grid_slices")],
+    "volume FFT": [(VoxelGrid, "model"), (global_search, "grid_slices")],
     "search of all poses": [(global_search, "pose_posterior")],
-    "gather and score": [(candidates, "pose_scores")],
-    "slices of likely poses": [(local_search, "candidate_slices")],
-    "insert": [(local_search, "add_slices")],
+    "gather and score": [(VoxelModel, "scores")],
+    "slices of likely poses": [(VoxelModel, "slices")],
+    "insert": [(VoxelGrid, "add")],
     "M-step": [(passes, "gold_standard_maps")],
     "pruning, subdivision, sums": [(expectation, "refine_poses")],
 }

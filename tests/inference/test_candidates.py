@@ -27,7 +27,7 @@ from cryorbit.inference.candidates import (
     subdivided,
     thinned,
 )
-from cryorbit.volumes.voxel import VoxelGrid, synthesize
+from cryorbit.volumes.voxel import VoxelGrid
 
 BOX, RADIUS = 16, 5
 COUNTS = (3, 7, 1, 5)
@@ -59,7 +59,7 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
     ctf = torch.rand(len(COUNTS), len(disc), generator=generator)
     observations = observe(transform, Transfer(ctf), torch.ones(len(disc)))
     lattice = disc_grid(1.0, 0.5).float()
-    scores = score_candidates(candidates, observations, synthesize(volumes, grid), disc, lattice)
+    scores = score_candidates(candidates, observations, grid.model(volumes), disc, lattice)
     assert torch.equal(scores.lattice, lattice)
     for e, (b, k) in enumerate(zip(candidates.image.tolist(), candidates.klass.tolist(), strict=True)):
         (slice_,) = SliceOperator(grid, disc, candidates.rotation[e : e + 1]).project(volumes[k])

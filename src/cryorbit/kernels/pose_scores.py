@@ -1,4 +1,4 @@
-"""Scores of candidate poses, each candidate its own slice; the formula is that of ``inference.pose_scores``.
+"""Scores of candidate poses, each candidate its own slice; the formula is that of ``volumes.model.Model``.
 
 The compiled kernel reads, uses and forgets slices. The unit of work is a run of candidates of one image. It goes
 through the coefficients block by block: the image's data under every shift, then every candidate's slice on the block,

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.geometry.point_groups import asymmetric_unit
-from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.groups import among_largest, largest, leaders
@@ -116,9 +115,8 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
 
 
-def subdivided(candidates: Candidates, spacing: float) -> Candidates:
-    """Eight children of every candidate of a grid of this spacing (degrees)."""
-    children = subdivide(candidates.rotation, spacing)
+def subdivided(candidates: Candidates, children: Float[Tensor, "e c 3 3"]) -> Candidates:
+    """Every candidate's children, rotations of its cell, in its place."""
     count = children.shape[1]
     return Candidates(
         candidates.image.repeat_interleave(count),

@@ -34,7 +34,7 @@ from cryorbit.inference.candidates import (
 )
 from cryorbit.inference.pose_estimates import PoseEstimates, Reach, estimates_of, joined_estimates
 from cryorbit.inference.pose_levels import Level
-from cryorbit.inference.pose_space import PoseSpace
+from cryorbit.inference.pose_space import InPlaneSpace, PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
 from cryorbit.volumes.model import Model
 
@@ -65,7 +65,7 @@ class Descent:
     """
 
     levels: list[Level]
-    space: PoseSpace
+    space: PoseSpace | InPlaneSpace
     local: bool = False
 
 
@@ -173,7 +173,7 @@ def descend(
     """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
     levels, symmetry = descent.levels, descent.space.symmetry
     for number, level in enumerate(levels):
-        candidates = subdivided(candidates, 2 * level.spacing)
+        candidates = subdivided(candidates, descent.space.children(candidates.rotation, 2 * level.spacing))
         if level is levels[-1] and symmetry is not None and not descent.local:
             candidates = one_of_each_orbit(candidates, symmetry)
         count = count_within(band.disc, level.radius)

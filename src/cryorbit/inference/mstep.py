@@ -82,7 +82,7 @@ def compare_halves(
     return ComparedHalves(weights, halves, half_map_correlation(first, second, weights.mean.shape[-1]))
 
 
-def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: ModelGrid) -> Float[Tensor, "2 k m m m"]:
+def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: ModelGrid) -> Float[Tensor, "2 k ..."]:
     """Maps ``D / W`` of the half-sets, without regularisation but for a tiny floor of W."""
     halves = []
     for data, weight, mean in zip(statistics.data, statistics.weight, weights.mean, strict=True):
@@ -93,7 +93,7 @@ def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: Mode
 
 def regularised(
     statistics: VolumeStatistics, fsc: Float[Tensor, "k s"], weights: ShellWeights, grid: ModelGrid
-) -> Float[Tensor, "k m m m"]:
+) -> Float[Tensor, "k ..."]:
     """Volumes ``D / (W + 1/tau^2)`` of all images, with the prior variance tau^2 of each shell from the half maps.
 
     With F the correlation of half maps, the signal-to-noise ratio of one is F / (1 - F) and that of the mean of two

@@ -30,7 +30,7 @@ def score_torch(
     data: Complex[Tensor, "b p"],
     weight: Float[Tensor, "b p"],
     candidates: tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e 3 3"]],
-    volumes: Complex[Tensor, "k m m h"],
+    volumes: Complex[Tensor, "k z m h"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
     phases: Complex[Tensor, "t p"],
@@ -64,7 +64,7 @@ def score_numba(
     data: Complex[Tensor, "b p"],
     weight: Float[Tensor, "b p"],
     candidates: tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e 3 3"]],
-    volumes: Complex[Tensor, "k m m h"],
+    volumes: Complex[Tensor, "k z m h"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
     phases: Complex[Tensor, "t p"],
@@ -75,7 +75,7 @@ def score_numba(
     kx, ky = (pad * frequencies).mT.contiguous().numpy()
     _score(
         volumes.resolve_conj().flatten(1).contiguous().numpy(),
-        volumes.shape[1],
+        volumes.shape[2],
         (kx, ky),
         (klass.numpy(), plane_axes(rotation)),
         (image.numpy(), _runs(image)),

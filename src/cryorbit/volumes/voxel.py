@@ -103,10 +103,10 @@ class VoxelModel:
     Attributes
     ----------
     spectra
-        Padded half transforms, from ``synthesize``.
+        Padded half transforms, from ``synthesize``; for slices of the plane z = 0, two planes are enough.
     """
 
-    spectra: Complex[Tensor, "k q q h"]
+    spectra: Complex[Tensor, "k z q h"]
 
     def slices(
         self, klass: Int[Tensor, " e"], rotation: Float[Tensor, "e 3 3"], frequencies: Float[Tensor, "p 2"]

@@ -142,13 +142,14 @@ def _update_coordinates(
     images: PosedImages, volume: Float[Tensor, "q m m m"]
 ) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
     """E-step: posterior mean and second moment of z, a small linear system an image."""
-    model, classes = images.band.grid.model(volume), len(volume)
-    identity = torch.eye(len(volume), device=volume.device)
+    model, count = images.band.grid.model(volume), len(volume)
+    identity = torch.eye(count, device=volume.device)
 
     def moments(part: slice) -> tuple[Float[Tensor, "b q"], Float[Tensor, "b q"]]:
         residual, precision, rotations = images.residual(part)
-        slices = grid_slices(model, rotations.expand(classes, -1, 3, 3), images.band.disc)
-        slices = slices.unflatten(0, (classes, -1)).transpose(0, 1)
+        klass = torch.arange(count, device=rotations.device).repeat(len(rotations))
+        slices = model.slices(klass, rotations.repeat_interleave(count, 0), images.band.disc.frequencies)
+        slices = slices.unflatten(0, (-1, count))
         score = (slices.conj() * residual[:, None]).real.sum(-1)
         gram = ((slices * precision[:, None]) @ slices.mH).real
         covariance = torch.linalg.inv(gram + identity)

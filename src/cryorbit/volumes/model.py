@@ -4,9 +4,9 @@ A `ModelGrid` is the geometry of an unknown at a Fourier radius: it makes a `Mod
 slices in, and makes a working unknown of their sums. A `Model` is K classes of the unknown, transformed, and gives
 slices. E-steps, statistics and M-steps know no more, so an unknown of another kind is one more file in ``volumes/``.
 
-Unknowns are real tensors with a leading class axis. D and W of a class are arrays on a padded half Fourier
-grid ``[z q h]``, laid out as by ``torch.fft.rfftn``; a plane through Fourier space, z = constant, is the least part
-that a solution takes, so that nothing of the size of the sums is made on the way to it.
+Unknowns are real tensors with a leading class axis. D and W of a class are arrays on a padded half Fourier grid
+``[z q h]``, laid out as by ``torch.fft.rfftn``. `ModelGrid.solve` asks for some of their planes (constant z) at a time,
+so that nothing else of their size stands in memory.
 
 The map A from an unknown to its slices is linear, and the two protocols hold its exact adjoint: under the real inner
 products ``sum a b`` of unknowns and ``Re sum conj(a) b`` of slices,

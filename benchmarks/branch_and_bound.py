@@ -20,7 +20,6 @@ from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunks
 from cryorbit.core.data import Poses
 from cryorbit.fourier.half_disc import half_disc, image_transform
-from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.rotations import angular_distance
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.ctf import ctf_values
@@ -30,11 +29,12 @@ from cryorbit.imaging.transfer import Transfer
 from cryorbit.inference.branch_and_bound import BranchPlan, BranchResult, Searcher, make_searcher, search_poses
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import Truth, clean_images, draw_poses
 from cryorbit.simulate.phantoms import blob_volume, random_blobs
 from cryorbit.simulate.projection import prepare_map
-from cryorbit.volumes.voxel import PAD, resample, synthesize, working_grid
+from cryorbit.volumes.voxel import VoxelModel, resample, working_grid
 from tables import Row, show
 
 BOX, RADIUS, PIXEL_SIZE = 32, 10.0, 4.0
@@ -54,7 +54,7 @@ class Case:
     """Images of one signal-to-noise ratio, and the volume they are images of."""
 
     observations: Observations
-    spectra: Tensor
+    model: VoxelModel
 
 
 def main(
@@ -69,7 +69,7 @@ def main(
     rows: list[Row] = []
     for snr in snrs:
         case = simulate(images, snr)
-        searcher = make_searcher(case.spectra, half_disc(BOX, RADIUS), plan(*SETTINGS[0]))
+        searcher = make_searcher(case.model, half_disc(BOX, RADIUS), plan(*SETTINGS[0]))
         best, seconds = exhaustive(case, searcher)
         rows += [{"snr": snr, **compare(case, setting, best, seconds)} for setting in SETTINGS]
     show("Branch and bound", rows)
@@ -97,7 +97,7 @@ def simulate(images: int, snr: float) -> Case:
     disc, grid = half_disc(BOX, RADIUS), working_grid(BOX, RADIUS)
     transfer = ctf_values(ctf, disc.frequencies / (BOX * PIXEL_SIZE)).float()
     observations = observe(image_transform(noisy, disc), Transfer(transfer), torch.ones(len(disc)))
-    return Case(observations, synthesize(resample(scale * volume, grid.size)[None], grid))
+    return Case(observations, grid.model(resample(scale * volume, grid.size)[None]))
 
 
 def exhaustive(case: Case, searcher: Searcher) -> tuple[Candidates, float]:
@@ -110,7 +110,7 @@ def exhaustive(case: Case, searcher: Searcher) -> tuple[Candidates, float]:
     began = time.perf_counter()
     every = finer(searcher.rotations[0], searcher.stages[0].spacing, COARSE_LEVELS)
     for part in chunks(len(every), ROTATIONS_AT_ONCE):
-        slices = gather_slices(searcher.volumes[0], every[part], disc.frequencies, PAD)
+        slices = grid_slices(searcher.model, every[None, part], disc)
         product = (torch.view_as_real(slices).flatten(1) @ columns).unflatten(1, (-1, len(shifts)))
         top, point = product.max(2)
         top = top - 0.5 * (slices.abs() ** 2 @ case.observations.weight.mT)
@@ -136,7 +136,7 @@ def best_descendants(case: Case, searcher: Searcher, rotations: Tensor, centre: 
         zero = torch.zeros(len(fine), dtype=torch.long)
         around = Candidates(zero, zero, fine, centre[mine].repeat_interleave(8**FINE_LEVELS, 0))
         image = case.observations[b : b + 1]
-        scores = score_candidates(around, image, case.spectra, searcher.disc, lattice).log_joint
+        scores = score_candidates(around, image, case.model, searcher.disc, lattice).log_joint
         candidate, point = divmod(int(scores.argmax()), len(lattice))
         found.append((fine[candidate], around.centre[candidate] + lattice[point]))
     image = torch.arange(len(found))
@@ -160,13 +160,13 @@ def descendants(shifts: Tensor, step: float, levels: int) -> Tensor:
 
 def compare(case: Case, setting: tuple[float, float], reference: Candidates, exhaustive_s: float) -> Row:
     """One row: branch and bound with one of ``SETTINGS`` beside the exhaustive optimum."""
-    searcher = make_searcher(case.spectra, half_disc(BOX, RADIUS), plan(*setting))
+    searcher = make_searcher(case.model, half_disc(BOX, RADIUS), plan(*setting))
     search_poses(case.observations[:2], searcher)
     began = time.perf_counter()
     found = search_poses(case.observations, searcher)
     seconds = (time.perf_counter() - began) / len(found.score)
     here = torch.zeros(1, 2)
-    best = score_candidates(reference, case.observations, case.spectra, searcher.disc, here).log_joint[:, 0]
+    best = score_candidates(reference, case.observations, case.model, searcher.disc, here).log_joint[:, 0]
     finest = searcher.stages[-1]
     poses = len(searcher.slices) * len(searcher.shifts) * 32 ** (len(searcher.stages) - 1)
     same, near = agreement(found, Poses(reference.rotation, reference.centre), finest.spacing, finest.step)

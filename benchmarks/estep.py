@@ -28,7 +28,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference import grid_oracle, marginal, pose_grid
+from cryorbit.inference import grid_oracle, marginal
 from cryorbit.inference.marginal import BUDGET_BYTES, pose_posterior, slice_statistics
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.io.mrc import read_map
@@ -36,7 +36,7 @@ from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration, shift_step
-from cryorbit.volumes.voxel import resample, working_grid
+from cryorbit.volumes.voxel import VoxelGrid, VoxelModel, resample, working_grid
 from simulated import ParticleSet, simulate_set
 from stopwatch import watching
 from tables import Row, save, show
@@ -44,12 +44,12 @@ from tables import Row, save, show
 SHIFT_RANGE = 0.1
 STAGES = {
     "read, FFT, CTF": [(ParticleSource, "observe")],
-    "synthesize": [(pose_grid, "synthesize")],
-    "gather": [(pose_grid, "gather_slices")],
+    "synthesize": [(VoxelGrid, "model")],
+    "gather": [(VoxelModel, "slices")],
     "score": [(grid_oracle, "pose_posterior")],
     "listing": [(marginal, "significant_entries")],
     "statistics": [(grid_oracle, "slice_statistics")],
-    "insert": [(grid_oracle, "insert")],
+    "insert": [(VoxelGrid, "insert")],
     "solve": [(grid_oracle, "join_mates"), (grid_oracle, "solve")],
 }
 
@@ -93,7 +93,7 @@ def measure_estep(
     disc, box = half_disc(prepared.box, radius), working_grid(prepared.box, radius)
     turn = random_rotations(1, generator_for(1, "turn")).float()
     fronts = paired_grid(order)[::2].float() @ turn
-    slices = grid_slices(resample(volume, box.size), fronts[None], disc, box)
+    slices = grid_slices(box.model(resample(volume, box.size)), fronts[None], disc)
     phases = shift_phases(disc_grid(SHIFT_RANGE * prepared.box, shift_step(prepared, radius)).float(), disc)
     observed = prepared.source.observe(prepared.order[:batch], disc, prepared.noise_variance)
     views = 2 * len(slices)

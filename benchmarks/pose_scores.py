@@ -23,9 +23,8 @@ from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.pose_scores import pose_scores, slices_by_class
 from cryorbit.kernels.pose_scores import score_slices
-from cryorbit.volumes.voxel import synthesize, working_grid
+from cryorbit.volumes.voxel import VoxelModel, working_grid
 from tables import Row, save, show
 
 FAMILY = 8
@@ -54,10 +53,10 @@ def measure(radius: float, shifts: int, candidates: int, images: int, repeats: i
     generator = torch.Generator().manual_seed(1)
     disc = half_disc(int(2 * radius) + 8, radius)
     arguments = draw(disc, shifts, candidates, images, generator)
-    found, expected = pose_scores(*arguments), unfused_scores(*arguments)
+    found, expected = fused_scores(*arguments), unfused_scores(*arguments)
     times: dict[str, list[float]] = {"torch": [], "kernel": []}
     for _ in range(repeats):
-        for name, function in (("torch", unfused_scores), ("kernel", pose_scores)):
+        for name, function in (("torch", unfused_scores), ("kernel", fused_scores)):
             began = time.process_time()
             for part in chunks(images, 8):
                 function(*_images(arguments, part))
@@ -76,19 +75,26 @@ def measure(radius: float, shifts: int, candidates: int, images: int, repeats: i
     }
 
 
-def unfused_scores(
-    observations: Observations, candidates: tuple, volumes: Tensor, frequencies: Tensor, phases: Tensor
+def fused_scores(
+    observations: Observations, candidates: tuple, model: VoxelModel, frequencies: Tensor, phases: Tensor
 ) -> Tensor:
-    """What ``pose_scores`` gives, from slices that are gathered by a kernel of their own, and written out."""
+    """Scores by the model, which writes no slices."""
+    return model.scores(observations.data, observations.weight, candidates, frequencies, phases)
+
+
+def unfused_scores(
+    observations: Observations, candidates: tuple, model: VoxelModel, frequencies: Tensor, phases: Tensor
+) -> Tensor:
+    """The same from slices that are gathered by a kernel of their own, and written out."""
     image, klass, rotation = candidates
-    slices = slices_by_class(klass, rotation, volumes, frequencies)
+    slices = model.slices(klass, rotation, frequencies)
     return score_slices(slices, observations.data[image], observations.weight[image], phases)
 
 
 def draw(disc: HalfDisc, shifts: int, candidates: int, images: int, generator: torch.Generator) -> tuple:
-    """Arguments of ``pose_scores`` on random numbers."""
+    """Arguments of both on random numbers."""
     grid = working_grid(disc.box, disc.radius)
-    spectra = synthesize(torch.randn(1, *(grid.size,) * 3, generator=generator), grid)
+    model = grid.model(torch.randn(1, *(grid.size,) * 3, generator=generator))
     shape = (images, len(disc))
     data = torch.randn(shape, dtype=torch.complex64, generator=generator)
     observations = Observations(data, torch.rand(shape, generator=generator), data.abs())
@@ -96,7 +102,7 @@ def draw(disc: HalfDisc, shifts: int, candidates: int, images: int, generator: t
     image = torch.arange(images).repeat_interleave(candidates)
     poses = (image, torch.zeros_like(image), subdivide(parents, 2 * SPACING).flatten(0, 1))
     phases = shift_phases(torch.randn(shifts, 2, generator=generator), disc)
-    return observations, poses, spectra, disc.frequencies, phases
+    return observations, poses, model, disc.frequencies, phases
 
 
 def _images(arguments: tuple, part: slice) -> tuple:

@@ -24,20 +24,21 @@ from cryorbit.core.progress import SilentProgress
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference import candidates, global_search, local_search
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.recipes.refine import RefineConfig, expectation, passes, run
+from cryorbit.recipes.refine import RefineConfig, e_step, passes, run
+from cryorbit.volumes.voxel import VoxelGrid, VoxelModel
 from stopwatch import watching
 from tables import Row, save, show
 
 STAGES = {
     "read": [(ParticleSource, "read")],
     "image FFT, CTF, whitening": [(ParticleSource, "observe")],
-    "volume FFT": [(local_search, "synthesize"), (global_search, "grid_slices")],
+    "volume FFT": [(VoxelGrid, "model"), (global_search, "grid_slices")],
     "search of all poses": [(global_search, "pose_posterior")],
-    "gather and score": [(candidates, "pose_scores")],
-    "slices of likely poses": [(local_search, "candidate_slices")],
-    "insert": [(local_search, "add_slices")],
+    "gather and score": [(VoxelModel, "scores")],
+    "slices of likely poses": [(VoxelModel, "slices")],
+    "insert": [(VoxelGrid, "add")],
     "M-step": [(passes, "gold_standard_maps")],
-    "pruning, subdivision, sums": [(expectation, "refine_poses")],
+    "pruning, subdivision, sums": [(e_step, "refine_poses")],
 }
 
 
@@ -102,12 +103,12 @@ def counting() -> Iterator[dict[int, tuple[int, int, int]]]:
     found: dict[int, tuple[int, int, int]] = {}
     score: Callable[..., candidates.CandidateScores] = local_search.score_candidates
 
-    def counted(cells: candidates.Candidates, observed: Any, volumes: Any, disc: Any, lattice: Any) -> Any:
+    def counted(cells: candidates.Candidates, observed: Any, model: Any, disc: Any, lattice: Any, prior: Any) -> Any:
         key = round(disc.radius)
         images, count, poses = found.get(key, (0, 0, 0))
         more = len(cells.image)
         found[key] = (images + cells.images, count + more, poses + more * len(lattice))
-        return score(cells, observed, volumes, disc, lattice)
+        return score(cells, observed, model, disc, lattice, prior)
 
     with mock.patch.object(local_search, "score_candidates", counted):
         yield found

@@ -4,8 +4,16 @@ import pytest
 import torch
 from scipy.spatial import KDTree
 
-from cryorbit.geometry.rotations import angular_distance, random_rotations
-from cryorbit.geometry.so3_grid import hopf_grid, neighbourhood, order_for, paired_grid, spacing_deg, subdivide
+from cryorbit.geometry.rotations import angular_distance, euler_to_matrix, random_rotations
+from cryorbit.geometry.so3_grid import (
+    hopf_grid,
+    neighbourhood,
+    order_for,
+    paired_grid,
+    spacing_deg,
+    subdivide,
+    subdivide_in_plane,
+)
 
 
 def nearest_deg(grid: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
@@ -63,6 +71,18 @@ def test_subdivision_samples_the_cells_at_half_the_spacing(generator: torch.Gene
     coarse, fine = nearest_deg(grid, rotations), nearest_deg(children.flatten(0, 1), rotations)
     assert float(fine.mean()) < 0.55 * float(coarse.mean())
     assert float(fine.max()) < 0.75 * float(coarse.max())
+
+
+def test_subdivision_in_the_plane_leaves_the_views_and_halves_the_spacing() -> None:
+    turns = torch.zeros(12, 3, dtype=torch.float64)
+    turns[:, 0], turns[:, 1], turns[:, 2] = 50.0, 70.0, torch.arange(0.0, 360.0, 30.0)
+    children = subdivide_in_plane(euler_to_matrix(turns), 30.0).flatten(0, 1)
+    torch.testing.assert_close(children[:, 2], euler_to_matrix(turns[:1])[:, 2].expand(24, 3))
+    fine = turns.repeat(2, 1)
+    fine[:, 2] = torch.arange(7.5, 360.0, 15.0)
+    distance = angular_distance(children[:, None], euler_to_matrix(fine)[None])
+    assert distance.argmin(1).sort().values.tolist() == list(range(24))
+    assert float(distance.amin(1).max()) < 1e-5
 
 
 def test_neighbourhood_is_a_ball_about_its_centre(generator: torch.Generator) -> None:

@@ -15,7 +15,6 @@ from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference import branch_and_bound as module
-from cryorbit.inference import pose_scores as scoring
 from cryorbit.inference.branch_and_bound import (
     BranchPlan,
     Searcher,
@@ -27,7 +26,8 @@ from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
 from cryorbit.kernels import pose_scores as kernel
 from cryorbit.kernels.table import POSE_SCORES
-from cryorbit.volumes.voxel import PAD, synthesize
+from cryorbit.volumes import voxel
+from cryorbit.volumes.voxel import PAD, VoxelModel
 from phantom_sets import PhantomSet, phantom_set, sharp_phantom
 
 RADIUS, IMAGES = 8.0, 40
@@ -41,18 +41,18 @@ class Problem:
 
     particles: PhantomSet
     observations: Observations
-    spectra: torch.Tensor
+    model: VoxelModel
     disc: HalfDisc
 
     def searcher(self, plan: BranchPlan = PLAN) -> Searcher:
         """A searcher of this plan."""
-        return make_searcher(self.spectra, self.disc, plan)
+        return make_searcher(self.model, self.disc, plan)
 
 
 def pose_problem(particles: PhantomSet) -> Problem:
     band = particles.band(RADIUS)
     observations = particles.source.observe(torch.arange(IMAGES), band.disc, band.noise_variance)
-    return Problem(particles, observations, synthesize(particles.working(RADIUS), band.grid), band.disc)
+    return Problem(particles, observations, band.grid.model(particles.working(RADIUS)), band.disc)
 
 
 @pytest.fixture(scope="module", params=[1.0, 0.2], ids=["clear", "noisy"])
@@ -75,7 +75,7 @@ def exhaustive_scores(problem: Problem) -> torch.Tensor:
     columns = torch.view_as_real(shifted).flatten(2).flatten(0, 1).mT
     best = torch.full((IMAGES,), -torch.inf)
     for part in rotations.split(2048):
-        slices = gather_slices(problem.spectra[0], part, problem.disc.frequencies, PAD)
+        slices = gather_slices(problem.model.spectra[0], part, problem.disc.frequencies, PAD)
         product = (torch.view_as_real(slices).flatten(1) @ columns).unflatten(1, (IMAGES, -1)).amax(2)
         best = torch.maximum(best, (product - 0.5 * slices.abs() ** 2 @ problem.observations.weight.mT).amax(0))
     return best
@@ -103,7 +103,7 @@ def test_the_result_is_consistent(problem: Problem) -> None:
     assert torch.equal(image, image.sort().values)
     assert torch.equal(torch.bincount(image, minlength=IMAGES) > 0, torch.ones(IMAGES, dtype=torch.bool))
     here = torch.zeros(1, 2)
-    again = score_candidates(found.survivors, problem.observations, problem.spectra, problem.disc, here)
+    again = score_candidates(found.survivors, problem.observations, problem.model, problem.disc, here)
     torch.testing.assert_close(again.log_joint[:, 0], found.survivor_score, rtol=1e-4, atol=1e-2)
     best = torch.full((IMAGES,), -torch.inf).scatter_reduce(0, image, found.survivor_score, "amax")
     assert torch.equal(best, found.score)
@@ -119,7 +119,7 @@ def test_clear_images_are_placed_where_they_are(tmp_path: Path) -> None:
     found = search_poses(problem.observations, problem.searcher(plan))
     truth = Candidates(torch.arange(IMAGES), found.klass, particles.poses.rotations, particles.poses.shifts)
     here = torch.zeros(1, 2)
-    at_truth = score_candidates(truth, problem.observations, problem.spectra, problem.disc, here).log_joint[:, 0]
+    at_truth = score_candidates(truth, problem.observations, problem.model, problem.disc, here).log_joint[:, 0]
     # three rotation and two shift parameters gain 2.5 nats over the truth, less what the grid loses
     gain = found.score - at_truth
     assert 0 < float(gain.mean()) < 4
@@ -135,7 +135,7 @@ def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytes
     band, volume = clear_set.band(RADIUS), clear_set.working(RADIUS)
     whole = branch_and_bound(clear_set.source, index, volume, band, PLAN)
     monkeypatch.setattr(
-        module, "BUDGET_BYTES", 7 * make_searcher(synthesize(volume, band.grid), band.disc, PLAN).bytes_per_image
+        module, "BUDGET_BYTES", 7 * make_searcher(band.grid.model(volume), band.disc, PLAN).bytes_per_image
     )
     parts = branch_and_bound(clear_set.source, index, volume, band, PLAN)
     for name in ("rotation", "shift", "klass", "score", "evaluated", "capped"):
@@ -164,7 +164,7 @@ def test_written_slices_fit_the_memory_of_a_batch(clear_set: PhantomSet, monkeyp
 
     gather_by_class = kernel.gather_by_class
     monkeypatch.setattr(kernel, "gather_by_class", counted)
-    monkeypatch.setattr(scoring, "POSE_SCORES", replace(POSE_SCORES, dtypes=()))
+    monkeypatch.setattr(voxel, "POSE_SCORES", replace(POSE_SCORES, dtypes=()))
     monkeypatch.setattr(kernel, "WRITTEN_BYTES", 2**22)
     parts = search_poses(observations, searcher)
     assert max(written) * kernel.BYTES_A_POINT <= 2**22 < sum(written) * kernel.BYTES_A_POINT

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import angular_distance, random_rotations
 from cryorbit.geometry.shift_grid import disc_grid
+from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
@@ -27,7 +28,7 @@ from cryorbit.inference.candidates import (
     subdivided,
     thinned,
 )
-from cryorbit.volumes.voxel import VoxelGrid, synthesize
+from cryorbit.volumes.voxel import VoxelGrid
 
 BOX, RADIUS = 16, 5
 COUNTS = (3, 7, 1, 5)
@@ -59,7 +60,7 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
     ctf = torch.rand(len(COUNTS), len(disc), generator=generator)
     observations = observe(transform, Transfer(ctf), torch.ones(len(disc)))
     lattice = disc_grid(1.0, 0.5).float()
-    scores = score_candidates(candidates, observations, synthesize(volumes, grid), disc, lattice)
+    scores = score_candidates(candidates, observations, grid.model(volumes), disc, lattice)
     assert torch.equal(scores.lattice, lattice)
     for e, (b, k) in enumerate(zip(candidates.image.tolist(), candidates.klass.tolist(), strict=True)):
         (slice_,) = SliceOperator(grid, disc, candidates.rotation[e : e + 1]).project(volumes[k])
@@ -106,7 +107,7 @@ def test_pruning_moves_centres_to_the_best_shift(candidates: Candidates, scores:
 
 def test_children_fill_the_cell_of_their_parent(candidates: Candidates) -> None:
     spacing = 10.0
-    children = subdivided(candidates, spacing)
+    children = subdivided(candidates, subdivide(candidates.rotation, spacing))
     assert torch.equal(children.image, candidates.image.repeat_interleave(8))
     assert torch.equal(children.klass, candidates.klass.repeat_interleave(8))
     assert torch.equal(children.centre, candidates.centre.repeat_interleave(8, 0))

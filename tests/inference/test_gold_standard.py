@@ -12,12 +12,13 @@ from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_
 from cryorbit.inference.mstep import FLOOR
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.simulate.phantoms import random_blob_phantom
-from cryorbit.volumes.voxel import grid_radius, resample, solve, synthesize, working_grid
+from cryorbit.volumes.model import solve
+from cryorbit.volumes.voxel import resample, synthesize, working_grid
 
 BOX, RADIUS, JOIN = 32, 12.0, 4.0
 GRID = working_grid(BOX, RADIUS)
 EVERYWHERE = torch.ones(GRID.size, GRID.size, GRID.size, dtype=torch.float64)
-SHELLS = grid_radius(GRID, EVERYWHERE).round().long()
+SHELLS = GRID.radius(EVERYWHERE).round().long()
 
 
 def measured(halves: torch.Tensor, weight: torch.Tensor) -> VolumeStatistics:

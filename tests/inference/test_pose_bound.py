@@ -19,8 +19,7 @@ from cryorbit.inference.pose_bound import (
     omitted_power,
     sample_slices,
 )
-from cryorbit.inference.pose_scores import slices_by_class
-from cryorbit.volumes.voxel import resample, synthesize, working_grid
+from cryorbit.volumes.voxel import VoxelModel, resample, working_grid
 from phantom_sets import sharp_phantom
 
 BOX, RADIUS, LOW = 32, 10.0, 5.0
@@ -39,27 +38,27 @@ def disc() -> HalfDisc:
 
 
 @pytest.fixture(scope="module")
-def spectra() -> torch.Tensor:
+def model() -> VoxelModel:
     grid = working_grid(BOX, RADIUS)
     phantom = sharp_phantom(torch.Generator().manual_seed(3))
-    return synthesize(resample(phantom, grid.size)[None], grid)
+    return grid.model(resample(phantom, grid.size)[None])
 
 
-def one_slice(spectra: torch.Tensor, disc: HalfDisc) -> torch.Tensor:
+def one_slice(model: VoxelModel, disc: HalfDisc) -> torch.Tensor:
     first = torch.zeros(1, dtype=torch.long)
     rotation = random_rotations(1, torch.Generator().manual_seed(5)).float()
-    return slices_by_class(first, rotation, spectra, disc.frequencies)
+    return model.slices(first, rotation, disc.frequencies)
 
 
 @pytest.mark.parametrize("confidence", [1.0, 2.0, 3.0])
-def test_the_bound_fails_as_often_as_it_says(spectra: torch.Tensor, disc: HalfDisc, confidence: float) -> None:
+def test_the_bound_fails_as_often_as_it_says(model: VoxelModel, disc: HalfDisc, confidence: float) -> None:
     """Many noisy images of one slice whose own power beyond L stands for the largest: the worst case, an equality.
 
     Exceptions of the exact deviation have the probability of a normal tail; the published one has those of a
     deviation too small by the square root of two.
     """
     generator = torch.Generator().manual_seed(9)
-    slice_, count = one_slice(spectra, disc)[0], count_within(disc, LOW)
+    slice_, count = one_slice(model, disc)[0], count_within(disc, LOW)
     ctf = torch.rand(len(disc), generator=generator) * 2 - 1
     noise = 0.5 + torch.rand(len(disc), generator=generator)
     # randn of a complex type has unit variance in all, which is what a coefficient of white noise has
@@ -82,13 +81,13 @@ def test_four_deviations_hold_where_the_published_ones_do_not() -> None:
     assert normal_tail(4) < 3.2e-5 < 2.3e-3 < normal_tail(4 / math.sqrt(2))
 
 
-def test_full_scores_stay_below_the_bound_for_all_poses(spectra: torch.Tensor, disc: HalfDisc) -> None:
+def test_full_scores_stay_below_the_bound_for_all_poses(model: VoxelModel, disc: HalfDisc) -> None:
     """Scores of many poses, right and wrong ones, of noisy images; the sampled power is the largest there is."""
     generator = torch.Generator().manual_seed(6)
     images, each, count = 30, 200, count_within(disc, LOW)
     truth = random_rotations(images, generator).float()
     klass = torch.zeros(images * each, dtype=torch.long)
-    clean = 2 * slices_by_class(klass[:images], truth, spectra, disc.frequencies)
+    clean = 2 * model.slices(klass[:images], truth, disc.frequencies)
     noisy = clean + torch.randn(clean.shape, dtype=clean.dtype, generator=generator)
     seen = observe(noisy, Transfer(torch.ones_like(noisy.real)), torch.ones(len(disc)))
     near = rotvec_to_matrix(0.2 * torch.randn(images, each // 2, 3, dtype=torch.float64, generator=generator))
@@ -97,28 +96,28 @@ def test_full_scores_stay_below_the_bound_for_all_poses(spectra: torch.Tensor, d
     image = torch.arange(images).repeat_interleave(each)
     poses = Candidates(image, klass, rotations, torch.zeros(len(image), 2))
     low = HalfDisc(BOX, LOW, disc.frequencies[:count], disc.shells[:count])
-    here, volumes = torch.zeros(1, 2), 2 * spectra
-    full = score_candidates(poses, seen, volumes, disc, here).log_joint[:, 0]
-    part = score_candidates(poses, seen.within(count), volumes, low, here).log_joint[:, 0]
-    samples = sample_slices(volumes, disc, (15.0, 2.0), EXACT)
+    here, stronger = torch.zeros(1, 2), VoxelModel(2 * model.spectra)
+    full = score_candidates(poses, seen, stronger, disc, here).log_joint[:, 0]
+    part = score_candidates(poses, seen.within(count), stronger, low, here).log_joint[:, 0]
+    samples = sample_slices(stronger, disc, (15.0, 2.0), EXACT)
     margin = bound_margin(seen.weight, samples, count, EXACT)[image]
     assert bool((full <= part + margin).all())
     # and it is not a bound by being far away: for the best poses half of it is used
     assert float(((full - part) / margin).max()) > 0.4
 
 
-def test_nothing_is_omitted_at_the_full_radius(spectra: torch.Tensor, disc: HalfDisc) -> None:
+def test_nothing_is_omitted_at_the_full_radius(model: VoxelModel, disc: HalfDisc) -> None:
     weight = torch.ones(3, len(disc))
-    samples = sample_slices(spectra, disc, (15.0, 2.0), EXACT)
+    samples = sample_slices(model, disc, (15.0, 2.0), EXACT)
     assert torch.equal(bound_margin(weight, samples, len(disc), EXACT), torch.zeros(3))
     powers = [float(omitted_power(weight, samples, n, EXACT)[0]) for n in range(0, len(disc), 20)]
     assert powers == sorted(powers, reverse=True)
     assert powers[0] == pytest.approx(0.5 * float(samples.power.sum(1).max()))
 
 
-def test_a_group_shares_its_mean_ctf(spectra: torch.Tensor, disc: HalfDisc) -> None:
+def test_a_group_shares_its_mean_ctf(model: VoxelModel, disc: HalfDisc) -> None:
     weight = torch.rand(5, len(disc), generator=torch.Generator().manual_seed(2))
-    samples, count = sample_slices(spectra, disc, (15.0, 2.0), EXACT), count_within(disc, LOW)
+    samples, count = sample_slices(model, disc, (15.0, 2.0), EXACT), count_within(disc, LOW)
     own = omitted_power(weight, samples, count, EXACT)
     shared = omitted_power(weight, samples, count, BoundSettings(ctf="group"))
     assert len(set(shared.tolist())) == 1 < len(set(own.tolist()))
@@ -126,19 +125,19 @@ def test_a_group_shares_its_mean_ctf(spectra: torch.Tensor, disc: HalfDisc) -> N
     assert float(shared[0]) == pytest.approx(float(by_hand), rel=1e-5)
 
 
-def test_the_allowance_for_a_cell_is_what_its_centre_loses(spectra: torch.Tensor, disc: HalfDisc) -> None:
+def test_the_allowance_for_a_cell_is_what_its_centre_loses(model: VoxelModel, disc: HalfDisc) -> None:
     """Without noise: score of a pose minus score of the centre is half the weighted square of their difference."""
     settings = BoundSettings(cell_reach=1.0)
     cell, seen_weight = (10.0, 1.5), torch.full((1, len(disc)), 2.0)
-    samples = sample_slices(spectra, disc, cell, settings)
+    samples = sample_slices(model, disc, cell, settings)
     allowed = float(bound_margin(seen_weight, samples, len(disc), settings)[0])
     generator = torch.Generator().manual_seed(4)
     inside = torch.rand(500, 5, dtype=torch.float64, generator=generator) - 0.5
     rotations = random_rotations(500, generator)
     moved = rotvec_to_matrix(inside[:, :3] * math.radians(cell[0])) @ rotations
     klass = torch.zeros(500, dtype=torch.long)
-    centre = slices_by_class(klass, rotations.float(), spectra, disc.frequencies)
-    pose = slices_by_class(klass, moved.float(), spectra, disc.frequencies)
+    centre = model.slices(klass, rotations.float(), disc.frequencies)
+    pose = model.slices(klass, moved.float(), disc.frequencies)
     pose = pose * shift_phases(inside[:, 3:].float() * cell[1], disc)
     losses = ((pose - centre).abs() ** 2).sum(1)
     assert float(losses.max()) < allowed

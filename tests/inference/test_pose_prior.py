@@ -19,7 +19,6 @@ from cryorbit.inference.marginal import pose_posterior
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.volumes.voxel import synthesize
 from phantom_sets import PhantomSet
 
 RADIUS, SHIFT_RANGE, LIKE_NOISE = 6.0, 2.0, 0.12
@@ -80,7 +79,7 @@ def bayes(joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def joint_of(clear_set: PhantomSet, faint: Observations, grid: PoseGrid) -> torch.Tensor:
     """Log of density and likelihood of every image, shift and rotation of the grid: the residuals, and the prior."""
     band, prior = clear_set.band(RADIUS), Cone()
-    slices = grid_slices(clear_set.working(RADIUS), grid.rotations, band.disc, band.grid)
+    slices = grid_slices(band.grid.model(clear_set.working(RADIUS)), grid.rotations, band.disc)
     shifted = faint.data[:, None] * shift_phases(grid.shifts, band.disc)
     overlap = torch.einsum("btp,gp->btg", shifted, slices.conj()).real
     energy = 0.5 * torch.einsum("bp,gp->bg", faint.weight, slices.abs() ** 2)
@@ -91,7 +90,7 @@ def joint_of(clear_set: PhantomSet, faint: Observations, grid: PoseGrid) -> torc
 
 def test_posteriors_of_a_grid(clear_set: PhantomSet, faint: Observations, grid: PoseGrid) -> None:
     band, poses = clear_set.band(RADIUS), with_prior(grid)
-    slices = grid_slices(clear_set.working(RADIUS), grid.fronts, band.disc, band.grid)
+    slices = grid_slices(band.grid.model(clear_set.working(RADIUS)), grid.fronts, band.disc)
     phases = shift_phases(grid.shifts, band.disc)
     log_prior = poses.rotation_prior.flatten() - math.log(poses.rotations.shape[1] * len(phases))
     found = pose_posterior(faint, slices, phases, log_prior, paired=True, shift_prior=poses.shift_prior)
@@ -130,9 +129,9 @@ def candidates_of(count: int, generator: torch.Generator) -> Candidates:
 def test_posteriors_of_candidates(clear_set: PhantomSet, faint: Observations, generator: torch.Generator) -> None:
     candidates, lattice = candidates_of(200, generator), disc_grid(1.0, 0.5).float()
     band, prior = clear_set.band(RADIUS), Cone()
-    spectra = synthesize(clear_set.working(RADIUS), band.grid)
-    plain = score_candidates(candidates, faint, spectra, band.disc, lattice)
-    moved = normalise(candidates, score_candidates(candidates, faint, spectra, band.disc, lattice, prior), 1e4)
+    model = band.grid.model(clear_set.working(RADIUS))
+    plain = score_candidates(candidates, faint, model, band.disc, lattice)
+    moved = normalise(candidates, score_candidates(candidates, faint, model, band.disc, lattice, prior), 1e4)
     density = torch.stack([prior.of_shifts(each) for each in candidates.centre[:, None] + lattice])
     joint = plain.log_joint + density + prior.of_rotations(candidates.rotation)[:, None]
     expected, evidence = bayes(joint.unflatten(0, (6, -1)))
@@ -146,9 +145,9 @@ def test_a_descent_has_the_prior_of_its_space(
     """Subdivided once without pruning, the mass within the cone is what Bayes makes of the mass without a prior."""
     cells, band = candidates_of(60, generator), clear_set.band(RADIUS)
     level = Level(spacing=7.5, radius=RADIUS, shift_step=0.5, keep_nats=1e9, at_most=10**6)
-    spectra = synthesize(clear_set.working(RADIUS), band.grid)
+    model = band.grid.model(clear_set.working(RADIUS))
     found = [
-        descend(cells, faint, spectra, band, Descent([level], PoseSpace(SHIFT_RANGE, prior=prior)))
+        descend(cells, faint, model, band, Descent([level], PoseSpace(SHIFT_RANGE, prior=prior)))
         for prior in (None, Cone())
     ]
     (kept, plain, lattice), (_, moved, _) = found

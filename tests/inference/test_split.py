@@ -8,7 +8,6 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.split import Components, PosedImages, cluster, principal_components
-from cryorbit.volumes.voxel import synthesize
 from phantom_sets import PhantomSet
 
 RADIUS = 8.0
@@ -22,9 +21,9 @@ def components_of(particles: PhantomSet, count: int, seed: int = 0) -> Component
     one = torch.zeros_like(everything)
     known = KnownPoses(particles.poses, one, everything % 2, torch.ones(len(everything)))
     statistics = reconstruct(particles.source, everything, known, band, 1)
-    (consensus,) = maximise(statistics, band.grid, RADIUS, window).volume
+    consensus = band.grid.model(maximise(statistics, band.grid, RADIUS, window).volume)
     generator = torch.Generator().manual_seed(seed)
-    images = PosedImages(particles.source, everything, particles.poses, synthesize(consensus, band.grid), band)
+    images = PosedImages(particles.source, everything, particles.poses, consensus, band)
     return principal_components(images, window, count, 15, generator)
 
 

@@ -1,7 +1,7 @@
 """Scores of candidate poses: the kernel equals the reference in double precision, at all sizes and in any order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -12,17 +12,16 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.inference.pose_scores import pose_scores
 from cryorbit.kernels.pose_scores import LONGEST_RUN, score_numba, score_torch
 from cryorbit.kernels.trilinear import BLOCK
-from cryorbit.volumes.voxel import PAD, synthesize, working_grid
+from cryorbit.volumes.voxel import PAD, VoxelModel, synthesize, working_grid
 
 BOX = 48
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Arguments of ``pose_scores`` and the scale that errors of single precision have."""
+    """Arguments of ``VoxelModel.scores`` and the scale that errors of single precision have."""
 
     observations: Observations
     candidates: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -32,7 +31,8 @@ class Problem:
 
     def score(self) -> torch.Tensor:
         """Scores by the implementation that is chosen for them."""
-        return pose_scores(self.observations, self.candidates, self.volumes, self.frequencies, self.phases)
+        o = self.observations
+        return VoxelModel(self.volumes).scores(o.data, o.weight, self.candidates, self.frequencies, self.phases)
 
     def score_by(self, kernel: Callable[..., torch.Tensor]) -> torch.Tensor:
         """Scores by one of the implementations."""
@@ -125,9 +125,9 @@ def test_a_conjugate_view_of_the_data_is_understood() -> None:
     o = problem.observations
     lazy = Observations(o.data.conj(), o.weight, o.power)
     plain = Observations(o.data.conj().resolve_conj(), o.weight, o.power)
-    rest = (problem.candidates, problem.volumes, problem.frequencies, problem.phases)
-    assert torch.equal(pose_scores(lazy, *rest), pose_scores(plain, *rest))
-    assert not torch.allclose(pose_scores(lazy, *rest), problem.score())
+    scores = replace(problem, observations=lazy).score()
+    assert torch.equal(scores, replace(problem, observations=plain).score())
+    assert not torch.allclose(scores, problem.score())
 
 
 def test_double_precision_stays_double() -> None:

@@ -10,15 +10,13 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import gather_slices, insert_slices, join_mates
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.simulate.phantoms import random_blob_phantom
+from cryorbit.volumes.model import solve
 from cryorbit.volumes.voxel import (
     PAD,
     VoxelGrid,
-    adjoint,
-    grid_radius,
     on_grid,
     quotient,
     resample,
-    solve,
     synthesize,
     working_grid,
 )
@@ -69,7 +67,7 @@ def test_adjoint_is_the_adjoint_of_synthesize(box: int, size: int, generator: to
     # no slice reaches the plane at Nyquist
     half[..., -1] = 0
     left = torch.vdot(half.flatten(), spectrum.flatten()).real
-    torch.testing.assert_close((adjoint(half, grid) * volume).sum(), left, rtol=1e-12, atol=0)
+    torch.testing.assert_close((grid.adjoint(half) * volume).sum(), left, rtol=1e-12, atol=0)
 
 
 def test_division_by_the_weights_gives_back_the_volume(generator: torch.Generator) -> None:
@@ -107,8 +105,8 @@ def test_division_leaves_zero_what_has_no_weight() -> None:
     assert flat[0, 0, 0] > flat[4, 4, 4]
 
 
-def test_grid_radius_is_the_distance_in_pixels_of_the_box() -> None:
-    radius = grid_radius(VoxelGrid(16, 8), torch.zeros(1))
+def test_radius_is_the_distance_in_pixels_of_the_box() -> None:
+    radius = VoxelGrid(16, 8).radius(torch.zeros(1))
     assert radius.shape == (16, 16, 9)
     assert radius[0, 0].tolist() == [n / 2 for n in range(9)]
     assert radius[:, 0, 0].tolist() == [n / 2 for n in (*range(8), *range(8, 0, -1))]

@@ -1,7 +1,8 @@
 """Central slices of a Fourier volume by trilinear interpolation (gather) and the exact adjoint (insert).
 
 The volume is a half transform ``(z, y, x)`` of size ``(M, M, M // 2 + 1)`` in wrapped order with ``x >= 0``; a slice
-in pose ``R`` samples it at ``pad * R.T @ (kx, ky, 0)`` (``core.conventions``).
+in pose ``R`` samples it at ``pad * R.T @ (kx, ky, 0)`` (``core.conventions``). Where all slices lie in ``z = 0``, two
+of its planes are enough (``volumes.plane``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cryorbit.kernels.table import ADD, GATHER, INSERT
 
 
 def gather_slices(
-    volume: Complex[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
     rotations: Float[Tensor, "g 3 3"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
@@ -41,8 +42,8 @@ def insert_slices(
 
 
 def add_slices(
-    volume: Complex[Tensor, "m m h"],
-    density: Float[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
+    density: Float[Tensor, "z m h"],
     values: Complex[Tensor, "g p"],
     weights: Float[Tensor, "g p"],
     rotations: Float[Tensor, "g 3 3"],
@@ -66,7 +67,7 @@ def join_mates(half: Tensor) -> Tensor:
     return joined
 
 
-def joined_planes(halves: Shaped[Tensor, "s m m h"]) -> Callable[[slice], Shaped[Tensor, "z m h"]]:
+def joined_planes(halves: Shaped[Tensor, "s z m h"]) -> Callable[[slice], Shaped[Tensor, "z m h"]]:
     """The sum of inserted half volumes as ``join_mates`` completes it, some planes (constant z) at a time."""
     edge = join_mates(halves[..., :1]).sum(0)
 

@@ -67,9 +67,12 @@ def subdivide(rotations: Float[Tensor, "*n 3 3"], spacing: float) -> Float[Tenso
     Children of a grid of this ``spacing`` (degrees) sample its cells at half the spacing. They are taken in the
     tangent space at each rotation, where a nested index is not: arithmetic children are far apart at the poles.
     """
-    corners = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=3)), dtype=torch.float64)
-    offsets = rotvec_to_matrix(torch.deg2rad(corners * spacing / 4)).to(rotations)
-    return offsets @ rotations.unsqueeze(-3)
+    return _halfway(rotations, spacing, list(itertools.product((-1.0, 1.0), repeat=3)))
+
+
+def subdivide_in_plane(rotations: Float[Tensor, "*n 3 3"], spacing: float) -> Float[Tensor, "*n 2 3 3"]:
+    """Two children of each rotation, at +- spacing / 4 (degrees) in the plane of the image."""
+    return _halfway(rotations, spacing, [(0.0, 0.0, -1.0), (0.0, 0.0, 1.0)])
 
 
 def neighbourhood(rotations: Float[Tensor, "*n 3 3"], spacing: float, reach: int) -> Float[Tensor, "*n c 3 3"]:
@@ -80,3 +83,11 @@ def neighbourhood(rotations: Float[Tensor, "*n 3 3"], spacing: float, reach: int
     ordered = inside[inside.norm(dim=-1).argsort(stable=True)]
     offsets = rotvec_to_matrix(torch.deg2rad(ordered * spacing)).to(rotations)
     return offsets @ rotations.unsqueeze(-3)
+
+
+def _halfway(
+    rotations: Float[Tensor, "*n 3 3"], spacing: float, corners: list[tuple[float, ...]]
+) -> Float[Tensor, "*n c 3 3"]:
+    """Rotations between each one and the corners of its cell, which are given in the image's frame."""
+    offsets = rotvec_to_matrix(torch.deg2rad(torch.tensor(corners, dtype=torch.float64) * spacing / 4))
+    return offsets.to(rotations) @ rotations.unsqueeze(-3)

@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
-from cryorbit.volumes.voxel import VoxelGrid, working_grid
+from cryorbit.volumes.model import ModelGrid
+from cryorbit.volumes.voxel import working_grid
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +19,14 @@ class Band:
     Attributes
     ----------
     grid
-        Working box of volumes: just large enough for the radius.
+        Of the unknown: a working box of volumes, just large enough for the radius.
     disc
         Half disc of images.
     noise_variance
         Of each shell.
     """
 
-    grid: VoxelGrid
+    grid: ModelGrid
     disc: HalfDisc
     noise_variance: Float[Tensor, " s"]
 

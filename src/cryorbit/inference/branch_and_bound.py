@@ -18,7 +18,6 @@ from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size
 from cryorbit.fourier.half_disc import HalfDisc, count_within
-from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.axis_angle_grid import axis_angle_grid
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import hopf_grid, order_for, spacing_deg
@@ -30,7 +29,8 @@ from cryorbit.inference.candidates import Candidates, CandidateScores, score_can
 from cryorbit.inference.grid_scores import Parts, model_energy, overlap, parts_of, shifted_images, squared
 from cryorbit.inference.pose_bound import BoundSettings, SliceSamples, bound_margin, sample_slices
 from cryorbit.inference.pose_cells import PoseCells, best_cells, capped, children, poses_of, surviving, whole_grid
-from cryorbit.volumes.voxel import PAD, synthesize
+from cryorbit.inference.pose_grid import grid_slices
+from cryorbit.volumes.model import Model
 
 BUDGET_BYTES = 256 * 2**20
 """For the cells of a batch of images and their scores."""
@@ -138,10 +138,10 @@ class BranchResult(BestPoses):
 
 @dataclass(frozen=True, slots=True)
 class Searcher:
-    """What all batches share: the volumes' transforms, the first grid with its slices and their squares, the stages."""
+    """What all batches share: the model, the first grid with its slices and their squares, the stages."""
 
     plan: BranchPlan
-    volumes: Complex[Tensor, "k q q h"]
+    model: Model
     disc: HalfDisc
     rotations: Float[Tensor, "k r 3 3"]
     shifts: Float[Tensor, "t 2"]
@@ -162,7 +162,7 @@ class Searcher:
     def bytes_per_image(self) -> int:
         """Memory of one image, about: the largest stage (the first, or one as full as the caps allow), shifted data.
 
-        Slices do not count: where they are written out, that is done some candidates at a time (``pose_scores``).
+        Slices do not count: where scores need them written, it is some at a time (``kernels.pose_scores``).
         """
         orientations, shifts = self.most
         scores = max(len(self.slices) * (1 + len(self.shifts)), 8 * orientations * shifts * 5)
@@ -173,7 +173,7 @@ def branch_and_bound(
     source: ParticleSource, index: Int[Tensor, " n"], volume: Float[Tensor, "k m m m"], band: Band, plan: BranchPlan
 ) -> BestPoses:
     """The best poses of the particles at ``index``, which rises, on the half disc of ``band``."""
-    searcher = make_searcher(synthesize(volume, band.grid), band.disc, plan)
+    searcher = make_searcher(band.grid.model(volume), band.disc, plan)
     size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
     names = [each.name for each in fields(BestPoses)]
 
@@ -185,15 +185,15 @@ def branch_and_bound(
     return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
-def make_searcher(volumes: Complex[Tensor, "k q q h"], disc: HalfDisc, plan: BranchPlan) -> Searcher:
-    """Prepare searches in volumes given by ``volumes.voxel.synthesize`` on the half disc of the full radius."""
-    stages = plan.stages(disc.radius)
-    rotations = plan.rotations().to(volumes.real).expand(len(volumes), -1, 3, 3)
+def make_searcher(model: Model, disc: HalfDisc, plan: BranchPlan) -> Searcher:
+    """Prepare searches in all classes of a model on the half disc of the full radius."""
+    stages, like = plan.stages(disc.radius), model.spectra.real
+    rotations = plan.rotations().to(like).expand(len(like), -1, 3, 3)
     low = _disc_within(disc, stages[0].radius)
-    slices = torch.cat([gather_slices(v, r, low.frequencies, PAD) for v, r in zip(volumes, rotations, strict=True)])
-    samples = [sample_slices(volumes, disc, (stage.spacing, stage.step), plan.bound) for stage in stages]
-    shifts = disc_grid(plan.shift_extent, plan.first_step).to(volumes.real)
-    return Searcher(plan, volumes, disc, rotations, shifts, parts_of(slices), squared(slices), stages, samples)
+    slices = grid_slices(model, rotations, low)
+    samples = [sample_slices(model, disc, (stage.spacing, stage.step), plan.bound) for stage in stages]
+    shifts = disc_grid(plan.shift_extent, plan.first_step).to(like)
+    return Searcher(plan, model, disc, rotations, shifts, parts_of(slices), squared(slices), stages, samples)
 
 
 def search_poses(observations: Observations, searcher: Searcher) -> BranchResult:
@@ -237,7 +237,7 @@ def _stage_scores(cells: PoseCells, observations: Observations, searcher: Search
         return CandidateScores(scores, searcher.shifts)
     corners = torch.tensor(list(itertools.product((-0.25, 0.25), repeat=2)))
     lattice = corners.to(searcher.shifts) * 2 * stage.step
-    return score_candidates(cells.candidates, seen, searcher.volumes, low, lattice)
+    return score_candidates(cells.candidates, seen, searcher.model, low, lattice)
 
 
 def _grid_scores(
@@ -254,7 +254,7 @@ def _grid_scores(
 def _exact_scores(leaders: Candidates, observations: Observations, searcher: Searcher) -> Float[Tensor, " b"]:
     """Scores at the full radius of one pose of each image."""
     nowhere_else = leaders.centre.new_zeros(1, 2)
-    return score_candidates(leaders, observations, searcher.volumes, searcher.disc, nowhere_else).log_joint[:, 0]
+    return score_candidates(leaders, observations, searcher.model, searcher.disc, nowhere_else).log_joint[:, 0]
 
 
 def _disc_within(disc: HalfDisc, radius: float) -> HalfDisc:

@@ -3,7 +3,7 @@
 Suffix legend: B images, E candidates (pairs of an image and a rotation, ragged), T local shifts, P coefficients.
 
 A candidate is a (class, rotation) of one image; shifts are a small lattice around a centre of its own, for the best
-shift of a wrong orientation says nothing about that of the right one. Scores come from ``pose_scores``; the
+shift of a wrong orientation says nothing about that of the right one. Scores are the model's; the
 candidates that matter are subdivided and scored again at a larger radius, so the number of poses evaluated follows the
 posterior and not the grid.
 """
@@ -15,17 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
 from cryorbit.geometry.point_groups import asymmetric_unit
-from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.groups import among_largest, largest, leaders
 from cryorbit.inference.pose_prior import PosePrior, at_candidates
-from cryorbit.inference.pose_scores import pose_scores, slices_by_class
+from cryorbit.volumes.model import Model
 
 NEGLIGIBLE = 1e-7
 CLASS_NATS = 30.0
@@ -74,7 +73,7 @@ class CandidateScores:
 def score_candidates(
     candidates: Candidates,
     observations: Observations,
-    volumes: Complex[Tensor, "k q q h"],
+    model: Model,
     disc: HalfDisc,
     lattice: Float[Tensor, "t 2"],
     prior: PosePrior | None = None,
@@ -83,8 +82,8 @@ def score_candidates(
     site, first = _sites(candidates)
     shifted = observations[candidates.image[first]]
     shifted = replace(shifted, data=shifted.data * shift_phases(candidates.centre[first], disc))
-    poses = (site, candidates.klass, candidates.rotation)
-    scores = pose_scores(shifted, poses, volumes, disc.frequencies, shift_phases(lattice, disc))
+    poses, phases = (site, candidates.klass, candidates.rotation), shift_phases(lattice, disc)
+    scores = model.scores(shifted.data, shifted.weight, poses, disc.frequencies, phases)
     if prior is not None:
         scores = scores + at_candidates(prior, candidates.rotation, candidates.centre, lattice)
     return CandidateScores(scores, lattice)
@@ -96,13 +95,6 @@ def _sites(candidates: Candidates) -> tuple[Int[Tensor, " e"], Int[Tensor, " s"]
     starts = torch.ones_like(image, dtype=torch.bool)
     starts[1:] = (image[1:] != image[:-1]) | (centre[1:] != centre[:-1]).any(1)
     return starts.cumsum(0) - 1, torch.nonzero(starts)[:, 0]
-
-
-def candidate_slices(
-    candidates: Candidates, volumes: Complex[Tensor, "k q q h"], disc: HalfDisc
-) -> Complex[Tensor, "e p"]:
-    """The slice of each candidate's class at its rotation."""
-    return slices_by_class(candidates.klass, candidates.rotation, volumes, disc.frequencies)
 
 
 def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int) -> Candidates:
@@ -123,9 +115,8 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
 
 
-def subdivided(candidates: Candidates, spacing: float) -> Candidates:
-    """Eight children of every candidate of a grid of this spacing (degrees)."""
-    children = subdivide(candidates.rotation, spacing)
+def subdivided(candidates: Candidates, children: Float[Tensor, "e c 3 3"]) -> Candidates:
+    """Every candidate's children, rotations of its cell, in its place."""
     count = children.shape[1]
     return Candidates(
         candidates.image.repeat_interleave(count),

@@ -91,7 +91,7 @@ def search_all_poses(
 
 def coarse_cells(
     observations: Observations,
-    volume: Float[Tensor, "k m m m"],
+    unknown: Float[Tensor, "k ..."],
     poses: PoseGrid,
     band: Band,
     at_most: int,
@@ -101,10 +101,10 @@ def coarse_cells(
     Every class keeps cells of its own: between the points of a coarse grid a strong map fits badly and a weak one (of
     junk, say) does no harm, so classes do not compete here.
     """
-    slices = grid_slices(volume, poses.fronts, band.disc, band.grid)
+    slices = grid_slices(band.grid.model(unknown), poses.fronts, band.disc)
     phases = shift_phases(poses.shifts, band.disc)
     parts = []
-    for klass, mine in enumerate(slices.chunk(len(volume))):
+    for klass, mine in enumerate(slices.chunk(len(unknown))):
         prior = poses.rotation_prior[klass].to(phases.real)
         posterior = pose_posterior(observations, mine, phases, prior, paired=True, shift_prior=poses.shift_prior)
         image, cell, shift = _most_likely(posterior, len(observations), 2 * len(mine), at_most)

@@ -13,7 +13,7 @@ from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.mstep import compare_halves, regularised
 from cryorbit.inference.statistics import VolumeStatistics
-from cryorbit.volumes.voxel import VoxelGrid
+from cryorbit.volumes.model import ModelGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class HalfMaps:
 
 def gold_standard_maps(
     statistics: VolumeStatistics,
-    grid: VoxelGrid,
+    grid: ModelGrid,
     radius: float,
     join_radius: float,
     window: Float[Tensor, "m m m"],

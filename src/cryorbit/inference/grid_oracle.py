@@ -28,11 +28,10 @@ from cryorbit.inference.class_mixing import class_mass, mix_classes
 from cryorbit.inference.marginal import SliceStatistics, pose_posterior, slice_statistics
 from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
-from cryorbit.inference.statistics import insert
 from cryorbit.optim.protocols import Evaluation, Expectation
-from cryorbit.volumes.voxel import VoxelGrid, solve
+from cryorbit.volumes.model import ModelGrid, solve
 
-Metric = Callable[[Float[Tensor, "q q h"]], Float[Tensor, "q q h"]]
+Metric = Callable[[Float[Tensor, "z q h"]], Float[Tensor, "z q h"]]
 """The curvature on the Fourier grid from the weights W."""
 FLOOR = 0.02
 """Part of the largest W that is added to W: frequencies that hardly any slice has met move slowly."""
@@ -40,12 +39,12 @@ DEAD = 1e-3
 """A class with less than this part of the largest class' weight is left as it is: its curvature says nothing."""
 
 
-def diagonal(weight: Float[Tensor, "q q h"]) -> Float[Tensor, "q q h"]:
+def diagonal(weight: Float[Tensor, "z q h"]) -> Float[Tensor, "z q h"]:
     """``W + floor max W``: a damped stochastic M-step (Toader, Brubaker & Lederman 2025, with the exact majoriser)."""
     return weight + FLOOR * weight.max()
 
 
-def largest(weight: Float[Tensor, "q q h"]) -> Float[Tensor, "q q h"]:
+def largest(weight: Float[Tensor, "z q h"]) -> Float[Tensor, "z q h"]:
     """``max W`` everywhere: the step of the cryoSPARC algorithm, one length for all frequencies."""
     return torch.full_like(weight, float(weight.max()))
 
@@ -73,7 +72,7 @@ class GridOracle:
     poses
         The grid.
     grid, disc
-        Working box and half disc of the radius.
+        Geometry of the unknown and half disc of the radius.
     metric
         What the gradient is divided by.
     class_mixing
@@ -84,7 +83,7 @@ class GridOracle:
 
     observations: Observations
     poses: PoseGrid
-    grid: VoxelGrid
+    grid: ModelGrid
     disc: HalfDisc
     metric: Metric = diagonal
     class_mixing: float = 0.0
@@ -95,36 +94,36 @@ class GridOracle:
         """Number of images."""
         return len(self.observations)
 
-    def evaluate(self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
+    def evaluate(self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value, and the field."""
         value, slices, found = self._expect_slices(x, idx)
         inserted = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
         return Evaluation(value, -self._solved(inserted))
 
-    def expect(self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None) -> Expectation:
+    def expect(self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None) -> Expectation:
         """Mean value, and mean D and W: real part, imaginary part, weight."""
         value, _, found = self._expect_slices(x, idx)
         pairs = self._inserted(found)
         statistics = torch.stack([packed_sums(*pair) for pair in pairs])
         return Expectation(value, statistics / (self.num_terms if idx is None else len(idx)))
 
-    def maximise(self, statistics: Float[Tensor, "k 3 q q h"]) -> Float[Tensor, "k m m m"]:
+    def maximise(self, statistics: Float[Tensor, "k 3 z q h"]) -> Float[Tensor, "k ..."]:
         """M-step, damped where W is small."""
         return self._solved([unpacked_sums(own) for own in statistics])
 
     def admissible(
-        self, statistics: Float[Tensor, "k 3 q q h"], reference: Float[Tensor, "k 3 q q h"]
-    ) -> Float[Tensor, "k 3 q q h"]:
+        self, statistics: Float[Tensor, "k 3 z q h"], reference: Float[Tensor, "k 3 z q h"]
+    ) -> Float[Tensor, "k 3 z q h"]:
         """Statistics whose weights are at least a small part of those of ``reference``."""
         return with_least_weight(statistics, reference)
 
     def _expect_slices(
-        self, x: Float[Tensor, "k m m m"], idx: Int[Tensor, " b"] | None
+        self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None
     ) -> tuple[Float[Tensor, ""], Complex[Tensor, "g p"], SliceStatistics]:
         """Mean value, all slices, and what the images ask of them."""
         chosen = self.observations if idx is None else self.observations[idx]
         classes, per_class = self.poses.rotations.shape[:2]
-        fronts = grid_slices(x, self.poses.fronts, self.disc, self.grid)
+        fronts = grid_slices(self.grid.model(x), self.poses.fronts, self.disc)
         slices = torch.stack([fronts, fronts.conj()], 1).flatten(0, 1)
         phases = shift_phases(self.poses.shifts, self.disc)
         log_prior = self.poses.rotation_prior.flatten().to(slices.real) - math.log(len(slices) * len(phases))
@@ -136,7 +135,7 @@ class GridOracle:
         self.reports.append(GridReport(float(evidence), float(posterior.effective.mean()), mass.mean(0)))
         return -evidence, slices, slice_statistics(mixed, chosen, phases, len(slices))
 
-    def _inserted(self, found: SliceStatistics) -> list[tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]]:
+    def _inserted(self, found: SliceStatistics) -> list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]:
         """Data and weight of each class on its Fourier grid."""
         classes, per_class = self.poses.rotations.shape[:2]
         touched = found.weight[:, 0] > 0
@@ -145,17 +144,15 @@ class GridOracle:
             part = slice(k * per_class, (k + 1) * per_class)
             live = torch.nonzero(touched[part])[:, 0]
             data, weight = found.data[part][live], found.weight[part][live]
-            pair = insert(data, weight, self.poses.rotations[k][live], self.disc, self.grid)
+            pair = self.grid.insert(data, weight, self.poses.rotations[k][live], self.disc.frequencies)
             pairs.append((join_mates(pair[0]), join_mates(pair[1])))
         return pairs
 
-    def _solved(self, pairs: list[tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]]) -> Float[Tensor, "k m m m"]:
+    def _solved(self, pairs: list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]) -> Float[Tensor, "k ..."]:
         """Data over the metric of each class; zero for a class that (almost) no image belongs to."""
         most = max(float(weight.max()) for _, weight in pairs)
-        empty = pairs[0][1].new_zeros((self.grid.size,) * 3)
-        return torch.stack(
-            [
-                empty if float(weight.max()) < DEAD * most else solve(data, self.metric(weight), self.grid)
-                for data, weight in pairs
-            ]
-        )
+        maps = []
+        for data, weight in pairs:
+            live = float(weight.max()) >= DEAD * most
+            maps.append(solve(data if live else torch.zeros_like(data), self.metric(weight), self.grid))
+        return torch.stack(maps)

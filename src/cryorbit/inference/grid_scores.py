@@ -6,7 +6,7 @@ For image b, slice g and shift t, in the terms of ``Observations``,
 
 with ``a`` the product of the real parts and ``b`` that of the imaginary parts. The conjugate of a slice is that slice
 turned by half a turn in the plane of the image; its score is ``a - b - e``. Scores of poses that each image has for
-itself are in ``inference.pose_scores``.
+itself are those of ``volumes.model.Model``.
 
 Axes: B images, T shifts, G slices, P Fourier coefficients.
 """

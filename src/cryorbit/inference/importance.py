@@ -23,11 +23,9 @@ from torch import Tensor
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.full_marginal import Block, posteriors
 from cryorbit.inference.pose_quadrature import PoseQuadrature
-from cryorbit.inference.pose_scores import pose_scores
 from cryorbit.inference.scaled_density import ScaledDensity
 from cryorbit.inference.volume_oracle import Index, VolumeOracle
 from cryorbit.optim.protocols import Evaluation
-from cryorbit.volumes.voxel import synthesize
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +128,9 @@ class SampledOracle:
         parts = [self._draw(block, offset[block.rows]) for block in posteriors(chosen, self.coarse.nodes(x))]
         image, node, count, density = (torch.cat(part) for part in zip(*parts, strict=True))
         rotation = both_turns(quadrature)[node]
-        spectrum = synthesize(model.density(x), model.operator.grid)[None]
+        sliced = model.operator.grid.model(model.density(x)[None])
         candidates = (image, torch.zeros_like(image), rotation)
-        scores = pose_scores(chosen, candidates, spectrum, model.operator.disc.frequencies, phases)
+        scores = sliced.scores(chosen.data, chosen.weight, candidates, model.operator.disc.frequencies, phases)
         factor = quadrature.log_weight.repeat(2)[node] + (count / (self.draws * density)).log()
         evidence, gamma = _normalised(scores + (factor[:, None] + quadrature.log_shift_weight), image, len(chosen))
         squares = torch.zeros_like(evidence).index_add_(0, image, gamma.sum(1) ** 2 / count)

@@ -16,7 +16,6 @@ from torch import Tensor
 from cryorbit.core.chunks import chunk_size
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, count_within
-from cryorbit.fourier.interpolation import add_slices
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
@@ -26,7 +25,6 @@ from cryorbit.inference.candidates import (
     CandidatePosterior,
     Candidates,
     at_best_pose,
-    candidate_slices,
     normalise,
     one_of_each_orbit,
     prune,
@@ -36,9 +34,9 @@ from cryorbit.inference.candidates import (
 )
 from cryorbit.inference.pose_estimates import PoseEstimates, Reach, estimates_of, joined_estimates
 from cryorbit.inference.pose_levels import Level
-from cryorbit.inference.pose_space import PoseSpace
+from cryorbit.inference.pose_space import InPlaneSpace, PoseSpace
 from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
-from cryorbit.volumes.voxel import PAD, synthesize
+from cryorbit.volumes.model import Model
 
 LARGEST_BATCH = 64
 SLICES_AN_IMAGE = 40
@@ -67,7 +65,7 @@ class Descent:
     """
 
     levels: list[Level]
-    space: PoseSpace
+    space: PoseSpace | InPlaneSpace
     local: bool = False
 
 
@@ -97,7 +95,7 @@ def refine_poses(
     source: ParticleSource,
     index: Int[Tensor, " n"],
     cells: Candidates,
-    volume: Float[Tensor, "k m m m"],
+    unknown: Float[Tensor, "k ..."],
     band: Band,
     refinement: Refinement,
     into: VolumeStatistics,
@@ -110,10 +108,10 @@ def refine_poses(
         The particles, in the order of their numbers.
     cells
         Coarse candidates, images numbered as in ``index``.
-    volume
-        Working volumes of K classes.
+    unknown
+        Working unknowns (volumes) of K classes.
     band
-        The working box, the half disc of what is inserted (no smaller than that of the finest level), the noise.
+        Their geometry, the half disc of what is inserted (no smaller than that of the finest level), the noise.
     refinement
         How poses are refined, and where each particle's statistics go.
     into
@@ -124,21 +122,21 @@ def refine_poses(
     PoseEstimates
         Of all particles at ``index``.
     """
-    spectra = synthesize(volume, band.grid)
+    model = band.grid.model(unknown)
     # as large as a tenth of all that a refinement holds
-    del volume
+    del unknown
     near = Reach(refinement.descent.space.symmetry, refinement.reach)
 
     def add(part: slice) -> PoseEstimates:
         observations = source.observe(index[part], band.disc, band.noise_variance)
         mine = cells_of(cells, part)
-        candidates, posterior, lattice = descend(mine, observations, spectra, band, refinement.descent)
+        candidates, posterior, lattice = descend(mine, observations, model, band, refinement.descent)
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
         else:
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
         live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
-        slices = candidate_slices(live.candidates, spectra, band.disc)
+        slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
         into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
@@ -146,7 +144,7 @@ def refine_poses(
         _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        return estimates_of(candidates, posterior, lattice, len(spectra), fit, near)
+        return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near)
 
     return joined_estimates(source.shards.run(add, index, batch_size(band.disc)))
 
@@ -168,23 +166,23 @@ def cells_of(cells: Candidates, images: slice) -> Candidates:
 def descend(
     candidates: Candidates,
     observations: Observations,
-    spectra: Complex[Tensor, "k q q h"],
+    model: Model,
     band: Band,
     descent: Descent,
 ) -> tuple[Candidates, CandidatePosterior, Float[Tensor, "t 2"]]:
     """Candidates at the last level with their posterior, and the lattice of their shifts: subdivided and pruned."""
     levels, symmetry = descent.levels, descent.space.symmetry
     for number, level in enumerate(levels):
-        candidates = subdivided(candidates, 2 * level.spacing)
+        candidates = subdivided(candidates, descent.space.children(candidates.rotation, 2 * level.spacing))
         if level is levels[-1] and symmetry is not None and not descent.local:
             candidates = one_of_each_orbit(candidates, symmetry)
         count = count_within(band.disc, level.radius)
         disc = HalfDisc(band.disc.box, level.radius, band.disc.frequencies[:count], band.disc.shells[:count])
         lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
-        scores = score_candidates(candidates, observations.within(count), spectra, disc, lattice, descent.space.prior)
+        scores = score_candidates(candidates, observations.within(count), model, disc, lattice, descent.space.prior)
         if number < len(levels) - 1:
             candidates = prune(candidates, scores, level.keep_nats, level.at_most)
-    poses_in_all = len(spectra) * descent.space.count(levels[-1].spacing, levels[-1].shift_step)
+    poses_in_all = len(model.spectra) * descent.space.count(levels[-1].spacing, levels[-1].shift_step)
     return candidates, normalise(candidates, scores, poses_in_all), lattice
 
 
@@ -223,7 +221,7 @@ def _insert_live(
     band: Band,
     symmetry: Float[Tensor, "s 3 3"] | None,
 ) -> None:
-    """Insert weighted slices into the volumes of their half-set and class."""
+    """Insert weighted slices into the sums of their half-set and class."""
     klass = live.candidates.klass
     statistics.class_mass.index_add_(0, klass, live.mass.double())
     half = half_set[live.candidates.image]
@@ -233,4 +231,5 @@ def _insert_live(
             continue
         data, weight = live.data[mine], live.weight[mine]
         for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
-            add_slices(statistics.data[h, k], statistics.weight[h, k], data, weight, copies, band.disc.frequencies, PAD)
+            sums = statistics.data[h, k], statistics.weight[h, k]
+            band.grid.add(sums, data, weight, copies, band.disc.frequencies)

@@ -14,7 +14,7 @@ from cryorbit.fourier.padded import planes_at_once
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.statistics import VolumeStatistics
-from cryorbit.volumes.voxel import VoxelGrid, grid_radius, solve_by_planes
+from cryorbit.volumes.model import ModelGrid
 
 FLOOR = 1e-3
 """Least weight of a Fourier voxel, as a part of its shell's mean: voxels no slice has met stay near zero."""
@@ -64,7 +64,7 @@ class ComparedHalves:
     fsc: Float[Tensor, "k s"]
 
 
-def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
+def maximise(statistics: VolumeStatistics, grid: ModelGrid, radius: float, window: Float[Tensor, "m m m"]) -> Maps:
     """Regularised volumes, half maps and their correlation, all within the window."""
     compared = compare_halves(statistics, grid, radius, window)
     volume = regularised(statistics, compared.fsc, compared.weights, grid)
@@ -73,7 +73,7 @@ def maximise(statistics: VolumeStatistics, grid: VoxelGrid, radius: float, windo
 
 
 def compare_halves(
-    statistics: VolumeStatistics, grid: VoxelGrid, radius: float, window: Float[Tensor, "m m m"]
+    statistics: VolumeStatistics, grid: ModelGrid, radius: float, window: Float[Tensor, "m m m"]
 ) -> ComparedHalves:
     """What every M-step of two half-sets begins with; ``radius`` is that to which slices were inserted."""
     weights = shell_weights(statistics, grid, radius)
@@ -82,7 +82,7 @@ def compare_halves(
     return ComparedHalves(weights, halves, half_map_correlation(first, second, weights.mean.shape[-1]))
 
 
-def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: VoxelGrid) -> Float[Tensor, "2 k m m m"]:
+def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: ModelGrid) -> Float[Tensor, "2 k ..."]:
     """Maps ``D / W`` of the half-sets, without regularisation but for a tiny floor of W."""
     halves = []
     for data, weight, mean in zip(statistics.data, statistics.weight, weights.mean, strict=True):
@@ -92,8 +92,8 @@ def half_volumes(statistics: VolumeStatistics, weights: ShellWeights, grid: Voxe
 
 
 def regularised(
-    statistics: VolumeStatistics, fsc: Float[Tensor, "k s"], weights: ShellWeights, grid: VoxelGrid
-) -> Float[Tensor, "k m m m"]:
+    statistics: VolumeStatistics, fsc: Float[Tensor, "k s"], weights: ShellWeights, grid: ModelGrid
+) -> Float[Tensor, "k ..."]:
     """Volumes ``D / (W + 1/tau^2)`` of all images, with the prior variance tau^2 of each shell from the half maps.
 
     With F the correlation of half maps, the signal-to-noise ratio of one is F / (1 - F) and that of the mean of two
@@ -114,14 +114,14 @@ def shell_prior(mean: Float[Tensor, "sets k s"], fsc: Float[Tensor, "k s"]) -> F
     return total * (1 - clamped) / (len(mean) * clamped) + FLOOR * total
 
 
-def shell_weights(statistics: VolumeStatistics, grid: VoxelGrid, radius: float) -> ShellWeights:
+def shell_weights(statistics: VolumeStatistics, grid: ModelGrid, radius: float) -> ShellWeights:
     """Mean weights of the shells of a grid that slices of ``radius`` were inserted into."""
     count = int(radius) + 2
     weight = statistics.weight
     planes = [joined_planes(each[None]) for each in weight.flatten(0, 1)]
     sums = weight.new_zeros(len(planes), count, dtype=torch.float64)
     points, largest = torch.zeros_like(sums[0]), weight.new_tensor(1e-30)
-    for part in chunks(grid.padded, planes_at_once(grid.padded)):
+    for part in chunks(grid.shape[0], planes_at_once(grid.shape[1])):
         shells = shells_of_planes(grid, count, weight, part).flatten()
         points += torch.bincount(shells, minlength=count)
         for own, of_planes in zip(sums, planes, strict=True):
@@ -161,16 +161,16 @@ def resolved_radius(fsc: Float[Tensor, " s"], threshold: float = 0.143) -> int:
 
 
 def _damped(
-    data: Complex[Tensor, "s q q h"], weight: Float[Tensor, "s q q h"], damping: Float[Tensor, " c"], grid: VoxelGrid
-) -> Float[Tensor, "m m m"]:
-    """The volume ``D / (W + damping)``, D and W summed over half-sets, the damping that of each shell."""
+    data: Complex[Tensor, "s z q h"], weight: Float[Tensor, "s z q h"], damping: Float[Tensor, " c"], grid: ModelGrid
+) -> Float[Tensor, "..."]:
+    """The unknown ``D / (W + damping)``, D and W summed over half-sets, the damping that of each shell."""
     data_planes, weight_planes = joined_planes(data), joined_planes(weight)
 
     def planes(part: slice) -> tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]:
         shells = shells_of_planes(grid, len(damping), weight, part)
         return data_planes(part), weight_planes(part) + damping[shells]
 
-    return solve_by_planes(planes, grid, data)
+    return grid.solve(planes, data)
 
 
 def _slabs_transformed(volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "m m h"]:
@@ -182,6 +182,6 @@ def _slabs_transformed(volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "m m h
     return rows
 
 
-def shells_of_planes(grid: VoxelGrid, count: int, like: Tensor, planes: slice) -> Int[Tensor, "z q h"]:
+def shells_of_planes(grid: ModelGrid, count: int, like: Tensor, planes: slice) -> Int[Tensor, "z q h"]:
     """Shell of every point of some planes of the padded grid, those beyond all others in the last one."""
-    return grid_radius(grid, like, planes).round_().long().clamp_max_(count - 1)
+    return grid.radius(like, planes).round_().long().clamp_max_(count - 1)

@@ -23,15 +23,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
-from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.geometry.rotations import rotvec_to_matrix
 from cryorbit.geometry.so3_grid import hopf_grid
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.volumes.voxel import PAD
+from cryorbit.inference.pose_grid import grid_slices
+from cryorbit.volumes.model import Model
 
 SAMPLE_ORDER, SAMPLE_STRIDE = 2, 32
 """Every 32nd rotation of the grid of 15 degrees: 144 rotations, each with a view direction of its own."""
@@ -77,9 +77,7 @@ class SliceSamples:
     change: Float[Tensor, "g p"]
 
 
-def sample_slices(
-    volumes: Complex[Tensor, "k q q h"], disc: HalfDisc, cell: tuple[float, float], settings: BoundSettings
-) -> SliceSamples:
+def sample_slices(model: Model, disc: HalfDisc, cell: tuple[float, float], settings: BoundSettings) -> SliceSamples:
     """Samples of all classes for cells of a rotation spacing (degrees) and a shift step (px)."""
     spacing, step = cell
     rotations = hopf_grid(SAMPLE_ORDER)[::SAMPLE_STRIDE]
@@ -87,14 +85,12 @@ def sample_slices(
     corner = torch.tensor(list(itertools.product((-0.5, 0.5), repeat=5)), dtype=torch.float64)
     corner = settings.cell_reach * corner[torch.arange(len(rotations)) % len(corner)]
     turned = rotvec_to_matrix(corner[:, :3] * math.radians(spacing)) @ rotations
-    phases = shift_phases((corner[:, 3:] * step).to(volumes.real), disc).to(volumes)
-    power, change = [], []
-    for volume in volumes:
-        there = gather_slices(volume, rotations.to(volume.real), disc.frequencies, PAD)
-        off = phases * gather_slices(volume, turned.to(volume.real), disc.frequencies, PAD)
-        power.append(there.abs() ** 2)
-        change.append((there - off).abs() ** 2)
-    return SliceSamples(torch.cat(power), torch.cat(change))
+    spectra = model.spectra
+    phases = shift_phases((corner[:, 3:] * step).to(spectra.real), disc).to(spectra)
+    there, off = (
+        grid_slices(model, where.to(spectra.real).expand(len(spectra), -1, 3, 3), disc) for where in (rotations, turned)
+    )
+    return SliceSamples(there.abs() ** 2, (there - phases.repeat(len(spectra), 1) * off).abs() ** 2)
 
 
 def omitted_power(

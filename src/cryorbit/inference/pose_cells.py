@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.geometry.so3_grid import subdivide
 from cryorbit.inference.candidates import Candidates, CandidateScores, subdivided
 from cryorbit.inference.groups import among_largest, largest
 
@@ -98,7 +99,11 @@ def children(cells: PoseCells, lattice: Float[Tensor, "t 2"], kept: Int[Tensor, 
     order = number.argsort(stable=True)
     parents = poses_of(cells, lattice, kept[order])
     orientation = cells.orientation[kept[order, 0], None] * CHILDREN + torch.arange(CHILDREN, device=order.device)
-    return PoseCells(subdivided(parents, spacing), orientation.flatten(), number[order].repeat_interleave(CHILDREN))
+    return PoseCells(
+        subdivided(parents, subdivide(parents.rotation, spacing)),
+        orientation.flatten(),
+        number[order].repeat_interleave(CHILDREN),
+    )
 
 
 def _in_best_keys(

@@ -1,4 +1,4 @@
-"""A grid of all poses, common to all images, and the slices of volumes at its rotations."""
+"""A grid of all poses, common to all images, and the slices of a model at its rotations."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
-from cryorbit.fourier.interpolation import gather_slices
 from cryorbit.inference.pose_prior import PosePrior
-from cryorbit.volumes.voxel import PAD, VoxelGrid, synthesize
+from cryorbit.volumes.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +54,8 @@ class PoseGrid:
         return None if self.prior is None else self.prior.of_shifts(self.shifts)
 
 
-def grid_slices(
-    volume: Float[Tensor, "k m m m"], rotations: Float[Tensor, "k r 3 3"], disc: HalfDisc, grid: VoxelGrid
-) -> Complex[Tensor, "g p"]:
-    """Slices of all classes, class after class."""
-    spectra = synthesize(volume, grid)
-    return torch.cat([gather_slices(f, r, disc.frequencies, PAD) for f, r in zip(spectra, rotations, strict=True)])
+def grid_slices(model: Model, rotations: Float[Tensor, "k r 3 3"], disc: HalfDisc) -> Complex[Tensor, "g p"]:
+    """Slices of all classes, class after class, each at rotations of its own."""
+    classes, count = rotations.shape[:2]
+    klass = torch.arange(classes, device=rotations.device).repeat_interleave(count)
+    return model.slices(klass, rotations.flatten(0, 1), disc.frequencies)

@@ -11,14 +11,13 @@ from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.local_search import Descent, batch_size, cells_of, descend
 from cryorbit.inference.pose_estimates import Reach, posterior_beyond
-from cryorbit.volumes.voxel import synthesize
 
 
 def posterior_elsewhere(
     source: ParticleSource,
     index: Int[Tensor, " n"],
     cells: Candidates,
-    volume: Float[Tensor, "k m m m"],
+    unknown: Float[Tensor, "k ..."],
     band: Band,
     descent: Descent,
     known: Float[Tensor, "n k 3 3"],
@@ -33,19 +32,19 @@ def posterior_elsewhere(
     ----------
     source, index
         The particles, in the order of their numbers.
-    cells, volume, band, descent
+    cells, unknown, band, descent
         A search over all poses, as for ``local_search.refine_poses``.
     known
         Rotations in each class.
     reach
         Degrees around them or their symmetry mates.
     """
-    spectra = synthesize(volume, band.grid)
+    model = band.grid.model(unknown)
     near = Reach(descent.space.symmetry, reach)
 
     def beyond(part: slice) -> Float[Tensor, " b"]:
         observations = source.observe(index[part], band.disc, band.noise_variance)
-        candidates, posterior, _ = descend(cells_of(cells, part), observations, spectra, band, descent)
+        candidates, posterior, _ = descend(cells_of(cells, part), observations, model, band, descent)
         return posterior_beyond(candidates, posterior, known[part], near)
 
     return torch.cat(source.shards.run(beyond, index, batch_size(band.disc)))

@@ -1,7 +1,7 @@
 """Steps along the gradient of the M-step's objective, divided by its curvature.
 
-``solve`` makes a volume V of ``q = D / (W + 1/tau^2)`` on the padded grid, and ``quotient`` finds q again. So the
-M-step ends where ``D - W q - q / tau^2`` vanishes, and divided by ``W + 1/tau^2`` that is the way there from anywhere.
+The M-step makes a volume V of ``q = D / (W + 1/tau^2)`` on the padded grid, and ``quotient`` finds q again. So it
+ends where ``D - W q - q / tau^2`` vanishes, and divided by ``W + 1/tau^2`` that is the way there from anywhere.
 Both terms are of q. The grid that slices are interpolated from, of ``synthesize``, stands for the volume with its rim
 made brighter: in the prior it would draw the volume away from the M-step's, by a fifth where tau^2 is small.
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from cryorbit.fourier.interpolation import joined_planes
 from cryorbit.inference.mstep import ShellWeights, shell_prior, shells_of_planes
 from cryorbit.inference.statistics import VolumeStatistics
-from cryorbit.volumes.voxel import VoxelGrid, quotient, solve_by_planes
+from cryorbit.volumes.voxel import VoxelGrid, quotient
 
 
 def half_prior(weights: ShellWeights, half: int, fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
@@ -70,4 +70,4 @@ def _step(
         gradient = data_planes(part) - (weight_planes(part) + damping) * model[part]
         return gradient, curvature[part] + damping
 
-    return solve_by_planes(planes, grid, data)
+    return grid.solve(planes, data)

@@ -11,12 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.fourier.interpolation import add_slices
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
 from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, inserted_copies, symmetrised
-from cryorbit.volumes.voxel import PAD
 
 BATCH = 250
 
@@ -84,6 +82,6 @@ def _add_known(
             continue
         d, w = data[mine], weights[mine]
         for copies in inserted_copies(rotations[mine], symmetry):
-            add_slices(statistics.data[h, k], statistics.weight[h, k], d, w, copies, band.disc.frequencies, PAD)
+            band.grid.add((statistics.data[h, k], statistics.weight[h, k]), d, w, copies, band.disc.frequencies)
     statistics.class_mass.index_add_(0, known.klass, known.weight.double())
     statistics.images.add_(len(observations))

@@ -21,8 +21,7 @@ from cryorbit.inference.full_marginal import Nodes
 from cryorbit.inference.marginal import SliceStatistics
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.inference.priors import DensityPrior
-from cryorbit.inference.statistics import insert
-from cryorbit.volumes.voxel import adjoint, solve, synthesize
+from cryorbit.volumes.model import solve
 
 POWER_ITERATIONS = 30
 SAFETY = 1.05
@@ -82,7 +81,8 @@ class ScaledDensity:
         """D and W on slices inserted into the padded Fourier grid: real part, imaginary part, weight."""
         operator, live = self.operator, torch.nonzero(found.weight.amax(1) > 0)[:, 0]
         rotations = operator.rotations[live]
-        data, weight = insert(found.data[live], found.weight[live], rotations, operator.disc, operator.grid)
+        frequencies = operator.disc.frequencies
+        data, weight = operator.grid.insert(found.data[live], found.weight[live], rotations, frequencies)
         return torch.stack([data.real, data.imag, weight])
 
     def solve(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:
@@ -116,15 +116,14 @@ def largest_curvature(observations: Observations, operator: SliceOperator, quadr
     The back-projected weights lie above the curvature of trilinear slices; power iteration finds their norm.
     """
     mean = observations.weight.mean(0)
-    grid, disc = operator.grid, operator.disc
+    grid = operator.grid
     weight = 2 * quadrature.log_weight.exp()[:, None] * mean
-    inserted = insert(torch.zeros_like(weight, dtype=observations.data.dtype), weight, operator.rotations, disc, grid)
-    spectrum = join_mates(inserted[1])
+    spectrum = join_mates(operator.normal(weight))
     vector = torch.randn((grid.size,) * 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(mean)
     largest = 0.0
     for _ in range(POWER_ITERATIONS):
         vector = vector / vector.norm()
-        image = adjoint(_halved(spectrum * synthesize(vector, grid)), grid)
+        image = grid.adjoint(_halved(spectrum * grid.model(vector[None]).spectra[0]))
         largest, vector = float((vector * image).sum()), image
     return SAFETY * largest
 

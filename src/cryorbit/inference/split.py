@@ -18,13 +18,13 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from cryorbit.core.data import Poses
-from cryorbit.fourier.interpolation import gather_slices, join_mates
+from cryorbit.fourier.interpolation import join_mates
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
-from cryorbit.inference.statistics import insert
-from cryorbit.volumes.voxel import PAD, grid_radius, solve, synthesize
+from cryorbit.inference.pose_grid import grid_slices
+from cryorbit.volumes.model import Model, solve
 
 T = TypeVar("T")
 BATCH = 500
@@ -58,8 +58,8 @@ class PosedImages:
         The particles, in the order of their numbers.
     poses
         Their poses.
-    spectrum
-        Padded transform of the consensus, from ``volumes.voxel.synthesize``.
+    consensus
+        The model of one class that they share.
     band
         The working box, the half disc, the noise.
     """
@@ -67,7 +67,7 @@ class PosedImages:
     source: ParticleSource
     index: Int[Tensor, " n"]
     poses: Poses
-    spectrum: Complex[Tensor, "q q h"]
+    consensus: Model
     band: Band
 
     def run(self, work: Callable[[slice], T]) -> list[T]:
@@ -79,7 +79,7 @@ class PosedImages:
         band = self.band
         observed = self.source.observe(self.index[part], band.disc, band.noise_variance)
         rotations = self.poses.rotations[part].float()
-        slices = gather_slices(self.spectrum, rotations, band.disc.frequencies, PAD)
+        slices = grid_slices(self.consensus, rotations[None], band.disc)
         centred = observed.data * shift_phases(self.poses.shifts[part], band.disc)
         return centred - observed.weight * slices, observed.weight, rotations
 
@@ -121,14 +121,14 @@ def _update_components(
 ) -> Float[Tensor, "q m m m"]:
     """M-step: each component from the residuals weighted by its coordinate, the components taken one by one."""
     grid, disc = images.band.grid, images.band.disc
-    data = [torch.zeros_like(images.spectrum) for _ in range(coordinate.shape[1])]
+    data = [torch.zeros_like(images.consensus.spectra[0]) for _ in range(coordinate.shape[1])]
     weight = [torch.zeros_like(ridge) for _ in data]
 
     def add(part: slice) -> None:
         residual, precision, rotations = images.residual(part)
         for j in range(len(data)):
             z, zz = coordinate[part, j, None], second[part, j, None]
-            d, w = insert(residual * z, precision * zz, rotations, disc, grid)
+            d, w = grid.insert(residual * z, precision * zz, rotations, disc.frequencies)
             data[j] += d
             weight[j] += w
 
@@ -142,12 +142,14 @@ def _update_coordinates(
     images: PosedImages, volume: Float[Tensor, "q m m m"]
 ) -> tuple[Float[Tensor, "n q"], Float[Tensor, "n q"]]:
     """E-step: posterior mean and second moment of z, a small linear system an image."""
-    spectra = synthesize(volume, images.band.grid)
-    identity = torch.eye(len(volume), device=volume.device)
+    model, count = images.band.grid.model(volume), len(volume)
+    identity = torch.eye(count, device=volume.device)
 
     def moments(part: slice) -> tuple[Float[Tensor, "b q"], Float[Tensor, "b q"]]:
         residual, precision, rotations = images.residual(part)
-        slices = torch.stack([gather_slices(s, rotations, images.band.disc.frequencies, PAD) for s in spectra], 1)
+        klass = torch.arange(count, device=rotations.device).repeat(len(rotations))
+        slices = model.slices(klass, rotations.repeat_interleave(count, 0), images.band.disc.frequencies)
+        slices = slices.unflatten(0, (-1, count))
         score = (slices.conj() * residual[:, None]).real.sum(-1)
         gram = ((slices * precision[:, None]) @ slices.mH).real
         covariance = torch.linalg.inv(gram + identity)
@@ -166,10 +168,10 @@ def _orthogonal(volume: Float[Tensor, "q m m m"]) -> Float[Tensor, "q m m m"]:
 
 def _ridge(images: PosedImages) -> Float[Tensor, "p p h"]:
     """Prior precision of a component's coefficients on the Fourier grid, shell by shell."""
-    grid = images.band.grid
-    radius = grid_radius(grid, images.spectrum).round().long()
+    grid, spectrum = images.band.grid, images.consensus.spectra[0]
+    radius = grid.radius(spectrum).round().long()
     count = int(radius.max()) + 1
-    power = (images.spectrum.abs() ** 2).flatten()
+    power = (spectrum.abs() ** 2).flatten()
     sums = shell_sums(torch.stack([power, torch.ones_like(power)]), radius.flatten(), count)
     variance = PRIOR_AMPLITUDE**2 * (sums[0] / sums[1]).clamp_min(1e-12)
     return (1 / variance)[radius]

@@ -1,6 +1,6 @@
-"""Sufficient statistics of volumes: D and W on Fourier grids, residual power, class masses. They add.
+"""Sufficient statistics of the unknown: D and W on Fourier grids, residual power, class masses. They add.
 
-Axis legend: S half-sets, K classes, q q h the padded half transform of ``volumes.voxel``.
+Axis legend: S half-sets, K classes, z q h the padded half grid of ``volumes.model``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import HalfDisc
-from cryorbit.fourier.interpolation import insert_slices, join_mates
+from cryorbit.fourier.interpolation import join_mates
 from cryorbit.fourier.turned_grid import average_turned
 from cryorbit.geometry.grid_operators import grid_factors
 from cryorbit.kernels.table import ZEROS
-from cryorbit.volumes.voxel import PAD, VoxelGrid
+from cryorbit.volumes.model import ModelGrid
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class VolumeStatistics:
         Number of images.
     """
 
-    data: Complex[Tensor, "s k q q h"]
-    weight: Float[Tensor, "s k q q h"]
+    data: Complex[Tensor, "s k z q h"]
+    weight: Float[Tensor, "s k z q h"]
     residual: Float[Tensor, " p"]
     class_mass: Float[Tensor, " k"]
     log_evidence: Float[Tensor, ""]
@@ -65,10 +65,10 @@ class VolumeStatistics:
 
 
 def empty_statistics(
-    grid: VoxelGrid, disc: HalfDisc, halves: int, classes: int, like: Complex[Tensor, "..."]
+    grid: ModelGrid, disc: HalfDisc, halves: int, classes: int, like: Complex[Tensor, "..."]
 ) -> VolumeStatistics:
     """Statistics of no images, on the device and in the precision of ``like``."""
-    shape = (halves, classes, grid.padded, grid.padded, grid.padded // 2 + 1)
+    shape = (halves, classes, *grid.shape)
     zero = torch.zeros((), dtype=torch.float64, device=like.device)
     # slices reach four fifths of a padded grid's rows: the others should take no memory
     zeros = ZEROS.choose(like)
@@ -80,17 +80,6 @@ def empty_statistics(
         log_evidence=zero.clone(),
         images=zero.clone(),
     )
-
-
-def insert(
-    data: Complex[Tensor, "g p"],
-    weight: Float[Tensor, "g p"],
-    rotations: Float[Tensor, "g 3 3"],
-    disc: HalfDisc,
-    grid: VoxelGrid,
-) -> tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]:
-    """D and W of one volume from those of its slices (the plane x = 0 not yet joined with its mates)."""
-    return insert_slices(data, weight, rotations, disc.frequencies, grid.padded, PAD)
 
 
 def inserted_copies(
@@ -109,7 +98,7 @@ def inserted_copies(
 
 
 def symmetrised(
-    statistics: VolumeStatistics, operators: Float[Tensor, "s 3 3"] | None, grid: VoxelGrid
+    statistics: VolumeStatistics, operators: Float[Tensor, "s 3 3"] | None, grid: ModelGrid
 ) -> VolumeStatistics:
     """The statistics with D and W summed over the operators that ``inserted_copies`` has left out.
 
@@ -123,7 +112,7 @@ def symmetrised(
     if not factors:
         return statistics
     count = math.prod(len(rotations) for rotations in factors)
-    half_volumes = (-1, grid.padded, grid.padded, grid.padded // 2 + 1)
+    half_volumes = (-1, *grid.shape)
     for volume, density in zip(statistics.data.view(half_volumes), statistics.weight.view(half_volumes), strict=True):
         for sums in (volume, density):
             sums[..., :1] = join_mates(sums[..., :1])

@@ -29,7 +29,7 @@ from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.inference.priors import DensityPrior
 from cryorbit.inference.scaled_density import ScaledDensity, largest_curvature
 from cryorbit.optim.protocols import Evaluation, Expectation
-from cryorbit.volumes.voxel import VoxelGrid
+from cryorbit.volumes.model import ModelGrid
 
 Index = Int[Tensor, " b"] | None
 
@@ -53,7 +53,7 @@ class VolumeOracle:
     def of(
         cls,
         observations: Observations,
-        grid: VoxelGrid,
+        grid: ModelGrid,
         disc: HalfDisc,
         quadrature: PoseQuadrature,
         prior: DensityPrior,

@@ -18,14 +18,14 @@ Gather = Callable[[Tensor, Tensor, Tensor, int], Tensor]
 
 
 def gather_torch(
-    volume: Complex[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
     rotations: Float[Tensor, "g 3 3"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
 ) -> Complex[Tensor, "g p"]:
     """Slices of a half ``volume`` in G poses at P points of the half plane, in plain torch."""
     points, mirrored = sample_points(rotations.to(volume.real), frequencies.to(volume.real), pad)
-    size = volume.shape[0]
+    size = volume.shape[1]
     flat = volume.flatten()
     slices = torch.zeros(points.shape[:-1], dtype=volume.dtype, device=volume.device)
     for index, weight in corners(points, size):
@@ -34,7 +34,7 @@ def gather_torch(
 
 
 def gather_numba(
-    volume: Complex[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
     rotations: Float[Tensor, "g 3 3"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
@@ -42,7 +42,7 @@ def gather_numba(
     """The same as a compiled kernel in single precision; threads share the slices."""
     slices = torch.empty(len(rotations), len(frequencies), dtype=torch.complex64)
     kx, ky = (pad * frequencies).mT.contiguous().numpy()
-    _gather(volume.flatten().numpy(), volume.shape[0], plane_axes(rotations), (kx, ky), slices.numpy())
+    _gather(volume.flatten().numpy(), volume.shape[1], plane_axes(rotations), (kx, ky), slices.numpy())
     return slices
 
 
@@ -50,7 +50,7 @@ def gather_by_class(
     gather: Gather,
     klass: Int[Tensor, " e"],
     rotation: Float[Tensor, "e 3 3"],
-    volumes: Complex[Tensor, "k m m h"],
+    volumes: Complex[Tensor, "k z m h"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
 ) -> Complex[Tensor, "e p"]:

@@ -9,6 +9,7 @@ terms in the order of the slices. Neither the result nor the memory then depends
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numba
 import numpy as np
@@ -33,17 +34,7 @@ def insert_torch(
     pad: int,
 ) -> tuple[Complex[Tensor, "m m h"], Float[Tensor, "m m h"]]:
     """The adjoint of gathering applied to ``values``, and the same scatter of real ``weights``, in plain torch."""
-    points, mirrored = sample_points(rotations.to(weights), frequencies.to(weights), pad)
-    upright = torch.where(mirrored, values.conj(), values).flatten()
-    shape = (size, size, size // 2 + 1)
-    total = shape[0] * shape[1] * shape[2]
-    volume = torch.zeros(total, dtype=values.dtype, device=values.device)
-    density = torch.zeros(total, dtype=weights.dtype, device=weights.device)
-    for index, corner_weight in corners(points, size):
-        flat_index, flat_weight = index.flatten(), corner_weight.flatten()
-        volume.index_add_(0, flat_index, flat_weight * upright)
-        density.index_add_(0, flat_index, flat_weight * weights.flatten())
-    return volume.reshape(shape), density.reshape(shape)
+    return _scattered((size, size, size // 2 + 1), values, weights, rotations, frequencies, pad)
 
 
 def insert_numba(
@@ -74,8 +65,8 @@ def insert_numba(
 
 
 def add_torch(
-    volume: Complex[Tensor, "m m h"],
-    density: Float[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
+    density: Float[Tensor, "z m h"],
     values: Complex[Tensor, "g p"],
     weights: Float[Tensor, "g p"],
     rotations: Float[Tensor, "g 3 3"],
@@ -83,14 +74,14 @@ def add_torch(
     pad: int,
 ) -> None:
     """Add to ``volume`` and ``density``, in place, what insertion makes of the slices, in plain torch."""
-    added, added_density = insert_torch(values, weights, rotations, frequencies, volume.shape[0], pad)
+    added, added_density = _scattered(volume.shape, values, weights, rotations, frequencies, pad)
     volume += added
     density += added_density
 
 
 def add_numba(
-    volume: Complex[Tensor, "m m h"],
-    density: Float[Tensor, "m m h"],
+    volume: Complex[Tensor, "z m h"],
+    density: Float[Tensor, "z m h"],
     values: Complex[Tensor, "g p"],
     weights: Float[Tensor, "g p"],
     rotations: Float[Tensor, "g 3 3"],
@@ -104,6 +95,26 @@ def add_numba(
     lane_of_plane = np.arange(volume.shape[0], dtype=np.int32) % lanes
     sums = torch.view_as_real(volume).numpy(), density.numpy()
     _add(*slices, plane_axes(rotations), points, lanes, lane_of_plane, *sums)
+
+
+def _scattered(
+    shape: Sequence[int],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> tuple[Complex[Tensor, "z m h"], Float[Tensor, "z m h"]]:
+    """New volumes of a shape that hold the slices, in plain torch."""
+    points, mirrored = sample_points(rotations.to(weights), frequencies.to(weights), pad)
+    upright = torch.where(mirrored, values.conj(), values).flatten()
+    volume = torch.zeros(math.prod(shape), dtype=values.dtype, device=values.device)
+    density = torch.zeros(math.prod(shape), dtype=weights.dtype, device=weights.device)
+    for index, corner_weight in corners(points, shape[1]):
+        flat_index, flat_weight = index.flatten(), corner_weight.flatten()
+        volume.index_add_(0, flat_index, flat_weight * upright)
+        density.index_add_(0, flat_index, flat_weight * weights.flatten())
+    return volume.reshape(shape), density.reshape(shape)
 
 
 @compiled(parallel=True, fastmath=True)
@@ -146,7 +157,7 @@ def _insert(values, weights, axes, points, grids):
 
 @compiled(parallel=True, fastmath=True)
 def _add(values, weights, axes, points, lanes, lane_of_plane, volume, density):
-    size = volume.shape[0]
+    size = volume.shape[1]
     one = np.float32(1)
     for lane in prange(lanes):
         for g in range(axes.shape[0]):

@@ -1,4 +1,4 @@
-"""Scores of candidate poses, each candidate its own slice; the formula is that of ``inference.pose_scores``.
+"""Scores of candidate poses, each candidate its own slice; the formula is that of ``volumes.model.Model``.
 
 The compiled kernel reads, uses and forgets slices. The unit of work is a run of candidates of one image. It goes
 through the coefficients block by block: the image's data under every shift, then every candidate's slice on the block,
@@ -30,7 +30,7 @@ def score_torch(
     data: Complex[Tensor, "b p"],
     weight: Float[Tensor, "b p"],
     candidates: tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e 3 3"]],
-    volumes: Complex[Tensor, "k m m h"],
+    volumes: Complex[Tensor, "k z m h"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
     phases: Complex[Tensor, "t p"],
@@ -64,7 +64,7 @@ def score_numba(
     data: Complex[Tensor, "b p"],
     weight: Float[Tensor, "b p"],
     candidates: tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e 3 3"]],
-    volumes: Complex[Tensor, "k m m h"],
+    volumes: Complex[Tensor, "k z m h"],
     frequencies: Float[Tensor, "p 2"],
     pad: int,
     phases: Complex[Tensor, "t p"],
@@ -75,7 +75,7 @@ def score_numba(
     kx, ky = (pad * frequencies).mT.contiguous().numpy()
     _score(
         volumes.resolve_conj().flatten(1).contiguous().numpy(),
-        volumes.shape[1],
+        volumes.shape[2],
         (kx, ky),
         (klass.numpy(), plane_axes(rotation)),
         (image.numpy(), _runs(image)),

@@ -1,5 +1,8 @@
 """Trilinear interpolation in half volumes, what gathering, inserting and scoring share: in plain torch, and compiled.
 
+A half volume has M planes (z) of M rows (y) and M // 2 + 1 columns (x). Two planes are enough, z = 0 and 1, where all
+slices lie in z = 0: the second is met with weight zero alone.
+
 The compiled part interpolates one block of points of one slice. Where each point lies and what its corners weigh is
 computed first, in vector instructions, and the corners are fetched after; a loop that does both does not compile to
 vector instructions. Arrays are one-dimensional for the same reason.

@@ -2,22 +2,23 @@
 
 Maps of the full box are cropped in Fourier space to a *working box*; the working volume, divided by the transform of
 the trilinear kernel (gridding correction) and zero-padded, gives the grid that ``fourier.interpolation`` samples.
-``synthesize`` and ``adjoint`` are exact adjoints of each other; ``solve`` is the M-step's division on the grid.
+`VoxelGrid` and `VoxelModel` are the protocols of ``volumes.model`` for it.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Complex, Float, Int
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from cryorbit.fourier.interpolation import join_mates
+from cryorbit.fourier.interpolation import add_slices, gather_slices, insert_slices, join_mates
 from cryorbit.fourier.padded import middle_of_inverse, padded_transform
+from cryorbit.kernels.gather import gather_by_class
+from cryorbit.kernels.table import POSE_SCORES
+from cryorbit.volumes.model import SumPlanes, divided, each_class
 
 PAD = 2
 
@@ -47,6 +48,84 @@ class VoxelGrid:
         """Factor from the transform of the working volume to unitary slices of the full box."""
         return self.box**2 / self.size**3
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the padded half grid."""
+        return self.padded, self.padded, self.padded // 2 + 1
+
+    def radius(self, like: Tensor, planes: slice = slice(None)) -> Float[Tensor, "z q h"]:
+        """Distance of the points of the padded half grid, or of some planes, from the origin, pixels of the box."""
+        full = torch.fft.fftfreq(self.padded, 1 / self.padded, device=like.device) / PAD
+        half = torch.arange(self.padded // 2 + 1, device=like.device) / PAD
+        return (full[planes, None, None] ** 2 + (full[:, None] ** 2 + half**2)).sqrt_()
+
+    def model(self, unknown: Float[Tensor, "k m m m"]) -> VoxelModel:
+        """Working volumes as slices are read from them."""
+        return VoxelModel(synthesize(unknown, self))
+
+    def insert(
+        self,
+        values: Complex[Tensor, "e p"],
+        weights: Float[Tensor, "e p"],
+        rotations: Float[Tensor, "e 3 3"],
+        frequencies: Float[Tensor, "p 2"],
+    ) -> tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]]:
+        """D and W of one volume from those of its slices."""
+        return insert_slices(values, weights, rotations, frequencies, self.padded, PAD)
+
+    def add(
+        self,
+        sums: tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]],
+        values: Complex[Tensor, "e p"],
+        weights: Float[Tensor, "e p"],
+        rotations: Float[Tensor, "e 3 3"],
+        frequencies: Float[Tensor, "p 2"],
+    ) -> None:
+        """Add the same to D and W, in place."""
+        add_slices(*sums, values, weights, rotations, frequencies, PAD)
+
+    def adjoint(self, data: Complex[Tensor, "*k q q h"]) -> Float[Tensor, "*k m m m"]:
+        """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert``."""
+        factor, joined = 0.5 * self.scale * self.padded**3, join_mates(data)
+        real = each_class(lambda one: middle_of_inverse(lambda part: one[part], self.padded, self.size, one), joined)
+        return real.mul_(factor).div_(_gridding_kernel(real, self))
+
+    def solve(self, planes: SumPlanes, like: Complex[Tensor, "*any"]) -> Float[Tensor, "m m m"]:
+        """Working volume whose grid is ``D / W``, made some planes at a time."""
+        real = middle_of_inverse(lambda part: divided(*planes(part)), self.padded, self.size, like)
+        return real.div_(self.scale).div_(_gridding_kernel(real, self))
+
+
+@dataclass(frozen=True, slots=True)
+class VoxelModel:
+    """Volumes of K classes, as `VoxelGrid.model` makes them: slices by trilinear interpolation.
+
+    Attributes
+    ----------
+    spectra
+        Padded half transforms, from ``synthesize``; for slices of the plane z = 0, two planes are enough.
+    """
+
+    spectra: Complex[Tensor, "k z q h"]
+
+    def slices(
+        self, klass: Int[Tensor, " e"], rotation: Float[Tensor, "e 3 3"], frequencies: Float[Tensor, "p 2"]
+    ) -> Complex[Tensor, "e p"]:
+        """The slice of each class in each rotation."""
+        return gather_by_class(gather_slices, klass, rotation, self.spectra, frequencies, PAD)
+
+    def scores(
+        self,
+        data: Complex[Tensor, "b p"],
+        weight: Float[Tensor, "b p"],
+        candidates: tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e 3 3"]],
+        frequencies: Float[Tensor, "p 2"],
+        phases: Complex[Tensor, "t p"],
+    ) -> Float[Tensor, "e t"]:
+        """Scores of candidate poses under shifts, nats."""
+        score = POSE_SCORES.choose(self.spectra)
+        return score(data, weight, candidates, self.spectra, frequencies, PAD, phases)
+
 
 def working_grid(box: int, radius: float) -> VoxelGrid:
     """The smallest working box with a fast transform that holds slices of ``radius`` Fourier pixels."""
@@ -74,45 +153,16 @@ def resample(volume: Float[Tensor, "*k n n n"], size: int) -> Float[Tensor, "*k 
 def synthesize(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
     """Half transform on the padded grid, scaled so that its slices are unitary transforms of projections."""
     kernel = _gridding_kernel(volume, grid)
-    return _each(lambda one: padded_transform(one / kernel, grid.padded).mul_(grid.scale), volume)
-
-
-def adjoint(half: Complex[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k m m m"]:
-    """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert_slices``."""
-    factor, joined = 0.5 * grid.scale * grid.padded**3, join_mates(half)
-    real = _each(lambda one: middle_of_inverse(lambda part: one[part], grid.padded, grid.size, one), joined)
-    return real.mul_(factor).div_(_gridding_kernel(real, grid))
-
-
-def solve(
-    data: Complex[Tensor, "*k q q h"], weight: Float[Tensor, "*#k q q h"], grid: VoxelGrid
-) -> Float[Tensor, "*k m m m"]:
-    """Working volume whose grid is ``data / weight`` (both completed by ``join_mates``; zero where weight is)."""
-    return _each(lambda d, w: solve_by_planes(lambda part: (d[part], w[part]), grid, d), data, weight)
-
-
-def solve_by_planes(
-    planes: Callable[[slice], tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]],
-    grid: VoxelGrid,
-    like: Complex[Tensor, "*any"],
-) -> Float[Tensor, "m m m"]:
-    """The same from data and weight that are made some planes (constant z) at a time, and never stand in memory."""
-
-    def quotient_of(part: slice) -> Complex[Tensor, "z q h"]:
-        data, weight = planes(part)
-        return (data / weight.clamp_min(torch.finfo(weight.dtype).tiny)).masked_fill_(weight <= 0, 0.0)
-
-    real = middle_of_inverse(quotient_of, grid.padded, grid.size, like)
-    return real.div_(grid.scale).div_(_gridding_kernel(real, grid))
+    return each_class(lambda one: padded_transform(one / kernel, grid.padded).mul_(grid.scale), volume)
 
 
 def quotient(volume: Float[Tensor, "*k m m m"], grid: VoxelGrid) -> Complex[Tensor, "*k q q h"]:
-    """The grid of ``data / weight`` that ``solve`` makes this working volume of.
+    """The grid of ``D / W`` that `VoxelGrid.solve` makes this working volume of.
 
     Unlike that of ``synthesize`` it stands for data spread to their neighbours, not for values to interpolate between.
     """
     kernel = _gridding_kernel(volume, grid)
-    return _each(lambda one: padded_transform(one * kernel, grid.padded).mul_(grid.scale), volume)
+    return each_class(lambda one: padded_transform(one * kernel, grid.padded).mul_(grid.scale), volume)
 
 
 def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tensor, "*k p p g"]:
@@ -130,32 +180,11 @@ def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tenso
     return fitted
 
 
-def grid_radius(grid: VoxelGrid, like: Tensor, planes: slice = slice(None)) -> Float[Tensor, "z q h"]:
-    """Distance of the points of the padded half grid, or of some planes, from the origin, Fourier pixels of the box."""
-    full = torch.fft.fftfreq(grid.padded, 1 / grid.padded, device=like.device) / PAD
-    half = torch.arange(grid.padded // 2 + 1, device=like.device) / PAD
-    return (full[planes, None, None] ** 2 + (full[:, None] ** 2 + half**2)).sqrt_()
-
-
 def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
     """Transform of the trilinear kernel in real space: a product of sinc^2 along the axes."""
     offset = torch.arange(grid.size, device=like.device, dtype=torch.float64) - grid.size // 2
     line = torch.sinc(offset / grid.padded) ** 2
     return (line[:, None, None] * line[:, None] * line).to(like.dtype)
-
-
-def _each(function: Callable[..., Tensor], *volumes: Tensor) -> Tensor:
-    """What a function makes of each volume, or of one of each kind, in the order of the first's leading axes."""
-    leading = volumes[0].shape[:-3]
-    flat = [each.expand(*leading, *each.shape[-3:]).reshape(-1, *each.shape[-3:]) for each in volumes]
-    first = function(*(each[0] for each in flat))
-    if len(flat[0]) == 1:
-        return first.reshape(*leading, *first.shape)
-    results = first.new_empty(math.prod(leading), *first.shape)
-    results[0] = first
-    for number in range(1, len(results)):
-        results[number] = function(*(each[number] for each in flat))
-    return results.reshape(*leading, *first.shape)
 
 
 def _center_fit(volume: Tensor, size: int) -> Tensor:

@@ -33,7 +33,7 @@ from cryorbit.recipes.abinit.passes import (
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import first_radius
 from cryorbit.recipes.abinit.state import AbinitState
-from cryorbit.volumes.voxel import resample, synthesize
+from cryorbit.volumes.voxel import resample
 
 
 def split(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
@@ -106,8 +106,8 @@ def _split_volumes(
     radius = max(first_radius(config, dataset), config.classify.split_radius * state.radius)
     band = band_within(dataset.box, radius, state.noise_variance)
     grid, window = band.grid, dataset.window(band.grid.size)
-    (consensus,) = resample(state.volume, grid.size)
-    images = PosedImages(dataset.source, batch, poses, synthesize(consensus, grid), band)
+    consensus = grid.model(resample(state.volume, grid.size))
+    images = PosedImages(dataset.source, batch, poses, consensus, band)
     count, iterations = config.classes - 1 + number, config.classify.principal_iterations
     components = principal_components(images, window, count, iterations, generator)
     label = cluster(components.coordinate, config.classes, generator)

@@ -192,5 +192,5 @@ def _first_scale(
     observed = source.observe(index, disc, dataset.noise_variance)
     grid = working_grid(dataset.box, radius)
     turns = random_rotations(100, generator).float()[None].to(source.device)
-    slices = grid_slices(volume, turns, disc, grid)
+    slices = grid_slices(grid.model(volume), turns, disc)
     return explained_scale(observed, slices, EXPLAINED)

@@ -76,7 +76,7 @@ class _Judge:
     def _slices(self, volume: Float[Tensor, "m m m"]) -> Complex[Tensor, "r p"]:
         grid = working_grid(self.box, self.radius)
         disc = half_disc(self.box, self.radius).to(volume.device)
-        return grid_slices(resample(volume[None], grid.size), self.fronts, disc, grid)
+        return grid_slices(grid.model(resample(volume[None], grid.size)), self.fronts, disc)
 
 
 def begin(config: RefineConfig, dataset: Dataset) -> RefineState:

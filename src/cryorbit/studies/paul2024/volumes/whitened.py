@@ -18,7 +18,6 @@ from cryorbit.fourier.interpolation import join_mates
 from cryorbit.fourier.shells import shell_indices, shell_sums
 from cryorbit.inference.volume_oracle import Index, VolumeOracle
 from cryorbit.optim.protocols import Evaluation
-from cryorbit.volumes.voxel import grid_radius
 
 FLOOR = 0.02
 """Least weight of a shell, as a part of the largest: shells that few images tell of stay slow."""
@@ -46,7 +45,7 @@ class WhitenedOracle:
         nothing = torch.zeros((1, *(grid.size,) * 3)).to(oracle.observations.weight)
         # where nothing is known yet, all poses are as probable as the quadrature says
         weight = join_mates(oracle.expect(nothing, None).statistics[2])
-        shells = grid_radius(grid, weight).round().long().flatten()
+        shells = grid.radius(weight).round().long().flatten()
         sums = shell_sums(torch.stack([weight.flatten(), torch.ones_like(weight).flatten()]), shells, last + 1)
         mean = sums[0] / sums[1]
         factor = (mean / mean[1:].max() + floor).rsqrt()

@@ -1,5 +1,6 @@
 """When passes end, and how fast the radius of their scores grows."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -50,6 +51,14 @@ def test_radius_is_a_margin_beyond_what_is_resolved_and_never_shrinks() -> None:
 
 
 def test_likelihoods_of_one_radius_are_held_against_the_best() -> None:
-    assert best_likelihood(state(), 29.0) == 30.0
-    assert best_likelihood(state(), 31.0) == 31.0
-    assert best_likelihood(state(21.0), 29.0) == 29.0
+    assert best_likelihood(CONFIG, state(), 29.95) == 30.0
+    assert best_likelihood(CONFIG, state(), 31.0) == 31.0
+    assert best_likelihood(CONFIG, state(21.0), 29.0) == 29.0
+
+
+def test_what_rises_after_a_fall_has_not_come_to_its_end() -> None:
+    """A pass that fell back by three percent, and one that has won back one of them."""
+    fallen = replace(state(), best_likelihood=best_likelihood(CONFIG, state(), 29.0))
+    assert stands_still(CONFIG, state(), 25.0, 29.0, at_new_radius=False)
+    assert not stands_still(CONFIG, fallen, 25.0, 29.3, at_new_radius=False)
+    assert stands_still(CONFIG, fallen, 25.0, 28.7, at_new_radius=False)

@@ -59,7 +59,7 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
         posed_radius=state.radius,
         scale=updated_scales(dataset, state.scale, estimates),
         history=(*state.history, resolved),
-        best_likelihood=best_likelihood(state, likelihood),
+        best_likelihood=best_likelihood(config, state, likelihood),
     )
     metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     metrics |= class_changes(config, state.estimates, estimates)

@@ -44,10 +44,15 @@ def stands_still(
     return likelihood - state.best_likelihood <= config.passes.least_gain * abs(likelihood)
 
 
-def best_likelihood(state: RefineState, likelihood: float) -> float:
-    """The best of the passes at one radius; that of settled passes goes up and down by a few thousandths."""
+def best_likelihood(config: RefineConfig, state: RefineState, likelihood: float) -> float:
+    """What the next pass is held against: the best of the passes at one radius, since the last one that fell back.
+
+    Settled passes go up and down by a few thousandths. Where one falls by more, half-maps and noise are still changing,
+    as they do after the first at a new radius: what rises from there on has not come to its end.
+    """
+    fell = state.best_likelihood - likelihood > config.passes.least_gain * abs(likelihood)
     new = widened(state.posed_radius, state.radius)
-    return likelihood if new else max(likelihood, state.best_likelihood)
+    return likelihood if new or fell else max(likelihood, state.best_likelihood)
 
 
 def settled(config: RefineConfig, state: RefineState, estimates: PoseEstimates, stalled: int) -> bool:

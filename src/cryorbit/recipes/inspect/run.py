@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,19 +77,10 @@ def run(config: InspectConfig) -> Inspection:
     particles = with_transfer(read, config)
     files = _files(particles)
     measured = _measured(particles, torch.nonzero(files.readable)[:, 0], config)
-    broken = {} if measured is None else _broken(particles, measured)
-    faulty = impossible_numbers(particles) | broken
-    bad = any_of(faulty) | ~files.readable
-    twice = duplicates(particles, bad, None if measured is None else measured.parts)
-    faulty |= mistaken_images(particles, twice)
-    bad |= any_of(faulty)
-    reasons = faulty | twice
+    unusable = _unusable(particles, files, measured)
+    images = None if measured is None else _look(particles, measured, unusable.passed_over, config)
+    on_halves, half_problem = _half_sets(particles.subset(~unusable.lost), config.seed)
     rows = torch.from_numpy(particles.rows)
-    unusable = {reason: rows[mask].tolist() for reason, mask in reasons.items() if mask.any()}
-    lost = bad | any_of(twice)
-    passed_over = any_of(twice | broken)
-    images = None if measured is None else _look(particles, measured, passed_over, config)
-    on_halves, half_problem = _half_sets(particles.subset(~lost), config.seed)
     return Inspection(
         source=particles.source,
         table=particles.table,
@@ -101,24 +93,48 @@ def run(config: InspectConfig) -> Inspection:
         missing=files.missing,
         missing_particles=files.missing_particles,
         faults=files.faults,
-        unusable=unusable,
-        unusable_count=int(lost.sum()),
-        duplicate_count=int((lost & ~bad).sum()),
+        unusable={reason: rows[mask].tolist() for reason, mask in unusable.reasons.items() if mask.any()},
+        unusable_count=int(unusable.lost.sum()),
+        duplicate_count=int((unusable.lost & ~unusable.bad).sum()),
         unaligned=rows[~particles.aligned].tolist() if particles.poses is not None else [],
         pose_problem=pose_problem(particles),
-        remarks=(
-            *files.remarks,
-            *table_remarks(particles),
-            *on_halves,
-            *on_tilts(particles.table),
-            *on_filaments(particles.table),
-            *map(sentence_of, (*ctf_doubts(particles.ctf), *pose_doubts(particles))),
-            *unused_optics(particles).sentences(),
-        ),
+        remarks=(*files.remarks, *on_halves, *_table_remarks(particles)),
         table_problems=(*half_problem, *_unit_problem(particles)),
         images=images,
         ctf_gaps=_gaps(particles),
     )
+
+
+def _table_remarks(particles: Particles) -> Iterator[str]:
+    """Sentences on what the table says, and on what it may mean."""
+    yield from table_remarks(particles)
+    yield from on_tilts(particles.table)
+    yield from on_filaments(particles.table)
+    yield from map(sentence_of, (*ctf_doubts(particles.ctf), *pose_doubts(particles)))
+    yield from unused_optics(particles).sentences()
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """Which particles cannot be used, by reasons; without their duplicates; and which images are not looked at."""
+
+    reasons: dict[str, Bool[Tensor, " n"]]
+    bad: Bool[Tensor, " n"]
+    passed_over: Bool[Tensor, " n"]
+
+    @property
+    def lost(self) -> Bool[Tensor, " n"]:
+        """The particles that a job would go without."""
+        return self.bad | any_of(self.reasons)
+
+
+def _unusable(particles: Particles, files: _Files, measured: _Measured | None) -> _Unusable:
+    """What is wrong with particles, one by one."""
+    broken = {} if measured is None else _broken(particles, measured)
+    faulty = impossible_numbers(particles) | broken
+    twice = duplicates(particles, any_of(faulty) | ~files.readable, None if measured is None else measured.parts)
+    faulty |= mistaken_images(particles, twice)
+    return _Unusable(faulty | twice, any_of(faulty) | ~files.readable, any_of(twice | broken))
 
 
 def _half_sets(particles: Particles, seed: int) -> tuple[tuple[str, ...], list[tuple[str, str]]]:

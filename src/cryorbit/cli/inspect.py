@@ -12,6 +12,7 @@ from cryorbit.cli.options import Ctf, DataDir, ParticleFile, Premultiplied, Seed
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from torch import Tensor
 
     from cryorbit.recipes.inspect import Inspection
 
@@ -69,12 +70,17 @@ def inspect(
     console.print(f"These particles can be reconstructed from{without}.", style="bold green")
 
 
+def _finite(values: Tensor) -> Tensor:
+    """Without those that the table does not state."""
+    return values[values.isfinite()]
+
+
 def _facts(found: Inspection) -> Table:
     """Two columns: what, and how much."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    mean, astigmatism = found.defocus.mean * 1e-4, found.defocus.astigmatism
+    mean, astigmatism = _finite(found.defocus.mean) * 1e-4, _finite(found.defocus.astigmatism)
     table.add_row("particles", f"{len(found):,} in {found.files:,} image files")
     box = f"{found.box} px, {found.box * found.pixel_size:.0f} A" if found.box else "unknown: no image file is there"
     table.add_row("box", box)
@@ -82,10 +88,12 @@ def _facts(found: Inspection) -> Table:
     for group in found.optics.itertuples():
         microscope = f"{group.voltage_kV:g} kV, Cs {group.cs_mm:g} mm, amplitude contrast {group.amplitude_contrast:g}"
         table.add_row(f"optics group {group.group}", f"{microscope}: {group.particles:,} particles")
-    table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
-    table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
+    if len(mean):
+        table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
+    if len(astigmatism):
+        table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
     table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
-    without = f", but {len(found.unaligned):,} particles have none" if found.unaligned else ""
+    without = f"; {len(found.unaligned):,} without" if found.unaligned else ""
     table.add_row("poses", f"yes{without}" if found.posed else "no")
     if found.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")

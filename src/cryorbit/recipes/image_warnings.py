@@ -65,8 +65,8 @@ def on_tilts(table: pd.DataFrame) -> list[str]:
         return []
     return [
         f"The images are of tilt series ({count} doses on a micrograph), and each is taken for a particle of its own: "
-        "it holds so little that poses found one by one are seldom right. Fix: find poses by subtomogram averaging; "
-        "`cryorbit reconstruct` makes a map from them."
+        "it holds so little that poses found one by one are seldom right. Fix: give poses of subtomogram averaging to "
+        "`cryorbit reconstruct`."
     ]
 
 
@@ -165,6 +165,6 @@ def on_ctf_gaps(gaps: Sequence[float]) -> list[str]:
         return []
     named = ", ".join(f"{gap:.1f}" for gap in gaps[:GAPS_LISTED]) + (", ..." if len(gaps) > GAPS_LISTED else "")
     return [
-        f"The particles have nearly one defocus: the CTF leaves gaps at {named} A, where the map will be weak. "
+        f"The CTFs of all particles together leave gaps at {named} A, where the map will be weak. "
         "Fix: add particles of other defoci."
     ]

@@ -52,5 +52,6 @@ class SymmetryTrial:
             return [f"{self.group} symmetry imposed: {measured}; {fits}."]
         return [
             f"{self.group} symmetry not imposed: {fits}; {measured}. The map is the C1 map.",
-            "fix: try another point group (--symmetry), or refine the C1 map without symmetry and look at its axes",
+            "fix: try a finer --max-resolution or another point group (--symmetry), or refine the C1 map without "
+            "symmetry and look at its axes",
         ]

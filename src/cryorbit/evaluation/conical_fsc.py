@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryorbit.evaluation.fsc import THRESHOLD
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 from cryorbit.geometry.hemisphere import hemisphere
 
 HALF_ANGLE_DEG = 20.0
 AXIS_ORDER = 2
-THRESHOLD = 0.143
 ANISOTROPIC = 0.5
 """Area ratio below which directions are missing (cryoSPARC's threshold for its cFAR)."""
 

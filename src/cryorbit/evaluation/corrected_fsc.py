@@ -14,11 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.filter_edge import end_within_mask
-from cryorbit.evaluation.fsc import FSCCurve, first_below, fourier_shell_correlation, resolution_at
+from cryorbit.evaluation.fsc import THRESHOLD, FSCCurve, first_below, fourier_shell_correlation, resolution_at
 from cryorbit.evaluation.phase_randomisation import randomise_phases
 
-THRESHOLD = 0.143
-"""Correlation of half-maps at which their mean correlates by 0.5 with the truth (Rosenthal & Henderson 2003)."""
 COARSEST = 3
 """Shells after shell 0 in which half-maps of one particle agree, whatever their resolution."""
 RANDOMISED_BELOW = 0.8

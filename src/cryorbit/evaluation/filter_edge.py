@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.band_limit import without_shells_beyond
-from cryorbit.evaluation.fsc import first_below
+from cryorbit.evaluation.fsc import THRESHOLD, first_below
 from cryorbit.fourier.shells import shell_means
 
 STEEP = 0.1
@@ -24,8 +24,6 @@ AGREE = 0.8
 """Correlation of two maps from which on their shells hold data, however steeply they fall."""
 BEFORE = 3
 """Shells before the first that agree less, from which on the edge is looked for."""
-FAINT = 0.143
-"""Correlation from which on a shell beyond the steepest step still belongs to a soft edge."""
 
 
 def end_within_mask(
@@ -53,7 +51,8 @@ def end_within_mask(
     carried = _power(without_shells_beyond(volume, edge) * mask)[edge + 1]
     if float(carried) <= CARRIED * float(_power(volume * mask)[edge + 1]):
         return last
-    return min(last, edge - 1 + first_below(unmasked[edge:], FAINT))
+    # shells beyond the steepest step that agree still belong to a soft edge
+    return min(last, edge - 1 + first_below(unmasked[edge:], THRESHOLD))
 
 
 def _power(volume: Float[Tensor, "n n n"]) -> Float[Tensor, " s"]:

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_sums
 
+THRESHOLD = 0.143
+"""Correlation of half-maps at which their mean correlates by 0.5 with the truth (Rosenthal & Henderson 2003)."""
+
 
 @dataclass(frozen=True, slots=True)
 class FSCCurve:

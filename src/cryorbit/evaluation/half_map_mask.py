@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
-from cryorbit.evaluation.fsc import FSCCurve, fsc_curve, resolution_at
+from cryorbit.evaluation.fsc import THRESHOLD, FSCCurve, fsc_curve, resolution_at
 from cryorbit.evaluation.solvent_mask import LEAST_FAR_PX, LEAST_NEAR_PX, outline_resolution, outlined, soft_edge
 from cryorbit.imaging.masks import soft_ball
 
@@ -54,7 +54,7 @@ def half_map_mask(
         Last shell in which the half-maps hold data. Default: that of the box.
     """
     box = volume.shape[-1]
-    resolution = resolution_at(unmasked_fsc(halves, pixel_size, last), 0.143)
+    resolution = resolution_at(unmasked_fsc(halves, pixel_size, last), THRESHOLD)
     region = soft_ball(box, box / 2 - 3, 2) if window is None else window
     particle = outlined(volume, pixel_size, outline_resolution(resolution), region.to(volume))
     near = max(NEAR_A / pixel_size, LEAST_NEAR_PX)

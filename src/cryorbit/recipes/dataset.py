@@ -10,7 +10,6 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
-from cryorbit.core.verdict import sentence_of
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
@@ -29,10 +28,10 @@ from cryorbit.recipes.image_warnings import (
     on_box,
     on_ctf_gaps,
     on_defects,
-    on_filaments,
     on_masks,
     on_noise,
     on_padding,
+    on_table,
     on_tilts,
 )
 from cryorbit.recipes.joined_sets import (
@@ -210,9 +209,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
         *(() if report.grey.masked else on_box(diameter, extent)),
         *on_ctf_gaps(gaps),
-        *on_tilts(particles.table),
-        *on_filaments(particles.table),
-        *map(sentence_of, ctf_doubts(particles.ctf)),
+        *on_table(particles),
     )
     return Dataset(
         everything=everything,

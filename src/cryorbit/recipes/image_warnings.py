@@ -13,11 +13,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.core.verdict import sentence_of
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.inference.ctf_multiplication import judge_multiplication
 from cryorbit.inference.noise import vanishing_shell
+from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.filaments import segment_label
 from cryorbit.io.grey_levels import GreyLevels
+from cryorbit.io.particles import Particles
 from cryorbit.io.tilt_series import tilts
 
 LOOKED_AT = 300
@@ -56,6 +59,12 @@ def multiplication_contradicted(source: ParticleSource, index: Int[Tensor, " m"]
         told = "the table says that the images were multiplied with their CTF, but their noise does not follow it"
         return told, MEND_NOT_MULTIPLIED
     return None
+
+
+def on_table(particles: Particles) -> list[str]:
+    """Sentences on what the images are, and on what their CTF may be, by the table."""
+    doubts = map(sentence_of, ctf_doubts(particles.ctf))
+    return [*on_tilts(particles.table), *on_filaments(particles.table), *doubts]
 
 
 def on_tilts(table: pd.DataFrame) -> list[str]:

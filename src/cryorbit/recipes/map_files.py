@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.evaluation.band_limit import without_shells_beyond
-from cryorbit.evaluation.corrected_fsc import THRESHOLD, HalfMapFSC, corrected_fsc
-from cryorbit.evaluation.fsc import FSCCurve, resolution_at
+from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
+from cryorbit.evaluation.fsc import THRESHOLD, FSCCurve, resolution_at
 from cryorbit.evaluation.half_map_mask import half_map_mask
 from cryorbit.inference.mstep import Maps
 from cryorbit.io.fsc_files import write_fsc

@@ -21,7 +21,6 @@ from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import PHASE_UNITS_MEND, phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
-from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
@@ -33,7 +32,7 @@ from cryorbit.io.survey import survey
 from cryorbit.io.table_remarks import table_remarks
 from cryorbit.recipes.dataset import with_transfer
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import on_filaments, on_tilts
+from cryorbit.recipes.image_warnings import on_table
 from cryorbit.recipes.inspect.findings import Defocus, FileFault, Inspection
 from cryorbit.recipes.inspect.image_findings import ImageFindings
 from cryorbit.recipes.inspect.images import look_at_images
@@ -108,9 +107,8 @@ def run(config: InspectConfig) -> Inspection:
 def _table_remarks(particles: Particles) -> Iterator[str]:
     """Sentences on what the table says, and on what it may mean."""
     yield from table_remarks(particles)
-    yield from on_tilts(particles.table)
-    yield from on_filaments(particles.table)
-    yield from map(sentence_of, (*ctf_doubts(particles.ctf), *pose_doubts(particles)))
+    yield from on_table(particles)
+    yield from map(sentence_of, pose_doubts(particles))
     yield from unused_optics(particles).sentences()
 
 

@@ -17,6 +17,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
 from cryorbit.inference.band import Band
 from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.pose_estimates import PoseEstimates
@@ -24,7 +25,7 @@ from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.pose_levels import Level, levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
+from cryorbit.inference.statistics import VolumeStatistics, symmetrised, volume_statistics
 from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import PhantomSet
 
@@ -54,8 +55,9 @@ def one_pass(
     particles: PhantomSet, index: torch.Tensor, cells: Candidates, band: Band, refinement: Refinement
 ) -> tuple[VolumeStatistics, PoseEstimates]:
     volume = particles.working(RADIUS)
-    statistics = empty_statistics(band.grid, band.disc, 2, len(volume), torch.zeros(0, dtype=torch.complex64))
-    return statistics, refine_poses(particles.source, index, cells, volume, band, refinement, statistics)
+    sums = exact_sums(band, len(index), 2, len(volume), torch.device("cpu"))
+    estimates, terms = refine_poses(particles.source, index, cells, volume, band, refinement, sums)
+    return volume_statistics(sums, terms, particles.source.group), estimates
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +132,8 @@ def test_estimates_describe_their_posteriors(clear_set: PhantomSet, cells: Candi
     assert bool((concentration <= found.max_probability * (1 + 1e-4)).all())
     assert float(statistics.log_evidence) == pytest.approx(float(found.log_evidence.double().sum()), rel=1e-6)
     # noise alone leaves 2 a coefficient and image, the finite grid of poses a little more
-    assert float(statistics.residual.mean() / statistics.images) == pytest.approx(2.0, rel=0.04)
+    coefficients = len(clear_set.band(RADIUS).disc)
+    assert float(statistics.residual.sum() / statistics.images) / coefficients == pytest.approx(2.0, rel=0.04)
 
 
 def test_classes_are_told_apart(two_class_set: PhantomSet) -> None:

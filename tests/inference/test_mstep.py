@@ -79,7 +79,8 @@ def test_statistics_of_parts_add(clear_set: PhantomSet) -> None:
         )
         for part in clear_set.everything.split([70, 130])
     )
-    for one, other, both in zip(first.tensors(), second.tensors(), whole.tensors(), strict=True):
+    for name in VolumeStatistics.__slots__:
+        one, other, both = (getattr(each, name) for each in (first, second, whole))
         torch.testing.assert_close(one + other, both, rtol=1e-4, atol=1e-2)
 
 

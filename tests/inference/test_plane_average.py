@@ -10,6 +10,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.band import Band
+from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.global_search import coarse_cells
 from cryorbit.inference.grid_oracle import GridOracle
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
@@ -19,7 +20,7 @@ from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import InPlaneSpace
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
+from cryorbit.inference.statistics import VolumeStatistics, volume_statistics
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.particles import Truth, clean_images
 from cryorbit.simulate.projection import prepare_map
@@ -81,9 +82,9 @@ def one_pass(particles: PhantomSet, average: torch.Tensor) -> tuple[torch.Tensor
     cells = coarse_cells(observations, average, all_poses(), BAND, 4)
     levels = levels_for(RADIUS, SPACING, SHIFT_STEP, DIAMETER_PX, BOX, 6)
     refinement = Refinement(Descent(levels, InPlaneSpace(SHIFT_RANGE)), particles.everything % 2)
-    statistics = empty_statistics(PLANE, DISC, 2, 1, torch.zeros(0, dtype=torch.complex64))
-    found = refine_poses(particles.source, particles.everything, cells, average, BAND, refinement, statistics)
-    return solved(statistics), found
+    sums = exact_sums(BAND, len(particles.everything), 2, 1, torch.device("cpu"))
+    found, terms = refine_poses(particles.source, particles.everything, cells, average, BAND, refinement, sums)
+    return solved(volume_statistics(sums, terms, particles.source.group)), found
 
 
 def likeness(particles: PhantomSet, average: torch.Tensor) -> float:

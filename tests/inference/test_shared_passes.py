@@ -28,7 +28,8 @@ def shared(particles: PhantomSet, group: Group) -> PhantomSet:
 
 
 def assert_sums_add_up(parts: list[VolumeStatistics], whole: VolumeStatistics) -> None:
-    for *mine, all_of_it in zip(*(each.tensors() for each in parts), whole.tensors(), strict=True):
+    for name in VolumeStatistics.__slots__:
+        *mine, all_of_it = (getattr(each, name) for each in (*parts, whole))
         torch.testing.assert_close(sum(mine), all_of_it, rtol=1e-5, atol=1e-5 * float(all_of_it.abs().max()))
 
 

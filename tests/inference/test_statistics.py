@@ -9,7 +9,7 @@ from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import add_slices, gather_slices, join_mates
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import random_rotations
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, inserted_copies, symmetrised
+from cryorbit.inference.statistics import VolumeStatistics, empty_volumes, inserted_copies, no_terms, symmetrised
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 from cryorbit.volumes.voxel import PAD, resample, synthesize, working_grid
 
@@ -39,7 +39,8 @@ def inserted(
     images: tuple[torch.Tensor, torch.Tensor, torch.Tensor], copies: Iterable[torch.Tensor]
 ) -> VolumeStatistics:
     data, weight, _ = images
-    statistics = empty_statistics(GRID, DISC, 1, 1, data)
+    nothing = no_terms(torch.ones(BOX // 2 + 1), 1)
+    statistics = VolumeStatistics.of(*empty_volumes(GRID, 1, 1, data), nothing)
     for rotations in copies:
         add_slices(statistics.data[0, 0], statistics.weight[0, 0], data, weight, rotations, DISC.frequencies, PAD)
     return statistics

@@ -9,13 +9,14 @@ import torch
 from cryorbit.geometry.point_groups import near_asymmetric_unit, point_group
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.geometry.so3_grid import hopf_grid
+from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.global_search import GlobalSearch, coarse_spacing, search_all_poses
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import PoseSpace
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics
+from cryorbit.inference.statistics import VolumeStatistics, volume_statistics
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 from phantom_sets import PhantomSet, phantom_set
 
@@ -41,9 +42,10 @@ def search(
     plan = GlobalSearch(15, COARSE_RADIUS, space, SHIFT_STEP, cells)
     generator = torch.Generator().manual_seed(3)
     found = search_all_poses(particles.source, index, particles.volumes, band.noise_variance, plan, generator)
-    statistics = empty_statistics(band.grid, band.disc, 2, 1, torch.zeros(0, dtype=torch.complex64))
+    sums = exact_sums(band, len(index), 2, 1, torch.device("cpu"))
     refinement = Refinement(Descent(LEVELS, space), index % 2, reach=reach)
-    return statistics, refine_poses(particles.source, index, found, volume, band, refinement, statistics)
+    estimates, terms = refine_poses(particles.source, index, found, volume, band, refinement, sums)
+    return volume_statistics(sums, terms, particles.source.group), estimates
 
 
 def test_copies_are_one_pose(tmp_path: Path) -> None:

@@ -35,6 +35,11 @@ def add(draw: Draw) -> tuple[Any, ...]:
     return draw(*HALF), draw(*HALF, real=True), *slices(draw), PAD
 
 
+def add_exact(draw: Draw) -> tuple[Any, ...]:
+    counts = torch.zeros(*HALF, 3, dtype=torch.int64)
+    return counts, (2.0**-30, 2.0**-28), *slices(draw), PAD
+
+
 def products(draw: Draw) -> tuple[Any, ...]:
     _, weights, rotations, frequencies = slices(draw)
     into = torch.zeros(len(OFFSETS), SIZE * SIZE * (SIZE // 2 + 1), dtype=weights.dtype)
@@ -63,11 +68,12 @@ CASES: dict[str, Callable[[Draw], tuple[Any, ...]]] = {
     "GATHER": lambda draw: (draw(*HALF), *slices(draw)[2:], PAD),
     "INSERT": lambda draw: (*slices(draw), SIZE, PAD),
     "ADD": add,
+    "ADD_EXACT": add_exact,
     "PRODUCTS": products,
     "TURNED_MEAN": turned_mean,
     "SIGNIFICANT": significant,
     "POSE_SCORES": pose_scores,
-    "ZEROS": lambda draw: ((3, *HALF), draw(1)),
+    "ZEROS": lambda draw: ((3, *HALF), torch.ones(1, dtype=draw.dtype)),
 }
 """Arguments of every row."""
 

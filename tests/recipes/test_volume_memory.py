@@ -12,7 +12,7 @@ from cryorbit.core.memory import GIB, resident_bytes
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import add_slices
 from cryorbit.geometry.rotations import random_rotations
-from cryorbit.inference.statistics import empty_statistics
+from cryorbit.inference.statistics import empty_volumes
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 from cryorbit.volumes.voxel import PAD, working_grid
@@ -28,13 +28,13 @@ def test_the_sums_are_what_slices_write_to(box: int, radius: float, maps: int) -
     like = torch.zeros(0, dtype=torch.complex64)
     grid, disc = working_grid(box, radius), half_disc(box, radius)
     before = resident_bytes()
-    sums = empty_statistics(grid, disc, 2, maps, like)
-    allocated = sum(array.numel() * array.element_size() for array in (sums.data, sums.weight))
+    data, weight = empty_volumes(grid, 2, maps, like)
+    allocated = sum(array.numel() * array.element_size() for array in (data, weight))
     assert resident_bytes() - before < 0.1 * allocated
     ones = torch.ones(200, len(disc))
     rotations = random_rotations(200, torch.Generator().manual_seed(1)).float()
-    add_slices(sums.data[0, 0], sums.weight[0, 0], ones.to(like.dtype), ones, rotations, disc.frequencies, PAD)
-    written = float((sums.weight[0, 0] > 0).any(-1).float().mean())
+    add_slices(data[0, 0], weight[0, 0], ones.to(like.dtype), ones, rotations, disc.frequencies, PAD)
+    written = float((weight[0, 0] > 0).any(-1).float().mean())
     assert VolumeLoad(box, radius, maps).needs()["sums over images"] == pytest.approx(written * allocated, rel=0.02)
 
 

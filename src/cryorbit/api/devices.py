@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cryorbit.core.cores import available_cores
 from cryorbit.core.errors import InputError
+from cryorbit.core.place import available_cores, place_of_process
 
 UNUSED = {
     "mps": "Apple's GPU has no double precision, in which CTFs and correlations are computed",
@@ -26,7 +26,7 @@ def choose_device(requested: str | None) -> str:
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if requested in (None, "auto"):
-        return "cuda" if count else "cpu"
+        return _own_gpu(count) if count else "cpu"
     here = ", ".join(["cpu", *(f"cuda:{number}" for number in range(count))])
     kind, colon, number = str(requested).partition(":")
     if kind in UNUSED:
@@ -40,7 +40,13 @@ def choose_device(requested: str | None) -> str:
     if kind == "cuda" and int(number or 0) >= count:
         mend = f"leave --device out to use what there is ({here}); `cryorbit doctor` says what torch can use"
         raise InputError(f"there is no device {requested!r} here", mend=mend)
-    return str(requested)
+    return _own_gpu(count) if requested == "cuda" else str(requested)
+
+
+def _own_gpu(count: int) -> str:
+    """The GPU of this process: those that share a job take one after the other."""
+    place = place_of_process()
+    return "cuda" if place.local_size == 1 else f"cuda:{place.local_rank % count}"
 
 
 def limit_threads(threads: int | None) -> None:
@@ -48,12 +54,12 @@ def limit_threads(threads: int | None) -> None:
 
     Threads that share a core wait for each other by spinning: sixteen on two cores took three times the CPU time.
     """
-    if threads is None:
+    if threads is None and place_of_process().local_size == 1:
         return
     import numba
     import torch
 
-    threads = min(threads, available_cores())
+    threads = min(threads or available_cores(), available_cores())
     # numba first: when its OpenMP starts, it sets the number of threads that torch uses as well
     numba.set_num_threads(min(threads, numba.get_num_threads()))
     torch.set_num_threads(threads)

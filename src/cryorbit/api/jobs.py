@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cryorbit.api.devices import choose_device, limit_threads
 from cryorbit.api.recipe_table import Recipe, find_recipe
 from cryorbit.core.progress import Progress
+from cryorbit.execution.group import SINGLE_PROCESS, Group, once
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,12 +29,18 @@ class PlannedJob:
     recipe: Recipe
     config: Any
 
-    def make_folder(self) -> JobFolder:
-        """Make the job folder and write down what the job is; ``InputError`` if it holds a job or inputs are gone."""
+    def make_folder(self, group: Group = SINGLE_PROCESS) -> JobFolder:
+        """Make the job folder and write down what the job is; ``InputError`` if it holds a job or inputs are gone.
+
+        Of the processes of a group the first makes it.
+        """
         from cryorbit.io.job_folder import JobFolder
 
         settings, inputs = self.config.model_dump(mode="json"), self.recipe.input_files(self.config)
-        return JobFolder.create(self.config.output, verb=self.recipe.verb, config=settings, inputs=inputs)
+        return once(
+            group,
+            lambda: JobFolder.create(self.config.output, verb=self.recipe.verb, config=settings, inputs=inputs),
+        )
 
 
 def plan_job(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> PlannedJob:
@@ -122,18 +129,25 @@ def refuse_code(config: BaseModel, file: Path | None, mend: str, typed: object =
             raise InputError(f"the setting 'method' names code to be run, {value!r}", file=file, mend=mend)
 
 
-def work(planned: PlannedJob, job: JobFolder, progress: Progress) -> None:
-    """Do the work of a job, or what is left of it, and keep its report; errors as the recipe raises them."""
+def work(planned: PlannedJob, job: JobFolder, progress: Progress, group: Group = SINGLE_PROCESS) -> None:
+    """Do the work of a job, or what is left of it, and keep its report; errors as the recipe raises them.
+
+    The processes of a group share the work; the first of them alone writes the record, the log and the report.
+    """
     from cryorbit.io.job_run import running, write_missing_report
     from cryorbit.report.live import LiveReport
     from cryorbit.report.page import write_report
 
     if job.read()["status"] in COMPLETE:
-        write_missing_report(job, write_report)
+        once(group, lambda: write_missing_report(job, write_report))
         return
     limit_threads(getattr(planned.config, "threads", None))
-    with LiveReport(progress, job.path) as live, running(job, write_report):
-        planned.recipe.run(planned.config, job, live)
+    with job.shared(group) as mine:
+        if group.rank > 0:
+            planned.recipe.run(planned.config, mine, progress)
+            return
+        with LiveReport(progress, job.path) as live, running(job, write_report):
+            planned.recipe.run(planned.config, mine, live)
 
 
 def settle(config: BaseModel) -> Any:

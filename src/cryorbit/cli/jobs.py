@@ -17,6 +17,7 @@ from cryorbit.cli.json_progress import JsonProgress
 from cryorbit.cli.summary import print_summary
 from cryorbit.cli.voice import voice
 from cryorbit.core.progress import Progress, Stopped
+from cryorbit.execution.torch_group import join_group, leave_group
 
 if TYPE_CHECKING:
     from cryorbit.io.job_folder import JobFolder
@@ -27,19 +28,23 @@ EXIT_STOPPED = 130
 def start(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> None:
     """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them."""
     planned = plan_job(verb, settings, file, trust=trust)
-    carry_out(planned, planned.make_folder())
+    carry_out(planned, planned.make_folder(join_group()))
 
 
 def carry_out(planned: PlannedJob, job: JobFolder) -> None:
-    """Work on a job with progress on stderr and print the end summary."""
-    console = voice().console()
+    """Work on a job with progress on stderr and print the end summary; of several processes the first speaks."""
+    group = join_group()
+    console = voice().console() if group.rank == 0 else Console(stderr=True, quiet=True)
     try:
         with stop_on_interrupt(console) as stop, _progress(console, stop) as progress:
-            work(planned, job, progress)
+            work(planned, job, progress, group)
     except (Stopped, KeyboardInterrupt):
         console.print(f"stopped; go on with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
         sys.exit(EXIT_STOPPED)
-    print_summary(job.read(), job.path, Console())
+    finally:
+        leave_group()
+    if group.rank == 0:
+        print_summary(job.read(), job.path, Console())
 
 
 def _progress(console: Console, stop: StopFlag) -> AbstractContextManager[Progress]:

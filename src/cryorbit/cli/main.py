@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from functools import partial
 from typing import Annotated, NoReturn
 
@@ -14,8 +15,11 @@ from rich.text import Text
 
 from cryorbit import __version__
 from cryorbit.cli.machine_faults import machine_fault
+from cryorbit.cli.options import RUNNING
+from cryorbit.cli.processes import require_sharing, run_processes
 from cryorbit.cli.voice import Voice, speaking
 from cryorbit.core.errors import InputError
+from cryorbit.core.place import place_of_process
 
 EXIT_USAGE = 2
 
@@ -66,11 +70,27 @@ def make_app() -> App:
 def _launch(
     app: App,
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    processes: Annotated[
+        int | None,
+        Parameter(
+            help="Processes on this machine that share the work, with a part of the cores each. Default: 1.",
+            group=RUNNING,
+        ),
+    ] = None,
     voice: Annotated[Voice | None, Parameter(name="*")] = None,
 ) -> object:
-    """Run a verb in the voice that was asked for."""
+    """Run a verb in the voice that was asked for, in as many processes."""
+    if processes is not None and place_of_process().size == 1:
+        require_sharing(tokens[0] if tokens else None, processes)
+        if processes > 1:
+            sys.exit(run_processes([*tokens, *_spoken(voice or Voice())], processes))
     with speaking(voice or Voice()):
         return app(tokens)
+
+
+def _spoken(voice: Voice) -> list[str]:
+    """The options of a voice as they are typed."""
+    return [f"--{field.name.replace('_', '-')}" for field in fields(voice) if getattr(voice, field.name)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

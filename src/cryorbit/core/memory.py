@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.place import place_of_process
 
 GIB = 2**30
 BATCH_BYTES = 2**27
@@ -60,14 +61,16 @@ def room(asked_gb: float | None, device: torch.device) -> int:
     Parameters
     ----------
     asked_gb
-        What the whole process may take, GB of 2^30 bytes; None for `SHARE_OF_FREE` of what is free.
+        What the whole process may take, GB of 2^30 bytes, or all processes of the job on a machine together; None for
+        `SHARE_OF_FREE` of what is free.
     device
         Where the large arrays will be.
     """
+    here = place_of_process().local_size if device.type == "cpu" else 1
     if asked_gb is None:
-        return int(SHARE_OF_FREE * free_bytes(device))
+        return int(SHARE_OF_FREE * free_bytes(device) / here)
     taken = resident_bytes() if device.type == "cpu" else 0
-    return int(asked_gb * GIB) - taken
+    return int(asked_gb * GIB / here) - taken
 
 
 def require(needs: Mapping[str, int], allowed: int, mend: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 from torch import Tensor
@@ -63,3 +63,18 @@ class SingleProcess:
 
 
 SINGLE_PROCESS = SingleProcess()
+
+
+def once(group: Group, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns in process 0, in all of them; an exception that it raises there is raised in all."""
+    result: tuple[T | None, Exception | None] = (None, None)
+    if group.rank == 0:
+        try:
+            result = work(), None
+        # the others would wait for a result that never comes
+        except Exception as error:  # noqa: BLE001
+            result = None, error
+    value, failure = group.broadcast(result)
+    if failure is not None:
+        raise failure
+    return value  # type: ignore[return-value]

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from cryorbit.core.progress import Stopped
 from cryorbit.execution.group import Group
 
 T = TypeVar("T")
@@ -65,11 +66,24 @@ class Shards:
             for start in range(rows[shard], rows[shard + 1], size)
         ]
 
-    def run(self, work: Callable[[slice], T], index: Int[Tensor, " n"], size: int) -> list[T]:
+    def run(
+        self,
+        work: Callable[[slice], T],
+        index: Int[Tensor, " n"],
+        size: int,
+        stop: Callable[[], bool] | None = None,
+    ) -> list[T]:
         """Return what ``work`` makes of each of the batches of the particles at ``index``, in order, of all processes.
 
         ``work`` takes rows of ``index``. Sums that it adds to in place are those of this process: one call of
-        ``group.sum_``, for all of the sums of a pass, has to follow.
+        ``group.sum_``, for all of the sums of a pass, has to follow. Once ``stop`` says so in one process, no more
+        batches are begun there, and `Stopped` is raised in all.
         """
-        mine = [work(rows) for rows in self.batches(index, size)]
+        mine = []
+        for rows in self.batches(index, size):
+            if stop is not None and stop():
+                break
+            mine.append(work(rows))
+        if stop is not None and self.group.any(flag=stop()):
+            raise Stopped
         return [result for of_process in self.group.gather(mine) for result in of_process]

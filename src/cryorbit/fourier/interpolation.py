@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Complex, Float, Shaped
+from jaxtyping import Complex, Float, Int64, Shaped
 from torch import Tensor
 
-from cryorbit.kernels.table import ADD, GATHER, INSERT
+from cryorbit.kernels.table import ADD, ADD_EXACT, GATHER, INSERT
 
 
 def gather_slices(
@@ -56,6 +56,22 @@ def add_slices(
     CPU the sums do not depend on the number of threads.
     """
     ADD.choose(volume)(volume, density, values, weights, rotations, frequencies, pad)
+
+
+def add_exact_slices(
+    counts: Int64[Tensor, "z m h 3"],
+    quanta: tuple[float, float],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> None:
+    """Add the same to real part, imaginary part and density as whole numbers of quanta, in place.
+
+    The sums depend neither on the number of threads nor on the order of the calls.
+    """
+    ADD_EXACT.choose(values)(counts, quanta, values, weights, rotations, frequencies, pad)
 
 
 def join_mates(half: Tensor) -> Tensor:

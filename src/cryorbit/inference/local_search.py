@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -16,6 +18,7 @@ from torch import Tensor
 from cryorbit.core.chunks import chunk_size
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.fourier.half_disc import HalfDisc, count_within
+from cryorbit.fourier.shells import shell_sums
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.particle_source import ParticleSource
@@ -32,10 +35,11 @@ from cryorbit.inference.candidates import (
     subdivided,
     thinned,
 )
+from cryorbit.inference.exact_sums import ExactSums
 from cryorbit.inference.pose_estimates import PoseEstimates, Reach, estimates_of, joined_estimates
 from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import InPlaneSpace, PoseSpace
-from cryorbit.inference.statistics import VolumeStatistics, inserted_copies
+from cryorbit.inference.statistics import ImageTerms, inserted_copies
 from cryorbit.volumes.model import Model
 
 LARGEST_BATCH = 64
@@ -98,9 +102,9 @@ def refine_poses(
     unknown: Float[Tensor, "k ..."],
     band: Band,
     refinement: Refinement,
-    into: VolumeStatistics,
-) -> PoseEstimates:
-    """Refine the cells of the particles at ``index`` and add the statistics of this process' share to ``into``.
+    into: ExactSums,
+) -> tuple[PoseEstimates, ImageTerms]:
+    """Refine the cells of the particles at ``index`` and add D and W of this process' share to ``into``.
 
     Parameters
     ----------
@@ -115,19 +119,19 @@ def refine_poses(
     refinement
         How poses are refined, and where each particle's statistics go.
     into
-        Statistics on the same half disc and grid; ``source.group.sum_`` makes them those of all processes.
+        D and W on the same half disc and grid; ``ExactSums.write_totals`` makes them those of all processes.
 
     Returns
     -------
-    PoseEstimates
-        Of all particles at ``index``.
+    estimates, terms
+        Poses of all particles at ``index``, and what they add to the statistics beside D and W.
     """
     model = band.grid.model(unknown)
     # as large as a tenth of all that a refinement holds
     del unknown
     near = Reach(refinement.descent.space.symmetry, refinement.reach)
 
-    def add(part: slice) -> PoseEstimates:
+    def add(part: slice) -> tuple[PoseEstimates, ImageTerms]:
         observations = source.observe(index[part], band.disc, band.noise_variance)
         mine = cells_of(cells, part)
         candidates, posterior, lattice = descend(mine, observations, model, band, refinement.descent)
@@ -138,15 +142,21 @@ def refine_poses(
         live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
         slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
-        into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
-        into.log_evidence.add_(posterior.log_evidence.double().sum())
-        into.images.add_(len(observations))
-        _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
+        residual = observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0)
+        _insert_live(into, live, refinement.half_set[part], refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
         fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near)
+        mass = residual.new_zeros(len(model.spectra), dtype=torch.float64)
+        terms = ImageTerms(
+            residual=shell_sums(residual.double(), band.disc.shells, len(band.noise_variance)),
+            class_mass=mass.index_add_(0, live.candidates.klass, live.mass.double()),
+            log_evidence=posterior.log_evidence.double().sum(),
+            images=mass.new_tensor(len(observations)),
+        )
+        return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near), terms
 
-    return joined_estimates(source.shards.run(add, index, batch_size(band.disc)))
+    estimates, terms = zip(*source.shards.run(add, index, batch_size(band.disc)), strict=True)
+    return joined_estimates(estimates), reduce(operator.add, terms)
 
 
 def batch_size(disc: HalfDisc) -> int:
@@ -215,21 +225,18 @@ def _weighted_slices(
 
 
 def _insert_live(
-    statistics: VolumeStatistics,
+    sums: ExactSums,
     live: _WeightedSlices,
     half_set: Int[Tensor, " b"],
-    band: Band,
     symmetry: Float[Tensor, "s 3 3"] | None,
 ) -> None:
     """Insert weighted slices into the sums of their half-set and class."""
     klass = live.candidates.klass
-    statistics.class_mass.index_add_(0, klass, live.mass.double())
     half = half_set[live.candidates.image]
-    for h, k in itertools.product(range(len(statistics.data)), range(statistics.data.shape[1])):
+    for h, k in itertools.product(*map(range, sums.counts.shape[:2])):
         mine = torch.nonzero((half == h) & (klass == k))[:, 0]
         if not len(mine):
             continue
         data, weight = live.data[mine], live.weight[mine]
         for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
-            sums = statistics.data[h, k], statistics.weight[h, k]
-            band.grid.add(sums, data, weight, copies, band.disc.frequencies)
+            sums.add(h, k, data, weight, copies)

@@ -63,7 +63,7 @@ def shell_means(values: Float[Tensor, " p"], disc: HalfDisc, box: int) -> Float[
 
 def spectrum_of_residuals(
     noise_variance: Float[Tensor, " s"],
-    residual: Float[Tensor, " p"],
+    residual: Float[Tensor, " s"],
     shells: Int[Tensor, " p"],
     images: Float[Tensor, ""],
     prior_weight: float,
@@ -75,15 +75,16 @@ def spectrum_of_residuals(
     noise_variance
         The spectrum that the pass assumed.
     residual
-        Sum over images of the posterior-mean squared residual, in the units of ``Observations.power``.
+        Sum over images and the coefficients of each shell of the posterior-mean squared residual, in the units of
+        ``Observations.power``.
     shells
-        Shell of each of these coefficients.
+        Shell of each coefficient of an image.
     images, prior_weight
         How many images, and the weight of the old spectrum, in images.
     """
     # power is 2 |x|^2 / s for a coefficient that stands for itself and its conjugate
-    power = shell_sums(residual / HERMITIAN_WEIGHT, shells, len(noise_variance))
-    coefficients = shell_sums(torch.ones_like(residual), shells, len(noise_variance))
+    power = residual / HERMITIAN_WEIGHT
+    coefficients = torch.bincount(shells, minlength=len(noise_variance)).to(power)
     return updated_spectrum(noise_variance.double(), power, coefficients, images, prior_weight).to(noise_variance)
 
 

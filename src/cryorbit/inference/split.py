@@ -23,7 +23,9 @@ from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
+from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.pose_grid import grid_slices
+from cryorbit.inference.statistics import no_terms, volume_statistics
 from cryorbit.volumes.model import Model, solve
 
 T = TypeVar("T")
@@ -120,22 +122,18 @@ def _update_components(
     images: PosedImages, coordinate: Float[Tensor, "n q"], second: Float[Tensor, "n q"], ridge: Float[Tensor, "p p h"]
 ) -> Float[Tensor, "q m m m"]:
     """M-step: each component from the residuals weighted by its coordinate, the components taken one by one."""
-    grid, disc = images.band.grid, images.band.disc
-    data = [torch.zeros_like(images.consensus.spectra[0]) for _ in range(coordinate.shape[1])]
-    weight = [torch.zeros_like(ridge) for _ in data]
+    count = coordinate.shape[1]
+    sums = exact_sums(images.band, len(images.index), 1, count, coordinate.device)
 
     def add(part: slice) -> None:
         residual, precision, rotations = images.residual(part)
-        for j in range(len(data)):
+        for j in range(count):
             z, zz = coordinate[part, j, None], second[part, j, None]
-            d, w = grid.insert(residual * z, precision * zz, rotations, disc.frequencies)
-            data[j] += d
-            weight[j] += w
+            sums.add(0, j, residual * z, precision * zz, rotations)
 
     images.run(add)
-    images.source.group.sum_([*data, *weight])
-    stacked = torch.stack([join_mates(d) for d in data]), torch.stack([join_mates(w) for w in weight])
-    return solve(stacked[0], stacked[1] + ridge, grid)
+    statistics = volume_statistics(sums, no_terms(images.band.noise_variance, count), images.source.group)
+    return solve(join_mates(statistics.data[0]), join_mates(statistics.weight[0]) + ridge, images.band.grid)
 
 
 def _update_coordinates(

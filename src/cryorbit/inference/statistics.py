@@ -1,5 +1,8 @@
 """Sufficient statistics of the unknown: D and W on Fourier grids, residual power, class masses. They add.
 
+A pass adds D and W up as whole numbers (``exact_sums``) and the other sums batch by batch, in the order of the
+particles: statistics are the same bits on any number of processes.
+
 Axis legend: S half-sets, K classes, z q h the padded half grid of ``volumes.model``.
 """
 
@@ -13,12 +16,27 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryorbit.fourier.half_disc import HalfDisc
+from cryorbit.execution.group import Group
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.fourier.turned_grid import average_turned
 from cryorbit.geometry.grid_operators import grid_factors
+from cryorbit.inference.exact_sums import ExactSums
 from cryorbit.kernels.table import ZEROS
 from cryorbit.volumes.model import ModelGrid
+
+
+@dataclass(frozen=True, slots=True)
+class ImageTerms:
+    """What images add to the statistics beside D and W, float64; fields as of `VolumeStatistics`."""
+
+    residual: Float[Tensor, " r"]
+    class_mass: Float[Tensor, " k"]
+    log_evidence: Float[Tensor, ""]
+    images: Float[Tensor, ""]
+
+    def __add__(self, other: ImageTerms) -> ImageTerms:
+        """The terms of other images added."""
+        return ImageTerms(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +50,7 @@ class VolumeStatistics:
     weight
         W: inserted, posterior-weighted CTF^2 over noise variance.
     residual
-        Posterior mean of |residual|^2 over noise variance, summed over images, for each half-disc coefficient.
+        Posterior mean of |residual|^2 over noise variance, summed over images and the coefficients of each shell.
     class_mass
         Sum over images of the posterior of each class.
     log_evidence
@@ -43,43 +61,48 @@ class VolumeStatistics:
 
     data: Complex[Tensor, "s k z q h"]
     weight: Float[Tensor, "s k z q h"]
-    residual: Float[Tensor, " p"]
+    residual: Float[Tensor, " r"]
     class_mass: Float[Tensor, " k"]
     log_evidence: Float[Tensor, ""]
     images: Float[Tensor, ""]
 
-    def tensors(self) -> list[Tensor]:
-        """All sums, D and W first: these arrays are the largest there are."""
-        return [getattr(self, field.name) for field in fields(self)]
-
-    def half(self, half: int) -> VolumeStatistics:
-        """Statistics of one half-set, to be added to: its part of D and W, the same memory, and sums from zero."""
-        own = slice(half, half + 1)
-        sums = (torch.zeros_like(v) for v in (self.residual, self.class_mass, self.log_evidence, self.images))
-        return VolumeStatistics(self.data[own], self.weight[own], *sums)
-
-    def add_sums_(self, other: VolumeStatistics) -> None:
-        """Add all but D and W of other images, in place."""
-        for name in ("residual", "class_mass", "log_evidence", "images"):
-            getattr(self, name).add_(getattr(other, name))
+    @classmethod
+    def of(
+        cls, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"], terms: ImageTerms
+    ) -> VolumeStatistics:
+        """Statistics from D, W and all that images add beside them."""
+        return cls(data, weight, terms.residual, terms.class_mass, terms.log_evidence, terms.images)
 
 
-def empty_statistics(
-    grid: ModelGrid, disc: HalfDisc, halves: int, classes: int, like: Complex[Tensor, "..."]
-) -> VolumeStatistics:
-    """Statistics of no images, on the device and in the precision of ``like``."""
+def no_terms(noise_variance: Float[Tensor, " r"], classes: int) -> ImageTerms:
+    """The terms of no images, for the shells of a noise spectrum."""
+    zero = torch.zeros((), dtype=torch.float64, device=noise_variance.device)
+    return ImageTerms(zero.new_zeros(len(noise_variance)), zero.new_zeros(classes), zero, zero)
+
+
+def empty_volumes(
+    grid: ModelGrid, halves: int, classes: int, like: Complex[Tensor, "..."]
+) -> tuple[Complex[Tensor, "s k z q h"], Float[Tensor, "s k z q h"]]:
+    """D and W of no images, on the device and in the precision of ``like``."""
     shape = (halves, classes, *grid.shape)
-    zero = torch.zeros((), dtype=torch.float64, device=like.device)
     # slices reach four fifths of a padded grid's rows: the others should take no memory
     zeros = ZEROS.choose(like)
-    return VolumeStatistics(
-        data=zeros(shape, like),
-        weight=zeros(shape, like.real),
-        residual=torch.zeros(len(disc), dtype=torch.float64, device=like.device),
-        class_mass=torch.zeros(classes, dtype=torch.float64, device=like.device),
-        log_evidence=zero.clone(),
-        images=zero.clone(),
-    )
+    return zeros(shape, like), zeros(shape, like.real)
+
+
+def volume_statistics(sums: ExactSums, terms: ImageTerms, group: Group) -> VolumeStatistics:
+    """Statistics from the sums of this process' share of the images and the terms of all images.
+
+    Raises
+    ------
+    InputError
+        As for `ExactSums.write`.
+    """
+    halves, classes = sums.counts.shape[:2]
+    like = torch.zeros(0, dtype=torch.complex64, device=sums.counts.device)
+    data, weight = empty_volumes(sums.band.grid, halves, classes, like)
+    sums.write_totals(group, data, weight)
+    return VolumeStatistics.of(data, weight, terms)
 
 
 def inserted_copies(

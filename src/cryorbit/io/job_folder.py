@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import filelock
 
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
@@ -35,10 +37,13 @@ class JobFolder:
     Attributes
     ----------
     path
-        The folder.
+        The folder; of a process other than the first, one of its own that nobody reads.
+    group
+        The processes that work on the job.
     """
 
     path: Path
+    group: Group = SINGLE_PROCESS
 
     @classmethod
     def create(cls, path: Path, *, verb: str, config: Mapping[str, Any], inputs: Sequence[Path] = ()) -> JobFolder:
@@ -162,6 +167,28 @@ class JobFolder:
         """
         file = self._checkpoint_file
         return read_checkpoint(file, self.read()["id"]) if file.exists() else None
+
+    @contextmanager
+    def shared(self, group: Group) -> Iterator[JobFolder]:
+        """The job as each of its processes writes to it: the first to its folder, the others to copies of that.
+
+        All of them do the same work but for their shares of the images, and so they write the same; the copies are
+        removed at the end.
+        """
+        if group.rank == 0:
+            job, copy = replace(self, group=group), None
+        else:
+            copy = self.path / "checkpoint" / f"process_{group.rank}"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock"))
+            job = replace(self, path=copy, group=group)
+        # nobody changes the folder before all have their copies
+        group.gather(None)
+        try:
+            yield job
+        finally:
+            if copy is not None:
+                shutil.rmtree(copy, ignore_errors=True)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cryorbit.core.cores import available_cores
+from cryorbit.core.place import available_cores
 
 _HASHED_SUFFIXES = {".star", ".cs"}
 

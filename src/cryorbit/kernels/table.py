@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from cryorbit.kernels.add_exact import add_exact_numba, add_exact_torch
 from cryorbit.kernels.gather import gather_numba, gather_torch
 from cryorbit.kernels.insert import add_numba, add_torch, insert_numba, insert_torch
 from cryorbit.kernels.kernel import Kernel
@@ -16,8 +17,11 @@ from cryorbit.kernels.zeros import zeros_mapped, zeros_torch
 GATHER = Kernel(gather_torch, gather_numba, (torch.complex64,))
 INSERT = Kernel(insert_torch, insert_numba, (torch.complex64,))
 ADD = Kernel(add_torch, add_numba, (torch.complex64,))
+ADD_EXACT = Kernel(add_exact_torch, add_exact_numba, (torch.complex64,))
 PRODUCTS = Kernel(add_products_torch, add_products_numba, (torch.float32, torch.float64))
 TURNED_MEAN = Kernel(average_torch, average_numba, (torch.complex64,))
 SIGNIFICANT = Kernel(list_torch, list_numba, (torch.float32,))
 POSE_SCORES = Kernel(score_torch, score_numba, (torch.complex64,))
-ZEROS = Kernel(zeros_torch, zeros_mapped, (torch.float32, torch.float64, torch.complex64, torch.complex128))
+ZEROS = Kernel(
+    zeros_torch, zeros_mapped, (torch.float32, torch.float64, torch.complex64, torch.complex128, torch.int64)
+)

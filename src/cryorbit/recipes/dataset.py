@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.execution.group import Group
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
@@ -130,6 +132,10 @@ class Dataset:
     def operators(self) -> Float[Tensor, "g 3 3"] | None:
         """Operators of the point group, or None where there is only the identity."""
         return self.symmetry if len(self.symmetry) > 1 else None
+
+    def shared_by(self, group: Group) -> Self:
+        """The same particles, of which each of some processes works on its share."""
+        return replace(self, source=replace(self.source, group=group))
 
     def particle_radius(self, size: int) -> float:
         """Radius of the particle on a working box of ``size`` voxels, within the box."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.core.data import Poses
 from cryorbit.core.errors import InputError
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.core.seeds import generator_for
 from cryorbit.core.verdict import sentence_of
 from cryorbit.geometry.point_groups import point_group
@@ -69,7 +69,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
-    dataset = read_dataset(config, posed)
+    dataset = read_dataset(config, posed).shared_by(job.group)
     known = _known(dataset)
     if config.mask is not None and mask is not None:
         require_on_halves(mask, dataset, known, config.mask)
@@ -147,10 +147,8 @@ def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, 
         job.write_metrics({"stage": "insert", "iteration": number, **spent})
         number, began = number + 1, time.monotonic()
         progress.advance()
-        if source.group.any(flag=progress.stop_requested()):
-            raise Stopped
 
-    return reconstruct(source, everything, known, band, 1, dataset.operators, tell)
+    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, progress.stop_requested)
 
 
 def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:

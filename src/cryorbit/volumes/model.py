@@ -21,11 +21,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float, Int, Int64
 from torch import Tensor
 
 SumPlanes = Callable[[slice], tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]
 """Gives some planes (constant z) of D and W, the plane x = 0 completed by ``fourier.interpolation.join_mates``."""
+
+
+Quanta = tuple[float, float]
+"""Of what D and of W are sums of whole multiples."""
 
 
 class Model(Protocol):
@@ -110,13 +114,14 @@ class ModelGrid(Protocol):
 
     def add(
         self,
-        sums: tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]],
+        counts: Int64[Tensor, "z q h 3"],
+        quanta: Quanta,
         values: Complex[Tensor, "e p"],
         weights: Float[Tensor, "e p"],
         rotations: Float[Tensor, "e 3 3"],
         frequencies: Float[Tensor, "p 2"],
     ) -> None:
-        """Add to D and W, in place, what `insert` makes of the slices: the sums of a large box stand in memory once."""
+        """Add what `insert` makes of the slices to D (real and imaginary part) and W in quanta, in place."""
         ...
 
     def adjoint(self, data: Complex[Tensor, "*k z q h"]) -> Float[Tensor, "..."]:

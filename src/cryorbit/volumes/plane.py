@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float, Int, Int64
 from torch import Tensor
 
-from cryorbit.fourier.interpolation import add_slices, join_mates
-from cryorbit.volumes.model import SumPlanes, divided
+from cryorbit.fourier.interpolation import add_exact_slices, add_slices, join_mates
+from cryorbit.volumes.model import Quanta, SumPlanes, divided
 from cryorbit.volumes.voxel import PAD, VoxelModel
 
 
@@ -71,19 +71,20 @@ class PlaneGrid:
     ) -> tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]:
         """D and W of one image from those of its slices."""
         sums = values.new_zeros(self.shape), weights.new_zeros(self.shape)
-        self.add(sums, values, weights, rotations, frequencies)
+        add_slices(*sums, values, weights, _in_plane(rotations), frequencies, PAD)
         return sums
 
     def add(
         self,
-        sums: tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]],
+        counts: Int64[Tensor, "z q h 3"],
+        quanta: Quanta,
         values: Complex[Tensor, "e p"],
         weights: Float[Tensor, "e p"],
         rotations: Float[Tensor, "e 3 3"],
         frequencies: Float[Tensor, "p 2"],
     ) -> None:
-        """Add the same to D and W, in place; raise ``ValueError`` if a rotation tilts the plane."""
-        add_slices(*sums, values, weights, _in_plane(rotations), frequencies, PAD)
+        """Add the same to D and W in quanta, in place; raise ``ValueError`` if a rotation tilts the plane."""
+        add_exact_slices(counts, quanta, values, weights, _in_plane(rotations), frequencies, PAD)
 
     def adjoint(self, data: Complex[Tensor, "*k z q h"]) -> Float[Tensor, "*k m m"]:
         """Adjoint of the transform in ``model`` under the real inner product, applied to D from ``insert``."""

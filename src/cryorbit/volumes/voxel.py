@@ -10,15 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float, Int, Int64
 from scipy.fft import next_fast_len
 from torch import Tensor
 
-from cryorbit.fourier.interpolation import add_slices, gather_slices, insert_slices, join_mates
+from cryorbit.fourier.interpolation import add_exact_slices, gather_slices, insert_slices, join_mates
 from cryorbit.fourier.padded import middle_of_inverse, padded_transform
 from cryorbit.kernels.gather import gather_by_class
 from cryorbit.kernels.table import POSE_SCORES
-from cryorbit.volumes.model import SumPlanes, divided, each_class
+from cryorbit.volumes.model import Quanta, SumPlanes, divided, each_class
 
 PAD = 2
 
@@ -75,14 +75,15 @@ class VoxelGrid:
 
     def add(
         self,
-        sums: tuple[Complex[Tensor, "q q h"], Float[Tensor, "q q h"]],
+        counts: Int64[Tensor, "q q h 3"],
+        quanta: Quanta,
         values: Complex[Tensor, "e p"],
         weights: Float[Tensor, "e p"],
         rotations: Float[Tensor, "e 3 3"],
         frequencies: Float[Tensor, "p 2"],
     ) -> None:
-        """Add the same to D and W, in place."""
-        add_slices(*sums, values, weights, rotations, frequencies, PAD)
+        """Add the same to D and W in quanta, in place."""
+        add_exact_slices(counts, quanta, values, weights, rotations, frequencies, PAD)
 
     def adjoint(self, data: Complex[Tensor, "*k q q h"]) -> Float[Tensor, "*k m m m"]:
         """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert``."""

@@ -14,6 +14,7 @@ from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.band import band_within
 from cryorbit.inference.candidates import Candidates, in_every_class
+from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.global_search import (
     GlobalSearch,
     coarse_spacing,
@@ -28,7 +29,7 @@ from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_levels import levels_for
 from cryorbit.inference.pose_space import PoseSpace
 from cryorbit.inference.relaxation import Scored, relaxed
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
+from cryorbit.inference.statistics import VolumeStatistics, symmetrised, volume_statistics
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
@@ -146,7 +147,7 @@ def full_pass(
 ) -> tuple[VolumeStatistics, PoseEstimates, Maps]:
     """E-step on refined candidates at the state's radius, and the M-step."""
     band = band_within(dataset.box, state.radius, state.noise_variance)
-    grid, disc = band.grid, band.disc
+    grid = band.grid
     levels = levels_for(
         state.radius,
         coarse_spacing(config.search.angular_spacing),
@@ -158,10 +159,9 @@ def full_pass(
     volume = resample(state.volume, grid.size)
     half = dataset.half_set[index].to(volume.device)
     refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * dataset.box, symmetry)), half)
-    statistics = empty_statistics(grid, disc, 2, len(volume), volume.new_zeros(0, dtype=torch.complex64))
-    estimates = refine_poses(dataset.source, index, cells, volume, band, refinement, statistics)
-    dataset.source.group.sum_(statistics.tensors())
-    statistics = symmetrised(statistics, symmetry, grid)
+    sums = exact_sums(band, len(index), 2, len(volume), volume.device)
+    estimates, terms = refine_poses(dataset.source, index, cells, volume, band, refinement, sums)
+    statistics = symmetrised(volume_statistics(sums, terms, dataset.source.group), symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, dataset.window(grid.size))
 
 

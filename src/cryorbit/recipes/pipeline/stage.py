@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
 
 from cryorbit.core.progress import Progress, Stopped
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import Kind, StageRecord
 from cryorbit.io.job_run import running
@@ -48,8 +49,8 @@ class Stage(Generic[Kind]):
         return StageRecord(self.title, self.verb, self.folder.name)
 
 
-def work_on(stage: Stage[Kind], progress: Progress) -> Kind:
-    """Do what is left of a stage; returns its result, as it stands in its ``job.json``.
+def work_on(stage: Stage[Kind], progress: Progress, group: Group = SINGLE_PROCESS) -> Kind:
+    """Do what is left of a stage, all processes together; returns its result, as it stands in its ``job.json``.
 
     Raises
     ------
@@ -58,9 +59,9 @@ def work_on(stage: Stage[Kind], progress: Progress) -> Kind:
     Stopped
         The job was asked to stop before or within the stage; what is done is kept.
     """
-    job = _open_or_create(stage)
+    job = replace(_open_or_create(stage), group=group)
     if job.read()["status"] != "finished":
-        if progress.stop_requested():
+        if group.any(flag=progress.stop_requested()):
             raise Stopped
         progress.note(f"{stage.title}, in {stage.folder.name}/")
         with running(job):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -11,10 +13,17 @@ from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.inference.band import Band, band_within
+from cryorbit.inference.exact_sums import ExactSums, exact_sums
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates
-from cryorbit.inference.statistics import VolumeStatistics, empty_statistics, symmetrised
+from cryorbit.inference.statistics import (
+    ImageTerms,
+    VolumeStatistics,
+    empty_volumes,
+    no_terms,
+    symmetrised,
+)
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.pose_candidates import PoseSearch, local_reach, pose_searches, pose_space
@@ -31,7 +40,7 @@ class EStep:
     statistics
         Of both half-sets.
     residual, images
-        Residual power of each half-disc coefficient and number of images, for each half-set.
+        Residual power of each shell and number of images, for each half-set.
     index
         The images of each half-set that it looked at.
     estimates
@@ -41,7 +50,7 @@ class EStep:
     """
 
     statistics: VolumeStatistics
-    residual: Float[Tensor, "2 p"]
+    residual: Float[Tensor, "2 r"]
     images: Float[Tensor, " 2"]
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
     estimates: tuple[PoseEstimates, PoseEstimates]
@@ -86,22 +95,24 @@ def e_step(
     dataset = replace(dataset, source=replace(dataset.source, scale=state.scale))
     band = band_within(dataset.box, inserted, state.noise_variance[0])
     like = state.references.new_zeros(0, dtype=torch.complex64)
-    whole = empty_statistics(band.grid, band.disc, 2, state.references.shape[1], like)
-    estimates, searched, halves = [], [], []
+    classes = state.references.shape[1]
+    data, weight = empty_volumes(band.grid, 2, classes, like)
+    estimates, searched, terms = [], [], []
     for half, images in enumerate(index):
-        own = whole.half(half)
-        searches = pose_searches(config, dataset, state, half, images)
         mine = replace(band, noise_variance=state.noise_variance[half])
-        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, own) for each in searches]
+        # one half-set at a time: whole numbers take twice the memory of what they become
+        sums = exact_sums(mine, len(images), 1, classes, data.device)
+        searches = pose_searches(config, dataset, state, half, images)
+        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
         order = torch.cat([each.rows for each in searches]).argsort()
-        estimates.append(joined_estimates(parts)[order])
+        estimates.append(joined_estimates([poses for poses, _ in parts])[order])
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))
-        halves.append(own)
-        whole.add_sums_(own)
-    power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
-    dataset.source.group.sum_([*whole.tensors(), power, images])
-    whole = symmetrised(whole, dataset.operators, band.grid)
-    return EStep(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
+        terms.append(reduce(operator.add, (each for _, each in parts), no_terms(mine.noise_variance, classes)))
+        sums.write_totals(dataset.source.group, data[half : half + 1], weight[half : half + 1])
+        del sums
+    statistics = symmetrised(VolumeStatistics.of(data, weight, terms[0] + terms[1]), dataset.operators, band.grid)
+    residual, counts = (torch.stack([getattr(each, name) for each in terms]) for name in ("residual", "images"))
+    return EStep(statistics, residual, counts, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 
 
 def _search(
@@ -112,9 +123,9 @@ def _search(
     index: Int[Tensor, " m"],
     search: PoseSearch,
     band: Band,
-    into: VolumeStatistics,
-) -> PoseEstimates:
-    """Refine the poses of some images of a half-set and add their statistics to ``into``."""
+    into: ExactSums,
+) -> tuple[PoseEstimates, ImageTerms]:
+    """Refine the poses of some images of a half-set and add their D and W to ``into``."""
     alone = torch.zeros(len(index), dtype=torch.long, device=band.disc.shells.device)
     descent = Descent(search.levels, pose_space(config, dataset), local=not search.everywhere)
     refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(dataset, state))

@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryorbit.fourier.half_disc import HalfDisc, half_disc
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.inference.gold_standard import gold_standard_maps
 from cryorbit.inference.mstep import ShellWeights, shell_weights
 from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
 from cryorbit.inference.preconditioned import half_prior, preconditioned_step
-from cryorbit.inference.statistics import empty_statistics
+from cryorbit.inference.statistics import VolumeStatistics, no_terms
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.protocols import Expectation as Statistics
 from cryorbit.recipes.dataset import Dataset
@@ -171,8 +170,8 @@ class HalfSetOracle:
     def maximise(self, statistics: Float[Tensor, "2 k 3 q q h"]) -> Float[Tensor, "2 k m m m"]:
         """The M-step of a pass."""
         data, weight = unpacked_sums(statistics)
-        empty = empty_statistics(self.grid, self._disc, 2, len(weight[0]), data)
-        sums = replace(empty, data=data, weight=weight.contiguous())
+        nothing = no_terms(self.state.noise_variance[0], len(weight[0]))
+        sums = VolumeStatistics.of(data, weight.contiguous(), nothing)
         join = self.dataset.extent / self.config.passes.join_resolution
         window = self.dataset.window(self.grid.size)
         return gold_standard_maps(sums, self.grid, self.inserted, join, window, self.mask).references
@@ -182,10 +181,6 @@ class HalfSetOracle:
     ) -> Float[Tensor, "2 k 3 q q h"]:
         """Statistics whose weights are at least a small part of those of ``reference``."""
         return with_least_weight(statistics, reference)
-
-    @property
-    def _disc(self) -> HalfDisc:
-        return half_disc(self.dataset.box, self.inserted).to(self.state.references.device)
 
     def _evaluated(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> EvaluatedImages:
         """The E-step of some images under references."""

@@ -1,0 +1,103 @@
+"""Several processes of one command on one machine, which share its work: ``--processes``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from cryorbit.core.errors import InputError
+
+SHARING = ("abinit", "classify", "reconstruct", "refine", "resume", "run")
+"""Verbs whose work processes can share."""
+FORWARDED = (signal.SIGTERM, signal.SIGINT)
+GRACE_S = 20.0
+"""For the others to end by themselves once one has ended without success."""
+LOOK_S = 0.05
+
+
+def require_sharing(verb: str | None, count: int) -> None:
+    """Raise ``InputError`` unless so many processes can share the work of a verb here."""
+    if count < 1:
+        raise InputError(f"{count} processes cannot work", mend="give --processes 1 or more")
+    if count > 1 and verb not in SHARING:
+        raise InputError(
+            f"the work of `cryorbit {verb}` is that of one process", mend="leave --processes out; --threads helps"
+        )
+
+
+def run_processes(arguments: Sequence[str], count: int) -> int:
+    """Run the command with these arguments as so many processes; returns its exit code.
+
+    The first process speaks as the command does by itself. What another one says is shown if it was the first to fail.
+    """
+    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
+    words = [sys.executable, "-m", "cryorbit", *arguments]
+    with tempfile.TemporaryFile("w+") as others:
+        processes: list[subprocess.Popen[bytes]] = []
+        for rank in range(count):
+            place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(count)}
+            ear = None if rank == 0 else others
+            processes.append(subprocess.Popen(words, env=os.environ | shared | place, stdout=ear, stderr=ear))
+        with _forwarding(processes):
+            failed = _wait(processes)
+        if failed is None:
+            return 0
+        if failed > 0:
+            _show(others)
+        code = processes[failed].returncode
+    # as a shell tells the end by a signal
+    return code if code >= 0 else 128 - code
+
+
+def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
+    """Number of the process that failed first, once all have ended; None if all succeeded."""
+    failed, since = None, 0.0
+    while any(process.poll() is None for process in processes):
+        if failed is None:
+            failed = _first_failed(processes)
+            since = time.monotonic()
+        elif time.monotonic() - since > GRACE_S:
+            for process in processes:
+                process.kill()
+        time.sleep(LOOK_S)
+    return _first_failed(processes) if failed is None else failed
+
+
+def _first_failed(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
+    return next((number for number, process in enumerate(processes) if process.poll()), None)
+
+
+@contextmanager
+def _forwarding(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Hand signals on to the processes while the block runs: they decide what follows."""
+
+    def forward(number: int, _frame: object) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in FORWARDED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _show(others: IO[str]) -> None:
+    others.seek(0)
+    sys.stderr.write(others.read())
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])

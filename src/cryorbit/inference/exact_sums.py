@@ -1,0 +1,121 @@
+"""D and W of volumes as whole numbers of a quantum: the same bits whoever adds first, and on however many processes.
+
+Axis legend: S half-sets, K classes, z q h the padded half grid of ``volumes.model``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Complex, Float, Int64
+from torch import Tensor
+
+from cryorbit.core.conventions import HERMITIAN_WEIGHT
+from cryorbit.core.errors import InputError
+from cryorbit.execution.group import Group
+from cryorbit.inference.band import Band
+from cryorbit.kernels.table import ZEROS
+from cryorbit.volumes.model import Quanta
+
+LARGEST_SUM = 2.0**62
+COPIES = 8
+"""Symmetry copies of an image that are inserted each, at most; five are (`statistics.inserted_copies`)."""
+LARGEST_AMPLITUDE = 2.0**18
+"""Standard deviations of the noise that a coefficient of an image may have, times its CTF."""
+LARGEST_CTF = 2.0**4
+"""With the contrast of an image."""
+NOISE_RANGE = 1e-6
+"""Of noise variances, least over largest. Shells with less than that, of filtered images, weigh more than quanta are
+made for: that comes off the largest amplitude, and does not make quanta of the other shells coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactSums:
+    """Sums over images of which all that is added is a multiple of a quantum.
+
+    Attributes
+    ----------
+    band
+        Their grid and the half disc of what is inserted.
+    counts
+        Real part and imaginary part of D, and W, in quanta.
+    quanta
+        Those of D and of W.
+    limits
+        Of the modulus of a coefficient and of a weight: as many images as were announced, all of them as large and in
+        one place, make a sum of less than 64 bits.
+    largest
+        Modulus of the largest coefficient and weight inserted so far, changed in place.
+    """
+
+    band: Band
+    counts: Int64[Tensor, "s k z q h 3"]
+    quanta: Quanta
+    limits: Float[Tensor, " 2"]
+    largest: Float[Tensor, " 2"]
+
+    def add(
+        self,
+        half: int,
+        klass: int,
+        values: Complex[Tensor, "e p"],
+        weights: Float[Tensor, "e p"],
+        rotations: Float[Tensor, "e 3 3"],
+    ) -> None:
+        """Insert slices into the sums of a half-set and a class."""
+        self.band.grid.add(
+            self.counts[half, klass], self.quanta, values, weights, rotations, self.band.disc.frequencies
+        )
+        norms = (torch.linalg.vector_norm(each, math.inf) for each in (values, weights))
+        torch.maximum(self.largest, torch.stack([norm.to(self.largest) for norm in norms]), out=self.largest)
+
+    def write_totals(
+        self, group: Group, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"]
+    ) -> None:
+        """Write D and W of the images of all processes to arrays of zeros.
+
+        Raises
+        ------
+        InputError
+            As for `write`.
+        """
+        group.sum_([self.counts])
+        # every process has to end where one does
+        self.largest.copy_(torch.stack(group.gather(self.largest)).amax(0))
+        self.write(data, weight)
+
+    def write(self, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"]) -> None:
+        """Write D and W to arrays of zeros, but rows that nothing fell on: those take no memory.
+
+        Raises
+        ------
+        InputError
+            A coefficient was larger than the limit.
+        """
+        if bool((self.largest > self.limits).any()):
+            raise InputError(
+                f"an image is over {LARGEST_AMPLITUDE:,.0f} times as strong as the noise",
+                mend="normalise the images (mean 0 and standard deviation 1 around the particle)",
+            )
+        for s, k, z in torch.cartesian_prod(*map(torch.arange, self.counts.shape[:3])).tolist():
+            plane = self.counts[s, k, z]
+            rows = torch.nonzero(plane.flatten(1).any(1))[:, 0]
+            values = plane[rows].to(weight.dtype)
+            data[s, k, z, rows] = torch.view_as_complex(values[..., :2] * self.quanta[0])
+            weight[s, k, z, rows] = values[..., 2] * self.quanta[1]
+
+
+def exact_sums(band: Band, images: int, halves: int, classes: int, device: torch.device) -> ExactSums:
+    """Sums of nothing yet, for so many images of all processes together."""
+    variance = band.noise_variance[: int(band.radius) + 1].double()
+    least = float(variance.clamp_min(NOISE_RANGE * float(variance.max())).min())
+    most = HERMITIAN_WEIGHT * LARGEST_AMPLITUDE / math.sqrt(least), HERMITIAN_WEIGHT * LARGEST_CTF**2 / least
+    share = LARGEST_SUM / (COPIES * max(1, images))
+    # powers of two: dividing by them rounds nothing
+    value, weight = (2.0 ** math.ceil(math.log2(each / share)) for each in most)
+    whole = torch.zeros(0, dtype=torch.int64, device=device)
+    counts = ZEROS.choose(whole)((halves, classes, *band.grid.shape, 3), whole)
+    limits = torch.tensor([value * share, weight * share], dtype=torch.float64, device=device)
+    return ExactSums(band, counts, (value, weight), limits, torch.zeros_like(limits))

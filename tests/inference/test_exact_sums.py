@@ -1,0 +1,87 @@
+"""D and W in whole numbers: those of floating point, the same for any processes, and a limit that is told."""
+
+import pytest
+import torch
+
+from cryorbit.core.errors import InputError
+from cryorbit.execution.group import SINGLE_PROCESS
+from cryorbit.geometry.rotations import random_rotations
+from cryorbit.inference.band import Band, band_within
+from cryorbit.inference.exact_sums import LARGEST_AMPLITUDE, LARGEST_SUM, ExactSums, exact_sums
+from cryorbit.inference.statistics import empty_volumes
+
+BOX, RADIUS, IMAGES = 24, 10.0, 60
+Drawn = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def band(noise: torch.Tensor | None = None) -> Band:
+    return band_within(BOX, RADIUS, torch.ones(BOX // 2 + 1) if noise is None else noise)
+
+
+@pytest.fixture
+def images(generator: torch.Generator) -> Drawn:
+    count = len(band().disc)
+    values = torch.randn(IMAGES, count, dtype=torch.complex64, generator=generator)
+    return values, torch.rand(IMAGES, count, generator=generator), random_rotations(IMAGES, generator).float()
+
+
+def added(images: Drawn, sums: ExactSums, part: slice = slice(None)) -> ExactSums:
+    sums.add(0, 0, *(each[part] for each in images))
+    return sums
+
+
+def written(sums: ExactSums) -> tuple[torch.Tensor, torch.Tensor]:
+    data, weight = empty_volumes(sums.band.grid, 1, 1, torch.zeros(0, dtype=torch.complex64))
+    sums.write_totals(SINGLE_PROCESS, data, weight)
+    return data, weight
+
+
+def new(noise: torch.Tensor | None = None, images: int = IMAGES) -> ExactSums:
+    return exact_sums(band(noise), images, 1, 1, torch.device("cpu"))
+
+
+def test_sums_are_those_of_floating_point(images: Drawn) -> None:
+    found = written(added(images, new()))
+    expected = band().grid.insert(*images, band().disc.frequencies)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one[0, 0], other, rtol=0, atol=3e-6 * float(other.abs().max()))
+
+
+def test_shares_of_processes_sum_to_the_same_bits(images: Drawn) -> None:
+    whole = added(images, new())
+    parts = [added(images, new(), part) for part in (slice(0, 13), slice(13, 14), slice(14, None))]
+    assert torch.equal(sum(part.counts for part in parts), whole.counts)
+
+
+@pytest.mark.parametrize("images_announced", [1, 3000, 10**6])
+def test_quanta_are_fine_beside_what_one_image_adds(images_announced: int) -> None:
+    """A shell with a hundred times the noise of another adds tens of quanta still, of a million images."""
+    noise = torch.ones(BOX // 2 + 1)
+    noise[4:] = 100.0
+    value, weight = new(noise, images_announced).quanta
+    typical = 2 * 0.5 / 10, 2 * 0.25 / 100
+    assert typical[0] / value > 30
+    assert typical[1] / weight > 30
+
+
+def test_as_many_of_the_largest_fit() -> None:
+    sums = new()
+    assert float(sums.limits[0]) >= 2 * LARGEST_AMPLITUDE
+    for limit, quantum in zip(sums.limits.tolist(), sums.quanta, strict=True):
+        assert 1e-3 * LARGEST_SUM < limit / quantum * IMAGES <= LARGEST_SUM
+
+
+def test_what_does_not_fit_is_told(images: Drawn) -> None:
+    values, weights, rotations = images
+    values = values.clone()
+    values[7, 3] = 2 * float(new().limits[0])
+    with pytest.raises(InputError, match=r"times as strong as the noise\n  fix: normalise"):
+        written(added((values, weights, rotations), new()))
+
+
+def test_rows_that_nothing_fell_on_stay_as_they_are(images: Drawn) -> None:
+    data, weight = written(added((images[0], images[1], torch.eye(3).repeat(IMAGES, 1, 1)), new()))
+    # all slices lie in the plane z = 0
+    assert data[0, 0, 1:].count_nonzero() == 0
+    assert weight[0, 0, 1:].count_nonzero() == 0
+    assert weight[0, 0, 0].count_nonzero() > 0

@@ -24,9 +24,9 @@ AVERAGE = 12
 """Bytes a grid point of a copy of D and W of one map, while they are averaged over a point group."""
 SOLUTION = 5
 """Bytes a grid point of one solution or correlation in the making: two of three axes transformed, and its map."""
-MAPS = 7
+MAPS = 5
 """Maps of the working box, for each map that is made: references and half maps, the old and the new, and their sum."""
-REGIONS = 4
+REGIONS = 2
 """Maps of the working box beside them: a window, a mask, and two maps within the window."""
 FINISHED_MAPS, FINISHING_MAPS = 5, 16
 """Maps of the full box when results are made: for each map that is written, and for the one that is at work."""

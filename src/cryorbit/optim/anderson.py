@@ -63,15 +63,15 @@ class Anderson(Checked):
     ) -> tuple[Float[Tensor, "*shape"], AndersonState]:
         """An EM step and its acceleration; one pass."""
         del generator, order
-        found = blocks.expect(x)
-        image, memory = blocks.maximise(found.statistics), state.memory
+        expectation = blocks.expect(x)
+        image, memory = blocks.maximise(expectation.statistics), state.memory
         if state.x is not None and state.image is not None and state.value is not None:
-            if self.safeguard.refuses(found.value, state.value):
+            if self.safeguard.refuses(expectation.value, state.value):
                 count = replace(state.interventions, rises=state.interventions.rises + 1)
                 return state.image, AndersonState(Memory.empty(x), interventions=count)
             change = (x - image) - (state.x - state.image)
             memory = memory.with_pair(x - state.x, change, self.memory)
-        following = AndersonState(memory, x, image, found.value, state.interventions)
+        following = AndersonState(memory, x, image, expectation.value, state.interventions)
         return x - mixed(memory, x - image), following
 
 

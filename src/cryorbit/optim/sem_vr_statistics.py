@@ -91,6 +91,6 @@ class SEMVRStatistics(Checked):
 
 def take_snapshot(blocks: Blocks, x: Float[Tensor, "*shape"]) -> StatisticsSnapshot:
     """The E-step at ``x``, block by block; one pass."""
-    found = [blocks.expect(x, block) for block in range(blocks.count)]
-    rows = torch.stack([each.statistics for each in found])
-    return StatisticsSnapshot(x, torch.stack([each.value for each in found]).mean(), rows.mean(0), rows)
+    expectations = [blocks.expect(x, block) for block in range(blocks.count)]
+    rows = torch.stack([each.statistics for each in expectations])
+    return StatisticsSnapshot(x, torch.stack([each.value for each in expectations]).mean(), rows.mean(0), rows)

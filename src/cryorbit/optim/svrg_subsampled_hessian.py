@@ -16,7 +16,7 @@ from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ class SVRGSubsampledHessian(Checked):
         inverse, age = state.inverse, state.age
         if age % self.refresh == 0 or course.rises:
             inverse, age = self._inverse(blocks, start.x, diagonal, generator), 0
-        metric = Metric(lambda g: g / diagonal, lambda g: (inverse @ g.flatten()).view_as(g), diagonal)
-        x, course = epoch.go(blocks, metric, course, order)
+        rule = StepRule(lambda g: g / diagonal, lambda g: (inverse @ g.flatten()).view_as(g), diagonal)
+        x, course = epoch.go(blocks, rule, course, order)
         return x, SubsampledHessianState(state.smoothness, inverse, age + 1, course)
 
     def _diagonal(

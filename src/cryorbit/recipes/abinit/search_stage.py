@@ -19,7 +19,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference.constraints import centre_offset, centred, windowed
 from cryorbit.inference.global_search import coarse_grid
 from cryorbit.inference.grey_scale import explained_scale
-from cryorbit.inference.grid_oracle import METRICS, GridOracle
+from cryorbit.inference.grid_oracle import CURVATURES, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.carrying import bound_to_terms, carried, last_state
@@ -127,7 +127,7 @@ def _oracle(
     batches = [_batch(config, dataset, state.start, n + number) for number in range(count)]
     observations = dataset.source.observe(torch.cat(batches), disc, state.noise_variance * _inflation(config, n))
     poses, grid = _perturbed_grid(config, dataset, radius, generator), working_grid(dataset.box, radius)
-    metric, mixing = METRICS[settings.metric], settings.class_mixing
+    metric, mixing = CURVATURES[settings.metric], settings.class_mixing
     return GridOracle(observations, poses, grid, disc, metric, mixing), len(batches[0])
 
 

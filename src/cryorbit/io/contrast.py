@@ -62,9 +62,9 @@ def rarer_contrast(contrasts: Float[Tensor, " n"]) -> Bool[Tensor, " n"] | None:
 
 def opposite_contrasts(parts: list[Float[Tensor, " _m"]]) -> tuple[int, int] | None:
     """Two of the parts of a set whose contrasts are significant and of opposite sign; None where there are none."""
-    found = [median_contrast(part) for part in parts]
+    medians = [median_contrast(part) for part in parts]
     signs = torch.tensor(
-        [0 if abs(middle) < SIGNIFICANCE * error else math.copysign(1, middle) for middle, error in found]
+        [0 if abs(middle) < SIGNIFICANCE * error else math.copysign(1, middle) for middle, error in medians]
     )
     if not bool((signs < 0).any() and (signs > 0).any()):
         return None

@@ -92,8 +92,8 @@ def _areas(correlation: Float[Tensor, "c s"]) -> Float[Tensor, " c"]:
 def _directions(box: int, like: Tensor) -> tuple[Int[Tensor, "n n h"], Float[Tensor, "p 3"]]:
     """Shells of the half spectrum, and unit vectors of its coefficients in shells 0 ... n / 2."""
     shells = shell_indices(box).to(like.device)
-    whole = torch.fft.fftfreq(box, 1 / box, device=like.device)
+    full = torch.fft.fftfreq(box, 1 / box, device=like.device)
     half = torch.fft.rfftfreq(box, 1 / box, device=like.device)
-    z, y, x = torch.meshgrid(whole, whole, half, indexing="ij")
+    z, y, x = torch.meshgrid(full, full, half, indexing="ij")
     kept = shells <= box // 2
     return shells, torch.nn.functional.normalize(torch.stack([x[kept], y[kept], z[kept]], -1), dim=-1).to(like)

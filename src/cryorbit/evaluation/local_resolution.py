@@ -92,8 +92,8 @@ def _lattice(box: int, sigma: float) -> _Lattice:
     """Points close enough for a Gaussian window of standard deviation ``sigma`` voxels."""
     reach = box / (math.pi * sigma) * math.sqrt(-0.5 * math.log(NEGLIGIBLE))
     size = min(box, 2 * next_fast_len(math.ceil(1.5 * reach), real=True))
-    whole = torch.fft.fftfreq(size, 1 / size) / box
-    line = torch.exp(-2 * (math.pi * sigma * whole) ** 2)
+    frequency = torch.fft.fftfreq(size, 1 / size) / box
+    line = torch.exp(-2 * (math.pi * sigma * frequency) ** 2)
     return _Lattice(size, line[:, None, None] * line[:, None] * line[: size // 2 + 1] * (size / box) ** 3)
 
 

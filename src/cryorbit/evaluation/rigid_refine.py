@@ -45,13 +45,13 @@ def refine_motions(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n
         Candidates; those of the highest score are followed.
     """
     spectrum = oversampled_spectrum(moving)
-    found = start
+    motions = start
     for radius, kept in STAGES:
         pair = _pair(spectrum, reference, min(radius, moving.shape[-1] // 2 - 1))
-        ranked = found[found.score.argsort(descending=True)]
+        ranked = motions[motions.score.argsort(descending=True)]
         per_hand_indices = [(ranked.inverted == hand).nonzero()[:kept, 0] for hand in (False, True)]
-        found = joined([_refine(pair, ranked[index[None]]) for index in torch.cat(per_hand_indices)])
-    return found[found.score.argsort(descending=True)]
+        motions = joined([_refine(pair, ranked[index[None]]) for index in torch.cat(per_hand_indices)])
+    return motions[motions.score.argsort(descending=True)]
 
 
 @dataclass(frozen=True, slots=True)

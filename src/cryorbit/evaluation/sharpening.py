@@ -101,11 +101,11 @@ def fit_b_factor(
     used = (frequency >= 1 / FIT_FROM_A) & (frequency <= 1 / finest) & (gains > 0)
     if int(used.sum()) < FEWEST_SHELLS:
         return None
-    own = protein_log_amplitude(frequency)
-    slope, intercept, scatter = _weighted_line(square[used], (logarithm - own)[used], gains[used].square())
+    protein = protein_log_amplitude(frequency)
+    slope, intercept, scatter = _weighted_line(square[used], (logarithm - protein)[used], gains[used].square())
     span = float(square[used][-1] - square[used][0])
     error = 4 * math.hypot(scatter, DEPARTURE / span)
-    fitted = intercept + slope * square + own
+    fitted = intercept + slope * square + protein
     return GuinierFit(square, logarithm, fitted, 4 * slope, error, FIT_FROM_A, finest)
 
 

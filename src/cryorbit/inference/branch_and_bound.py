@@ -181,8 +181,8 @@ def branch_and_bound(
         batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
         return [getattr(batch, name) for name in names]
 
-    found = source.shards.run(find, index, size)
-    return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    batches = source.shards.run(find, index, size)
+    return BestPoses(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def make_searcher(model: Model, disc: HalfDisc, plan: BranchPlan) -> Searcher:

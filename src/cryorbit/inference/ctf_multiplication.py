@@ -133,8 +133,8 @@ def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 
         images = source.read(index[part])
         images = images - (images * corner).sum((-2, -1), keepdim=True) / corner.sum()
         power, outside = (image_transform(each, disc).abs() ** 2 for each in (images, images * corner))
-        whole = power.mean(1, keepdim=True)
-        power, outside = power / whole, outside / (whole * (corner**2).mean())
+        mean_power = power.mean(1, keepdim=True)
+        power, outside = power / mean_power, outside / (mean_power * (corner**2).mean())
         params = _bare(source.ctf[index[part]].to(source.device))
         transfer = ctf_values(params, disc.frequencies / (source.box * source.pixel_size)) ** 2
         known = _turns_slowly(params, disc, source).to(power)

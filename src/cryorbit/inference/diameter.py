@@ -147,8 +147,8 @@ def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int)
 
 def _first(holds: Tensor) -> int:
     """The first ring of which something holds, or the last ring."""
-    found = torch.nonzero(holds)
-    return int(found[0, 0]) if len(found) else len(holds) - 1
+    places = torch.nonzero(holds)
+    return int(places[0, 0]) if len(places) else len(holds) - 1
 
 
 def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | None:

@@ -83,8 +83,8 @@ def search_all_poses(
 
     def find(part: slice) -> Candidates:
         observations = source.observe(index[part], band.disc, noise_variance)
-        found = coarse_cells(observations, volume, poses, band, search.cells)
-        return replace(found, image=found.image + part.start)
+        cells = coarse_cells(observations, volume, poses, band, search.cells)
+        return replace(cells, image=cells.image + part.start)
 
     return by_image(source.shards.run(find, index, source.batch_size(BATCH)))
 

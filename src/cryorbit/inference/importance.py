@@ -107,14 +107,14 @@ class SampledOracle:
 
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient, estimated from the draws."""
-        model, chosen, found = self.exact.model, self.exact.chosen(idx), self.estimate(x, idx)
-        operator = replace(model.operator, rotations=found.rotation)
+        model, chosen, drawn = self.exact.model, self.exact.chosen(idx), self.estimate(x, idx)
+        operator = replace(model.operator, rotations=drawn.rotation)
         phases = model.phases(chosen.data)
-        data = (found.gamma.to(phases) @ phases) * chosen.data[found.image]
-        weight = found.gamma.sum(1, keepdim=True) * chosen.weight[found.image]
+        data = (drawn.gamma.to(phases) @ phases) * chosen.data[drawn.image]
+        weight = drawn.gamma.sum(1, keepdim=True) * chosen.weight[drawn.image]
         slices = operator.project(model.density(x))
         pull = operator.backproject(weight * slices - data)[None] * (model.scale / len(chosen))
-        return Evaluation(model.prior_value(x) - found.log_evidence.mean(), pull + model.prior_gradient(x))
+        return Evaluation(model.prior_value(x) - drawn.log_evidence.mean(), pull + model.prior_gradient(x))
 
     def curvature(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "1 n n n"]:
         """As of the sum over all nodes."""

@@ -124,9 +124,9 @@ def shell_weights(statistics: VolumeStatistics, grid: ModelGrid, radius: float) 
     for part in chunks(grid.shape[0], planes_at_once(grid.shape[1])):
         shells = shells_of_planes(grid, count, weight, part).flatten()
         points += torch.bincount(shells, minlength=count)
-        for own, of_planes in zip(sums, planes, strict=True):
+        for total, of_planes in zip(sums, planes, strict=True):
             joined = of_planes(part)
-            own += torch.bincount(shells, joined.flatten().double(), minlength=count)
+            total += torch.bincount(shells, joined.flatten().double(), minlength=count)
             largest = torch.maximum(largest, joined.amax())
     mean = (sums / points).to(weight).unflatten(0, weight.shape[:2])
     return ShellWeights(mean, torch.finfo(weight.dtype).eps * largest)

@@ -77,12 +77,12 @@ class ScaledDensity:
         part = SliceOperator(self.operator.grid, self.operator.disc, self.operator.rotations[live])
         return part.backproject(slices[live])[None] * self.scale
 
-    def insert(self, found: SliceStatistics) -> Float[Tensor, "3 q q h"]:
+    def insert(self, statistics: SliceStatistics) -> Float[Tensor, "3 q q h"]:
         """D and W on slices inserted into the padded Fourier grid: real part, imaginary part, weight."""
-        operator, live = self.operator, torch.nonzero(found.weight.amax(1) > 0)[:, 0]
+        operator, live = self.operator, torch.nonzero(statistics.weight.amax(1) > 0)[:, 0]
         rotations = operator.rotations[live]
         frequencies = operator.disc.frequencies
-        data, weight = operator.grid.insert(found.data[live], found.weight[live], rotations, frequencies)
+        data, weight = operator.grid.insert(statistics.data[live], statistics.weight[live], rotations, frequencies)
         return torch.stack([data.real, data.imag, weight])
 
     def solve(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:

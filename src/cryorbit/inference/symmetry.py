@@ -82,9 +82,9 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     nearby = _likely_frames(small, frames, radius * scale, operators, centre)
     starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
     refined = [_refined(small, frame, centre, group.to(small), operators, sparse) for frame, centre in starts]
-    finalists = sorted(refined, key=lambda found: found.structure_score)[-FINALISTS:]
+    finalists = sorted(refined, key=lambda axes: axes.structure_score)[-FINALISTS:]
     ends = [_refined(small, each.frame, each.centre, group.to(small), operators, ball) for each in finalists]
-    best = max(ends, key=lambda found: found.structure_score)
+    best = max(ends, key=lambda axes: axes.structure_score)
     score = _scores(small, best.frame[None], best.centre[None], operators, ball, structure=False)
     return replace(best, centre=best.centre / scale, score=float(score))
 
@@ -218,5 +218,5 @@ def _refined(
 
     simplex = np.vstack([np.zeros(6), np.eye(6)])
     options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxfev": EVALUATIONS}
-    found = minimize(misfit, np.zeros(6), method="Nelder-Mead", options=options)
-    return SymmetryAxes(*moved(found.x), math.nan, -float(found.fun))
+    minimum = minimize(misfit, np.zeros(6), method="Nelder-Mead", options=options)
+    return SymmetryAxes(*moved(minimum.x), math.nan, -float(minimum.fun))

@@ -50,16 +50,16 @@ def symmetrise(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState)
     group = dataset.symmetry.to(state.volume)
     axes = [find_axes(volume, group, radius) for volume in state.volume]
     pairs = list(zip(state.volume, axes, strict=True))
-    symmetric = windowed(torch.stack([average_over_group(volume, found, group) for volume, found in pairs]), window)
-    c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
+    symmetric = windowed(torch.stack([average_over_group(volume, each, group) for volume, each in pairs]), window)
+    c1_maps = windowed(torch.stack([turned_to_axes(volume, each) for volume, each in pairs]), window)
     improved = _after_passes(config, dataset, replace(state, volume=symmetric))
     fits = _held_out_fits(config, dataset, state, (improved, c1_maps))
     trial = SymmetryTrial(
         group=config.symmetry,
-        imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(found.structure_score for found in axes)),
-        scores=[found.score for found in axes],
-        structure_scores=[found.structure_score for found in axes],
-        offsets_A=[float(found.centre.norm()) * dataset.extent / size for found in axes],
+        imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(each.structure_score for each in axes)),
+        scores=[each.score for each in axes],
+        structure_scores=[each.structure_score for each in axes],
+        offsets_A=[float(each.centre.norm()) * dataset.extent / size for each in axes],
         held_out=None if fits is None else float(fits[0].mean()),
         held_out_c1=None if fits is None else float(fits[1].mean()),
     )

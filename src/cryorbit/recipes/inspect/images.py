@@ -51,8 +51,8 @@ def look_at_images(
     """
     source = ParticleSource.of(particles, grey.levels, torch.device("cpu"), inverted=grey.inverted)
     everything = torch.arange(len(particles))
-    found = estimate_diameter(source, everything)
-    diameter = found.diameter
+    estimate = estimate_diameter(source, everything)
+    diameter = estimate.diameter
     extent = particles.box * particles.pixel_size
     radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
     power = mean_power(source, source.unpadded(everything))
@@ -84,7 +84,7 @@ def look_at_images(
         ),
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
-        diameter_evidence=found.evidence,
+        diameter_evidence=estimate.evidence,
         power=power,
         noise=noise,
         snr=signal_to_noise(power, noise, particles.box),

@@ -130,7 +130,7 @@ def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Optimise
     problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)
     if config.start is None:
         return problem
-    return OptimiseProblem(problem.oracle, problem.held_out, _given_start(config, dataset, problem))
+    return OptimiseProblem(problem.oracle, problem.held_out, _start_map(config, dataset, problem))
 
 
 def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: float = 1.0) -> PoseQuadrature:
@@ -164,7 +164,7 @@ def observe_all(dataset: Dataset, order: Tensor, disc: HalfDisc) -> Observations
     return observations
 
 
-def _given_start(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:
+def _start_map(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:
     """The start map at the strength of the images: grey scales of maps have no meaning."""
     assert config.start is not None
     volume, done = read_onto(config.start, dataset.box, dataset.source.pixel_size)

@@ -84,7 +84,7 @@ class HalfMapAnalysis:
     cones: ConicalFSC
     sampling: ViewSampling | None
     symmetry: tuple[str, float] | None
-    mask_given: bool
+    mask_supplied: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()
     misplaced: Misplacement | None = None

@@ -17,7 +17,7 @@ from cryorbit.volumes.voxel import resample
 def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, size: int) -> Float[Tensor, "m m m"]:
     """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
     window = dataset.window(size)
-    mask = given_mask(config, dataset)
+    mask = supplied_mask(config, dataset)
     if mask is not None:
         return resample(mask, size).clamp(0, 1).to(window)
     if dataset.extent / max(state.resolved, 1.0) > config.passes.mask_from:
@@ -28,7 +28,7 @@ def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, s
     return solvent_mask(density, pixel_size, resolution, window=window)
 
 
-def given_mask(config: RefineConfig, dataset: Dataset) -> Float[Tensor, "n n n"] | None:
+def supplied_mask(config: RefineConfig, dataset: Dataset) -> Float[Tensor, "n n n"] | None:
     """The user's mask, if there is one; ``InputError`` if it is not on the particles' grid or not within [0, 1]."""
     if config.mask is None:
         return None

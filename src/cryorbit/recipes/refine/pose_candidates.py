@@ -174,9 +174,9 @@ def _bounded(
         first_radius=first,
     )
     volume = resample(state.references[half], band.grid.size)
-    found = branch_and_bound(dataset.source, index, volume, band, plan)
+    best = branch_and_bound(dataset.source, index, volume, band, plan)
     classes = len(volume)
-    return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
+    return _around(best.rotation[:, None].expand(-1, classes, -1, -1), best.shift[:, None].expand(-1, classes, -1))
 
 
 def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -> Candidates:

@@ -39,11 +39,11 @@ def on_axes(
         return density, None
     axes = find_axes(smooth, group, radius)
     if axes.structure_score >= max(SYMMETRIC, agreement + BETTER):
-        found = (
+        turned = (
             f"{path.name}: the axes of {config.symmetry} lay elsewhere; {_on_turn(axes, group, dataset.extent / size)}"
         )
         agreed = f"it agrees with its copies by {axes.structure_score:.2f}, and did by {agreement:.2f}"
-        return turned_to_axes(density, axes), f"{found}; {agreed}."
+        return turned_to_axes(density, axes), f"{turned}; {agreed}."
     problem = (
         f"the map has no {config.symmetry} symmetry: it agrees with its copies by "
         f"{max(agreement, axes.structure_score):.2f} at best"

@@ -135,6 +135,7 @@ class SampledOracle:
         evidence, gamma = _normalised(scores + (factor[:, None] + quadrature.log_shift_weight), image, len(chosen))
         squares = torch.zeros_like(evidence).index_add_(0, image, gamma.sum(1) ** 2 / count)
         nodes = self.coarse.quadrature.count + len(image) * len(phases) / len(chosen)
+        # systematic draws may spread less than independent ones, whose error this is
         return Estimate(evidence, (squares - 1 / self.draws).clamp_min(0).sqrt(), nodes, image, rotation, gamma)
 
     def _draw(self, block: Block, offset: Float[Tensor, " b"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -144,6 +145,7 @@ class SampledOracle:
         proposal = self._proposal(both)
         cumulative = proposal.double().cumsum(1)
         ticks = (offset[:, None] + torch.arange(self.draws, device=offset.device)) / self.draws
+        # the last tick may round up to the sum of all, and would be sought behind the last node
         node = torch.searchsorted(cumulative, ticks * cumulative[:, -1:]).clamp_max(nodes - 1)
         number = torch.arange(images, device=node.device)[:, None] * nodes + node
         key, count = torch.unique(number, return_counts=True)

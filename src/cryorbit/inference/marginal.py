@@ -138,6 +138,7 @@ def slice_statistics(
     images, shifts = len(observations), len(phases)
     shifted = torch.view_as_real(shifted_images(observations.data, phases)).flatten(1)
     column = posterior.image * shifts + posterior.shift
+    # torch warns unless it is told whether to check indices; these are right as they are made
     spread = torch.sparse_coo_tensor(
         torch.stack([posterior.slice, column]), posterior.gamma, (slice_count, images * shifts), check_invariants=False
     )

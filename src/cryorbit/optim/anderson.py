@@ -82,5 +82,6 @@ def mixed(memory: Memory, residual: Float[Tensor, "*shape"]) -> Float[Tensor, "*
     changes, steps = memory.changes.flatten(1), memory.steps.flatten(1)
     gram = changes @ changes.mT
     ridge = RIDGE * gram.diagonal().sum() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    # at convergence the differences vanish, and the ridge with them
     weights = torch.linalg.pinv(gram + ridge, hermitian=True) @ (changes @ residual.flatten())
     return residual - (weights @ (changes - steps)).view_as(residual)

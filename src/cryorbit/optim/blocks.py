@@ -73,6 +73,7 @@ class Blocks:
         length = vector.norm()
         if length == 0:
             return torch.zeros_like(x)
+        # plus one: at zero the unknown has no size to go by
         shift = HESSIAN_STEP * (x.norm() + 1) / length * vector
         difference = self.evaluate(x + shift, block).field - self.evaluate(x - shift, block).field
         return difference * (length / (2 * HESSIAN_STEP * (x.norm() + 1)))

@@ -68,6 +68,7 @@ class SEMVRQuasiNewton(Checked):
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> QuasiNewtonEMState:
         """No pairs."""
         del blocks
+        # after a second rise in a row what was learned is not to be trusted
         return QuasiNewtonEMState(Memory.empty(x))
 
     def step(
@@ -89,6 +90,7 @@ class SEMVRQuasiNewton(Checked):
         if old is not None:
             pair = self._pair(old, taken)
             memory, count = learn_secant(memory, pair, weights, self.safeguard, self.memory, count)
+        # pairs were checked under the weights of their own snapshot: under these some may curve the other way
         used = memory.positive(weights) if self.safeguard.active else memory
         rule = StepRule(lambda r: r, InverseHessian.of(used, torch.ones_like(weights), weights), weights)
         x, course = epoch.go(blocks, rule, replace(course, interventions=count), order)

@@ -85,6 +85,7 @@ class SEMVRStatistics(Checked):
         for block in order:
             fresh = blocks.expect(x, block).statistics - new.rows[block] + new.statistics
             total = total + state.part * self.step_size * (fresh - total)
+            # a difference of mini-batches may take more weight off than there is
             x = blocks.maximise(blocks.admissible(total, new.statistics))
         return x, StatisticsState(new, state.part, count)
 

@@ -84,6 +84,7 @@ class SVRGQuasiNewton(Checked):
             memory, count = learn_secant(memory, pair, x.new_ones(()), self.safeguard, self.memory, count)
         rule = self._rule(blocks, start.x, memory, state.smoothness)
         x, course = epoch.go(blocks, rule, replace(course, interventions=count), order)
+        # after a second rise in a row what was learned is not to be trusted
         return x, QuasiNewtonState(state.smoothness, Memory.empty(x) if course.rises > 1 else memory, course)
 
     def _rule(

@@ -104,6 +104,7 @@ class Epoch:
         start = course.snapshot
         assert start is not None
         if course.rises > 1:
+            # shorter at every rise, and without an evaluation: the field at the snapshot is known
             return start.x - 0.5 ** (course.rises - 2) * rule.plain(start.field), course
         if course.rises == 1:
             step, count = self._step(rule, start.field, course.interventions)

@@ -72,6 +72,7 @@ def align_maps(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"]
     a, b = (_working_map(volume) for volume in (moving, reference))
     best = refine_motions(a, b, search_motions(a, b))[torch.tensor([0])]
     flipped = bool(best.inverted[0])
+    # products in single precision are rotations up to rounding only
     rotation = nearest_rotation(best.rotations[0].double())
     if flipped:
         # inversion is the mirror z -> -z followed by half a turn about z

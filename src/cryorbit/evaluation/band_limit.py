@@ -47,6 +47,7 @@ def _last_shell(volume: Float[Tensor, "n n n"]) -> int:
     power, filled = _power_and_filling(volume)
     full = (filled >= FILLED).nonzero().flatten()
     end = int(full[-1]) if len(full) else 1
+    # data that reach the end of the box were not cut by a filter
     if end >= box // 2 - 1:
         return end
     step = power[1:] / power[:-1].clamp_min(torch.finfo(power.dtype).tiny)

@@ -18,7 +18,9 @@ from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_
 from cryorbit.geometry.hemisphere import hemisphere
 
 HALF_ANGLE_DEG = 20.0
+"""Half the opening of a cone."""
 AXIS_ORDER = 2
+"""HEALPix order of the axes: 96 of them, on average 15 degrees apart, so that cones overlap."""
 ANISOTROPIC = 0.5
 """Area ratio below which directions are missing (cryoSPARC's threshold for its cFAR)."""
 
@@ -44,6 +46,7 @@ class ConicalFSC:
     @property
     def area_ratio(self) -> float:
         """Smallest area over the largest, in [0, 1]."""
+        # half-maps that agree nowhere have no area at all
         return float(self.areas.min() / self.areas.max().clamp_min(1e-12))
 
     @property

@@ -20,9 +20,9 @@ from cryorbit.evaluation.phase_randomisation import randomise_phases
 COARSEST = 3
 """Shells after shell 0 in which half-maps of one particle agree, whatever their resolution."""
 RANDOMISED_BELOW = 0.8
-"""Phases are randomised from the shell in which the unmasked correlation first falls below this."""
+"""Phases are randomised from the shell in which the unmasked correlation first falls below this (RELION's value)."""
 LEAK = 2
-"""Shells beyond that one in which a mask still carries over what was not randomised."""
+"""Shells beyond that one in which a mask still carries over what was not randomised (RELION's value)."""
 DRAWS = 3
 """Randomisations that are averaged."""
 LARGEST_BIAS = 0.05

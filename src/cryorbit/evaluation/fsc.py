@@ -83,6 +83,7 @@ def resolution_at(curve: FSCCurve, threshold: float) -> float:
     value and does not count; nor do shells at the end that are exactly 0, as they are where there are no data.
     """
     filled = curve.correlation.nonzero().flatten()
+    # shell 1 stays even where nothing correlates: there is a resolution to return
     end = max(2, int(filled[-1]) + 1) if len(filled) else 2
     frequency, correlation = curve.frequency_per_A[1:end], curve.correlation[1:end]
     below = (correlation < threshold).nonzero().flatten()

@@ -44,6 +44,7 @@ SHIFT_REACH = 0.3
 """Longest displacement that is tried, as a fraction of the box."""
 
 _CHUNK = 512
+"""Rotations at once."""
 
 
 @dataclass(frozen=True, slots=True)

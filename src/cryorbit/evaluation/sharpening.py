@@ -19,14 +19,14 @@ from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.fourier.shells import shell_means
 
 FIT_FROM_A = 10.0
-"""Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading."""
+"""Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading (RELION's)."""
 FIT_TO_NYQUIST = 0.85
 """Part of the Nyquist frequency at which a fit ends at the latest: beyond it, interpolation and filters of whoever
 sampled the images make amplitudes fall, and no B-factor undoes that."""
 FEWEST_SHELLS = 4
 """A line and the scatter about it need so many."""
 NO_SIGNAL = 1e-4
-"""Correlation below which a map has no weight, nor in any later shell."""
+"""Correlation below which a map has no weight, nor in any later shell (RELION's value)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def resampling_matrix(old: int, new: int, step: float) -> Float[Tensor, "{new} {
     # where the offset is a whole number of boxes; for an even box the quotient's sign is that of the limit
     kernel = torch.where(at_limit, 2.0 * highest + 1, kernel)
     if step <= 1 and old % 2 == 0:
+        # the coefficient at the old Nyquist frequency is half at each end of the spectrum
         kernel = kernel + torch.cos(math.pi * offsets)
     inside = (places >= -(old // 2) - 0.5) & (places <= old - old // 2 - 0.5)
     return torch.where(inside[:, None], kernel / old, 0.0)

@@ -99,6 +99,7 @@ def check_particles(
         A file is missing, cut short or does not fit the table, phase shifts are not in degrees, or too many particles
         would be set aside.
     """
+    # tables and headers first: to read all images takes the longest
     _refuse_phase_units(particles)
     remarks = [*check_files(particles), *table_remarks(particles)]
     statistics, outliers = survey(particles.images)

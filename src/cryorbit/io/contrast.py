@@ -28,6 +28,7 @@ def judge_contrast(contrasts: Float[Tensor, " n"]) -> tuple[bool, str]:
     """Whether protein is dark, and a sentence, from the centre of the images against their background."""
     middle, error = median_contrast(contrasts)
     measure = f"centre minus background is {middle:+.3f} +- {error:.3f} standard deviations of the image"
+    # contrasts that are all zero have no error, either
     if abs(middle) < SIGNIFICANCE * error or middle == 0:
         return False, f"The sign of the contrast is ambiguous ({measure}); white protein is assumed."
     if middle < 0:

@@ -265,4 +265,5 @@ def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Te
             ASSUMED_DIAMETER * extent,
             f"{ASSUMED_DIAMETER:g} boxes by default: {estimate.evidence} (--diameter sets it)",
         )
+    # a rim is left to measure noise in
     return min(estimate.diameter, 0.95 * extent), estimate.evidence

@@ -18,7 +18,7 @@ class PosedEvidence:
     ----------
     finished
         The map and its half-maps.
-    mask_given
+    mask_supplied
         Whether the mask is the user's.
     asymmetric, uneven
         Sentences on a symmetry that the particles do not have, and on uneven views; empty where there is nothing.

@@ -34,6 +34,7 @@ FINISHED_MAPS, FINISHING_MAPS = 5, 16
 CELL = 150
 """Bytes of a coarse pose of an image, with its copies while poses are sorted by image."""
 SMALLEST_RADIUS = 8
+"""A coarser resolution is offered as a fix down to this Fourier radius."""
 
 
 @dataclass(frozen=True, slots=True)

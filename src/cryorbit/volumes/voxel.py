@@ -111,6 +111,7 @@ class VoxelModel:
 
 def working_grid(box: int, radius: float) -> VoxelGrid:
     """The smallest working box with a fast transform that holds slices of ``radius`` Fourier pixels."""
+    # the outermost coefficients of a slice lie 2 r from the origin of the padded grid: their neighbours must be on it
     least = 2 * int(radius) + 4
     size = 2 * next_fast_len(-(-least // 2), real=True)
     return VoxelGrid(box, min(size, box))

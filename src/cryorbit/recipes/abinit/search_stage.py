@@ -90,6 +90,7 @@ def search_iteration(
     generators = generator_for(seed, "mini-batches of the search", n), generator_for(seed, "optimiser of the search", n)
     after = step_on(method, oracle, resample(state.volume, side), before, size, generators)
     volume = windowed(after.x, dataset.window(side))
+    # not to the end: cutting negative values biases a map, and the more so the finer it is
     if n < settings.positive_fraction * settings.iterations:
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)

@@ -33,6 +33,7 @@ particles show 0.2 and more, maps under the axes of another group 0.02."""
 PASSES = 3
 """Passes that the symmetric maps get before they are judged, as the C1 maps had theirs."""
 TRIAL_ITERATION = 901
+"""Names the random streams of these passes, behind that of judging."""
 EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
 
@@ -112,6 +113,7 @@ def symmetry_is_shown(gain: Float[Tensor, " v"], structure_score: float) -> bool
     structure_score
         Of the class that agrees best with its copies.
     """
+    # the deviation of a single particle is zero, not undefined
     error = float(gain.std(correction=0)) / len(gain) ** 0.5
     if abs(float(gain.mean())) > STANDARD_ERRORS * error:
         return float(gain.mean()) > 0

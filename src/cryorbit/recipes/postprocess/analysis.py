@@ -61,7 +61,7 @@ class HalfMapAnalysis:
     symmetry
         The point group that was asked for, and how far each half-map agrees with turned copies of the other, over how
         far with the other itself; None without symmetry, or where nothing can be told.
-    mask_given
+    mask_supplied
         Whether the mask is the user's.
     holds_to_A
         Resolution to which the half-maps say they hold data, A, if they do.

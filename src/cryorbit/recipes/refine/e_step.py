@@ -93,6 +93,7 @@ def e_step(
         searches = pose_searches(config, dataset, state, half, images)
         mine = replace(band, noise_variance=state.noise_variance[half])
         parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
+        # settled images were searched apart from the others: back in the order of their numbers
         order = torch.cat([each.rows for each in searches]).argsort()
         estimates.append(joined_estimates(parts)[order])
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))

@@ -19,7 +19,9 @@ def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, s
     window = dataset.window(size)
     mask = supplied_mask(config, dataset)
     if mask is not None:
+        # band-limited resampling overshoots at the edge
         return resample(mask, size).clamp(0, 1).to(window)
+    # before the first pass nothing is resolved
     if dataset.extent / max(state.resolved, 1.0) > config.passes.mask_from:
         return window
     density = resample(state.references.mean((0, 1)), size)

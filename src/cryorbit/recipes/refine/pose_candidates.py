@@ -108,6 +108,7 @@ def _global(
     """A search over all poses."""
     if config.poses.search == "branch-and-bound":
         cells = _bounded(config, dataset, state, half, index[rows])
+        # branch and bound has gone down to the finest spacing: one level around its pose is left
         return PoseSearch(rows, cells, _local_levels(config, dataset, state)[-1:], everywhere=True)
     return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
@@ -149,6 +150,7 @@ def _everywhere(
     """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
+    # a quarter of the finest wavelength: phases are off by 45 degrees at most along an axis
     step = dataset.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
     generator = generator_for(config.seed, "pose refinement", state.iteration, half)

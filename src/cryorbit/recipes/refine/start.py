@@ -114,6 +114,7 @@ def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
         volumes.append(volume)
     refuse_same(volumes, config.maps)
     if mask is not None:
+        # band-limited resampling overshoots at the edge of the mask
         require_on_density(resample(mask, size).clamp(0, 1), torch.stack(volumes).mean(0).cpu(), None, config.mask)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = dataset.noise_variance.expand(2, -1).clone()
@@ -224,6 +225,7 @@ def magnified(volume: Float[Tensor, "m m m"], factor: float) -> Float[Tensor, "m
 def _lead(a: Float[Tensor, " b"], b: Float[Tensor, " b"]) -> float:
     """Standard errors by which the mean of ``a`` exceeds that of ``b``, image by image."""
     difference = a - b
+    # maps that are the same lead by nothing
     return float(difference.mean() / (difference.std() / math.sqrt(len(difference))).clamp_min(1e-12))
 
 

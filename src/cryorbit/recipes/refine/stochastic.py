@@ -106,6 +106,7 @@ def _poses(state: RefineState, estep: EStep, particles: int) -> tuple[PoseEstima
 def _oracle(config: RefineConfig, dataset: Dataset, state: RefineState, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
     images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
+    # in the order in which they are stored
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
     inserted = mini_batch_radius(state.radius, inserted_radius(state.radius, dataset.box), dataset.box)
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)

@@ -81,7 +81,7 @@ def conical_fsc(
         sums.append(shell_sums(products[:, within], shells[within], count))
     cross, power_a, power_b, coefficients = torch.stack(sums, 1)
     power = torch.sqrt(power_a * power_b)
-    correlation = torch.where(power > 0, cross / power.clamp_min(torch.finfo(power.dtype).tiny), 0.0)
+    correlation = torch.where(power > 0, cross / power, 0.0)
     correlation = torch.where(coefficients > 0, correlation, 1.0)
     correlation[:, count if last is None else last + 1 :] = 0.0
     return ConicalFSC(axes.cpu(), correlation.cpu(), _areas(correlation[:, 1:]).cpu())

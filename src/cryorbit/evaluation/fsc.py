@@ -55,7 +55,7 @@ def fourier_shell_correlation(
     products = torch.stack([(a_k * b_k.conj()).real, a_k.abs().square(), b_k.abs().square()])
     cross, power_a, power_b = shell_sums((products * weights).flatten(1).double(), shells, box // 2 + 1)
     power = torch.sqrt(power_a * power_b)
-    return torch.where(power > 0, cross / power.clamp(min=torch.finfo(power.dtype).tiny), 0.0)
+    return torch.where(power > 0, cross / power, 0.0)
 
 
 def fsc_curve(

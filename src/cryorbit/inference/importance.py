@@ -145,8 +145,7 @@ class SampledOracle:
         proposal = self._proposal(both)
         cumulative = proposal.double().cumsum(1)
         ticks = (offset[:, None] + torch.arange(self.draws, device=offset.device)) / self.draws
-        # the last tick may round up to the sum of all, and would be sought behind the last node
-        node = torch.searchsorted(cumulative, ticks * cumulative[:, -1:]).clamp_max(nodes - 1)
+        node = torch.searchsorted(cumulative, ticks * cumulative[:, -1:])
         number = torch.arange(images, device=node.device)[:, None] * nodes + node
         key, count = torch.unique(number, return_counts=True)
         image, node = torch.div(key, nodes, rounding_mode="floor"), key % nodes

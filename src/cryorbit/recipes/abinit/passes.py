@@ -91,7 +91,7 @@ def batch_cells(
         return state.cells, False
     count = min(config.grow.check_images, len(batch))
     # other particles in every pass
-    start = (state.iteration * count) % max(1, len(batch) - count + 1)
+    start = (state.iteration * count) % (len(batch) - count + 1)
     # the order of the particles that train is random, that of the batch is not
     sample = torch.searchsorted(batch, dataset.order[start : start + count].sort().values)
     fresh = find_cells(config, dataset, state, batch[sample])

@@ -122,7 +122,7 @@ def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int,
     known = state.estimates
     assert known is not None
     count = min(config.poses.check_images, len(index))
-    start = (state.iteration * count) % max(1, len(index) - count + 1)
+    start = (state.iteration * count) % (len(index) - count + 1)
     sample = index[start : start + count]
     cells, levels = _everywhere(config, dataset, state, half, sample)
     cells = by_image([cells, _around(known.class_rotation[sample], known.class_shift[sample])])

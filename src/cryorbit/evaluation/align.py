@@ -90,6 +90,7 @@ def correlation(
     weight = weight / weight.sum()
     a, b = a - (weight * a).sum(), b - (weight * b).sum()
     covariance, power_a, power_b = ((weight * p).sum() for p in (a * b, a * a, b * b))
+    # a map that is constant correlates with nothing
     return float(covariance / torch.sqrt(power_a * power_b).clamp(min=torch.finfo(a.dtype).tiny))
 
 

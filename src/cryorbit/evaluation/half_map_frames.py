@@ -90,6 +90,7 @@ def _agreement(first: Float[Tensor, "m m m"], second: Float[Tensor, "m m m"]) ->
     for volume in (first, second):
         transform = torch.fft.rfftn(volume) * used
         power = shell_sums(transform.abs().square().flatten(), shells.flatten(), int(shells.max()) + 1)
+        # shell 0 is not used: it must only not be divided by
         weight = (power / torch.arange(len(power)).to(power).clamp_min(1)).clamp_min(torch.finfo(power.dtype).tiny)
         whitened.append(transform * weight.rsqrt()[shells] * used)
     common = torch.fft.irfftn(whitened[0] * whitened[1].conj(), s=first.shape)

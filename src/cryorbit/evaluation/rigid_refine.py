@@ -101,6 +101,8 @@ def _information(
     products = torch.stack([(moved * pair.reference.conj()).real, moved.abs().square(), pair.reference.abs().square()])
     cross, power_moved, power_reference = shell_sums(products, pair.ball.shells, len(pair.counts))
     tiny = torch.finfo(products.dtype).tiny
+    # the root has no slope at zero
     correlation = cross / torch.sqrt((power_moved * power_reference).clamp(min=tiny))
+    # it is squared: a shell that disagrees by its sign must not count as agreement
     agreement = _HIGHEST_CORRELATION * correlation.clamp(min=0.0)
     return -(pair.counts * torch.log1p(-agreement.square())).sum()

@@ -140,6 +140,7 @@ def _weighted_target(
     count = int(ball.shells.max()) + 1
     norms = shell_sums(torch.stack([a, b]).abs().square(), ball.shells, count).prod(0).sqrt()
     shell_weight = torch.arange(count).to(norms) / torch.arange(count).sum()
+    # a shell that one of the maps lacks has no correlation
     return b * (shell_weight / norms.clamp(min=torch.finfo(norms.dtype).tiny))[ball.shells]
 
 

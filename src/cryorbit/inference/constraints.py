@@ -24,6 +24,7 @@ def background_level(volume: Float[Tensor, "*k m m m"], window: Float[Tensor, "m
     """Mean of each volume outside the window."""
     outside = (window < 0.02).to(volume).flatten()
     # a product of vectors: the volume times the mask would be another large map
+    # a window that fills its box has no outside, and takes no background off
     return (volume.flatten(-3) @ outside / outside.sum().clamp_min(1))[..., None, None, None]
 
 

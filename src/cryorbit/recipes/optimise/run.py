@@ -36,10 +36,12 @@ from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS = 30.0, 10.0
+"""Resolution, A, that is scored if none is asked for, and the Fourier radius that this does not exceed."""
 COARSER = 2.0
 """Steps of the quadrature that proposes poses, over those of the one they are drawn from."""
 BATCH = 1000
 BYTES_PER_COEFFICIENT = 16
+"""Of an observation in memory: data, weight and power in single precision."""
 
 
 def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseResult:

@@ -54,9 +54,9 @@ class VolumeStatistics:
 
     def half(self, half: int) -> VolumeStatistics:
         """Statistics of one half-set, to be added to: its part of D and W, the same memory, and sums from zero."""
-        own = slice(half, half + 1)
+        rows = slice(half, half + 1)
         sums = (torch.zeros_like(v) for v in (self.residual, self.class_mass, self.log_evidence, self.images))
-        return VolumeStatistics(self.data[own], self.weight[own], *sums)
+        return VolumeStatistics(self.data[rows], self.weight[rows], *sums)
 
     def add_sums_(self, other: VolumeStatistics) -> None:
         """Add all but D and W of other images, in place."""

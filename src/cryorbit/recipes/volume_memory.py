@@ -14,7 +14,8 @@ import torch
 
 from cryorbit.core.memory import BATCH_BYTES, require, room
 from cryorbit.recipes.settings import ParticleSettings
-from cryorbit.volumes.voxel import PAD, working_grid
+from cryorbit.volumes.padded_grid import PAD
+from cryorbit.volumes.voxel import working_grid
 
 SUMS = 24
 """Bytes a grid point and map: D, complex64, and W, float32, of two half-sets."""
@@ -33,6 +34,7 @@ FINISHED_MAPS, FINISHING_MAPS = 5, 16
 CELL = 150
 """Bytes of a coarse pose of an image, with its copies while poses are sorted by image."""
 SMALLEST_RADIUS = 8
+"""A coarser resolution is offered as a fix down to this Fourier radius."""
 
 
 @dataclass(frozen=True, slots=True)

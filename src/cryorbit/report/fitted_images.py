@@ -93,10 +93,10 @@ def read_fitted(
 
 def _folder_of_images(config: Mapping[str, object]) -> Path | None:
     """Folder that image names are relative to: as the job was told, or that of its input."""
-    given = config.get("data_dir")
-    if given is None and config.get("particles"):
+    data_dir = config.get("data_dir")
+    if data_dir is None and config.get("particles"):
         return Path(str(config["particles"])).parent
-    return None if given is None else Path(str(given))
+    return None if data_dir is None else Path(str(data_dir))
 
 
 def _fit(

@@ -93,6 +93,7 @@ def write_outputs(config: AbinitConfig, dataset: AbinitDataset, state: AbinitSta
 def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
     """Classes by what their particles gain over pure noise in all: large classes first, but junk last."""
     total = torch.zeros(classes, dtype=torch.float64, device=estimates.klass.device)
+    # a particle that fits worse than noise does not count against its class
     total.index_add_(0, estimates.klass, estimates.log_evidence.double().clamp_min(0))
     return total.argsort(descending=True, stable=True)
 

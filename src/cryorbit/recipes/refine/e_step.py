@@ -86,22 +86,23 @@ def e_step(
     dataset = replace(dataset, source=replace(dataset.source, scale=state.scale))
     band = band_within(dataset.box, inserted, state.noise_variance[0])
     like = state.references.new_zeros(0, dtype=torch.complex64)
-    whole = empty_statistics(band.grid, band.disc, 2, state.references.shape[1], like)
+    statistics = empty_statistics(band.grid, band.disc, 2, state.references.shape[1], like)
     estimates, searched, halves = [], [], []
     for half, images in enumerate(index):
-        own = whole.half(half)
+        sums = statistics.half(half)
         searches = pose_searches(config, dataset, state, half, images)
         mine = replace(band, noise_variance=state.noise_variance[half])
-        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, own) for each in searches]
+        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
+        # settled images were searched apart from the others: back in the order of their numbers
         order = torch.cat([each.rows for each in searches]).argsort()
         estimates.append(joined_estimates(parts)[order])
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))
-        halves.append(own)
-        whole.add_sums_(own)
-    power, images = (torch.stack([getattr(own, name) for own in halves]) for name in ("residual", "images"))
-    dataset.source.group.sum_([*whole.tensors(), power, images])
-    whole = symmetrised(whole, dataset.operators, band.grid)
-    return EStep(whole, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
+        halves.append(sums)
+        statistics.add_sums_(sums)
+    power, images = (torch.stack([getattr(each, name) for each in halves]) for name in ("residual", "images"))
+    dataset.source.group.sum_([*statistics.tensors(), power, images])
+    statistics = symmetrised(statistics, dataset.operators, band.grid)
+    return EStep(statistics, power, images, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
 
 
 def _search(
@@ -130,11 +131,11 @@ def half_set_rows(dataset: Dataset) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"
 
 
 def updated_noise(
-    found: EStep, dataset: Dataset, state: RefineState, inserted: float, prior: float
+    estep: EStep, dataset: Dataset, state: RefineState, inserted: float, prior: float
 ) -> Float[Tensor, "2 s"]:
     """Noise spectra of the half-sets from what their references leave unexplained."""
     if dataset.source.premultiplied:
         return state.noise_variance
     shells = half_disc(dataset.box, inserted).to(state.references.device).shells
-    halves = zip(state.noise_variance, found.residual, found.images, strict=True)
+    halves = zip(state.noise_variance, estep.residual, estep.images, strict=True)
     return torch.stack([spectrum_of_residuals(*half[:2], shells, half[2], prior) for half in halves])

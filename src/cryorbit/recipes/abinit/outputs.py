@@ -154,8 +154,9 @@ def _write_c1_maps(dataset: AbinitDataset, job: JobFolder, state: AbinitState, o
 def _write_particles(
     dataset: AbinitDataset, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]
 ) -> None:
+    found = Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu())
     assignments = Assignments(
-        poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
+        poses=dataset.source.poses_on_stored(found),
         class_number=klass.cpu() + 1,
         half_set=dataset.half_set + 1,
         max_probability=estimates.max_probability.double().cpu(),

@@ -110,8 +110,9 @@ def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: 
 def _write_particles(dataset: Dataset, state: RefineState, job: JobFolder) -> None:
     estimates = state.estimates
     assert estimates is not None
+    found = Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu())
     assignments = Assignments(
-        poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
+        poses=dataset.source.poses_on_stored(found),
         class_number=estimates.klass.cpu() + 1,
         half_set=dataset.half_set + 1,
         max_probability=estimates.max_probability.double().cpu(),

@@ -23,7 +23,8 @@ def stretched(images: Float[Tensor, "b n n"], matrix: Float[Tensor, "2 2"]) -> F
     """Images ``g`` whose transforms at frequency ``q`` are those of ``images`` at ``matrix @ q``.
 
     With ``f`` an image and coordinates from the centre pixel, ``g(x) = f(inv(matrix).T @ x) / |det matrix|``. What
-    ``f`` is outside its box is not known, and is taken for its mean; what ``g`` is outside its box is cut off.
+    ``f`` is outside its box is not known, and is taken for its mean outside the circle in the box, the background; what
+    ``g`` is outside its box is cut off.
 
     Parameters
     ----------
@@ -34,14 +35,21 @@ def stretched(images: Float[Tensor, "b n n"], matrix: Float[Tensor, "2 2"]) -> F
     """
     box = images.shape[-1]
     line = window_transform(box, images.device)
+    corners = _corners(box, images.device)
     weight = (_stays_within(box, matrix.to(images.device)) / (line[:, None] * line)).float()
     index, share = _points(box, matrix.to(images.device))
     result = torch.empty_like(images)
     for part in chunks(len(images), chunk_size(BYTES_PER_PIXEL * box**2, CHUNK_BYTES, len(images))):
-        mean = images[part].mean((-2, -1), keepdim=True)
-        grid = _padded((images[part] - mean) * weight)
-        result[part] = torch.fft.irfft2(_sum_of_points(grid, index, share, box), s=(box, box)) + mean
+        background = images[part][:, corners].mean(1)[:, None, None]
+        grid = _padded((images[part] - background) * weight)
+        result[part] = torch.fft.irfft2(_sum_of_points(grid, index, share, box), s=(box, box)) + background
     return result
+
+
+def _corners(box: int, device: torch.device) -> Bool[Tensor, "n n"]:
+    """Mask of the pixels outside the circle that the box holds."""
+    axis = torch.arange(box, device=device) - box // 2
+    return torch.hypot(axis.double(), axis[:, None].double()) > box / 2
 
 
 def _stays_within(box: int, matrix: Float[Tensor, "2 2"]) -> Bool[Tensor, "n n"]:

@@ -154,7 +154,7 @@ class _Columns:
                 row,
                 f"the matrix of the magnification ({MATRIX_NAME}) stretches images by {stretch[row]:.0%}, "
                 f"more than {MOST_STRETCH:.0%}",
-                MATRIX_NAME,
+                f"correct {MATRIX_NAME}, or remove the columns",
             )
         return matrices
 
@@ -169,12 +169,14 @@ class _Columns:
         if sound.all():
             return
         row = int(np.argmin(sound))
-        raise self._fault(row, f"{label} is {self._texts(label).iloc[row]!r}, not {kind}", label)
+        raise self._fault(
+            row, f"{label} is {self._texts(label).iloc[row]!r}, not {kind}", f"correct {label}, or remove the column"
+        )
 
-    def _fault(self, row: int, problem: str, label: str) -> InputError:
+    def _fault(self, row: int, problem: str, mend: str) -> InputError:
         return InputError(
             problem,
             file=self.particles.source,
             row=int(self.particles.rows[self.first[row]]),
-            mend=f"correct {label}, or remove the column if nothing is to be corrected for",
+            mend=f"{mend} if nothing is to be corrected for",
         )

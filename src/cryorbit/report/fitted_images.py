@@ -106,7 +106,7 @@ def _fit(
     disc = half_disc(box, box * particles.pixel_size / low_pass)
     source = ParticleSource.of(particles, normalised_levels(particles.images), torch.device("cpu"), inverted=False)
     everything = torch.arange(count)
-    images = source.transform(everything, disc) * shift_phases(poses.shifts, disc)
+    images = source.transform(everything, disc) * shift_phases(source.poses_on_read(poses).shifts, disc)
     klass = _classes(particles, len(volumes))
     grid = working_grid(box, disc.radius)
     slices = torch.stack(

@@ -4,7 +4,7 @@
     python benchmarks/memory.py --boxes 512 --count 100
 
 Whole jobs with their own settings: mini-batches, passes, and the last, which inserts all images to Nyquist. A set of
-3,000 images of 256 px takes 0.8 GB of disk (``--folder``), a refinement in a box of 512 px 18 GB of memory.
+3,000 images of 256 px takes 0.8 GB of disk (``--folder``), a refinement in a box of 512 px 17 GB of memory.
 """
 
 from __future__ import annotations

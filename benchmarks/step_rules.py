@@ -15,7 +15,7 @@ import cyclopts
 import torch
 
 from cryorbit.api.devices import limit_threads
-from cryorbit.inference.grid_oracle import METRICS
+from cryorbit.inference.grid_oracle import CURVATURES
 from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
@@ -41,7 +41,7 @@ def main(
         rows = [
             measure_search(particles, prepared, SearchSettings(iterations=number, metric=metric), seed)
             for number in iterations
-            for metric in METRICS
+            for metric in CURVATURES
             for seed in range(seeds)
         ]
     note = f"{count} images of a ribosome, signal-to-noise ratio {snr}; {torch.get_num_threads()} threads"

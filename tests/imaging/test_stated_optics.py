@@ -1,4 +1,4 @@
-"""Aberrations as tables state them: which table holds, what is unset, and what cannot be read."""
+"""Aberrations and magnification as tables state them: which table holds, what is unset, and what cannot be read."""
 
 from pathlib import Path
 
@@ -8,7 +8,8 @@ import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.aberrations import Aberrations
-from cryorbit.imaging.stated_optics import aberrations_of
+from cryorbit.imaging.magnification import Magnification
+from cryorbit.imaging.stated_optics import aberrations_of, magnification_of
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
@@ -94,3 +95,51 @@ def test_what_no_microscope_has_is_refused(star: Path, label: str, absurd: str) 
     with pytest.raises(InputError, match=f"{label} is .*, not within") as caught:
         read_with(star, "optics", **{label: ["0", absurd] if "Tilt" in label else ["[0]", absurd]})
     assert caught.value.row == 21
+
+
+def magnification_with(star: Path, table: str, **columns: object) -> Magnification | None:
+    """The magnification of the set with columns added to one of its tables."""
+    tables = read_star(star)
+    tables[table] = tables[table].assign(**columns)
+    write_star(star, tables)
+    return magnification_of(read_particles(star))
+
+
+def test_no_stretch_is_no_magnification(star: Path) -> None:
+    assert magnification_of(read_particles(star)) is None
+    assert magnification_with(star, "optics", rlnMagMat00=1.0, rlnMagMat01=0.0, rlnMagMat10=-1e-7) is None
+
+
+def test_settings_have_their_own_matrices(star: Path) -> None:
+    """Elements that are not set are those of the identity, as are those of no column."""
+    found = magnification_with(
+        star, "optics", rlnMagMat00=["None", "1.02"], rlnMagMat01=0.01, rlnMagMat10=["nan", "0.03"]
+    )
+    assert found is not None
+    expected = torch.tensor([[[1.0, 0.01], [0.0, 1.0]], [[1.02, 0.01], [0.03, 1.0]]], dtype=torch.float64)
+    torch.testing.assert_close(found.matrices[found.setting[[0, 39]]], expected)
+
+
+def test_images_without_a_ctf_are_stretched_too(star: Path) -> None:
+    assert magnification_with(star, "optics", rlnMagMat00=1.02) is not None
+    assert magnification_of(read_particles(star).without_ctf()) is not None
+
+
+@pytest.mark.parametrize("element", ["abc", "inf"])
+def test_an_element_that_is_no_number_is_refused(star: Path, element: str) -> None:
+    with pytest.raises(InputError, match=f"rlnMagMat10 is '{element}', not a number") as caught:
+        magnification_with(star, "optics", rlnMagMat00=1.02, rlnMagMat10=["0", element])
+    assert (caught.value.file, caught.value.row) == (star, 21)
+
+
+@pytest.mark.parametrize(
+    ("elements", "percent"), [((1.3, 0, 0, 1), 30), ((0, 1, 1, 0), 200), ((1, 0, 0, 0), 100), ((0.5, 0, 0, 0.45), 55)]
+)
+def test_what_no_microscope_does_is_refused(star: Path, elements: tuple[float, ...], percent: int) -> None:
+    """A stretch too large, a mirror, a singular matrix, and one as near to 0 as to the identity."""
+    labels = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
+    columns = {label: [default, each] for label, default, each in zip(labels, (1, 0, 0, 1), elements, strict=True)}
+    with pytest.raises(InputError, match=f"stretches images by {percent}%, more than 20%") as caught:
+        magnification_with(star, "optics", **columns)
+    assert (caught.value.file, caught.value.row) == (star, 21)
+    assert "correct rlnMagMat00 to 11, or remove the columns" in str(caught.value)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cryorbit.imaging.stated_optics import magnification_of
 from cryorbit.imaging.unused_optics import coma_phase, fourth_order_phase, trefoil_phase, unused_optics
 from cryorbit.io.cryosparc import with_fields
 from cryorbit.io.particles import read_particles
@@ -50,13 +51,18 @@ def with_optics(star: Path, **columns: object) -> Path:
 
 
 def test_nothing_stated_is_nothing_said(star: Path) -> None:
-    none = {"rlnMagMat00": 1.0, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
     assert unused_optics(read_particles(star)).sentences() == []
-    assert unused_optics(read_particles(with_optics(star, **none))).sentences() == []
+    assert unused_optics(read_particles(with_optics(star, **matrix_of(1.0, 1.0)))).sentences() == []
+
+
+def matrix_of(first: float, second: float) -> dict[str, float]:
+    """Columns of RELION's matrix with these elements on its diagonal."""
+    return {"rlnMagMat00": first, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": second}
 
 
 def test_what_is_corrected_for_is_not_said(star: Path) -> None:
     stated = {"rlnBeamTiltX": 2.0, "rlnBeamTiltY": 0.0, "rlnOddZernike": "[0,0,50]", "rlnEvenZernike": "[0,9]"}
+    stated |= matrix_of(1.1, 0.95)
     assert unused_optics(read_particles(with_optics(star, **stated))).sentences() == []
 
 
@@ -64,33 +70,24 @@ BEYOND_A_SHIFT = 1 - sum(i**4 for i in range(1, 7)) / 36 / sum(i**2 for i in ran
 """Part of a coma at the rim that is left when the shift nearest to it, on six rings, is taken out: 0.31."""
 
 
-def test_a_stretch_is_said_and_doubted_where_it_matters(star: Path) -> None:
+def test_a_stretch_is_said_and_doubted_where_it_matters(tmp_path: Path, rng: np.random.Generator) -> None:
     """20 % at a quarter of a box of 32 A is 1.6 A, half a radian at 20 A."""
-    columns = {"rlnMagMat00": 1.2, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
-    optics = unused_optics(read_particles(with_optics(star, **columns)))
+    optics = unused_optics(read_particles(cs_with(tmp_path, rng, anisomag=[0.2, 0, 0, 0])))
     limit = 2 * math.pi * 1.6 / 0.5
     (said,) = optics.sentences()
     assert said == (
-        "Anisotropic magnification (rlnMagMat00 to 11) is not corrected for: phases are off by more than half a radian "
+        "Anisotropic magnification (ctf/anisomag) is not corrected for: phases are off by more than half a radian "
         f"beyond {limit:.3g} A."
     )
     assert optics.doubts(1.05 * limit) == []
     (doubt,) = optics.doubts(limit / 1.05)
-    assert doubt.startswith("anisotropic magnification (rlnMagMat00 to 11) is not corrected for: at ")
+    assert doubt.startswith("anisotropic magnification (ctf/anisomag) is not corrected for: at ")
     assert "0.5 rad; fix: " in doubt
 
 
-def test_a_small_stretch_is_harmless(star: Path) -> None:
-    columns = {"rlnMagMat00": 1.001, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
-    (said,) = unused_optics(read_particles(with_optics(star, **columns))).sentences()
+def test_a_small_stretch_is_harmless(tmp_path: Path, rng: np.random.Generator) -> None:
+    (said,) = unused_optics(read_particles(cs_with(tmp_path, rng, anisomag=[0.001, 0, 0, 0]))).sentences()
     assert f"at {2 * PIXEL_SIZE:g} A (Nyquist), which is harmless" in said
-
-
-def test_a_stretch_displaces_the_rim(star: Path) -> None:
-    """1 % at a quarter of a box of 32 A is 0.08 A."""
-    columns = {"rlnMagMat00": 1.01, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
-    (term,) = unused_optics(read_particles(with_optics(star, **columns))).terms
-    assert term.phase(0.25) == pytest.approx(2 * math.pi * 0.08 * 0.25, rel=1e-6)
 
 
 def cs_with(folder: Path, rng: np.random.Generator, **fields: object) -> Path:
@@ -124,27 +121,34 @@ def test_what_is_no_number_was_not_set(tmp_path: Path, rng: np.random.Generator)
     assert term.phase(1 / 3) == pytest.approx(COMA * BEYOND_A_SHIFT / 27, rel=1e-4)
 
 
+RIM = 2 * math.pi * 0.08 * 0.25
+"""Phase at 4 A of what 1 % moves, at a quarter of a box of 32 A: by 0.08 A."""
+
+
 @pytest.mark.parametrize("identity", [0.0, 1.0])
-def test_a_matrix_may_hold_the_identity_or_not(
-    star: Path, tmp_path: Path, rng: np.random.Generator, identity: float
-) -> None:
-    """1 % at a quarter of a box of 32 A is 0.08 A, however it is written; what is unusual is said."""
-    rim = 2 * math.pi * 0.08 * 0.25
-    columns = {"rlnMagMat00": identity + 0.01, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": identity}
-    folder = tmp_path / "cs"
-    folder.mkdir()
-    written = cs_with(folder, rng, anisomag=[identity + 0.01, 0, 0, identity])
-    found = [unused_optics(read_particles(file)) for file in (with_optics(star, **columns), written)]
-    assert [each.terms[0].phase(0.25) for each in found] == pytest.approx([rim, rim], rel=1e-5)
-    assert [len(each.remarks) for each in found] == [identity == 0, identity == 1]
+def test_a_matrix_of_cryosparc_may_hold_the_identity(tmp_path: Path, rng: np.random.Generator, identity: float) -> None:
+    found = unused_optics(read_particles(cs_with(tmp_path, rng, anisomag=[identity + 0.01, 0, 0, identity])))
+    assert found.terms[0].phase(0.25) == pytest.approx(RIM, rel=1e-5)
+    assert len(found.remarks) == identity
+
+
+def test_a_matrix_of_cryosparc_in_a_star_file_is_not_corrected_for(star: Path) -> None:
+    """Converters copy it, without the identity, and nothing says in which direction it stretches."""
+    particles = read_particles(with_optics(star, **matrix_of(0.01, 0.0)))
+    assert magnification_of(particles) is None
+    found = unused_optics(particles)
+    assert found.terms[0].phase(0.25) == pytest.approx(RIM, rel=1e-5)
+    (said,) = found.remarks
+    assert "if it is RELION's, add 1 to rlnMagMat00 and rlnMagMat11" in said
 
 
 def test_a_matrix_of_zeros_was_not_set(star: Path) -> None:
-    zeros = dict.fromkeys(("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11"), 0.0)
-    found = unused_optics(read_particles(with_optics(star, **zeros)))
+    particles = read_particles(with_optics(star, **matrix_of(0.0, 0.0)))
+    assert magnification_of(particles) is None
+    found = unused_optics(particles)
     assert found.terms == ()
     (said,) = found.sentences()
-    assert "taken for one not set" in said
+    assert "taken for one that is not set" in said
 
 
 def test_a_shift_by_the_optics_is_taken_out_of_the_origins(tmp_path: Path, rng: np.random.Generator) -> None:

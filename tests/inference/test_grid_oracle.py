@@ -9,7 +9,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference import grid_oracle
-from cryorbit.inference.grid_oracle import METRICS, GridOracle, Metric, diagonal
+from cryorbit.inference.grid_oracle import CURVATURES, Curvature, GridOracle, diagonal
 from cryorbit.inference.marginal import SliceStatistics
 from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.random_start import random_blobs
@@ -23,7 +23,7 @@ RADIUS = 5.0
 
 
 def make(
-    particles: PhantomSet, classes: int = 1, metric: Metric = diagonal, images: int = 60
+    particles: PhantomSet, classes: int = 1, curvature: Curvature = diagonal, images: int = 60
 ) -> tuple[GridOracle, torch.Tensor]:
     """The sum over the first images, and volumes to start from."""
     band = particles.band(RADIUS)
@@ -32,7 +32,7 @@ def make(
     size = band.grid.size
     starts = [random_blobs(size, 0.35 * size, torch.Generator().manual_seed(seed)) for seed in range(classes)]
     volume = 0.3 * particles.volumes.max() / torch.stack(starts).max() * torch.stack(starts)
-    oracle = GridOracle(observations, poses, band.grid, band.disc, metric)
+    oracle = GridOracle(observations, poses, band.grid, band.disc, curvature)
     return oracle, volume * soft_ball(size, 0.4 * size, 2.0)
 
 
@@ -44,22 +44,24 @@ def likelihoods(oracle: GridOracle, x: torch.Tensor, steps: int) -> list[float]:
 
 
 @pytest.mark.parametrize("classes", [1, 2])
-@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-def test_whole_steps_never_lose_likelihood(metric: Metric, classes: int, clear_set: PhantomSet) -> None:
+@pytest.mark.parametrize("curvature", CURVATURES.values(), ids=CURVATURES)
+def test_whole_steps_never_lose_likelihood(curvature: Curvature, classes: int, clear_set: PhantomSet) -> None:
     """Both metrics majorise: a whole step is an M-step or a shorter one."""
-    found = likelihoods(*make(clear_set, classes, metric), 7)
+    found = likelihoods(*make(clear_set, classes, curvature), 7)
     assert float(torch.tensor(found).diff().min()) > 0
     assert found[-1] > found[0] + 10
 
 
 def test_dividing_by_the_weights_is_faster(clear_set: PhantomSet) -> None:
-    reached = {name: likelihoods(*make(clear_set, metric=metric), 5)[-1] for name, metric in METRICS.items()}
+    reached = {
+        name: likelihoods(*make(clear_set, curvature=curvature), 5)[-1] for name, curvature in CURVATURES.items()
+    }
     assert reached["diagonal"] > reached["largest"] + 5
 
 
-@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
-def test_in_its_units_the_square_of_the_field_is_the_slope(metric: Metric, clear_set: PhantomSet) -> None:
-    oracle, x = make(clear_set, metric=metric)
+@pytest.mark.parametrize("curvature", CURVATURES.values(), ids=CURVATURES)
+def test_in_its_units_the_square_of_the_field_is_the_slope(curvature: Curvature, clear_set: PhantomSet) -> None:
+    oracle, x = make(clear_set, curvature=curvature)
     scale = natural_scale(PreconditionedSGD(), oracle, x)
     assert math.log2(scale) == round(math.log2(scale))
     scaled = Scaled(oracle, scale)

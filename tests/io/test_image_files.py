@@ -9,7 +9,7 @@ import torch
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
 from cryorbit.io.image_paths import near_names
-from cryorbit.io.mrc import read_header, read_map, require_whole, write_map
+from cryorbit.io.mrc import read_header, read_map, require_complete, write_map
 from cryorbit.io.particles import read_particles
 from cryorbit.recipes.convert import ConvertConfig
 from cryorbit.recipes.convert import run as convert
@@ -116,10 +116,10 @@ def test_an_extended_header_that_was_not_copied(star_set: Path) -> None:
     with pytest.raises(InputError, match="which is not there"):
         read_map(stack.with_name("map.mrc"))
     stack.write_bytes(content + bytes(1024))
-    require_whole(stack, read_header(stack), "stack")
+    require_complete(stack, read_header(stack), "stack")
     stack.write_bytes(content[:-4])
     with pytest.raises(InputError, match="cut short"):
-        require_whole(stack, read_header(stack), "stack")
+        require_complete(stack, read_header(stack), "stack")
 
 
 def test_what_is_wrong_with_a_file_comes_with_its_mend(star_set: Path) -> None:

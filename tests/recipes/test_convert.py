@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import angular_distance
+from cryorbit.imaging.stated_optics import magnification_of
 from cryorbit.io.cryosparc_files import read_cs
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
@@ -107,6 +108,21 @@ def test_from_new_to_old_to_new(star_set: Path, tmp_path: Path) -> None:
     before, after = read_star(star_set), read_star(tmp_path / "new.star")
     pd.testing.assert_frame_equal(after["optics"][before["optics"].columns], before["optics"])
     pd.testing.assert_frame_equal(after["particles"][before["particles"].columns], before["particles"])
+
+
+def test_a_stretch_comes_through_both_layouts(star_set: Path, tmp_path: Path) -> None:
+    tables = read_star(star_set)
+    matrix = {"rlnMagMat00": 1.01, "rlnMagMat01": 0.002, "rlnMagMat10": -0.003, "rlnMagMat11": [0.99, 1.0]}
+    tables["optics"] = tables["optics"].assign(**matrix)
+    write_star(star_set, tables)
+    convert(star_set, tmp_path / "old.star", star_version="3.0")
+    convert(tmp_path / "old.star", tmp_path / "new.star")
+    came = magnification_of(read_particles(star_set))
+    assert came is not None
+    for name in ("old.star", "new.star"):
+        found = magnification_of(read_particles(tmp_path / name))
+        assert found is not None
+        assert torch.equal(found.matrices[found.setting], came.matrices[came.setting])
 
 
 def test_paths_lead_to_the_same_images_from_elsewhere(star_set: Path, tmp_path: Path) -> None:

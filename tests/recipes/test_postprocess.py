@@ -161,11 +161,11 @@ def test_settings_are_heeded(folder: Path, tmp_path: Path) -> None:
 
 
 def test_optics_that_nothing_corrects_for_are_a_doubt(folder: Path, tmp_path: Path) -> None:
-    """A stretch by a tenth displaces the rim of a particle of half a box by 0.8 pixels."""
+    """A stretch by a tenth, in cryoSPARC's words, displaces the rim of a particle of half a box by 0.8 pixels."""
     table = particle_table(random_rotations(300, torch.Generator().manual_seed(1)))
     table = table.assign(rlnDefocusU=15e3, rlnDefocusV=15e3, rlnDefocusAngle=0.0, rlnOpticsGroup=1)
     optics = {"rlnOpticsGroup": 1, "rlnVoltage": 300.0, "rlnSphericalAberration": 2.7, "rlnAmplitudeContrast": 0.1}
-    optics |= {"rlnImagePixelSize": PIXEL_SIZE, "rlnImageSize": BOX, "rlnMagMat00": 1.1, "rlnMagMat11": 1.0}
+    optics |= {"rlnImagePixelSize": PIXEL_SIZE, "rlnImageSize": BOX, "rlnMagMat00": 0.1, "rlnMagMat11": 0.0}
     write_star(tmp_path / "stretch.star", {"optics": pd.DataFrame([optics]), "particles": table})
     _, result = process(PostprocessConfig(folder=folder, output=tmp_path / "job", particles=tmp_path / "stretch.star"))
     assert result.verdict.level == "doubtful"

@@ -494,7 +494,7 @@ def test_a_class_that_is_not_set_is_no_class(folder: Path, tmp_path: Path, unset
 def test_doubts_about_half_sets_and_optics_are_in_the_verdict(folder: Path, tmp_path: Path) -> None:
     tables = read_star(folder / "truth.star")
     tables["particles"]["rlnRandomSubset"] = [2] * 40 + [1] * (COUNT - 40)
-    tables["optics"]["rlnMagMat00"], tables["optics"]["rlnMagMat11"] = 1.5, 1.0
+    tables["optics"]["rlnMagMat00"], tables["optics"]["rlnMagMat11"] = 0.2, 0.0
     write_star(folder / "doubtful.star", tables)
     _, result = reconstructed(folder / "doubtful.star", tmp_path / "job")
     assert result.verdict is not None

@@ -86,14 +86,14 @@ def compare(moving: MapLike, reference: MapLike, *, mask: MapLike | None = None)
         The reference has no even, cubic box, or a map holds one value everywhere.
     """
     fixed, moved, within = _on_one_grid(reference, moving, mask)
-    found = compare_maps(moved.values, fixed.values, fixed.pixel_size, within)
-    x, y, z = found.alignment.shift_A.tolist()
+    comparison = compare_maps(moved.values, fixed.values, fixed.pixel_size, within)
+    x, y, z = comparison.alignment.shift_A.tolist()
     return Comparison(
-        superposed=Volume(found.alignment.aligned, fixed.pixel_size),
-        fsc=from_curve(found.fsc, "unmasked" if mask is None else "masked"),
-        correlation=found.cc,
-        hand_flipped=found.alignment.hand_flipped,
-        angle_deg=found.alignment.angle_deg,
+        superposed=Volume(comparison.alignment.aligned, fixed.pixel_size),
+        fsc=from_curve(comparison.fsc, "unmasked" if mask is None else "masked"),
+        correlation=comparison.cc,
+        hand_flipped=comparison.alignment.hand_flipped,
+        angle_deg=comparison.alignment.angle_deg,
         shift_A=(x, y, z),
     )
 
@@ -109,9 +109,9 @@ def fsc(first: MapLike, second: MapLike, *, mask: MapLike | None = None) -> FSC:
         return from_curve(fsc_curve(one.values, other.values, one.pixel_size), "unmasked")
     last = last_shell(one.values, other.values)
     phases = generator_for(0, "phases of a masked correlation")
-    found = corrected_fsc(one.values, other.values, one.pixel_size, within, phases, last)
-    curves = {name: getattr(found, name).numpy() for name in ("corrected", "unmasked", "masked", "randomised")}
-    return FSC(pd.DataFrame({FREQUENCY: found.frequency_per_A.numpy(), **curves}))
+    result = corrected_fsc(one.values, other.values, one.pixel_size, within, phases, last)
+    curves = {name: getattr(result, name).numpy() for name in ("corrected", "unmasked", "masked", "randomised")}
+    return FSC(pd.DataFrame({FREQUENCY: result.frequency_per_A.numpy(), **curves}))
 
 
 def _on_one_grid(
@@ -126,8 +126,8 @@ def _on_one_grid(
     if mask is None:
         return one, moved, None
     cover = _volume(mask)
-    given = require_mask(cover.values, _name(mask))
-    within = onto_grid(given, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
+    values = require_mask(cover.values, _name(mask))
+    within = onto_grid(values, cover.pixel_size, box, pixel_size)[0].clamp(0, 1)
     require_on_density(within, one.values, None, _name(mask))
     return one, moved, within
 

@@ -81,13 +81,13 @@ def inspect(particles: ParticleLike, output: Path | str | None = None, **setting
     """
     from cryorbit.report.inspection_page import write_inspection
 
-    whole: dict[str, Any] = {"particles": particles}
+    source: dict[str, Any] = {"particles": particles}
     if isinstance(particles, ParticleSet):
-        whole = {"particles": particles.particles.source, "data_dir": particles.data_dir}
-    found = inspect_recipe.run(load_config(inspect_recipe.InspectConfig, None, {**whole, **settings}))
+        source = {"particles": particles.particles.source, "data_dir": particles.data_dir}
+    inspection = inspect_recipe.run(load_config(inspect_recipe.InspectConfig, None, {**source, **settings}))
     if output is not None:
-        write_inspection(Path(output), found)
-    return InspectedParticles(found)
+        write_inspection(Path(output), inspection)
+    return InspectedParticles(inspection)
 
 
 def convert(source: Path | str, target: Path | str, **settings: Any) -> convert_recipe.Conversion:
@@ -117,8 +117,8 @@ def evaluate(
     """A job held against the truth: agreement of maps and errors of poses, a row a class."""
     place = folder.folder if isinstance(folder, Job) else folder
     settings = {"folder": place, "truth_maps": tuple(truth_maps), "truth_poses": truth_poses, "symmetry": symmetry}
-    found = evaluate_recipe.run(load_config(evaluate_recipe.EvaluateConfig, None, settings))
-    table = pd.json_normalize([each.as_record() for each in found.classes]).set_index("class")
+    evaluation = evaluate_recipe.run(load_config(evaluate_recipe.EvaluateConfig, None, settings))
+    table = pd.json_normalize([each.as_record() for each in evaluation.classes]).set_index("class")
     return table.drop(columns=["fsc", "rotation"], errors="ignore")
 
 

@@ -36,15 +36,15 @@ def compare(
 
     settings = {"moving": moving, "reference": reference, "mask": mask, "output": output, "json_file": json}
     config = load_config(CompareConfig, None, settings)
-    found = run(config)
-    angle, shift = found.alignment.angle_deg, found.alignment.shift_A.tolist()
+    comparison = run(config)
+    angle, shift = comparison.alignment.angle_deg, comparison.alignment.shift_A.tolist()
     table = Table(show_header=False, box=None)
-    table.add_row("hand", "mirrored" if found.alignment.hand_flipped else "the same")
+    table.add_row("hand", "mirrored" if comparison.alignment.hand_flipped else "the same")
     table.add_row("rotation", f"{angle:.1f} degrees")
     table.add_row("shift", f"{shift[0]:.1f}, {shift[1]:.1f}, {shift[2]:.1f} A")
-    table.add_row("correlation", f"{found.cc:.3f}")
-    table.add_row("resolution, FSC 0.5", f"{found.resolution(0.5):.1f} A")
-    table.add_row("resolution, FSC 0.143", f"{found.resolution(0.143):.1f} A")
+    table.add_row("correlation", f"{comparison.cc:.3f}")
+    table.add_row("resolution, FSC 0.5", f"{comparison.resolution(0.5):.1f} A")
+    table.add_row("resolution, FSC 0.143", f"{comparison.resolution(0.143):.1f} A")
     console = Console()
     console.print(table)
     for sentence in regridding(config):

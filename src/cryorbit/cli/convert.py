@@ -55,14 +55,14 @@ def convert(
 
     settings = {"source": source, "target": target, "passthrough": passthrough, "original": original}
     options = {"star_version": star_version, "data_dir": data_dir, "check": check}
-    found = run(load_config(ConvertConfig, None, settings | options))
+    conversion = run(load_config(ConvertConfig, None, settings | options))
     console = Console()
-    if found.columns is not None:
-        console.print(_column_table(found))
-    console.print(f"wrote {target}: {found.particles:,} particles", markup=False, highlight=False, soft_wrap=True)
-    for note in found.notes:
+    if conversion.columns is not None:
+        console.print(_column_table(conversion))
+    console.print(f"wrote {target}: {conversion.particles:,} particles", markup=False, highlight=False, soft_wrap=True)
+    for note in conversion.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
-    if not found.faithful:
+    if not conversion.faithful:
         Console(stderr=True).print(f"{target} does not say what {source} says", style="bold red", soft_wrap=True)
         sys.exit(EXIT_CHANGED)
 

@@ -35,15 +35,15 @@ def evaluate(
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 
     settings = {"folder": folder, "truth_maps": truth_map, "truth_poses": truth_poses, "symmetry": symmetry}
-    found = run(load_config(EvaluateConfig, None, {**settings, "json_file": json}))
+    evaluation = run(load_config(EvaluateConfig, None, {**settings, "json_file": json}))
     console = Console()
     if truth_map:
-        console.print(_map_table(found))
-    if found.matched is not None:
-        console.print(_pose_table(found))
-        console.print(f"{found.matched:,} particles matched; errors of poses are medians", highlight=False)
-    if found.class_accuracy is not None:
-        console.print(f"{found.class_accuracy:.1%} of them in the right class", highlight=False)
+        console.print(_map_table(evaluation))
+    if evaluation.matched is not None:
+        console.print(_pose_table(evaluation))
+        console.print(f"{evaluation.matched:,} particles matched; errors of poses are medians", highlight=False)
+    if evaluation.class_accuracy is not None:
+        console.print(f"{evaluation.class_accuracy:.1%} of them in the right class", highlight=False)
 
 
 def _map_table(evaluation: Evaluation) -> Table:

@@ -56,17 +56,18 @@ def inspect(
         refuse_used_folder(output)
     files = {"particles": particles, "data_dir": data_dir, "passthrough": passthrough}
     settings = {**files, "subset": subset, "sample": sample, "seed": seed, "ctf": ctf, "premultiplied": premultiplied}
-    found = run(load_config(InspectConfig, None, settings))
+    inspection = run(load_config(InspectConfig, None, settings))
     console = Console()
-    console.print(_facts(found))
-    for warning in found.warnings():
+    console.print(_facts(inspection))
+    for warning in inspection.warnings():
         console.print(f"  - {warning}", markup=False, highlight=False, soft_wrap=True)
     if output is not None:
-        console.print(f"report    {write_inspection(output, found)}", markup=False, highlight=False, soft_wrap=True)
-    if not found.fit:
+        page = write_inspection(output, inspection)
+        console.print(f"report    {page}", markup=False, highlight=False, soft_wrap=True)
+    if not inspection.fit:
         Console(stderr=True).print("These particles are not fit for reconstruction.", style="bold red")
         sys.exit(EXIT_UNFIT)
-    without = ", but not with these poses" if found.pose_problem is not None else ""
+    without = ", but not with these poses" if inspection.pose_problem is not None else ""
     console.print(f"These particles can be reconstructed from{without}.", style="bold green")
 
 
@@ -75,29 +76,30 @@ def _finite(values: Tensor) -> Tensor:
     return values[values.isfinite()]
 
 
-def _facts(found: Inspection) -> Table:
+def _facts(inspection: Inspection) -> Table:
     """Two columns: what, and how much."""
     from rich.table import Table
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    mean, astigmatism = _finite(found.defocus.mean) * 1e-4, _finite(found.defocus.astigmatism)
-    table.add_row("particles", f"{len(found):,} in {found.files:,} image files")
-    box = f"{found.box} px, {found.box * found.pixel_size:.0f} A" if found.box else "unknown: no image file is there"
+    mean, astigmatism = _finite(inspection.defocus.mean) * 1e-4, _finite(inspection.defocus.astigmatism)
+    table.add_row("particles", f"{len(inspection):,} in {inspection.files:,} image files")
+    side, pixel = inspection.box, inspection.pixel_size
+    box = f"{side} px, {side * pixel:.0f} A" if side else "unknown: no image file is there"
     table.add_row("box", box)
-    table.add_row("pixel size", f"{found.pixel_size:.4g} A; finest resolution {2 * found.pixel_size:.3g} A")
-    for group in found.optics.itertuples():
+    table.add_row("pixel size", f"{pixel:.4g} A; finest resolution {2 * pixel:.3g} A")
+    for group in inspection.optics.itertuples():
         microscope = f"{group.voltage_kV:g} kV, Cs {group.cs_mm:g} mm, amplitude contrast {group.amplitude_contrast:g}"
         table.add_row(f"optics group {group.group}", f"{microscope}: {group.particles:,} particles")
     if len(mean):
         table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
     if len(astigmatism):
         table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
-    table.add_row("far from the others", f"{int(found.defocus.outliers.sum()):,} in defocus or astigmatism")
-    without = f"; {len(found.unaligned):,} without" if found.unaligned else ""
-    table.add_row("poses", f"yes{without}" if found.posed else "no")
-    if found.premultiplied:
+    table.add_row("far from the others", f"{int(inspection.defocus.outliers.sum()):,} in defocus or astigmatism")
+    without = f"; {len(inspection.unaligned):,} without" if inspection.unaligned else ""
+    table.add_row("poses", f"yes{without}" if inspection.posed else "no")
+    if inspection.premultiplied:
         table.add_row("CTF", "the images were multiplied with it")
-    images = found.images
+    images = inspection.images
     if images is not None:
         table.add_row("contrast", images.contrast_sentence)
         table.add_row("normalisation", images.normalisation_sentence)

@@ -38,9 +38,10 @@ def resample(
 
     files = {"source": source, "target": target, "subset": subset, "data_dir": data_dir, "passthrough": passthrough}
     grid = {"pixel_size": pixel_size, "source_pixel_size": source_pixel_size, "box": box}
-    found = run(load_config(ResampleConfig, None, files | grid))
+    resampling = run(load_config(ResampleConfig, None, files | grid))
     console = Console()
-    before, after = (f"{side} pixels of {size:.4g} A" for side, size in zip(found.box, found.pixel_size, strict=True))
+    grids = zip(resampling.box, resampling.pixel_size, strict=True)
+    before, after = (f"{side} pixels of {size:.4g} A" for side, size in grids)
     console.print(f"from {before} to {after}", markup=False, highlight=False, soft_wrap=True)
-    for file in found.files:
+    for file in resampling.files:
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

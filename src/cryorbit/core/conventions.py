@@ -17,6 +17,10 @@ Transforms
 CTF
     ``CTF = -sin(gamma)``, ``gamma = -pi lambda z k^2 + pi/2 Cs lambda^3 k^4 - phase - arcsin(w)``, with defocus
     ``z`` > 0 for underfocus and amplitude contrast ``w``; so CTF(0) = +w and protein is white, in images and in maps.
+Magnification
+    With RELION's matrix ``M`` (``rlnMagMat``) the transform of a stored image at its frequency ``k`` is that of the
+    projection, CTF included, at ``M k``. Images are read as ``|det M| f(M.T @ x)``, as if there were no stretch; a
+    shift ``t`` of the stored image is ``inv(M).T @ t`` on the one that is read.
 Units
     Metadata in A, degrees, kV, mm as in RELION; inside: pixels, radians.
 """

@@ -34,7 +34,7 @@ _ACCOUNTS = (
 )
 
 
-def gigabytes(given: float | str) -> float:
+def gigabytes(stated: float | str) -> float:
     """GB of 2^30 bytes from a number of them, or from text with a unit: ``2``, ``2GB``, ``800 MB``, ``1.5GiB``, ``2g``.
 
     Raises
@@ -42,16 +42,16 @@ def gigabytes(given: float | str) -> float:
     InputError
         It is no amount of memory, or not more than none.
     """
-    parts = re.fullmatch(r"([-+.\de]+?)\s*([kmgt]?)(i?b)?", str(given).strip().lower())
+    parts = re.fullmatch(r"([-+.\de]+?)\s*([kmgt]?)(i?b)?", str(stated).strip().lower())
     mend = "give GB, for example 8, or an amount with its unit: 8GB, 800MB"
     try:
         amount = float(parts[1]) * _UNITS[parts[2]] if parts else math.nan
     except ValueError:
         amount = math.nan
     if not math.isfinite(amount):
-        raise InputError(f"{given!r} is no amount of memory", mend=mend)
+        raise InputError(f"{stated!r} is no amount of memory", mend=mend)
     if amount <= 0:
-        raise InputError(f"{given!r} of memory is not enough for anything", mend=mend)
+        raise InputError(f"{stated!r} of memory is not enough for anything", mend=mend)
     return amount
 
 

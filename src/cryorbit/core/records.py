@@ -40,8 +40,8 @@ def _unpacked(hint: Any, value: Any, device: torch.device) -> Any:
         return value.to(device)
     if isinstance(value, list):
         inner = (get_args(hint) or (Any,))[0]
-        found = [_unpacked(inner, each, device) for each in value]
-        return tuple(found) if get_origin(hint) is tuple else found
+        items = [_unpacked(inner, each, device) for each in value]
+        return tuple(items) if get_origin(hint) is tuple else items
     if isinstance(value, Mapping):
         kinds = [each for each in (hint, *get_args(hint)) if isinstance(each, type) and is_dataclass(each)]
         if kinds:

@@ -51,10 +51,10 @@ def validated(
 
 
 def _input_error(
-    model: type[BaseModel], location: tuple[str, ...], found: ErrorDetails, file: Path | None
+    model: type[BaseModel], location: tuple[str, ...], details: ErrorDetails, file: Path | None
 ) -> InputError:
     """Say what is wrong with the setting at ``location`` and what to write in its place."""
-    name, kind = ".".join(location), found["type"]
+    name, kind = ".".join(location), details["type"]
     if kind == "extra_forbidden":
         known = _keys(model, location[:-1])
         nearest = difflib.get_close_matches(location[-1], known, n=1)
@@ -63,9 +63,9 @@ def _input_error(
     if kind == "missing":
         return InputError(f"the setting {name!r} is missing", file=file, mend="give it")
     if name and kind in DEMANDS:
-        demand = DEMANDS[kind].format(**found.get("ctx", {}))
-        return InputError(f"the setting {name!r} is {_shown(found['input'])}", file=file, mend=f"it must be {demand}")
-    what = f"the setting {name!r} does not fit: {found['msg']}" if name else found["msg"]
+        demand = DEMANDS[kind].format(**details.get("ctx", {}))
+        return InputError(f"the setting {name!r} is {_shown(details['input'])}", file=file, mend=f"it must be {demand}")
+    what = f"the setting {name!r} does not fit: {details['msg']}" if name else details["msg"]
     return InputError(what, file=file, mend="change the value")
 
 

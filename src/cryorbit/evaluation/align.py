@@ -72,6 +72,7 @@ def align_maps(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n n"]
     a, b = (_working_map(volume) for volume in (moving, reference))
     best = refine_motions(a, b, search_motions(a, b))[torch.tensor([0])]
     flipped = bool(best.inverted[0])
+    # products in single precision are rotations up to rounding only
     rotation = nearest_rotation(best.rotations[0].double())
     if flipped:
         # inversion is the mirror z -> -z followed by half a turn about z
@@ -89,6 +90,7 @@ def correlation(
     weight = weight / weight.sum()
     a, b = a - (weight * a).sum(), b - (weight * b).sum()
     covariance, power_a, power_b = ((weight * p).sum() for p in (a * b, a * a, b * b))
+    # a map that is constant correlates with nothing
     return float(covariance / torch.sqrt(power_a * power_b).clamp(min=torch.finfo(a.dtype).tiny))
 
 

@@ -22,7 +22,7 @@ FILLED = 0.95
 """Part of a shell's coefficients that must hold data: a cube of frequencies ends in shells that are filled in part."""
 EDGE_SHELLS = 3
 """Width that the edge of a low-pass filter is expected to have at most, shells."""
-WHOLE = 0.6
+UNFILTERED = 0.6
 """A shell is taken to lie inside of that edge if its power, over that of the shell before, is no less than this part of
 the shell before's: a map falls evenly, a filter ever more."""
 
@@ -47,11 +47,12 @@ def _last_shell(volume: Float[Tensor, "n n n"]) -> int:
     power, filled = _power_and_filling(volume)
     full = (filled >= FILLED).nonzero().flatten()
     end = int(full[-1]) if len(full) else 1
+    # data that reach the end of the box were not cut by a filter
     if end >= box // 2 - 1:
         return end
     step = power[1:] / power[:-1].clamp_min(torch.finfo(power.dtype).tiny)
     for shell in range(end, max(2, end - EDGE_SHELLS), -1):
-        if float(step[shell - 1]) >= WHOLE * min(1.0, float(step[shell - 2])):
+        if float(step[shell - 1]) >= UNFILTERED * min(1.0, float(step[shell - 2])):
             return shell
     return max(1, end - EDGE_SHELLS)
 

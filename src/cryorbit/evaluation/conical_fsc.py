@@ -18,7 +18,9 @@ from cryorbit.fourier.shells import half_spectrum_weights, shell_indices, shell_
 from cryorbit.geometry.hemisphere import hemisphere
 
 HALF_ANGLE_DEG = 20.0
+"""Half the opening of a cone."""
 AXIS_ORDER = 2
+"""HEALPix order of the axes: 96 of them, on average 15 degrees apart, so that cones overlap."""
 ANISOTROPIC = 0.5
 """Area ratio below which directions are missing (cryoSPARC's threshold for its cFAR)."""
 
@@ -44,6 +46,7 @@ class ConicalFSC:
     @property
     def area_ratio(self) -> float:
         """Smallest area over the largest, in [0, 1]."""
+        # half-maps that agree nowhere have no area at all
         return float(self.areas.min() / self.areas.max().clamp_min(1e-12))
 
     @property
@@ -78,7 +81,7 @@ def conical_fsc(
         sums.append(shell_sums(products[:, within], shells[within], count))
     cross, power_a, power_b, coefficients = torch.stack(sums, 1)
     power = torch.sqrt(power_a * power_b)
-    correlation = torch.where(power > 0, cross / power.clamp_min(torch.finfo(power.dtype).tiny), 0.0)
+    correlation = torch.where(power > 0, cross / power, 0.0)
     correlation = torch.where(coefficients > 0, correlation, 1.0)
     correlation[:, count if last is None else last + 1 :] = 0.0
     return ConicalFSC(axes.cpu(), correlation.cpu(), _areas(correlation[:, 1:]).cpu())
@@ -92,8 +95,8 @@ def _areas(correlation: Float[Tensor, "c s"]) -> Float[Tensor, " c"]:
 def _directions(box: int, like: Tensor) -> tuple[Int[Tensor, "n n h"], Float[Tensor, "p 3"]]:
     """Shells of the half spectrum, and unit vectors of its coefficients in shells 0 ... n / 2."""
     shells = shell_indices(box).to(like.device)
-    whole = torch.fft.fftfreq(box, 1 / box, device=like.device)
+    full = torch.fft.fftfreq(box, 1 / box, device=like.device)
     half = torch.fft.rfftfreq(box, 1 / box, device=like.device)
-    z, y, x = torch.meshgrid(whole, whole, half, indexing="ij")
+    z, y, x = torch.meshgrid(full, full, half, indexing="ij")
     kept = shells <= box // 2
     return shells, torch.nn.functional.normalize(torch.stack([x[kept], y[kept], z[kept]], -1), dim=-1).to(like)

@@ -13,16 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.evaluation.filter_edge import end_within_mask
+from cryorbit.evaluation.filter_edge import FilterEdge, find_edge
 from cryorbit.evaluation.fsc import THRESHOLD, FSCCurve, first_below, fourier_shell_correlation, resolution_at
 from cryorbit.evaluation.phase_randomisation import randomise_phases
 
 COARSEST = 3
 """Shells after shell 0 in which half-maps of one particle agree, whatever their resolution."""
 RANDOMISED_BELOW = 0.8
-"""Phases are randomised from the shell in which the unmasked correlation first falls below this."""
+"""Phases are randomised from the shell in which the unmasked correlation first falls below this (RELION's value)."""
 LEAK = 2
-"""Shells beyond that one in which a mask still carries over what was not randomised."""
+"""Shells beyond that one in which a mask still carries over what was not randomised (RELION's value)."""
 DRAWS = 3
 """Randomisations that are averaged."""
 LARGEST_BIAS = 0.05
@@ -93,6 +93,72 @@ class HalfMapFSC:
         return self.mask_bias > LARGEST_BIAS
 
 
+@dataclass(frozen=True, slots=True)
+class HalfMapPair:
+    """Two half-maps, and what does not depend on the mask that they are compared in; made by ``of``.
+
+    Attributes
+    ----------
+    half1, half2
+        Half-maps, unfiltered and unmasked.
+    frequency_per_A
+        Spatial frequency of each shell, 1/A.
+    unmasked
+        Their correlation as they are, 0 beyond ``last``.
+    last
+        Last shell in which they can hold data.
+    edge
+        Where their mean falls steeply; None where it falls off evenly.
+    """
+
+    half1: Float[Tensor, "n n n"]
+    half2: Float[Tensor, "n n n"]
+    frequency_per_A: Float[Tensor, " s"]  # noqa: N815 (units belong to the name)
+    unmasked: Float[Tensor, " s"]
+    last: int
+    edge: FilterEdge | None
+
+    @classmethod
+    def of(
+        cls, half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"], pixel_size: float, last: int | None = None
+    ) -> HalfMapPair:
+        """Compare half-maps of ``pixel_size`` A without a mask; arguments as for `corrected_fsc`."""
+        box = half1.shape[-1]
+        last = box // 2 if last is None else min(last, box // 2)
+        unmasked = _without_beyond(fourier_shell_correlation(half1, half2), last)
+        frequency = torch.arange(box // 2 + 1).double() / (box * pixel_size)
+        return cls(half1, half2, frequency, unmasked, last, find_edge(0.5 * (half1 + half2), unmasked, last))
+
+    @property
+    def resolution_A(self) -> float:  # noqa: N802 (units belong to the name)
+        """Resolution in A at which the correlation without a mask first falls below 0.143."""
+        return resolution_at(FSCCurve(self.frequency_per_A, self.unmasked.cpu()), THRESHOLD)
+
+    def within(self, mask: Float[Tensor, "n n n"], generator: torch.Generator) -> HalfMapFSC:
+        """Correlations within a soft mask, and corrected for it; ``generator`` draws the random phases."""
+        last = self.edge.end if self.edge is not None and self.edge.shows(mask) else self.last
+        unmasked = _without_beyond(self.unmasked, last)
+        masked = _without_beyond(fourier_shell_correlation(self.half1, self.half2, mask), last)
+        first = first_below(unmasked, RANDOMISED_BELOW)
+        randomised = masked
+        if first <= last:
+            randomised = _without_beyond(self._randomised(first, mask, generator), last)
+            # phases are as they were there: nothing is to be taken off
+            randomised[:first] = masked[:first]
+        unmasked, masked, randomised, corrected = (
+            curve.cpu() for curve in (unmasked, masked, randomised, _without_bias(masked, randomised, first + LEAK))
+        )
+        return HalfMapFSC(self.frequency_per_A, unmasked, masked, randomised, corrected, first, last)
+
+    def _randomised(self, first: int, mask: Float[Tensor, "n n n"], generator: torch.Generator) -> Float[Tensor, " s"]:
+        """Correlation within the mask of half-maps with random phases from a shell on."""
+        curves = []
+        for _ in range(DRAWS):
+            random1, random2 = (randomise_phases(half, first, generator) for half in (self.half1, self.half2))
+            curves.append(fourier_shell_correlation(random1, random2, mask))
+        return torch.stack(curves).mean(0)
+
+
 def corrected_fsc(
     half1: Float[Tensor, "n n n"],
     half2: Float[Tensor, "n n n"],
@@ -116,24 +182,12 @@ def corrected_fsc(
     last
         Last shell in which the half-maps hold data; all correlations beyond it are 0. Default: that of the box.
     """
-    last = half1.shape[-1] // 2 if last is None else min(last, half1.shape[-1] // 2)
-    unmasked = fourier_shell_correlation(half1, half2)
-    last = end_within_mask(0.5 * (half1 + half2), mask, unmasked, last)
-    beyond = torch.arange(half1.shape[-1] // 2 + 1, device=half1.device) > last
-    unmasked = unmasked.masked_fill(beyond, 0.0)
-    masked = fourier_shell_correlation(half1, half2, mask).masked_fill(beyond, 0.0)
-    first = first_below(unmasked, RANDOMISED_BELOW)
-    randomised = masked
-    if first <= last:
-        curves = []
-        for _ in range(DRAWS):
-            random1, random2 = (randomise_phases(half, first, generator) for half in (half1, half2))
-            curves.append(fourier_shell_correlation(random1, random2, mask))
-        randomised = torch.stack(curves).mean(0).masked_fill(beyond, 0.0)
-        randomised[:first] = masked[:first]
-    frequency = torch.arange(len(masked)).double() / (half1.shape[-1] * pixel_size)
-    corrected = _without_bias(masked, randomised, first + LEAK)
-    return HalfMapFSC(frequency, unmasked.cpu(), masked.cpu(), randomised.cpu(), corrected.cpu(), first, last)
+    return HalfMapPair.of(half1, half2, pixel_size, last).within(mask, generator)
+
+
+def _without_beyond(correlation: Float[Tensor, " s"], last: int) -> Float[Tensor, " s"]:
+    """The correlation, 0 beyond a shell."""
+    return correlation.masked_fill(torch.arange(len(correlation), device=correlation.device) > last, 0.0)
 
 
 def _without_bias(masked: Float[Tensor, " s"], bias: Float[Tensor, " s"], first: int) -> Float[Tensor, " s"]:

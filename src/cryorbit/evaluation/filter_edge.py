@@ -7,6 +7,8 @@ noise or rounding of a few per cent even, and it agrees between half-maps as the
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,17 +28,40 @@ BEFORE = 3
 """Shells before the first that agree less, from which on the edge is looked for."""
 
 
-def end_within_mask(
-    volume: Float[Tensor, "n n n"], mask: Float[Tensor, "n n n"], unmasked: Float[Tensor, " s"], last: int
-) -> int:
-    """Last shell, of those up to ``last``, in which a masked map holds data: none beyond the edge of a filter.
+@dataclass(frozen=True, slots=True)
+class FilterEdge:
+    """A steep fall in the power of a map, which may be the edge of a filter: masks of any shape are tried on it.
+
+    Attributes
+    ----------
+    volume
+        The map, unmasked.
+    before
+        The map without the shells beyond the fall.
+    shell
+        Last shell before the fall.
+    end
+        Last shell in which the map holds data if that is the edge of a filter.
+    """
+
+    volume: Float[Tensor, "n n n"]
+    before: Float[Tensor, "n n n"]
+    shell: int
+    end: int
+
+    def shows(self, mask: Float[Tensor, "n n n"]) -> bool:
+        """Whether the shell after the fall holds, within a soft mask, mostly what the mask carried there."""
+        carried, present = (float(_power(each * mask)[self.shell + 1]) for each in (self.before, self.volume))
+        return carried > CARRIED * present
+
+
+def find_edge(volume: Float[Tensor, "n n n"], unmasked: Float[Tensor, " s"], last: int) -> FilterEdge | None:
+    """The steepest fall of a map where its data may end; None where it falls off evenly.
 
     Parameters
     ----------
     volume
         The map, unmasked.
-    mask
-        Soft mask in [0, 1].
     unmasked
         Correlation of the map with another, or of its half-maps, without a mask, in shells 0 ... n / 2.
     last
@@ -46,13 +71,19 @@ def end_within_mask(
     first = max(1, first_below(unmasked[: last + 1], AGREE) - BEFORE)
     step = (power[1:] / power[:-1].clamp_min(torch.finfo(power.dtype).tiny))[first:last]
     if not len(step) or float(step.min()) > STEEP:
-        return last
-    edge = first + int(step.argmin())
-    carried = _power(without_shells_beyond(volume, edge) * mask)[edge + 1]
-    if float(carried) <= CARRIED * float(_power(volume * mask)[edge + 1]):
-        return last
+        return None
+    shell = first + int(step.argmin())
     # shells beyond the steepest step that agree still belong to a soft edge
-    return min(last, edge - 1 + first_below(unmasked[edge:], THRESHOLD))
+    end = min(last, shell - 1 + first_below(unmasked[shell:], THRESHOLD))
+    return FilterEdge(volume, without_shells_beyond(volume, shell), shell, end)
+
+
+def end_within_mask(
+    volume: Float[Tensor, "n n n"], mask: Float[Tensor, "n n n"], unmasked: Float[Tensor, " s"], last: int
+) -> int:
+    """Last shell in which a map holds data within a soft mask; arguments as for `find_edge`."""
+    edge = find_edge(volume, unmasked, last)
+    return edge.end if edge is not None and edge.shows(mask) else last
 
 
 def _power(volume: Float[Tensor, "n n n"]) -> Float[Tensor, " s"]:

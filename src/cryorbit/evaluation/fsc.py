@@ -55,7 +55,7 @@ def fourier_shell_correlation(
     products = torch.stack([(a_k * b_k.conj()).real, a_k.abs().square(), b_k.abs().square()])
     cross, power_a, power_b = shell_sums((products * weights).flatten(1).double(), shells, box // 2 + 1)
     power = torch.sqrt(power_a * power_b)
-    return torch.where(power > 0, cross / power.clamp(min=torch.finfo(power.dtype).tiny), 0.0)
+    return torch.where(power > 0, cross / power, 0.0)
 
 
 def fsc_curve(
@@ -83,6 +83,7 @@ def resolution_at(curve: FSCCurve, threshold: float) -> float:
     value and does not count; nor do shells at the end that are exactly 0, as they are where there are no data.
     """
     filled = curve.correlation.nonzero().flatten()
+    # shell 1 stays even where nothing correlates: there is a resolution to return
     end = max(2, int(filled[-1]) + 1) if len(filled) else 2
     frequency, correlation = curve.frequency_per_A[1:end], curve.correlation[1:end]
     below = (correlation < threshold).nonzero().flatten()

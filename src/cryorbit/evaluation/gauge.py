@@ -17,11 +17,14 @@ from torch import Tensor
 from cryorbit.geometry.rotations import angular_distance, nearest_rotation
 
 _CANDIDATES = 128
+"""Single particles whose gauges are tried."""
 _JUDGES = 1000
+"""Particles that each of these is tried on."""
 _ROUNDS = 20
 _WIDEST_DEG = 15.0
 """Errors far above this are outliers, however common they are."""
 _NARROWEST_DEG = 0.01
+"""Least scale of errors: rotations may be exact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,7 @@ def _best_candidate(
     aligned = _spread(estimated, _JUDGES)[:, None] @ candidates
     mates = _spread(true, _JUDGES)[:, None] @ operators
     cosine = (aligned.flatten(-2) @ mates.flatten(-2).mT).amax(-1) / 2 - 0.5
+    # rounding may take a cosine beyond one
     angle = torch.rad2deg(torch.acos(cosine.clamp(-1.0, 1.0)))
     return candidates[_kernel(angle, _WIDEST_DEG).mean(0).argmax()]
 

@@ -47,7 +47,7 @@ class Misplacement:
 
 def misplacement(half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"]) -> Misplacement | None:
     """The motion after which half-maps agree much better, the plainest that does; None where they lie in place."""
-    in_place, score, found = _shifted_or_mirrored(half1, half2)
+    in_place, score, motion = _shifted_or_mirrored(half1, half2)
     if in_place >= 1 / BETTER:
         return None
     if score < 1 / BETTER:
@@ -56,9 +56,9 @@ def misplacement(half1: Float[Tensor, "n n n"], half2: Float[Tensor, "n n n"]) -
         agreement = float(_agreement(first, turned.aligned)[0, 0, 0])
         if turned.angle_deg >= LEAST_TURN_DEG and agreement > BETTER * score:
             x, y, z = turned.shift_A.tolist()
-            score, found = agreement, Misplacement("z" if turned.hand_flipped else None, (x, y, z), turned.angle_deg)
-    moved = found.mirrored is not None or found.angle_deg or any(found.shift_px)
-    return found if moved and score > max(BETTER * in_place, ALIKE) else None
+            score, motion = agreement, Misplacement("z" if turned.hand_flipped else None, (x, y, z), turned.angle_deg)
+    moved = motion.mirrored is not None or motion.angle_deg or any(motion.shift_px)
+    return motion if moved and score > max(BETTER * in_place, ALIKE) else None
 
 
 def _shifted_or_mirrored(
@@ -90,6 +90,7 @@ def _agreement(first: Float[Tensor, "m m m"], second: Float[Tensor, "m m m"]) ->
     for volume in (first, second):
         transform = torch.fft.rfftn(volume) * used
         power = shell_sums(transform.abs().square().flatten(), shells.flatten(), int(shells.max()) + 1)
+        # shell 0 is not used: it must only not be divided by
         weight = (power / torch.arange(len(power)).to(power).clamp_min(1)).clamp_min(torch.finfo(power.dtype).tiny)
         whitened.append(transform * weight.rsqrt()[shells] * used)
     common = torch.fft.irfftn(whitened[0] * whitened[1].conj(), s=first.shape)

@@ -10,8 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.evaluation.corrected_fsc import HalfMapFSC, corrected_fsc
-from cryorbit.evaluation.fsc import THRESHOLD, FSCCurve, fsc_curve, resolution_at
+from cryorbit.evaluation.corrected_fsc import HalfMapFSC, HalfMapPair
 from cryorbit.evaluation.solvent_mask import LEAST_FAR_PX, LEAST_NEAR_PX, outline_resolution, outlined, soft_edge
 from cryorbit.imaging.masks import soft_ball
 
@@ -54,7 +53,8 @@ def half_map_mask(
         Last shell in which the half-maps hold data. Default: that of the box.
     """
     box = volume.shape[-1]
-    resolution = resolution_at(unmasked_fsc(halves, pixel_size, last), THRESHOLD)
+    pair = HalfMapPair.of(halves[0], halves[1], pixel_size, last)
+    resolution = pair.resolution_A
     region = soft_ball(box, box / 2 - 3, 2) if window is None else window
     particle = outlined(volume, pixel_size, outline_resolution(resolution), region.to(volume))
     near = max(NEAR_A / pixel_size, LEAST_NEAR_PX)
@@ -63,16 +63,7 @@ def half_map_mask(
         edge = min(max(width, LEAST_FAR_PX - LEAST_NEAR_PX), WIDEST_PART * box)
         rim = min(edge, WIDEST_RIM * box)
         mask = (soft_edge(particle, near, near + edge) * soft_ball(box, box / 2 - 1 - rim, rim)).to(volume)
-        fsc = corrected_fsc(halves[0], halves[1], pixel_size, mask, generator, last)
+        fsc = pair.within(mask, generator)
         if not fsc.mask_too_tight:
             break
     return mask, fsc
-
-
-def unmasked_fsc(halves: Float[Tensor, "2 n n n"], pixel_size: float, last: int | None) -> FSCCurve:
-    """Correlation of two half-maps as they are, 0 beyond the last shell in which they hold data."""
-    curve = fsc_curve(halves[0], halves[1], pixel_size)
-    if last is None:
-        return curve
-    beyond = torch.arange(len(curve.correlation)) > last
-    return FSCCurve(curve.frequency_per_A, curve.correlation.masked_fill(beyond, 0.0))

@@ -54,6 +54,7 @@ def local_resolution(
         Last shell in which the half-maps hold data, at which the bands end. Default: that of the box.
     """
     box = half1.shape[-1]
+    # a ball of radius r has the second moment of a Gaussian of standard deviation r / sqrt(5)
     lattice = _lattice(box, sigma=0.5 * window_A / pixel_size / math.sqrt(5))
     width = max(1.0, box * pixel_size / window_A)
     halves = torch.fft.rfftn(torch.stack([half1, half2]), dim=_AXES)
@@ -68,6 +69,7 @@ def local_resolution(
         gain = 0.5 * (1 + torch.cos(torch.pi * ((shells - centers[-1]) / width).clamp(-1, 1)))
         a, b = torch.fft.irfftn(halves * gain.to(half1), s=half1.shape, dim=_AXES)
         cross, power_a, power_b = (_window_means(mask * product, lattice) for product in (a * b, a * a, b * b))
+        # window means of squares come from a transform, which may leave them below zero by rounding
         power = (power_a * power_b).clamp_min(0).sqrt()
         curves.append(torch.where(power > 0, cross / power, 0.0))
         undecided = undecided & (curves[-1] >= threshold)
@@ -92,8 +94,8 @@ def _lattice(box: int, sigma: float) -> _Lattice:
     """Points close enough for a Gaussian window of standard deviation ``sigma`` voxels."""
     reach = box / (math.pi * sigma) * math.sqrt(-0.5 * math.log(NEGLIGIBLE))
     size = min(box, 2 * next_fast_len(math.ceil(1.5 * reach), real=True))
-    whole = torch.fft.fftfreq(size, 1 / size) / box
-    line = torch.exp(-2 * (math.pi * sigma * whole) ** 2)
+    frequency = torch.fft.fftfreq(size, 1 / size) / box
+    line = torch.exp(-2 * (math.pi * sigma * frequency) ** 2)
     return _Lattice(size, line[:, None, None] * line[:, None] * line[: size // 2 + 1] * (size / box) ** 3)
 
 

@@ -46,6 +46,7 @@ def leaves_out(
     second = first if half2 is None else _about_background(half2, box)
     inside = resample(mask.to(half1), box).clamp(0, 1)
     outside = 1 - inside
+    # a mask that covers the box leaves nothing out
     if float(outside.sum()) < 1:
         return False
     common = first * second

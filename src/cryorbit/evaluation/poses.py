@@ -101,10 +101,12 @@ def _drift(rotations: Float[Tensor, "n 3 3"], difference: Float[Tensor, "n 2"]) 
     drift = rotations.new_zeros(3)
     for _ in range(_ROUNDS):
         error = (difference - projection @ drift).norm(dim=-1)
+        # poses may be exact
         scale = error.median().clamp(min=1e-6)
         weights = (1 + (error / scale).square()).pow(-2)[:, None, None]
         normal = (weights * projection.mT @ projection).sum(0)
         right = (weights * projection.mT @ difference[..., None]).sum(0)
+        # views of one direction say nothing of a displacement along it
         drift = (torch.linalg.pinv(normal, hermitian=True) @ right)[:, 0]
     return drift
 

@@ -24,8 +24,8 @@ def with_spectrum_of(volume: Float[Tensor, "n n n"], like: Float[Tensor, "n n n"
     shells = shell_indices(box).to(volume.device)
     power = torch.fft.rfftn(torch.stack([volume, like]), dim=(-3, -2, -1)).abs().square()
     weighted = (power * half_spectrum_weights(box).to(power)).flatten(1).double()
-    own, wanted = shell_sums(weighted, shells.flatten(), int(shells.max()) + 1)
-    return apply_gain(volume, torch.sqrt(wanted / own.clamp_min(torch.finfo(volume.dtype).tiny)))
+    present, wanted = shell_sums(weighted, shells.flatten(), int(shells.max()) + 1)
+    return apply_gain(volume, torch.sqrt(wanted / present.clamp_min(torch.finfo(volume.dtype).tiny)))
 
 
 def low_pass(box: int, pixel_size: float, resolution_A: float, edge: float = EDGE) -> Float[Tensor, " s"]:

@@ -45,13 +45,13 @@ def refine_motions(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n
         Candidates; those of the highest score are followed.
     """
     spectrum = oversampled_spectrum(moving)
-    found = start
+    motions = start
     for radius, kept in STAGES:
         pair = _pair(spectrum, reference, min(radius, moving.shape[-1] // 2 - 1))
-        ranked = found[found.score.argsort(descending=True)]
+        ranked = motions[motions.score.argsort(descending=True)]
         per_hand_indices = [(ranked.inverted == hand).nonzero()[:kept, 0] for hand in (False, True)]
-        found = joined([_refine(pair, ranked[index[None]]) for index in torch.cat(per_hand_indices)])
-    return found[found.score.argsort(descending=True)]
+        motions = joined([_refine(pair, ranked[index[None]]) for index in torch.cat(per_hand_indices)])
+    return motions[motions.score.argsort(descending=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,8 @@ def _information(
     products = torch.stack([(moved * pair.reference.conj()).real, moved.abs().square(), pair.reference.abs().square()])
     cross, power_moved, power_reference = shell_sums(products, pair.ball.shells, len(pair.counts))
     tiny = torch.finfo(products.dtype).tiny
+    # the root has no slope at zero
     correlation = cross / torch.sqrt((power_moved * power_reference).clamp(min=tiny))
+    # it is squared: a shell that disagrees by its sign must not count as agreement
     agreement = _HIGHEST_CORRELATION * correlation.clamp(min=0.0)
     return -(pair.counts * torch.log1p(-agreement.square())).sum()

@@ -44,6 +44,7 @@ SHIFT_REACH = 0.3
 """Longest displacement that is tried, as a fraction of the box."""
 
 _CHUNK = 512
+"""Rotations at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,11 @@ def search_motions(moving: Float[Tensor, "n n n"], reference: Float[Tensor, "n n
     spectrum = oversampled_spectrum(moving)
     largest = moving.shape[-1] // 2 - 1
     spacing = spacing_deg(GRID_ORDER)
-    found = _score(spectrum, moving, reference, hopf_grid(GRID_ORDER).to(moving), min(GRID_RADIUS, largest))
-    found = _distinct(found, spacing, KEPT_PER_HAND)
-    finer = neighbourhood(found.rotations, spacing / 2, 1).flatten(0, 1)
-    found = _score(spectrum, moving, reference, finer, min(FINE_RADIUS, largest))
-    return _distinct(found, spacing / 2, KEPT_PER_HAND)
+    motions = _score(spectrum, moving, reference, hopf_grid(GRID_ORDER).to(moving), min(GRID_RADIUS, largest))
+    motions = _distinct(motions, spacing, KEPT_PER_HAND)
+    finer = neighbourhood(motions.rotations, spacing / 2, 1).flatten(0, 1)
+    motions = _score(spectrum, moving, reference, finer, min(FINE_RADIUS, largest))
+    return _distinct(motions, spacing / 2, KEPT_PER_HAND)
 
 
 def _score(
@@ -139,17 +140,18 @@ def _weighted_target(
     count = int(ball.shells.max()) + 1
     norms = shell_sums(torch.stack([a, b]).abs().square(), ball.shells, count).prod(0).sqrt()
     shell_weight = torch.arange(count).to(norms) / torch.arange(count).sum()
+    # a shell that one of the maps lacks has no correlation
     return b * (shell_weight / norms.clamp(min=torch.finfo(norms.dtype).tiny))[ball.shells]
 
 
-def _distinct(found: Motions, spacing: float, per_hand: int) -> Motions:
+def _distinct(motions: Motions, spacing: float, per_hand: int) -> Motions:
     """The best motions of each hand that are further than ``spacing`` degrees from every better one."""
     kept: list[int] = []
     for hand in (False, True):
-        open_score = torch.where(found.inverted == hand, found.score, -torch.inf)
+        open_score = torch.where(motions.inverted == hand, motions.score, -torch.inf)
         while len(kept) < per_hand * (1 + hand) and torch.isfinite(open_score).any():
             best = int(open_score.argmax())
             kept.append(best)
-            near = angular_distance(found.rotations, found.rotations[best].expand_as(found.rotations)) <= spacing
+            near = angular_distance(motions.rotations, motions.rotations[best].expand_as(motions.rotations)) <= spacing
             open_score[near] = -torch.inf
-    return found[torch.tensor(kept, device=found.score.device)]
+    return motions[torch.tensor(kept, device=motions.score.device)]

@@ -19,14 +19,14 @@ from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.fourier.shells import shell_means
 
 FIT_FROM_A = 10.0
-"""Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading."""
+"""Resolution at which a fit begins, A: at coarser ones the form of the particle decides, not its fading (RELION's)."""
 FIT_TO_NYQUIST = 0.85
 """Part of the Nyquist frequency at which a fit ends at the latest: beyond it, interpolation and filters of whoever
 sampled the images make amplitudes fall, and no B-factor undoes that."""
 FEWEST_SHELLS = 4
 """A line and the scatter about it need so many."""
 NO_SIGNAL = 1e-4
-"""Correlation below which a map has no weight, nor in any later shell."""
+"""Correlation below which a map has no weight, nor in any later shell (RELION's value)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,11 @@ def fit_b_factor(
     used = (frequency >= 1 / FIT_FROM_A) & (frequency <= 1 / finest) & (gains > 0)
     if int(used.sum()) < FEWEST_SHELLS:
         return None
-    own = protein_log_amplitude(frequency)
-    slope, intercept, scatter = _weighted_line(square[used], (logarithm - own)[used], gains[used].square())
+    protein = protein_log_amplitude(frequency)
+    slope, intercept, scatter = _weighted_line(square[used], (logarithm - protein)[used], gains[used].square())
     span = float(square[used][-1] - square[used][0])
     error = 4 * math.hypot(scatter, DEPARTURE / span)
-    fitted = intercept + slope * square + own
+    fitted = intercept + slope * square + protein
     return GuinierFit(square, logarithm, fitted, 4 * slope, error, FIT_FROM_A, finest)
 
 

@@ -12,11 +12,13 @@ from cryorbit.evaluation.radial_filter import apply_gain, low_pass
 from cryorbit.imaging.masks import soft_ball
 
 THRESHOLD = 0.2
-"""Part of the robust maximum above which density is particle."""
+"""Part of the robust maximum above which density is particle: cryoSPARC's value, as the distances 6 and 14 A are."""
 ROBUST_QUANTILE = 0.995
+"""Part of the voxels that lie below the robust maximum: a few bright ones do not set it."""
 SMALLEST_PART = 0.1
 """Connected parts of at least this part of the largest one's volume are kept; smaller ones are noise."""
 LEAST_NEAR_PX, LEAST_FAR_PX = 2.0, 5.0
+"""Distances at least, voxels: with coarse voxels a few angstroms would leave no soft edge."""
 SMOOTHEST_A = 15.0
 """Finest resolution at which the outline of a particle is looked for, A: beyond it noise and holes appear."""
 

@@ -20,7 +20,9 @@ from cryorbit.geometry.hemisphere import hemisphere
 BIASED = 0.81
 """Factor below which views are unevenly spread (cryoSPARC's threshold for its SCF*)."""
 MOST_VIEWS = 10_000
+"""Views that are counted at most, as in cryoSPARC."""
 PROBE_ORDER = 3
+"""HEALPix order of the axes that are probed."""
 RADIUS = 20.0
 """Fourier radius at which sampling is looked at, pixels; the factor depends on it only weakly."""
 FEWEST_A_PROBE = 50

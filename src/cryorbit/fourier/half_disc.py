@@ -58,6 +58,7 @@ def half_disc(box: int, radius: float) -> HalfDisc:
 
 def count_within(disc: HalfDisc, radius: float) -> int:
     """Number of leading coefficients with |k| <= radius."""
+    # a radius that is an integer but for rounding holds its shell
     return int((disc.frequencies.norm(dim=-1) <= radius + 1e-6).sum())
 
 

@@ -42,11 +42,12 @@ def resampling_matrix(old: int, new: int, step: float) -> Float[Tensor, "{new} {
     highest = math.ceil(old / (2 * max(step, 1.0)) - 1e-9) - 1
     angle = 2 * math.pi * offsets / old
     turn = torch.sin(angle / 2)
-    whole = turn.abs() < 1e-9
-    kernel = torch.sin((highest + 0.5) * angle) / torch.where(whole, 1.0, turn)
+    at_limit = turn.abs() < 1e-9
+    kernel = torch.sin((highest + 0.5) * angle) / torch.where(at_limit, 1.0, turn)
     # where the offset is a whole number of boxes; for an even box the quotient's sign is that of the limit
-    kernel = torch.where(whole, 2.0 * highest + 1, kernel)
+    kernel = torch.where(at_limit, 2.0 * highest + 1, kernel)
     if step <= 1 and old % 2 == 0:
+        # the coefficient at the old Nyquist frequency is half at each end of the spectrum
         kernel = kernel + torch.cos(math.pi * offsets)
     inside = (places >= -(old // 2) - 0.5) & (places <= old - old // 2 - 0.5)
     return torch.where(inside[:, None], kernel / old, 0.0)

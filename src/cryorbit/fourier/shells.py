@@ -48,8 +48,8 @@ def shell_means(values: Float[Tensor, "*b n n h"]) -> Float[Tensor, "*b s"]:
 
 def _radii(box: int, dimensions: int, first: slice = slice(None)) -> Float[Tensor, "..."]:
     """Length of every frequency of the half spectrum, Fourier pixels; ``first`` chooses along the first axis."""
-    whole = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64) ** 2
+    full = torch.fft.fftfreq(box, 1.0 / box, dtype=torch.float64) ** 2
     squares = torch.fft.rfftfreq(box, 1.0 / box, dtype=torch.float64) ** 2
     for chosen in (slice(None),) * (dimensions - 2) + (first,):
-        squares = whole[chosen].reshape(-1, *[1] * squares.dim()) + squares
+        squares = full[chosen].reshape(-1, *[1] * squares.dim()) + squares
     return squares.sqrt_()

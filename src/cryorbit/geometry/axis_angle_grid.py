@@ -15,6 +15,7 @@ from torch import Tensor
 from cryorbit.geometry.rotations import rotvec_to_matrix
 
 SAME_ROTATION = 1e-9
+"""How far the overlap of two unit quaternions may be from one if they are the same rotation."""
 
 
 def axis_angle_grid(spacing: float) -> Float[Tensor, "r 3 3"]:

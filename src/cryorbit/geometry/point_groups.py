@@ -86,6 +86,7 @@ def asymmetric_unit(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3
     # products with every mate R g without the mates themselves, as <R g, A> = <R, A g'>
     nearness = rotations[:, 2] @ (group @ reference[2]).mT
     in_plane = rotations.flatten(1) @ (reference @ group.mT).flatten(1).mT
+    # of a view along an axis the mates are equally near, but for rounding
     tied = nearness >= nearness.amax(1, keepdim=True) - 1e-6
     winner = torch.where(tied, in_plane, -math.inf).argmax(1)
     return torch.linalg.matrix_norm(group[winner] - group[0]) < 1e-6

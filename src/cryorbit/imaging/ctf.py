@@ -18,6 +18,7 @@ from cryorbit.core.data import CTFParams
 def electron_wavelength(voltage_kv: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
     """Relativistic electron wavelength, A, at an acceleration voltage in kV."""
     volts = voltage_kv * 1e3
+    # RELION's constants: h / sqrt(2 m e) in A sqrt(V), and e / (2 m c^2) in 1 / V
     return 12.2643247 / torch.sqrt(volts * (1.0 + volts * 0.978466e-6))
 
 

@@ -1,6 +1,7 @@
 """What is done to images between their files and inference: a list of operators, applied in order.
 
-``io.grey_levels.GreyLevels`` is one, which repairs and normalises.
+``io.grey_levels.GreyLevels`` is one, which repairs and normalises; ``imaging.magnification.Magnification`` another,
+which undoes the stretch of a microscope, so that all that comes after sees images without one.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
-from cryorbit.core.data import CTFParams
+from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.execution.group import SINGLE_PROCESS, Group
@@ -24,8 +24,9 @@ from cryorbit.fourier.half_disc import HalfDisc, image_transform
 from cryorbit.imaging.aberrations import Aberrations
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.image_operators import ImageOperator, Inversion
+from cryorbit.imaging.magnification import Magnification
 from cryorbit.imaging.observations import Observations, observe
-from cryorbit.imaging.stated_optics import aberrations_of
+from cryorbit.imaging.stated_optics import aberrations_of, magnification_of
 from cryorbit.imaging.transfer import Transfer
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
@@ -99,15 +100,20 @@ class ParticleSource:
         Raises
         ------
         InputError
-            As for `aberrations_of`.
+            As for `aberrations_of` and `magnification_of`.
         """
+        magnification = magnification_of(particles)
         return cls(
             images=particles.images,
             ctf=particles.ctf,
             pixel_size=particles.pixel_size,
             premultiplied=particles.premultiplied,
             device=device,
-            operators=(*(() if levels is None else (levels,)), *((Inversion(),) if inverted else ())),
+            operators=(
+                *(() if levels is None else (levels,)),
+                *(() if magnification is None else (magnification,)),
+                *((Inversion(),) if inverted else ()),
+            ),
             padded=None if levels is None else levels.padded,
             spoilt=None if levels is None else levels.spoilt,
             aberrations=aberrations_of(particles),
@@ -121,6 +127,23 @@ class ParticleSource:
     def inverted(self) -> bool:
         """Whether protein is dark in the files."""
         return any(isinstance(operator, Inversion) for operator in self.operators)
+
+    @property
+    def magnification(self) -> Magnification | None:
+        """The stretch that reading undoes; None where there is none."""
+        return next((operator for operator in self.operators if isinstance(operator, Magnification)), None)
+
+    def poses_on_read(self, stored: Poses) -> Poses:
+        """Poses of all images as they are read, from those that a table states: shifts are on the stored images."""
+        if self.magnification is None:
+            return stored
+        return Poses(stored.rotations, self.magnification.shifts_on_read(stored.shifts))
+
+    def poses_on_stored(self, read: Poses) -> Poses:
+        """The way back: poses as a table states them, so that other programs find what they expect."""
+        if self.magnification is None:
+            return read
+        return Poses(read.rotations, self.magnification.shifts_on_stored(read.shifts))
 
     @property
     def box(self) -> int:

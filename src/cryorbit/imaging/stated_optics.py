@@ -1,4 +1,4 @@
-"""Aberrations of the optics as the columns of a particle table state them, in RELION's words."""
+"""Aberrations and magnification of the optics as the columns of a particle table state them, in RELION's words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import re
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.imaging.aberrations import Aberrations, coma_of_tilt, with_tilt
 from cryorbit.imaging.ctf import electron_wavelength
+from cryorbit.imaging.magnification import Magnification
 from cryorbit.io.particles import Particles
 from cryorbit.io.star_versions import GROUP
 
@@ -23,6 +24,13 @@ VECTOR = rf"\s*\[?\s*(?:{NUMBER}(?:\s*[,\s]\s*{NUMBER})*)?\s*\]?\s*"
 """How RELION writes coefficients: numbers in brackets."""
 STRONGEST = {"rlnBeamTiltX": 100.0, "rlnBeamTiltY": 100.0, "rlnOddZernike": 1e4, "rlnEvenZernike": 1e4}
 """Largest values, mrad and radians; tilts are below 5, and a coefficient of 100 turns phases by turns at 3 A."""
+MATRIX = {"rlnMagMat00": 1.0, "rlnMagMat01": 0.0, "rlnMagMat10": 0.0, "rlnMagMat11": 1.0}
+"""Elements of the matrix of the magnification, and what they are where they are not set."""
+MATRIX_NAME = "rlnMagMat00 to 11"
+MOST_STRETCH = 0.2
+"""Largest relative stretch of an image; microscopes are within 0.03."""
+NO_STRETCH = 1e-6
+"""Relative stretch below which a matrix is none: tables have six decimals."""
 UNSET = ("None", "nan", "<NA>", "-")
 _KV, _CS = "kV", "mm"
 
@@ -62,6 +70,46 @@ def aberrations_of(particles: Particles) -> Aberrations | None:
     return Aberrations(torch.from_numpy(setting), odd, even) if odd.any() or even.any() else None
 
 
+def magnification_of(particles: Particles) -> Magnification | None:
+    """The magnification that a particle set states in RELION's words; None where it stretches no image.
+
+    A matrix that `lacks_identity` is not RELION's, and is passed over.
+
+    Raises
+    ------
+    InputError
+        An element of a matrix is no number, or a matrix stretches images by more than `MOST_STRETCH`.
+    """
+    stated = stated_matrices(particles)
+    if stated is None:
+        return None
+    setting, matrices = stated
+    none = lacks_identity(matrices) | (_stretch(matrices - np.eye(2)) < NO_STRETCH)
+    matrices[none] = np.eye(2)
+    return None if none.all() else Magnification(torch.from_numpy(setting), torch.from_numpy(matrices))
+
+
+def stated_matrices(particles: Particles) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, "g 2 2"]] | None:
+    """Setting of each particle and matrix of each setting, as stated; None without; errors as `magnification_of`."""
+    stated = columns_of_optics(particles, tuple(MATRIX))
+    if not len(stated.columns):
+        return None
+    setting, first = _settings(stated)
+    return setting, _Columns(stated.iloc[first], particles, first).matrices()
+
+
+def lacks_identity(matrices: Float[np.ndarray, "g 2 2"]) -> Bool[np.ndarray, " g"]:
+    """Mask of the matrices near 0: not set, or a stretch without the identity, as cryoSPARC has it."""
+    small: Bool[np.ndarray, " g"] = _stretch(matrices) <= MOST_STRETCH
+    return small
+
+
+def _stretch(change: Float[np.ndarray, "g 2 2"]) -> Float[np.ndarray, " g"]:
+    """Largest relative change of a length by matrices that are to be added to the identity."""
+    largest: Float[np.ndarray, " g"] = np.linalg.norm(change, ord=2, axis=(1, 2))
+    return largest
+
+
 def _settings(stated: pd.DataFrame) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " g"]]:
     """Number of the setting of each particle, and the first particle of each setting."""
     numbered = stated.groupby(list(stated.columns), sort=False, dropna=False).ngroup()
@@ -75,12 +123,12 @@ class _Columns:
     def __init__(self, rows: pd.DataFrame, particles: Particles, first: Int[np.ndarray, " g"]) -> None:
         self.rows, self.particles, self.first = rows, particles, first
 
-    def numbers(self, label: str) -> Float[Tensor, " g"]:
-        """A number for each setting; 0 where there is none."""
+    def numbers(self, label: str, default: float = 0.0) -> Float[Tensor, " g"]:
+        """A number for each setting; ``default`` where there is none."""
         texts = self._texts(label)
         values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
         self._require(np.isfinite(values) | texts.isin(UNSET).to_numpy(), label, "a number")
-        values = np.nan_to_num(values)
+        values = np.where(np.isfinite(values), values, default)
         self._require_bounded(values, label)
         return torch.from_numpy(values)
 
@@ -94,6 +142,22 @@ class _Columns:
         self._require_bounded(np.array([max(map(abs, each), default=0.0) for each in found]), label)
         return torch.tensor([each + [0.0] * (longest - len(each)) for each in found], dtype=torch.float64)
 
+    def matrices(self) -> Float[np.ndarray, "g 2 2"]:
+        """The matrix of the magnification of each setting, near the identity or near 0."""
+        elements = [self.numbers(label, default).numpy() for label, default in MATRIX.items()]
+        matrices: Float[np.ndarray, "g 2 2"] = np.stack(elements, 1).reshape(-1, 2, 2)
+        stretch = _stretch(matrices - np.eye(2))
+        wrong = (stretch > MOST_STRETCH) & ~lacks_identity(matrices)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._fault(
+                row,
+                f"the matrix of the magnification ({MATRIX_NAME}) stretches images by {stretch[row]:.0%}, "
+                f"more than {MOST_STRETCH:.0%}",
+                f"correct {MATRIX_NAME}, or remove the columns",
+            )
+        return matrices
+
     def _texts(self, label: str) -> pd.Series:
         return self.rows[label].astype(str) if label in self.rows else pd.Series(["None"] * len(self.rows))
 
@@ -105,9 +169,14 @@ class _Columns:
         if sound.all():
             return
         row = int(np.argmin(sound))
-        raise InputError(
-            f"{label} is {self._texts(label).iloc[row]!r}, not {kind}",
+        raise self._fault(
+            row, f"{label} is {self._texts(label).iloc[row]!r}, not {kind}", f"correct {label}, or remove the column"
+        )
+
+    def _fault(self, row: int, problem: str, mend: str) -> InputError:
+        return InputError(
+            problem,
             file=self.particles.source,
             row=int(self.particles.rows[self.first[row]]),
-            mend=f"correct {label}, or remove the column if nothing is to be corrected for",
+            mend=f"{mend} if nothing is to be corrected for",
         )

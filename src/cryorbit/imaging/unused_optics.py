@@ -13,11 +13,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from jaxtyping import Float
 
 from cryorbit.imaging.ctf import electron_wavelength
-from cryorbit.imaging.stated_optics import columns_of_optics
+from cryorbit.imaging.stated_optics import MATRIX_NAME, NO_STRETCH, lacks_identity, stated_matrices
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
 
@@ -29,10 +28,7 @@ TRIED = 200
 """Frequencies, up to Nyquist, among which the first harmful one is looked for."""
 PARTICLE_REACH = 0.25
 """Distance from the centre, boxes, at which a stretch is judged: the rim of a particle of half a box."""
-NO_STRETCH = 1e-6
-"""Relative stretch below which a matrix is none."""
-MATRIX = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
-MATRIX_NAME, ANISOTROPY, TETRAFOIL = "rlnMagMat00 to 11", "ctf/anisomag", "ctf/tetra_A"
+ANISOTROPY, TETRAFOIL = "ctf/anisomag", "ctf/tetra_A"
 
 Phase = Callable[[float], float]
 """Largest phase error, radians, of all particles at a spatial frequency in 1/A."""
@@ -90,8 +86,11 @@ def unused_optics(particles: Particles) -> UnusedOptics:
 
 
 def _of_star(particles: Particles) -> Iterator[UnusedTerm]:
-    """That of RELION's labels; the others are corrected for."""
-    yield from _magnification(_stretch(_matrices(particles)), MATRIX_NAME, particles)
+    """Those of RELION's labels: a stretch in cryoSPARC's words; all else is corrected for."""
+    stated = stated_matrices(particles)
+    if stated is not None:
+        matrices = stated[1]
+        yield from _magnification(matrices[lacks_identity(matrices)], MATRIX_NAME, particles)
 
 
 def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
@@ -108,19 +107,19 @@ def _of_records(particles: Particles) -> Iterator[UnusedTerm]:
     fourth = np.linalg.norm(pairs, axis=2) * length[:, None] ** 3
     if fourth.any():
         yield UnusedTerm("tetrafoil", TETRAFOIL, partial(_largest, fourth_order_phase, fourth.max(0)))
-    yield from _magnification(_stretch(_set_numbers(records, ANISOTROPY, 4)), ANISOTROPY, particles)
+    yield from _magnification(_without_identity(_set_numbers(records, ANISOTROPY, 4)), ANISOTROPY, particles)
 
 
 def _magnification(stretch: Float[np.ndarray, "n 2 2"], labels: str, particles: Particles) -> Iterator[UnusedTerm]:
-    largest = float(np.linalg.norm(stretch, ord=2, axis=(1, 2)).max())
+    largest = float(np.linalg.norm(stretch, ord=2, axis=(1, 2)).max(initial=0))
     if largest > NO_STRETCH:
         distance = PARTICLE_REACH * particles.box * particles.pixel_size
         phase = partial(magnification_phase, largest, distance)
         yield UnusedTerm("anisotropic magnification", labels, phase)
 
 
-def _stretch(matrices: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2 2"]:
-    """Relative stretches, from matrices near the identity or, less the identity, near 0; of zeros there is none."""
+def _without_identity(matrices: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2 2"]:
+    """Relative stretches of a ``.cs`` file, in which some hold the identity; of zeros there is none."""
     square = matrices.reshape(-1, 2, 2)
     less = square - np.eye(2)
     is_stretch = np.linalg.norm(square, axis=(1, 2)) < np.linalg.norm(less, axis=(1, 2))
@@ -128,24 +127,18 @@ def _stretch(matrices: Float[np.ndarray, "n 4"]) -> Float[np.ndarray, "n 2 2"]:
     return stretch
 
 
-def _matrices(particles: Particles) -> Float[np.ndarray, "g 4"]:
-    """The distinct matrices; what is no finite number is that of the identity."""
-    stated = columns_of_optics(particles, MATRIX).drop_duplicates()
-    columns = []
-    for label, default in zip(MATRIX, (1.0, 0.0, 0.0, 1.0), strict=True):
-        texts = stated.get(label, pd.Series(default, index=stated.index))
-        values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
-        columns.append(np.where(np.isfinite(values), values, default))
-    return np.stack(columns, 1)
-
-
 def _on_matrices(particles: Particles) -> Iterator[str]:
     """What is said of matrices that are not as RELION and cryoSPARC write them."""
-    matrices = _matrices(particles)
-    if not matrices.any(1).all():
-        yield f"The matrix of the magnification ({MATRIX_NAME}) is 0, which none can be: it is taken for one not set."
-    elif (matrices[:, [0, 3]] < 0.5).all(1).any():
-        yield f"The matrix of the magnification ({MATRIX_NAME}) lacks the identity, which is added."
+    stated = stated_matrices(particles)
+    if stated is not None:
+        lacking = stated[1][lacks_identity(stated[1])]
+        if not lacking.any((1, 2)).all():
+            yield f"The matrix of the magnification ({MATRIX_NAME}) is 0: it is taken for one that is not set."
+        if lacking.any():
+            yield (
+                f"The matrix of the magnification ({MATRIX_NAME}) lacks the identity, as in a .cs file, which does not "
+                "say in which direction it stretches; if it is RELION's, add 1 to rlnMagMat00 and rlnMagMat11."
+            )
     records = particles.records
     if records is not None and (_set_numbers(records, ANISOTROPY, 4)[:, [0, 3]] > 0.5).all(1).any():
         yield f"The magnification ({ANISOTROPY}) holds the identity, which is taken out of it."

@@ -84,6 +84,7 @@ class BranchPlan:
         """From the first grid to the finest; the last is scored at the whole ``radius``."""
         spacing = spacing_deg(order_for(self.first_spacing)) if self.grid == "hopf" else self.first_spacing
         ratio = max(spacing / self.final_spacing, self.first_step / self.final_step, 1.0)
+        # a ratio that is a power of two but for rounding takes no stage more
         last = math.ceil(math.log2(ratio) - 1e-9)
         radii = [min(self.first_radius * 2**n, radius) for n in range(last)] + [radius]
         return [SearchLevel(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
@@ -165,6 +166,8 @@ class Searcher:
         Slices do not count: where scores need them written, it is some at a time (``kernels.pose_scores``).
         """
         orientations, shifts = self.most
+        # later every pair that the caps leave becomes eight orientations, each with four shifts; the ones are for the
+        # orientation itself
         scores = max(len(self.slices) * (1 + len(self.shifts)), 8 * orientations * shifts * 5)
         return 64 * scores + 40 * len(self.disc) * shifts
 
@@ -181,8 +184,8 @@ def branch_and_bound(
         batch = search_poses(source.observe(index[part], band.disc, band.noise_variance), searcher)
         return [getattr(batch, name) for name in names]
 
-    found = source.shards.run(find, index, size)
-    return BestPoses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    batches = source.shards.run(find, index, size)
+    return BestPoses(*(torch.cat(parts) for parts in zip(*batches, strict=True)))
 
 
 def make_searcher(model: Model, disc: HalfDisc, plan: BranchPlan) -> Searcher:
@@ -207,9 +210,11 @@ def search_poses(observations: Observations, searcher: Searcher) -> BranchResult
         evaluated.append(torch.bincount(cells.candidates.image, minlength=images) * len(scores.lattice))
         best, where = best_cells(cells, scores, images)
         leaders = poses_of(cells, scores.lattice, where)
+        # the leader of a finer stage may score worse at the full radius than an earlier one
         incumbent = torch.maximum(incumbent, _exact_scores(leaders, observations, searcher))
         count = count_within(searcher.disc, stage.radius)
         margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
+        # the best cell stays even where the bound excludes it, as it may for an image that is no slice of the volume
         kept = surviving(cells, scores, torch.minimum(incumbent - margin, best))
         kept, bite = capped(cells, scores, kept, searcher.most)
         bites.append(bite)
@@ -235,6 +240,7 @@ def _stage_scores(cells: PoseCells, observations: Observations, searcher: Search
     if number == 0:
         scores = _grid_scores(seen, searcher.slices, searcher.power, shift_phases(searcher.shifts, low))
         return CandidateScores(scores, searcher.shifts)
+    # the middles of the four quarters of the cell that was subdivided, which is twice the step wide
     corners = torch.tensor(list(itertools.product((-0.25, 0.25), repeat=2)))
     lattice = corners.to(searcher.shifts) * 2 * stage.step
     return score_candidates(cells.candidates, seen, searcher.model, low, lattice)

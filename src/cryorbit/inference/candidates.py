@@ -27,6 +27,7 @@ from cryorbit.inference.pose_prior import PosePrior, at_candidates
 from cryorbit.volumes.model import Model
 
 NEGLIGIBLE = 1e-7
+"""Posterior of a pose below which it counts as none."""
 CLASS_NATS = 30.0
 """A class this far behind an image's best one on the way down is out of question for that image."""
 
@@ -194,6 +195,7 @@ def thinned(
     """
     mass = gamma.sum(1)
     small = mass < least
+    # in double precision: small masses would be lost in a running sum over thousands of candidates
     reached = torch.where(small, mass, 0.0).double().cumsum(0) / least
     first = torch.searchsorted(candidates.image.contiguous(), torch.arange(candidates.images, device=mass.device))
     before = torch.cat([reached.new_zeros(1), reached])[:-1]

@@ -27,5 +27,6 @@ def mix_classes(posterior: Posterior, mass: Float[Tensor, "b k"], per_class: int
         return posterior
     mixed = (1 - amount) * mass + amount / mass.shape[1]
     klass = torch.div(posterior.slice, per_class, rounding_mode="floor")
-    factor = (mixed / mass.clamp_min(1e-12))[posterior.image, klass]
+    # an entry has mass in its class; classes without entries are divided by zero and not read
+    factor = (mixed / mass)[posterior.image, klass]
     return replace(posterior, gamma=posterior.gamma * factor)

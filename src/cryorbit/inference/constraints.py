@@ -24,6 +24,7 @@ def background_level(volume: Float[Tensor, "*k m m m"], window: Float[Tensor, "m
     """Mean of each volume outside the window."""
     outside = (window < 0.02).to(volume).flatten()
     # a product of vectors: the volume times the mask would be another large map
+    # a window that fills its box has no outside, and takes no background off
     return (volume.flatten(-3) @ outside / outside.sum().clamp_min(1))[..., None, None, None]
 
 
@@ -37,6 +38,7 @@ def centre_offset(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k 3"]:
     """Centre of mass ``(x, y, z)`` of the positive density, in voxels from the centre."""
     mass = volume.clamp_min(0)
     axis = torch.arange(volume.shape[-1], device=volume.device, dtype=volume.dtype) - volume.shape[-1] // 2
+    # an empty volume, of a class that died, is centred as it is
     total = mass.sum((-3, -2, -1)).clamp_min(torch.finfo(volume.dtype).tiny)
     profiles = (mass.sum((-3, -2)), mass.sum((-3, -1)), mass.sum((-2, -1)))
     return torch.stack([(profile * axis).sum(-1) / total for profile in profiles], -1)

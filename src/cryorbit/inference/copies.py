@@ -50,9 +50,9 @@ def copies_agreement(
     # interpolated at half the voxel size
     fine = [resample(resample(volume, size), 2 * size) for volume in (first, second)]
     reference, power = _by_direction(sample_map(fine[0], 2 * points))
-    own, other_power = _by_direction(sample_map(fine[1], 2 * points))
-    shared = float((reference * own).sum())
-    norms = float(reference.norm() * own.norm())
+    other, other_power = _by_direction(sample_map(fine[1], 2 * points))
+    shared = float((reference * other).sum())
+    norms = float(reference.norm() * other.norm())
     if shared <= LEAST_SHARED * norms or norms < LEAST_STRUCTURE * float((power * other_power) ** 0.5):
         return None
     copies = [_by_direction(sample_map(fine[1], 2 * points @ operator))[0] for operator in group[1:].to(first)]

@@ -117,6 +117,7 @@ def _left_in_each(
     spread = squares - mean_transfer**2
     left = 1 - mean_transfer * (product - mean_transfer * mean_power) / (spread * mean_power)
     error = ((1 + mean_transfer**2 / spread) / count).sqrt()
+    # an image without a usable coefficient is of neither kind
     return left.nan_to_num(0.5), error.nan_to_num(torch.inf)
 
 
@@ -133,8 +134,8 @@ def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 
         images = source.read(index[part])
         images = images - (images * corner).sum((-2, -1), keepdim=True) / corner.sum()
         power, outside = (image_transform(each, disc).abs() ** 2 for each in (images, images * corner))
-        whole = power.mean(1, keepdim=True)
-        power, outside = power / whole, outside / (whole * (corner**2).mean())
+        mean_power = power.mean(1, keepdim=True)
+        power, outside = power / mean_power, outside / (mean_power * (corner**2).mean())
         params = _bare(source.ctf[index[part]].to(source.device))
         transfer = ctf_values(params, disc.frequencies / (source.box * source.pixel_size)) ** 2
         known = _turns_slowly(params, disc, source).to(power)
@@ -149,6 +150,7 @@ def _left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
     Of the outer half of the noisy bands that have it to within `SURE` the median; None where there is none. Power is
     distributed exponentially: it scatters by its mean.
     """
+    # bands without a usable coefficient are left out below; here they must only not be divided by
     count = sums[0].clamp_min(1)
     transfer, squares, power, product, outside = sums[1:] / count
     spread = (squares - transfer**2).clamp_min(torch.finfo(sums.dtype).tiny)

@@ -137,6 +137,7 @@ def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int)
     crossed = _first(beyond & (values <= 0))
     fallen = beyond & (values < FALLEN)
     trough = _first(fallen[:-1] & (values[1:] > values[:-1]))
+    # a profile that does not fall to zero crosses it beyond its last ring: the trough stands for the crossing
     before = max(crossed - 1, 0)
     crossing = before + float(values[before] / (values[before] - values[crossed]).clamp_min(1e-9))
     crossing = min(crossing, float(trough))
@@ -147,8 +148,8 @@ def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int)
 
 def _first(holds: Tensor) -> int:
     """The first ring of which something holds, or the last ring."""
-    found = torch.nonzero(holds)
-    return int(found[0, 0]) if len(found) else len(holds) - 1
+    places = torch.nonzero(holds)
+    return int(places[0, 0]) if len(places) else len(holds) - 1
 
 
 def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | None:
@@ -161,8 +162,10 @@ def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | N
     rings = torch.arange(len(variance), dtype=torch.float64)
     corner = variance[source.box // 2 - 2 :].median()
     excess = (variance - corner)[: source.box // 2 - 1]
+    # the centre pixel is a ring, too: of half a pixel radius
     pixels = 2 * torch.pi * rings[: len(excess)].clamp_min(0.5)
     scatter = corner * (2 / (pixels * len(index))).sqrt()
+    # around the centre, where every particle has density: further out neighbours vary as well
     if not bool((excess > CERTAINTY * scatter)[: source.box // 8].any()):
         return None
     significant = torch.where(excess > 2 * scatter, excess, 0.0) * pixels

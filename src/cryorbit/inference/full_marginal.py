@@ -157,11 +157,13 @@ def _scored(
         offset = nodes.log_weight - model_energy(observations.weight[rows], power)
         even, odd = (each.unflatten(0, (-1, len(phases))) for each in even_and_odd(shifted, slices))
         even += offset[:, None] + nodes.log_shift_weight[:, None]
+        # the sum before the difference, which takes its place in memory
         yield rows, even + odd, even.sub_(odd), shifted
 
 
 def _live(per_image: Float[Tensor, "b g"]) -> Tensor | slice:
     """Rotations whose posterior is not below rounding in the sum over rotations."""
     mass = per_image.sum(0)
+    # to take rows out is to copy them, which pays only where half of them go
     live = torch.nonzero(mass > torch.finfo(mass.dtype).eps * mass.sum() / len(mass))[:, 0]
     return live if len(live) < len(mass) // 2 else slice(None)

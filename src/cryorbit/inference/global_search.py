@@ -76,6 +76,7 @@ def search_all_poses(
     turn = random_rotations(1, generator).to(volume)
     rotations = coarse_grid(search.spacing, len(volume), turn) @ turn
     if search.space.symmetry is not None:
+        # cells whose middle lies outside the asymmetric unit reach into it: a pose at its rim may be in one of those
         margin = 0.5 * coarse_spacing(search.spacing)
         rotations = rotations[:, near_asymmetric_unit(rotations[0], search.space.symmetry, margin)]
     shifts = disc_grid(search.space.shift_range, search.shift_step).to(volume)
@@ -83,8 +84,8 @@ def search_all_poses(
 
     def find(part: slice) -> Candidates:
         observations = source.observe(index[part], band.disc, noise_variance)
-        found = coarse_cells(observations, volume, poses, band, search.cells)
-        return replace(found, image=found.image + part.start)
+        cells = coarse_cells(observations, volume, poses, band, search.cells)
+        return replace(cells, image=cells.image + part.start)
 
     return by_image(source.shards.run(find, index, source.batch_size(BATCH)))
 
@@ -122,6 +123,8 @@ def _most_likely(
     # every key has entries, and leaders come in the order of the keys
     shift = posterior.shift[leaders(posterior.gamma, number, len(key))]
     image, cell = torch.div(key, slices, rounding_mode="floor"), key % slices
+    # no image loses its best slice: a posterior is a list of a few thousand entries at most, so that slice has more
+    # than the floor
     keep = among_largest(mass, image, images, at_most) & (mass > GAMMA_FLOOR)
     return image[keep], cell[keep], shift[keep]
 

@@ -68,11 +68,11 @@ def gold_standard_maps(
     volume = regularised(statistics, fsc, weights, grid)
     references = []
     for h in range(2):
-        own = slice(h, h + 1)
-        alone = replace(statistics, data=statistics.data[own], weight=statistics.weight[own])
+        this_half = slice(h, h + 1)
+        alone = replace(statistics, data=statistics.data[this_half], weight=statistics.weight[this_half])
         # the sums stand beside every map until the last is made: here memory is at its highest
         give_back_free()
-        reference = regularised(alone, fsc, replace(weights, mean=weights.mean[own]), grid)
+        reference = regularised(alone, fsc, replace(weights, mean=weights.mean[this_half]), grid)
         references.append(windowed(with_low_shells(reference, volume, join_radius), mask))
     return HalfMaps(torch.stack(references), compared.halves, windowed(volume, mask), fsc)
 

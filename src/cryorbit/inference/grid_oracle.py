@@ -31,7 +31,7 @@ from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.optim.protocols import Evaluation, Expectation
 from cryorbit.volumes.model import ModelGrid, solve
 
-Metric = Callable[[Float[Tensor, "z q h"]], Float[Tensor, "z q h"]]
+Curvature = Callable[[Float[Tensor, "z q h"]], Float[Tensor, "z q h"]]
 """The curvature on the Fourier grid from the weights W."""
 FLOOR = 0.02
 """Part of the largest W that is added to W: frequencies that hardly any slice has met move slowly."""
@@ -49,7 +49,7 @@ def largest(weight: Float[Tensor, "z q h"]) -> Float[Tensor, "z q h"]:
     return torch.full_like(weight, float(weight.max()))
 
 
-METRICS: dict[str, Metric] = {"diagonal": diagonal, "largest": largest}
+CURVATURES: dict[str, Curvature] = {"diagonal": diagonal, "largest": largest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class GridOracle:
         The grid.
     grid, disc
         Geometry of the unknown and half disc of the radius.
-    metric
+    curvature
         What the gradient is divided by.
     class_mixing
         Part of every image's class posterior that is spread evenly over the classes.
@@ -85,7 +85,7 @@ class GridOracle:
     poses: PoseGrid
     grid: ModelGrid
     disc: HalfDisc
-    metric: Metric = diagonal
+    curvature: Curvature = diagonal
     class_mixing: float = 0.0
     reports: list[GridReport] = field(default_factory=list)
 
@@ -96,20 +96,20 @@ class GridOracle:
 
     def evaluate(self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value, and the field."""
-        value, slices, found = self._expect_slices(x, idx)
-        inserted = self._inserted(SliceStatistics(found.data - found.weight * slices, found.weight))
+        value, slices, statistics = self._expect_slices(x, idx)
+        inserted = self._inserted(SliceStatistics(statistics.data - statistics.weight * slices, statistics.weight))
         return Evaluation(value, -self._solved(inserted))
 
     def expect(self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None) -> Expectation:
         """Mean value, and mean D and W: real part, imaginary part, weight."""
-        value, _, found = self._expect_slices(x, idx)
-        pairs = self._inserted(found)
-        statistics = torch.stack([packed_sums(*pair) for pair in pairs])
-        return Expectation(value, statistics / (self.num_terms if idx is None else len(idx)))
+        value, _, statistics = self._expect_slices(x, idx)
+        pairs = self._inserted(statistics)
+        packed = torch.stack([packed_sums(*pair) for pair in pairs])
+        return Expectation(value, packed / (self.num_terms if idx is None else len(idx)))
 
     def maximise(self, statistics: Float[Tensor, "k 3 z q h"]) -> Float[Tensor, "k ..."]:
         """M-step, damped where W is small."""
-        return self._solved([unpacked_sums(own) for own in statistics])
+        return self._solved([unpacked_sums(packed) for packed in statistics])
 
     def admissible(
         self, statistics: Float[Tensor, "k 3 z q h"], reference: Float[Tensor, "k 3 z q h"]
@@ -135,24 +135,24 @@ class GridOracle:
         self.reports.append(GridReport(float(evidence), float(posterior.effective.mean()), mass.mean(0)))
         return -evidence, slices, slice_statistics(mixed, chosen, phases, len(slices))
 
-    def _inserted(self, found: SliceStatistics) -> list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]:
+    def _inserted(self, statistics: SliceStatistics) -> list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]:
         """Data and weight of each class on its Fourier grid."""
         classes, per_class = self.poses.rotations.shape[:2]
-        touched = found.weight[:, 0] > 0
+        touched = statistics.weight[:, 0] > 0
         pairs = []
         for k in range(classes):
             part = slice(k * per_class, (k + 1) * per_class)
             live = torch.nonzero(touched[part])[:, 0]
-            data, weight = found.data[part][live], found.weight[part][live]
+            data, weight = statistics.data[part][live], statistics.weight[part][live]
             pair = self.grid.insert(data, weight, self.poses.rotations[k][live], self.disc.frequencies)
             pairs.append((join_mates(pair[0]), join_mates(pair[1])))
         return pairs
 
     def _solved(self, pairs: list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]) -> Float[Tensor, "k ..."]:
-        """Data over the metric of each class; zero for a class that (almost) no image belongs to."""
+        """Data over the curvature of each class; zero for a class that (almost) no image belongs to."""
         most = max(float(weight.max()) for _, weight in pairs)
         maps = []
         for data, weight in pairs:
             live = float(weight.max()) >= DEAD * most
-            maps.append(solve(data if live else torch.zeros_like(data), self.metric(weight), self.grid))
+            maps.append(solve(data if live else torch.zeros_like(data), self.curvature(weight), self.grid))
         return torch.stack(maps)

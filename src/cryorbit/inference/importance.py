@@ -107,14 +107,14 @@ class SampledOracle:
 
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient, estimated from the draws."""
-        model, chosen, found = self.exact.model, self.exact.chosen(idx), self.estimate(x, idx)
-        operator = replace(model.operator, rotations=found.rotation)
+        model, chosen, drawn = self.exact.model, self.exact.chosen(idx), self.estimate(x, idx)
+        operator = replace(model.operator, rotations=drawn.rotation)
         phases = model.phases(chosen.data)
-        data = (found.gamma.to(phases) @ phases) * chosen.data[found.image]
-        weight = found.gamma.sum(1, keepdim=True) * chosen.weight[found.image]
+        data = (drawn.gamma.to(phases) @ phases) * chosen.data[drawn.image]
+        weight = drawn.gamma.sum(1, keepdim=True) * chosen.weight[drawn.image]
         slices = operator.project(model.density(x))
         pull = operator.backproject(weight * slices - data)[None] * (model.scale / len(chosen))
-        return Evaluation(model.prior_value(x) - found.log_evidence.mean(), pull + model.prior_gradient(x))
+        return Evaluation(model.prior_value(x) - drawn.log_evidence.mean(), pull + model.prior_gradient(x))
 
     def curvature(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "1 n n n"]:
         """As of the sum over all nodes."""
@@ -135,6 +135,7 @@ class SampledOracle:
         evidence, gamma = _normalised(scores + (factor[:, None] + quadrature.log_shift_weight), image, len(chosen))
         squares = torch.zeros_like(evidence).index_add_(0, image, gamma.sum(1) ** 2 / count)
         nodes = self.coarse.quadrature.count + len(image) * len(phases) / len(chosen)
+        # systematic draws may spread less than independent ones, whose error this is
         return Estimate(evidence, (squares - 1 / self.draws).clamp_min(0).sqrt(), nodes, image, rotation, gamma)
 
     def _draw(self, block: Block, offset: Float[Tensor, " b"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -144,7 +145,7 @@ class SampledOracle:
         proposal = self._proposal(both)
         cumulative = proposal.double().cumsum(1)
         ticks = (offset[:, None] + torch.arange(self.draws, device=offset.device)) / self.draws
-        node = torch.searchsorted(cumulative, ticks * cumulative[:, -1:]).clamp_max(nodes - 1)
+        node = torch.searchsorted(cumulative, ticks * cumulative[:, -1:])
         number = torch.arange(images, device=node.device)[:, None] * nodes + node
         key, count = torch.unique(number, return_counts=True)
         image, node = torch.div(key, nodes, rounding_mode="floor"), key % nodes

@@ -138,10 +138,12 @@ def refine_poses(
         if refinement.best_only:
             gamma = at_best_pose(candidates, posterior.gamma)
         else:
+            # by the number of the particle: what is drawn does not depend on how particles are batched
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
         live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
         slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
         overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
+        # |x - Y|^2 in its three parts, of which the posterior has means
         residual = observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0)
         _insert_live(into, live, refinement.half_set[part], refinement.descent.space.symmetry)
         fit = torch.zeros(2, len(observations), device=overlap.device)
@@ -188,6 +190,7 @@ def descend(
             candidates = one_of_each_orbit(candidates, symmetry)
         count = count_within(band.disc, level.radius)
         disc = HalfDisc(band.disc.box, level.radius, band.disc.frequencies[:count], band.disc.shells[:count])
+        # the nine shifts around a centre: halfway to the next centres of the lattice before, of twice the step
         lattice = disc_grid(1.5 * level.shift_step, level.shift_step).to(observations.power)
         scores = score_candidates(candidates, observations.within(count), model, disc, lattice, descent.space.prior)
         if number < len(levels) - 1:

@@ -138,6 +138,7 @@ def slice_statistics(
     images, shifts = len(observations), len(phases)
     shifted = torch.view_as_real(shifted_images(observations.data, phases)).flatten(1)
     column = posterior.image * shifts + posterior.shift
+    # torch warns unless it is told whether to check indices; these are right as they are made
     spread = torch.sparse_coo_tensor(
         torch.stack([posterior.slice, column]), posterior.gamma, (slice_count, images * shifts), check_invariants=False
     )
@@ -188,7 +189,7 @@ def _block_posterior(
     shifted = parts_of(shifted_images(observations.data, phases))
     best = shifted.real.new_full((images,), -torch.inf)
     log_squares = best.clone()
-    found: list[Entries] = []
+    blocks: list[Entries] = []
     for part in chunks(len(views.power), columns):
         overlaps = _of_sides(shifted, views.parts[part]) if sides > 1 else overlap(shifted, views.parts[part])
         scores = overlaps.unflatten(0, (images, shifts))
@@ -201,8 +202,8 @@ def _block_posterior(
         log_squares = torch.logaddexp(log_squares, entries.log_squares)
         count = len(views.power[part])
         side, number = torch.div(entries.slice, count, rounding_mode="floor"), entries.slice % count
-        found.append(replace(entries, slice=(number + part.start) * sides + side))
-    return _normalise(found, best, log_squares)
+        blocks.append(replace(entries, slice=(number + part.start) * sides + side))
+    return _normalise(blocks, best, log_squares)
 
 
 def _of_sides(shifted: Parts, slices: Parts) -> Float[Tensor, "n v"]:
@@ -214,18 +215,18 @@ def _of_sides(shifted: Parts, slices: Parts) -> Float[Tensor, "n v"]:
     return overlaps.flatten(1)
 
 
-def _normalise(found: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:
+def _normalise(blocks: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:
     """Drop entries that a later block made negligible, divide by the evidence, sort by image."""
-    image = torch.cat([entries.image for entries in found])
-    relative = torch.cat([entries.log_weight for entries in found]) - best[image]
+    image = torch.cat([entries.image for entries in blocks])
+    relative = torch.cat([entries.log_weight for entries in blocks]) - best[image]
     kept = torch.nonzero(relative > -KEEP_NATS)[:, 0]
-    kept = kept[image[kept].argsort(stable=True)] if len(found) > 1 else kept
+    kept = kept[image[kept].argsort(stable=True)] if len(blocks) > 1 else kept
     image, gamma = image[kept], relative[kept].exp()
     total = torch.zeros_like(best).index_add_(0, image, gamma)
     return Posterior(
         image=image,
-        slice=torch.cat([entries.slice for entries in found])[kept],
-        shift=torch.cat([entries.shift for entries in found])[kept],
+        slice=torch.cat([entries.slice for entries in blocks])[kept],
+        shift=torch.cat([entries.shift for entries in blocks])[kept],
         gamma=gamma / total[image],
         log_evidence=best + total.log(),
         effective=torch.exp(2 * (best + total.log()) - log_squares),

@@ -71,11 +71,11 @@ class MRAOracle:
 
     def evaluate(self, x: Float[Tensor, "d t"], idx: Index) -> Evaluation:
         """Mean negative log-likelihood and its gradient."""
-        found = self.expect(x, idx)
+        expectation = self.expect(x, idx)
         signal, density = self._split(x)
-        backprojected, counts = found.statistics[:-1], found.statistics[-1]
+        backprojected, counts = expectation.statistics[:-1], expectation.statistics[-1]
         pull = (self.shifts.normal(counts) * signal - backprojected) / self.noise_variance
-        return Evaluation(found.value, torch.cat([pull, (density - counts)[None]]))
+        return Evaluation(expectation.value, torch.cat([pull, (density - counts)[None]]))
 
     def expect(self, x: Float[Tensor, "d t"], idx: Index) -> Expectation:
         """Mean negative log-likelihood; mean back-projected observations and, below them, expected shares of shifts."""

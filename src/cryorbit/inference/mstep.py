@@ -108,7 +108,9 @@ def regularised(
 
 def shell_prior(mean: Float[Tensor, "sets k s"], fsc: Float[Tensor, "k s"]) -> Float[Tensor, "k s"]:
     """1/tau^2 of each shell from the correlation of half maps; ``mean`` is of the half-sets that make the map."""
+    # RELION's limits: the prior stays finite where half-maps deny a shell, and does not vanish where they share it
     clamped = fsc.clamp(1e-3, 0.999).to(mean)
+    # images say nothing of the origin, and the few coefficients of shell 1 correlate by chance
     clamped[:, :2] = clamped[:, 2:3]
     total = mean.sum(0)
     return total * (1 - clamped) / (len(mean) * clamped) + FLOOR * total
@@ -120,13 +122,14 @@ def shell_weights(statistics: VolumeStatistics, grid: ModelGrid, radius: float) 
     weight = statistics.weight
     planes = [joined_planes(each[None]) for each in weight.flatten(0, 1)]
     sums = weight.new_zeros(len(planes), count, dtype=torch.float64)
+    # above zero even if nothing was inserted: the least weight follows from it, and is divided by
     points, largest = torch.zeros_like(sums[0]), weight.new_tensor(1e-30)
     for part in chunks(grid.shape[0], planes_at_once(grid.shape[1])):
         shells = shells_of_planes(grid, count, weight, part).flatten()
         points += torch.bincount(shells, minlength=count)
-        for own, of_planes in zip(sums, planes, strict=True):
+        for total, of_planes in zip(sums, planes, strict=True):
             joined = of_planes(part)
-            own += torch.bincount(shells, joined.flatten().double(), minlength=count)
+            total += torch.bincount(shells, joined.flatten().double(), minlength=count)
             largest = torch.maximum(largest, joined.amax())
     mean = (sums / points).to(weight).unflatten(0, weight.shape[:2])
     return ShellWeights(mean, torch.finfo(weight.dtype).eps * largest)

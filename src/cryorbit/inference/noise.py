@@ -29,6 +29,7 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
     index = source.unpadded(index)
     disc = half_disc(source.box, source.box / 2).to(source.device)
     edge = 0.1 * source.box
+    # however large the particle, a rim is left to measure noise in
     mask = 1 - soft_ball(source.box, min(radius, 0.45 * source.box), edge, dimensions=2).to(source.device)
     power = torch.zeros(len(disc), device=source.device)
     transfer = torch.zeros_like(power)
@@ -41,6 +42,7 @@ def background_spectrum(source: ParticleSource, index: Int[Tensor, " m"], radius
     mean = shell_means(power / (len(index) * (mask**2).mean()), disc, source.box)
     if not source.premultiplied:
         return mean
+    # where all CTFs are nearly zero, as in the first shells, multiplication has left too little noise to measure
     return mean / shell_means(transfer / len(index), disc, source.box).clamp_min(0.05)
 
 
@@ -112,5 +114,6 @@ def updated_spectrum(
     """
     # images of the prior leave what is expected of them: one for each of their coefficients
     expected = residual + prior_weight * coefficients
+    # shells without coefficients keep their variance; the floor only spares them 0 / 0
     ratio = expected / ((images + prior_weight) * coefficients).clamp_min(1e-12)
     return torch.where(coefficients > 0, noise_variance * ratio, noise_variance)

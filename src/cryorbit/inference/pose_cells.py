@@ -58,6 +58,7 @@ def best_cells(
     each, point = scores.log_joint.max(1)
     best = each.new_full((images,), -torch.inf).scatter_reduce(0, image, each, "amax")
     hits = torch.nonzero(each == best[image])[:, 0]
+    # of equal scores the first: every image has exactly one best cell
     candidate = hits.new_full((images,), len(each)).scatter_reduce(0, image[hits], hits, "amin")
     return best, torch.stack([candidate, point[candidate]], 1)
 
@@ -96,6 +97,7 @@ def children(cells: PoseCells, lattice: Float[Tensor, "t 2"], kept: Int[Tensor, 
     """The eight orientations within every kept cell of this spacing (degrees), around its shift as the new centre."""
     key = cells.centre[kept[:, 0]] * len(lattice) + kept[:, 1]
     _, number = torch.unique(key, return_inverse=True)
+    # cells of one centre must stand together: an image is shifted once for each run of them
     order = number.argsort(stable=True)
     parents = poses_of(cells, lattice, kept[order])
     orientation = cells.orientation[kept[order, 0], None] * CHILDREN + torch.arange(CHILDREN, device=order.device)

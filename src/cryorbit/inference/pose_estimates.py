@@ -120,17 +120,17 @@ def estimates_of(
     images = candidates.images
     top, shift = posterior.gamma.max(1)
     best, best_of_class = _best_of_classes(candidates, top, classes)
-    found = candidates.centre + lattice[shift]
+    best_shift = candidates.centre + lattice[shift]
     by_class = torch.zeros(images * classes, device=top.device)
     by_class.index_add_(0, candidates.image * classes + candidates.klass, posterior.gamma.sum(1))
     squares = torch.zeros(images, device=top.device).index_add_(0, candidates.image, (posterior.gamma**2).sum(1))
     return PoseEstimates(
         rotation=candidates.rotation[best],
-        shift=found[best],
+        shift=best_shift[best],
         klass=candidates.klass[best],
         class_posterior=by_class.reshape(images, classes),
         class_rotation=candidates.rotation[best_of_class],
-        class_shift=found[best_of_class],
+        class_shift=best_shift[best_of_class],
         max_probability=top[best],
         effective=1 / squares,
         log_evidence=posterior.log_evidence,

@@ -91,6 +91,7 @@ class ShiftPrior:
         if self.sigma == 0:
             return torch.zeros(1, 2, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
         reach = TRUNCATION * self.sigma if self.reach is None else self.reach
+        # a step beyond the reach would leave the centre alone
         points = disc_grid(reach, min(step, reach))
         return points, (-0.5 * points.square().sum(1) / self.sigma**2).log_softmax(0)
 

@@ -49,8 +49,8 @@ class ProjectionMatching:
     def expect(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Expectation:
         """Mean misfit at the best poses relative to noise, and mean D and W at these poses."""
         chosen = self.exact.chosen(idx)
-        scores, found = match_slices(chosen, self.exact.model.nodes(x))
-        return Expectation(-scores.mean(), self.exact.model.insert(found) / len(chosen))
+        scores, statistics = match_slices(chosen, self.exact.model.nodes(x))
+        return Expectation(-scores.mean(), self.exact.model.insert(statistics) / len(chosen))
 
     def maximise(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:
         """Reconstruction from the poses found."""

@@ -13,7 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 BLOBS = 30
+"""Blobs, as in the program of Punjani & Brubaker (cryoem-cvpr2015)."""
 WIDTH = 5 / 128
+"""Usual width of a blob, boxes: theirs, too."""
 
 
 def random_blobs(size: int, radius: float, generator: torch.Generator) -> Float[Tensor, "m m m"]:
@@ -38,4 +40,5 @@ def random_blobs(size: int, radius: float, generator: torch.Generator) -> Float[
 
 def _reflected(point: Float[Tensor, "3"], radius: float) -> Float[Tensor, "3"]:
     norm = float(point.norm())
+    # a step beyond the far side of the ball, as in a tiny one, ends in its middle
     return point if norm <= radius else point * max(2 * radius - norm, 0.0) / norm

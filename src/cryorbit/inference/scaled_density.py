@@ -24,6 +24,7 @@ from cryorbit.inference.priors import DensityPrior
 from cryorbit.volumes.model import solve
 
 POWER_ITERATIONS = 30
+"""Iterations that find the largest curvature."""
 SAFETY = 1.05
 """Power iterations end below the largest eigenvalue; by how much at most, in practice."""
 EMPTY = 1e-3
@@ -77,17 +78,18 @@ class ScaledDensity:
         part = SliceOperator(self.operator.grid, self.operator.disc, self.operator.rotations[live])
         return part.backproject(slices[live])[None] * self.scale
 
-    def insert(self, found: SliceStatistics) -> Float[Tensor, "3 q q h"]:
+    def insert(self, statistics: SliceStatistics) -> Float[Tensor, "3 q q h"]:
         """D and W on slices inserted into the padded Fourier grid: real part, imaginary part, weight."""
-        operator, live = self.operator, torch.nonzero(found.weight.amax(1) > 0)[:, 0]
+        operator, live = self.operator, torch.nonzero(statistics.weight.amax(1) > 0)[:, 0]
         rotations = operator.rotations[live]
         frequencies = operator.disc.frequencies
-        data, weight = operator.grid.insert(found.data[live], found.weight[live], rotations, frequencies)
+        data, weight = operator.grid.insert(statistics.data[live], statistics.weight[live], rotations, frequencies)
         return torch.stack([data.real, data.imag, weight])
 
     def solve(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:
         """The unknown whose density is D / W on the Fourier grid, without a prior."""
         data, weight = join_mates(torch.complex(statistics[0], statistics[1])), join_mates(statistics[2])
+        # a mini-batch may have no weight at all
         floor = EMPTY * weight.sum() / (weight > 0).sum().clamp_min(1)
         return solve(data, weight + floor, self.operator.grid)[None] / self.scale
 
@@ -119,6 +121,7 @@ def largest_curvature(observations: Observations, operator: SliceOperator, quadr
     grid = operator.grid
     weight = 2 * quadrature.log_weight.exp()[:, None] * mean
     spectrum = join_mates(operator.normal(weight))
+    # always the same start: the unit of the unknown depends on the images alone
     vector = torch.randn((grid.size,) * 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(mean)
     largest = 0.0
     for _ in range(POWER_ITERATIONS):

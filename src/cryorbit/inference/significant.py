@@ -13,6 +13,7 @@ from cryorbit.kernels.significant import Entries, Limits
 from cryorbit.kernels.table import SIGNIFICANT
 
 KEEP_NATS = 10.0
+"""Poses less likely than the best one by more than this, e^-10, are left out."""
 FLAT_ENTRIES = 2048
 THINNED_ENTRIES = 1024
 

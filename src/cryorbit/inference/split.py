@@ -171,5 +171,6 @@ def _ridge(images: PosedImages) -> Float[Tensor, "p p h"]:
     count = int(radius.max()) + 1
     power = (spectrum.abs() ** 2).flatten()
     sums = shell_sums(torch.stack([power, torch.ones_like(power)]), radius.flatten(), count)
+    # shells that the consensus does not reach: components are kept out of them, at a finite precision
     variance = PRIOR_AMPLITUDE**2 * (sums[0] / sums[1]).clamp_min(1e-12)
     return (1 / variance)[radius]

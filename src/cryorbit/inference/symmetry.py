@@ -82,9 +82,9 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     nearby = _likely_frames(small, frames, radius * scale, operators, centre)
     starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
     refined = [_refined(small, frame, centre, group.to(small), operators, sparse) for frame, centre in starts]
-    finalists = sorted(refined, key=lambda found: found.structure_score)[-FINALISTS:]
+    finalists = sorted(refined, key=lambda axes: axes.structure_score)[-FINALISTS:]
     ends = [_refined(small, each.frame, each.centre, group.to(small), operators, ball) for each in finalists]
-    best = max(ends, key=lambda found: found.structure_score)
+    best = max(ends, key=lambda axes: axes.structure_score)
     score = _scores(small, best.frame[None], best.centre[None], operators, ball, structure=False)
     return replace(best, centre=best.centre / scale, score=float(score))
 
@@ -105,6 +105,7 @@ def _without_inverses(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "o 3 3"]:
     """The operators but the identity, one of each pair of inverses: both give the same correlation."""
     kept: list[Tensor] = []
     for operator in group[1:]:
+        # products of generators are the same operator but for rounding
         if not any(torch.linalg.matrix_norm(operator.mT - other) < 1e-6 for other in kept):
             kept.append(operator)
     return torch.stack(kept)
@@ -163,6 +164,7 @@ def _scores(
 def _whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n"]:
     """Amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
     size = volume.shape[-1]
+    # samples half a Fourier pixel apart: squared amplitudes vary twice as fast as the transform
     padded = torch.nn.functional.pad(volume, (0, size) * 3)
     amplitude = torch.fft.fftshift(torch.fft.fftn(padded)).abs()
     axis = torch.arange(2 * size, device=volume.device, dtype=volume.dtype) - size
@@ -180,6 +182,7 @@ def _centre_of(
     What the group leaves undetermined, along the axis of a Cn, is that of the centre of mass.
     """
     size = volume.shape[-1]
+    # padded: displacements of up to the box must not come round at its other side
     spectrum = torch.fft.rfftn(torch.nn.functional.pad(volume, (0, size) * 3))
     others = group[1:]
     matrices, displacements = [], []
@@ -191,6 +194,8 @@ def _centre_of(
         moved = [index - 2 * size if index >= size else index for index in peak]
         matrices.append(torch.eye(3).to(volume) - turn)
         displacements.append(volume.new_tensor(moved))
+    # along the axis of a Cn every 1 - g is zero: peaks are read to a voxel, and their error must not be divided by
+    # rounding
     solution = torch.linalg.pinv(torch.cat(matrices), rtol=0.05) @ torch.cat(displacements)
     along = frame.mT @ group.mean(0) @ frame
     return solution + along @ (centre_offset(volume[None])[0] - solution)
@@ -218,5 +223,5 @@ def _refined(
 
     simplex = np.vstack([np.zeros(6), np.eye(6)])
     options = {"initial_simplex": simplex, "xatol": 0.02, "fatol": 1e-4, "maxfev": EVALUATIONS}
-    found = minimize(misfit, np.zeros(6), method="Nelder-Mead", options=options)
-    return SymmetryAxes(*moved(found.x), math.nan, -float(found.fun))
+    minimum = minimize(misfit, np.zeros(6), method="Nelder-Mead", options=options)
+    return SymmetryAxes(*moved(minimum.x), math.nan, -float(minimum.fun))

@@ -29,6 +29,7 @@ def rotated(
 def sample_map(volume: Float[Tensor, "m m m"], points: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
     """Trilinear values of the map at ``(x, y, z)`` in voxels from its centre; 0 outside."""
     size = volume.shape[-1]
+    # grid_sample measures positions from -1, the first voxel, to 1, the last
     grid = (points + size // 2) * (2 / (size - 1)) - 1
     values = torch.nn.functional.grid_sample(
         volume[None, None], grid.reshape(1, 1, 1, -1, 3), mode="bilinear", align_corners=True

@@ -80,8 +80,8 @@ class VolumeOracle:
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient."""
         chosen, nodes = self.chosen(idx), self.model.nodes(x)
-        evidence, found = expect_slices(chosen, nodes)
-        pull = self.model.backproject(found.weight * nodes.slices - found.data) / len(chosen)
+        evidence, statistics = expect_slices(chosen, nodes)
+        pull = self.model.backproject(statistics.weight * nodes.slices - statistics.data) / len(chosen)
         return Evaluation(self.model.prior_value(x) - evidence.mean(), pull + self.model.prior_gradient(x))
 
     def value(self, x: Float[Tensor, "1 n n n"], idx: Index = None) -> Float[Tensor, ""]:
@@ -96,8 +96,8 @@ class VolumeOracle:
         """Mean Hessian times ``vector``: expected curvature less the covariance of the gradients over poses."""
         chosen, nodes = self.chosen(idx), self.model.nodes(x)
         changes = self.model.operator.project(self.model.density(vector))
-        found, moved = expect_changes(chosen, nodes, changes)
-        slices = found.weight * changes + moved.weight * nodes.slices - moved.data
+        statistics, moved = expect_changes(chosen, nodes, changes)
+        slices = statistics.weight * changes + moved.weight * nodes.slices - moved.data
         return self.model.backproject(slices) / len(chosen) + self.model.prior_hessian(x, vector)
 
     def curvature(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "1 n n n"]:
@@ -107,8 +107,8 @@ class VolumeOracle:
     def expect(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Expectation:
         """Mean value, and mean D and W back-projected: real part, imaginary part, weight."""
         chosen = self.chosen(idx)
-        evidence, found = expect_slices(chosen, self.model.nodes(x))
-        return Expectation(self.model.prior_value(x) - evidence.mean(), self.model.insert(found) / len(chosen))
+        evidence, statistics = expect_slices(chosen, self.model.nodes(x))
+        return Expectation(self.model.prior_value(x) - evidence.mean(), self.model.insert(statistics) / len(chosen))
 
     def maximise(self, statistics: Float[Tensor, "3 q q h"]) -> Float[Tensor, "1 n n n"]:
         """M-step without a prior: D / W on the Fourier grid."""

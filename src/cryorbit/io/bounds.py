@@ -153,7 +153,7 @@ def impossible_values(
     shifts = {} if poses is None or not box else {shift_bound(box): shift_bound(box).broken(poses.shifts).any(-1)}
     if ctf.is_absent:
         return shifts
-    found = {
+    impossible = {
         DEFOCUS: DEFOCUS.broken(defocus).any(0) & ~plate,
         NEAR_FOCUS: NEAR_FOCUS.broken(defocus).any(0) & plate,
         # a defocus that is not finite is named already
@@ -168,8 +168,8 @@ def impossible_values(
     }
     if bool((defocus.abs() < DEFOCUS.low).all()):
         # not even a phase plate is used at focus throughout: these are micrometres
-        found[DEFOCUS] = torch.ones_like(plate)
-    return found | shifts
+        impossible[DEFOCUS] = torch.ones_like(plate)
+    return impossible | shifts
 
 
 def phase_units_problem(phase_shift: Float[Tensor, " n"]) -> str | None:

@@ -62,9 +62,9 @@ def _check(file: Path, job: str) -> None:
         size = stream.seek(0, 2)
         stream.seek(max(size - _SEARCHED, 0))
         tail = stream.read()
-        found = tail.rfind(b"PK\x05\x06")
-        comment = tail[found + _END :]
-        if found < 0 or len(comment) != int.from_bytes(tail[found + _END - 2 : found + _END], "little"):
+        end = tail.rfind(b"PK\x05\x06")
+        comment = tail[end + _END :]
+        if end < 0 or len(comment) != int.from_bytes(tail[end + _END - 2 : end + _END], "little"):
             raise InputError("the checkpoint is damaged", file=file, mend=_MEND)
         seal = json.loads(comment) if comment else {}
         if not isinstance(seal, dict) or seal.get("layout") != LAYOUT:

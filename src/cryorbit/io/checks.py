@@ -99,6 +99,7 @@ def check_particles(
         A file is missing, cut short or does not fit the table, phase shifts are not in degrees, or too many particles
         would be set aside.
     """
+    # tables and headers first: to read all images takes the longest
     _refuse_phase_units(particles)
     remarks = [*check_files(particles), *table_remarks(particles)]
     statistics, outliers = survey(particles.images)
@@ -125,8 +126,8 @@ def check_particles(
 
 def impossible_numbers(particles: Particles) -> dict[str, Bool[Tensor, " n"]]:
     """Masks of the particles whose CTF parameters or shifts cannot be, by reason."""
-    found = impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box)
-    return {bound.reason: mask for bound, mask in found.items()}
+    impossible = impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box)
+    return {bound.reason: mask for bound, mask in impossible.items()}
 
 
 def broken_pixels(statistics: ImageStatistics) -> dict[str, Bool[Tensor, " n"]]:
@@ -214,8 +215,8 @@ def _refuse_too_many(
 
 def _mend(particles: Particles, reason: str) -> str:
     """What the user can do about the first of the reasons."""
-    found = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
-    mends = {bound.reason: bound.mend for bound in found} | {SHARED_IMAGE: _SHARED_MEND}
+    bounds = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
+    mends = {bound.reason: bound.mend for bound in bounds} | {SHARED_IMAGE: _SHARED_MEND}
     mends = {in_words(reason, particles.source): mend for reason, mend in mends.items()}
     return mends.get(reason.split("; ")[0], "correct the table or extract again")
 

@@ -32,7 +32,7 @@ def column_name(label: str, file: Path) -> str:
 
 def in_words(text: str, file: Path) -> str:
     """A text about ``file`` that names the columns as it does."""
-    return re.sub(r"\brln\w+", lambda found: column_name(found[0], file), text)
+    return re.sub(r"\brln\w+", lambda label: column_name(label[0], file), text)
 
 
 @contextmanager

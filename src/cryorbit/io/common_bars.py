@@ -47,15 +47,15 @@ def _rows_of_bars(typical: Float[Tensor, "y x"], error: Float[Tensor, " y"]) -> 
     reliefs = torch.stack([_in_relief(typical.rot90(turns).mean(1)) for turns in range(SIDES)])
     level = (typical - 0.5 * (typical.rot90(1) + typical.rot90(3))).median(1).values
     level = level - level.median()
-    found = torch.zeros_like(error, dtype=torch.bool)
+    bars = torch.zeros_like(error, dtype=torch.bool)
     for sign in (1.0, -1.0):
         height = sign * level
         others = functional.max_pool1d(sign * reliefs[1:], 2 * OFF_CENTRE + 1, stride=1, padding=OFF_CENTRE).amax(0)
         certain = torch.minimum(sign * reliefs[0] - others, height) > (SURE * error).clamp_min(LEAST_BAR)
         if bool(certain.any()):
             for run in _runs(height > STEP * height[certain].median()):
-                found[run] |= certain[run].any() & _has_steps(height, run)
-    return found
+                bars[run] |= certain[run].any() & _has_steps(height, run)
+    return bars
 
 
 def _in_relief(profile: Float[Tensor, " n"]) -> Float[Tensor, " n"]:

@@ -28,6 +28,7 @@ def judge_contrast(contrasts: Float[Tensor, " n"]) -> tuple[bool, str]:
     """Whether protein is dark, and a sentence, from the centre of the images against their background."""
     middle, error = median_contrast(contrasts)
     measure = f"centre minus background is {middle:+.3f} +- {error:.3f} standard deviations of the image"
+    # contrasts that are all zero have no error, either
     if abs(middle) < SIGNIFICANCE * error or middle == 0:
         return False, f"The sign of the contrast is ambiguous ({measure}); white protein is assumed."
     if middle < 0:
@@ -62,9 +63,9 @@ def rarer_contrast(contrasts: Float[Tensor, " n"]) -> Bool[Tensor, " n"] | None:
 
 def opposite_contrasts(parts: list[Float[Tensor, " _m"]]) -> tuple[int, int] | None:
     """Two of the parts of a set whose contrasts are significant and of opposite sign; None where there are none."""
-    found = [median_contrast(part) for part in parts]
+    medians = [median_contrast(part) for part in parts]
     signs = torch.tensor(
-        [0 if abs(middle) < SIGNIFICANCE * error else math.copysign(1, middle) for middle, error in found]
+        [0 if abs(middle) < SIGNIFICANCE * error else math.copysign(1, middle) for middle, error in medians]
     )
     if not bool((signs < 0).any() and (signs > 0).any()):
         return None

@@ -146,9 +146,9 @@ def _place_fields(tables: RelionTables, shape: Int[np.ndarray, "n 2"] | None) ->
 def _stated_uids(tables: RelionTables) -> UInt[np.ndarray, " n"]:
     """The uids of the table, which are too long for anything but text."""
     texts = tables.particles[UID].astype(str)
-    whole = texts.str.fullmatch(r"[0-9]{1,20}") & (texts.str.len().lt(20) | texts.le(str(2**64 - 1)))
-    if not whole.all():
-        row = int(np.argmin(whole.to_numpy(dtype=bool)))
+    is_uid = texts.str.fullmatch(r"[0-9]{1,20}") & (texts.str.len().lt(20) | texts.le(str(2**64 - 1)))
+    if not is_uid.all():
+        row = int(np.argmin(is_uid.to_numpy(dtype=bool)))
         raise InputError(
             f"{UID} is {texts.iloc[row]}, which is no uid",
             file=tables.file,

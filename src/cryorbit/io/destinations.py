@@ -112,10 +112,10 @@ def make_folder(path: Path) -> None:
 
 def other_files(folder: Path, made: Collection[str] = ()) -> list[str]:
     """Names in a folder that results could replace, but for `PREPARED` and those that are ``made``."""
-    found = []
+    others = []
     for entry in folder.iterdir() if folder.is_dir() else ():
         passed_over = entry.name.startswith(".") or any(fnmatch(entry.name, each) for each in (*PREPARED, *made))
         written = entry.suffix.lower() in WRITTEN or entry.name == LOG or entry.name.lower() in FOLDERS
         if not passed_over and (entry.is_dir() or written):
-            found.append(entry.name)
-    return sorted(found)
+            others.append(entry.name)
+    return sorted(others)

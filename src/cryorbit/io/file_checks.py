@@ -13,7 +13,7 @@ from jaxtyping import Int
 from cryorbit.core.errors import InputError
 from cryorbit.io.image_paths import is_file
 from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.mrc import MrcHeader, read_header, require_whole
+from cryorbit.io.mrc import MrcHeader, read_header, require_complete
 from cryorbit.io.particles import Particles, missing_files
 from cryorbit.io.wrapped_values import are_wrapped
 
@@ -64,7 +64,7 @@ def check_file(particles: Particles, number: int, last_section: int) -> MrcHeade
     asks = int(np.argmax((stack.file_index == number) & (stack.section == last_section)))
     by = f" (row {particles.rows[asks]} of {particles.source.name})"
     stack.check_header(path, header, np.array([last_section]), by)
-    require_whole(path, header, "stack")
+    require_complete(path, header, "stack")
     _refuse_wrapped(stack, number, header)
     return header
 

@@ -63,9 +63,9 @@ def foreign_format(head: bytes) -> ForeignFormat | None:
 
 def refuse_foreign(head: bytes, file: Path) -> None:
     """Raise `InputError` if ``file``, which begins with ``head``, is known to be no particle table."""
-    found = foreign_format(head)
-    if found is not None:
-        raise InputError(f"this is {found.name}", file=file, mend=found.mend)
+    known = foreign_format(head)
+    if known is not None:
+        raise InputError(f"this is {known.name}", file=file, mend=known.mend)
 
 
 def refuse_folder(path: Path) -> None:

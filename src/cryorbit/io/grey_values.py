@@ -73,17 +73,17 @@ def judge_grey_values(statistics: ImageStatistics, outliers: GreyLevels, *, prem
     """
     contrasts = image_contrasts(statistics)
     inverted, contrast = judge_contrast(contrasts)
-    found = judge_normalisation(statistics, premultiplied=premultiplied)
-    levels = replace(outliers, offset=found.offset.float(), gain=found.gain.float())
+    normalisation = judge_normalisation(statistics, premultiplied=premultiplied)
+    levels = replace(outliers, offset=normalisation.offset.float(), gain=normalisation.gain.float())
     changed = levels.spoilt is not None or bool((levels.has_outliers | levels.padded | levels.moved).any())
-    repairs = _repairs(statistics, levels, found.odd)
+    repairs = _repairs(statistics, levels, normalisation.odd)
     return GreyValues(
         inverted=inverted,
         contrast=contrast,
         contrasts=contrasts,
-        needs_normalisation=found.whole,
-        normalisation=found.sentence,
-        masked=found.masked,
+        needs_normalisation=normalisation.needed,
+        normalisation=normalisation.sentence,
+        masked=normalisation.masked,
         levels=levels if changed else None,
         repairs=repairs,
     )

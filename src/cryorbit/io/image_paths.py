@@ -85,8 +85,8 @@ def search_folders(table: Path, data_dir: Path | str | None, cwd: bool = True) -
     near = [folder for home in homes for folder in (home, *list(home.parents)[:PARENTS])]
     if data_dir is not None and not _is_folder(Path(data_dir)):
         raise InputError("there is no such folder", file=data_dir, mend="correct --data-dir, or leave it out")
-    given = [] if data_dir is None else [Path(data_dir).absolute()]
-    return [*given, *near, *([Path.cwd()] if cwd else [])]
+    named = [] if data_dir is None else [Path(data_dir).absolute()]
+    return [*named, *near, *([Path.cwd()] if cwd else [])]
 
 
 def find_file(name: str, folders: Sequence[Path]) -> Path | None:
@@ -144,12 +144,12 @@ def locate(names: Sequence[str], table: Path, data_dir: Path | str | None) -> tu
     legal until images are wanted; the checks tell what is missing.
     """
     folders = search_folders(table, data_dir)
-    found = [find_file(name, folders) for name in names]
-    guesses = [None if file else find_by_bare_name(name, folders[0]) for name, file in zip(names, found, strict=True)]
-    claims = Counter(str(file) for file in (*found, *guesses) if file is not None)
+    files = [find_file(name, folders) for name in names]
+    guesses = [None if file else find_by_bare_name(name, folders[0]) for name, file in zip(names, files, strict=True)]
+    claims = Counter(str(file) for file in (*files, *guesses) if file is not None)
     return tuple(
         file or (guess if guess is not None and claims[str(guess)] == 1 else _expected(name, folders))
-        for name, file, guess in zip(names, found, guesses, strict=True)
+        for name, file, guess in zip(names, files, guesses, strict=True)
     )
 
 
@@ -188,7 +188,7 @@ def names_from(table: Path, names: Sequence[str], files: Sequence[Path]) -> list
     folders = search_folders(table, None, cwd=False)
     chosen = []
     for name, file in zip(names, files, strict=True):
-        found = find_file(name, folders)
-        same = found is not None and found.resolve() == file.resolve()
+        reached = find_file(name, folders)
+        same = reached is not None and reached.resolve() == file.resolve()
         chosen.append(name if same else str(file.absolute()))
     return chosen

@@ -30,10 +30,10 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
     unknown = is_unset(table[label]) if label in table else np.zeros(len(table), dtype=bool)
     known = numbers(table.loc[~unknown], label, file)
     values = np.full(len(table), -1 if unset is None else unset, dtype=np.int64)
-    whole = np.isfinite(known) & (np.abs(known) < MOST)
-    whole[whole] = known[whole] == np.round(known[whole])
+    is_integer = np.isfinite(known) & (np.abs(known) < MOST)
+    is_integer[is_integer] = known[is_integer] == np.round(known[is_integer])
     wrong = unknown & (unset is None)
-    wrong[~unknown] |= ~whole
+    wrong[~unknown] |= ~is_integer
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(

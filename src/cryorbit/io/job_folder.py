@@ -21,7 +21,7 @@ from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
 from cryorbit.io.job_record import RECORD, read_record
 from cryorbit.io.job_result import Kind, as_record, read_result
-from cryorbit.io.metrics import METRICS, append_metrics, parse_metrics, plain, sound_lines, whole_lines
+from cryorbit.io.metrics import METRICS, append_metrics, complete_lines, parse_metrics, plain, sound_lines
 from cryorbit.io.provenance import command_line, describe_input, describe_machine
 
 LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", "checkpoint", "figures")
@@ -136,15 +136,15 @@ class JobFolder:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """Return all sound metrics lines, oldest first; a last line that was cut off does not count."""
-        return parse_metrics(whole_lines(self.path / METRICS))
+        return parse_metrics(complete_lines(self.path / METRICS))
 
     def metrics_count(self) -> int:
         """Return the number of whole lines in ``metrics.jsonl``."""
-        return len(whole_lines(self.path / METRICS))
+        return len(complete_lines(self.path / METRICS))
 
     def truncate_metrics(self, count: int) -> None:
         """Keep the first ``count`` metrics lines: the later ones were written after the checkpoint."""
-        kept = sound_lines(whole_lines(self.path / METRICS)[:count], self.path / METRICS)
+        kept = sound_lines(complete_lines(self.path / METRICS)[:count], self.path / METRICS)
         with self.atomic(METRICS) as file:
             file.write_bytes(b"".join(line + b"\n" for line in kept))
 

@@ -36,13 +36,13 @@ def as_relion_spells(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFra
     }
 
 
-def _respelt(found: Iterable[str], known: tuple[str, ...]) -> dict[str, str]:
-    """The right spelling of those of the ``found`` names that differ from a ``known`` one in their letter case."""
+def _respelt(names: Iterable[str], known: tuple[str, ...]) -> dict[str, str]:
+    """The right spelling of those of ``names`` that differ from a ``known`` one in their letter case."""
     right = {name.lower(): name for name in known}
-    names = list(found)
-    lower = [name.lower() for name in names]
+    listed = list(names)
+    lower = [name.lower() for name in listed]
     return {
         name: right[small]
-        for name, small in zip(names, lower, strict=True)
+        for name, small in zip(listed, lower, strict=True)
         if right.get(small, name) != name and lower.count(small) == 1
     }

@@ -36,15 +36,15 @@ def matching_rows(table: pd.DataFrame, optics: pd.DataFrame | None, query: str, 
     """
     columns = _with_optics(table, optics)
     try:
-        found = evaluate(query, columns)
+        matches = evaluate(query, columns)
     except UnknownColumnError as error:
         raise _unknown_column(error.name, columns) from error
     except QueryError as error:
         mend = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
         raise InputError(f"the query {_shown(query)} cannot be read: {error}", mend=mend) from error
-    if not found.any():
+    if not matches.any():
         raise InputError(f"the query {_shown(query)} holds of no particle", file=file, mend="widen the query")
-    rows: Int[np.ndarray, " m"] = found.to_numpy().nonzero()[0]
+    rows: Int[np.ndarray, " m"] = matches.to_numpy().nonzero()[0]
     return rows
 
 

@@ -19,7 +19,7 @@ def append_metrics(file: Path, entry: Mapping[str, Any]) -> None:
         stream.write(json.dumps(plain(entry), allow_nan=False) + "\n")
 
 
-def whole_lines(file: Path) -> list[bytes]:
+def complete_lines(file: Path) -> list[bytes]:
     """The lines of the file, damaged ones too; a last line that was cut off does not count."""
     content = file.read_bytes() if file.exists() else b""
     return content.split(b"\n")[:-1]

@@ -135,7 +135,7 @@ def _united_by_places(
     numbers: Int[np.ndarray, " m"],
     index: Int[np.ndarray, " n"],
     names: pd.Index,
-    places: Float[np.ndarray, "n 2"],
+    all_places: Float[np.ndarray, "n 2"],
     reach: float,
 ) -> Int[np.ndarray, " m"]:
     """The numbers, with those of micrographs of one bare name united whose particles are at the same places."""
@@ -147,12 +147,12 @@ def _united_by_places(
             continue
         trees: dict[int, cKDTree] = {}
         for name in alike:
-            own = places[rows_of[name]]
-            own = own[np.isfinite(own).all(1)]
-            shared = (number for number, tree in trees.items() if _share(tree, own, reach))
+            places = all_places[rows_of[name]]
+            places = places[np.isfinite(places).all(1)]
+            shared = (number for number, tree in trees.items() if _share(tree, places, reach))
             united[name] = next(shared, united[name])
-            if len(own):
-                trees.setdefault(int(united[name]), cKDTree(own))
+            if len(places):
+                trees.setdefault(int(united[name]), cKDTree(places))
     return united
 
 

@@ -48,14 +48,14 @@ def read_observations(path: Path) -> MRAFile:
     try:
         # numpy leaves a file open that it opened and cannot read
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            found = {name: np.asarray(archive[name]) for name in archive.files}
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except (*UNREADABLE, OSError, ValueError, EOFError, AttributeError) as error:
         raise InputError(f"cannot be read as observations: {error}", file=path, mend=mend) from error
-    missing = [name for name in ("data", "length", "sigma") if name not in found]
+    missing = [name for name in ("data", "length", "sigma") if name not in arrays]
     if missing:
         raise InputError(f"holds no {' and no '.join(missing)}", file=path, mend=mend)
-    _require_numbers(found, path, mend)
-    data, samples, sigma = torch.from_numpy(found["data"]).double(), found["length"].item(), found["sigma"].item()
+    _require_numbers(arrays, path, mend)
+    data, samples, sigma = torch.from_numpy(arrays["data"]).double(), arrays["length"].item(), arrays["sigma"].item()
     if not (math.isfinite(samples) and samples == int(samples) and abs(samples) <= MOST):
         raise InputError(f"length is {samples:g}, no number of samples", file=path, mend=mend)
     length = int(samples)
@@ -67,17 +67,17 @@ def read_observations(path: Path) -> MRAFile:
     bad = (~torch.isfinite(data).flatten(1).all(1)).nonzero()
     if len(bad):
         raise InputError("an observation is not finite", file=path, row=int(bad[0]) + 1, mend="leave it out")
-    truth = torch.from_numpy(found["signal"]).double() if "signal" in found else None
+    truth = torch.from_numpy(arrays["signal"]).double() if "signal" in arrays else None
     if truth is not None and (truth.shape != (data.shape[1], length) or not truth.isfinite().all()):
         raise InputError("the true signal does not fit the data", file=path, mend="leave signal out of the file")
     return MRAFile(data, length, sigma, truth)
 
 
-def _require_numbers(found: Mapping[str, np.ndarray], path: Path, mend: str) -> None:
+def _require_numbers(arrays: Mapping[str, np.ndarray], path: Path, mend: str) -> None:
     """Raise `InputError` unless length and sigma are a number each, data and signal arrays of numbers."""
     for name in ("data", "length", "sigma", "signal"):
         single = name in ("length", "sigma")
-        if name in found and (found[name].dtype.kind not in "fiu" or (single and found[name].size != 1)):
+        if name in arrays and (arrays[name].dtype.kind not in "fiu" or (single and arrays[name].size != 1)):
             raise InputError(f"{name} is no {'number' if single else 'array of numbers'}", file=path, mend=mend)
 
 

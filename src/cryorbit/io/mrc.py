@@ -135,7 +135,7 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     )
 
 
-def require_whole(path: Path, header: MrcHeader, what: Literal["map", "stack"]) -> None:
+def require_complete(path: Path, header: MrcHeader, what: Literal["map", "stack"]) -> None:
     """Raise `InputError` if the file has fewer bytes than its header promises.
 
     Programs that copy a header and not the extended header behind it leave ``nsymbt`` at the old length: the values
@@ -176,7 +176,7 @@ def read_map_header(path: Path | str) -> MrcHeader:
             mend="give a map; of particles, give the table that names their images (.star or .cs)",
         )
     # a cut file must be refused before memory for what its header promises is asked for
-    require_whole(Path(path), header, "map")
+    require_complete(Path(path), header, "map")
     return header
 
 
@@ -262,8 +262,8 @@ def _is_stack(header: np.recarray) -> bool:
 
 def _holds_to(header: np.recarray) -> float | None:
     """The resolution that a label states; the coarsest, if programs have copied several."""
-    found = [_HOLDS_TO.search(bytes(label).decode("latin-1")) for label in header.label]
-    return max((float(match[1]) for match in found if match), default=None)
+    matches = [_HOLDS_TO.search(bytes(label).decode("latin-1")) for label in header.label]
+    return max((float(match[1]) for match in matches if match), default=None)
 
 
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:

@@ -43,7 +43,7 @@ class Normalisation:
 
     Attributes
     ----------
-    whole
+    needed
         Whether every image must be normalised.
     odd
         Mask of the images whose background is not that of the others; of none where the others are not normalised.
@@ -55,7 +55,7 @@ class Normalisation:
         What is taken out of each image, grey values becoming ``(x - offset) * gain``; 0 and 1 where they are kept.
     """
 
-    whole: bool
+    needed: bool
     odd: Bool[Tensor, " n"]
     masked: bool
     sentence: str
@@ -75,13 +75,13 @@ def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = Fa
     outside = _outside(mean / std, std, LARGEST_FACTOR)
     measure = f"background mean {float(typical_mean):.3g}, standard deviation {float(typical_std):.3g} (medians)"
     part = float(outside[speaking].double().mean())
-    whole = part > BADLY_NORMALISED and not premultiplied
+    needed = part > BADLY_NORMALISED and not premultiplied
     masked = float(_is_masked(statistics).double().mean())
     if masked > MOSTLY:
         sentence = f"The images were masked: {100 * masked:.0f} % hold no noise in the corners of the box ({measure})."
     elif premultiplied:
         sentence = f"Grey values are taken as they are: the images were multiplied with their CTF ({measure})."
-    elif whole:
+    elif needed:
         sentence = f"{100 * part:.0f} % of the images are not normalised: {measure}; expected 0 and 1."
     else:
         sentence = f"The images are normalised: {measure}."
@@ -91,10 +91,10 @@ def judge_normalisation(statistics: ImageStatistics, *, premultiplied: bool = Fa
     ordinary = premultiplied or not bool(_outside(typical_mean / typical_std, typical_std, LARGEST_FACTOR))
     odd &= ordinary and bool(typical_std > 0)
     offset, gain = background_levels(statistics)
-    if not whole:
+    if not needed:
         gain = torch.where(odd, gain * typical_std, 1.0)
         offset = torch.where(odd, offset - typical_mean / gain, 0.0)
-    return Normalisation(whole, odd, masked > MOSTLY, sentence, offset, gain)
+    return Normalisation(needed, odd, masked > MOSTLY, sentence, offset, gain)
 
 
 def background_levels(statistics: ImageStatistics) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:

@@ -153,8 +153,8 @@ class _Query:
 
     def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> pd.Series | bool:
         if isinstance(op, ast.In | ast.NotIn):
-            found = self._contained(left, right, depth)
-            return ~found if isinstance(op, ast.NotIn) else found
+            contained = self._contained(left, right, depth)
+            return ~contained if isinstance(op, ast.NotIn) else contained
         if type(op) not in _COMPARISONS:
             raise QueryError("it compares in a way that is none of < <= > >= == != in")
         first, second = self.value(left, depth), self.value(right, depth)

@@ -99,13 +99,13 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     if particles.empty:
         raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
     # 0 is RELION's own number of no class; no particle is without optics
-    whole = {label: unset for label, unset in ((CLASS, 0), ("rlnOpticsGroup", None)) if label in particles}
-    particles = particles.assign(**{label: integers(particles, label, file, unset) for label, unset in whole.items()})
+    integral = {name: unset for name, unset in ((CLASS, 0), ("rlnOpticsGroup", None)) if name in particles}
+    particles = particles.assign(**{name: integers(particles, name, file, unset) for name, unset in integral.items()})
     particles = particles.assign(**{label: _known(particles, label, file) for label in _POSE if label in particles})
     optics = tables.get("optics")
-    found = RelionTables(particles, optics, _optics_rows(particles, optics, file), file)
-    _refuse_unsupported(found)
-    return found
+    relion = RelionTables(particles, optics, _optics_rows(particles, optics, file), file)
+    _refuse_unsupported(relion)
+    return relion
 
 
 def ctf_params(tables: RelionTables) -> CTFParams:

@@ -66,6 +66,7 @@ def _candidates(prints: Float[np.ndarray, "u k"]) -> tuple[Int[np.ndarray, " c"]
     if count < 2:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     tree = cKDTree(prints)
+    # a copy may have its contrast turned
     links = [tree.query(signed, k=COPIES + 1, distance_upper_bound=NEAR)[1] for signed in (prints, -prints)]
     here, there = np.repeat(np.arange(count), COPIES + 1), np.stack(links).reshape(2, -1)
     pairs = [(here[near != count], near[near != count]) for near in there]

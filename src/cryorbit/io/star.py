@@ -169,7 +169,7 @@ class _Block:
 
     def take(self, line: str, number: int) -> None:
         """Take in one line of the block."""
-        if _is_word(line, LOOP, whole=True):
+        if _is_word(line, LOOP, exact=True):
             if self.labels:
                 raise self._error("a second table in one block", number, "begin it with a data_ line of its own")
             self.loop = True
@@ -229,13 +229,13 @@ class _Block:
         return InputError(problem, file=self.file, line=number, mend=mend)
 
 
-def _is_word(line: str, keyword: str, *, whole: bool = False) -> bool:
+def _is_word(line: str, keyword: str, *, exact: bool = False) -> bool:
     """Whether the line is a word, in any letter case, that begins with ``keyword`` or is it; a comment may follow.
 
     A row of a table may begin with such a word, as with a micrograph ``data_0001.mrc``: other values follow.
     """
     word, *rest = line.split(maxsplit=1)
-    fits = word.lower() == keyword if whole else word[: len(keyword)].lower() == keyword
+    fits = word.lower() == keyword if exact else word[: len(keyword)].lower() == keyword
     return fits and not (rest and rest[0][0] != "#")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 NO_HUGE_PAGES: int | None = getattr(mmap, "MADV_NOHUGEPAGE", None)
 """Advice to the system, which only Linux knows."""
-OWN_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+PRIVATE_PAGES = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
 """Not shared with processes that are forked: reading what was never written takes no memory either."""
 LARGE = 2**26
 """Bytes from which on small pages are worth their faults: memory of smaller arrays is used again."""
@@ -32,7 +32,7 @@ def zeros_mapped(shape: tuple[int, ...], like: Tensor) -> Tensor:
     count = math.prod(shape)
     if count * like.element_size() < LARGE:
         return zeros_torch(shape, like)
-    pages = mmap.mmap(-1, count * like.element_size(), **OWN_PAGES)
+    pages = mmap.mmap(-1, count * like.element_size(), **PRIVATE_PAGES)
     if NO_HUGE_PAGES is not None:
         # a system may be built without huge pages, and refuse the advice
         with contextlib.suppress(OSError):

@@ -74,8 +74,8 @@ class BesselProblem:
     def moments(self, unknown: Float[Tensor, " p"]) -> PolarMoments:
         """Moments of coefficients, log-density and spread, one after the other."""
         coefficients, density, spread = self._split(unknown)
-        found = self.model.moments(coefficients, self.model.density.weights(density))
-        return found.blurred(self.radii, self.eta_most * spread.sigmoid()) if self.eta_most else found
+        unblurred = self.model.moments(coefficients, self.model.density.weights(density))
+        return unblurred.blurred(self.radii, self.eta_most * spread.sigmoid()) if self.eta_most else unblurred
 
     def residuals(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
         """Differences of both moments over their norms."""
@@ -112,12 +112,12 @@ class BesselProblem:
         coefficients, density, spread = unknown.split([self.model.basis.size, self.model.density.size, 1])
         return coefficients, density, spread[0]
 
-    def _differences(self, found: PolarMoments) -> tuple[Float[Tensor, " k"], Float[Tensor, " m"]]:
+    def _differences(self, predicted: PolarMoments) -> tuple[Float[Tensor, " k"], Float[Tensor, " m"]]:
         root = self.radii.sqrt()
-        first, second = (each.first * root for each in (found, self.target))
+        first, second = (each.first * root for each in (predicted, self.target))
         # waves have a mean square of a half, but for order 0
         parity = torch.full_like(self.target.cosines[:, :1, :1], 0.5**0.5)
         parity[0] = 1.0
         weight = parity * root[:, None] * root
-        seen, given = (torch.cat([each.cosines * weight, each.sines * weight]) for each in (found, self.target))
-        return (first - second) / second.norm(), ((seen - given) / given.norm()).flatten()
+        waves, target = (torch.cat([each.cosines * weight, each.sines * weight]) for each in (predicted, self.target))
+        return (first - second) / second.norm(), ((waves - target) / target.norm()).flatten()

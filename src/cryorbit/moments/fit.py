@@ -46,13 +46,13 @@ class Target:
         """The target in units of the root mean square standard errors."""
         return cls(moments, (_root_mean_square(errors.first), _root_mean_square(errors.second)))
 
-    def residuals(self, found: Moments) -> Float[Tensor, " m"]:
+    def residuals(self, predicted: Moments) -> Float[Tensor, " m"]:
         """Differences over their scales."""
         size = len(self.moments.first)
-        rows, columns = torch.triu_indices(size, size, device=found.first.device)
-        twice = torch.where(rows == columns, 1.0, 2**0.5).to(found.second)
-        second = (found.second - self.moments.second)[rows, columns] * twice
-        return torch.cat([(found.first - self.moments.first) / self.scales[0], second / self.scales[1]])
+        rows, columns = torch.triu_indices(size, size, device=predicted.first.device)
+        twice = torch.where(rows == columns, 1.0, 2**0.5).to(predicted.second)
+        second = (predicted.second - self.moments.second)[rows, columns] * twice
+        return torch.cat([(predicted.first - self.moments.first) / self.scales[0], second / self.scales[1]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Fit:
 def fit_gauss_newton(residuals: Residuals, start: Float[Tensor, " p"], most: int = 200) -> Fit:
     """Fit by Levenberg-Marquardt steps in a trust region; for models of up to some thousand parameters."""
     jacobian = torch.func.jacrev(residuals)
-    found = least_squares(
+    solution = least_squares(
         lambda x: residuals(_tensor(x, start)).cpu().numpy(),
         start.cpu().numpy().astype(float),
         lambda x: jacobian(_tensor(x, start)).cpu().numpy(),
@@ -77,7 +77,7 @@ def fit_gauss_newton(residuals: Residuals, start: Float[Tensor, " p"], most: int
         gtol=1e-12,
         x_scale="jac",
     )
-    return Fit(_tensor(found.x, start), float(found.cost), int(found.nfev))
+    return Fit(_tensor(solution.x, start), float(solution.cost), int(solution.nfev))
 
 
 def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000, tolerance: float = 1e-14) -> Fit:
@@ -93,8 +93,8 @@ def fit_lbfgs(residuals: Residuals, start: Float[Tensor, " p"], most: int = 1000
         return float(cost.detach()), gradient.cpu().numpy().astype(float)
 
     options = {"maxiter": most, "maxcor": 30, "ftol": tolerance, "gtol": 1e-10}
-    found = minimize(value, start.cpu().numpy().astype(float), jac=True, method="L-BFGS-B", options=options)
-    return Fit(_tensor(found.x, start), float(found.fun), int(found.nfev))
+    solution = minimize(value, start.cpu().numpy().astype(float), jac=True, method="L-BFGS-B", options=options)
+    return Fit(_tensor(solution.x, start), float(solution.fun), int(solution.nfev))
 
 
 def best_of(fits: Sequence[Fit]) -> Fit:

@@ -66,9 +66,9 @@ class MRAProblem:
     def solve(self, random_starts: int, generator: torch.Generator, least_power: float = 0.0) -> MRASolution:
         """The best fit from the spectral start, where the whole period is in view, and from random ones."""
         starts = [*self._spectral_starts(least_power), *self._random_starts(random_starts, generator)]
-        found = [self.refine(*start) for start in starts]
-        best = best_of([each.fit for each in found])
-        return next(each for each in found if each.fit is best)
+        refined = [self.refine(*start) for start in starts]
+        best = best_of([each.fit for each in refined])
+        return next(each for each in refined if each.fit is best)
 
     def _spectral_starts(self, least_power: float) -> Iterator[tuple[Tensor, Tensor]]:
         if self.channels == 1 and self.shifts.window == self.shifts.length:

@@ -59,9 +59,9 @@ class EncoderPair:
 def best_turns(signals: Float[Tensor, "b n"], densities: Float[Tensor, "b n"], moments: Moments) -> Float[Tensor, " b"]:
     """Samples by which signals must be moved to match the moments best with these densities, to parts of a sample."""
     size = signals.shape[-1]
-    whole = _best_of(torch.arange(float(size)).to(signals).expand(len(signals), -1), signals, densities, moments)
+    coarse = _best_of(torch.arange(float(size)).to(signals).expand(len(signals), -1), signals, densities, moments)
     near = torch.linspace(-0.5, 0.5, TURNS_NEAR).to(signals)
-    return _best_of(whole[:, None] + near, signals, densities, moments)
+    return _best_of(coarse[:, None] + near, signals, densities, moments)
 
 
 def _best_of(

@@ -117,7 +117,7 @@ def _signed_orders(orders: int, count: int) -> tuple[tuple[_Signed, ...], _Signe
     """
     half = count // 2 + 1
     pairs = [tuple(pair) for pair in order_pairs(orders).tolist()]
-    found: dict[tuple[tuple[int, int, int], bool], list[tuple[int, int, int]]] = {}
+    entries_by_axes: dict[tuple[tuple[int, int, int], bool], list[tuple[int, int, int]]] = {}
     for m in range(-orders, orders + 1):
         for n in range(max(0, -orders - m), min(orders, orders - m) + 1):
             triple = (m, n, -m - n)
@@ -131,8 +131,8 @@ def _signed_orders(orders: int, count: int) -> tuple[tuple[_Signed, ...], _Signe
                 axes[place] = ring
             pair = pairs.index((turned[large], turned[small]))
             entry = (pair, (m % count) * half + n, turned[last])
-            found.setdefault(((axes[0], axes[1], axes[2]), conjugate), []).append(entry)
-    signed = tuple(_collect(entries, axes, conjugate) for (axes, conjugate), entries in found.items())
+            entries_by_axes.setdefault(((axes[0], axes[1], axes[2]), conjugate), []).append(entry)
+    signed = tuple(_collect(entries, axes, conjugate) for (axes, conjugate), entries in entries_by_axes.items())
     itself = [(number, a * half + b, a + b) for number, (a, b) in enumerate(pairs)]
     return signed, _collect(itself, (0, 1, 2), conjugate=False)
 

@@ -102,8 +102,8 @@ class RingProblem:
         """The fit of volume and shifts alone, the density as it is."""
         moves = torch.ones_like(start)
         moves[self.model.basis.size : -1] = 0.0
-        found = fit_lbfgs(lambda step: self.residuals(start + moves * step), torch.zeros_like(start), steps, TOLERANCE)
-        return Fit(start + moves * found.parameters, found.cost, found.evaluations)
+        fit = fit_lbfgs(lambda step: self.residuals(start + moves * step), torch.zeros_like(start), steps, TOLERANCE)
+        return Fit(start + moves * fit.parameters, fit.cost, fit.evaluations)
 
     def start(self, generator: torch.Generator) -> Float[Tensor, " p"]:
         """A random volume of the power that the images have; even views and usual shifts."""
@@ -114,8 +114,8 @@ class RingProblem:
 
     def from_coarse(self, coarse: RingProblem, unknown: Float[Tensor, " coarse"]) -> Float[Tensor, " p"]:
         """A solution of a coarser problem as the start of this one."""
-        found = coarse.read(unknown)
-        return self.unknown(replace(found, volume=coarse.model.basis.carry(found.volume, self.model.basis)))
+        solution = coarse.read(unknown)
+        return self.unknown(replace(solution, volume=coarse.model.basis.carry(solution.volume, self.model.basis)))
 
     def read(self, unknown: Float[Tensor, " coarse"]) -> RingSolution:
         """An unknown, taken apart."""
@@ -138,10 +138,11 @@ class RingProblem:
 
     def _misfits(self, unknown: Float[Tensor, " p"]) -> Float[Tensor, " m"]:
         volume, density, log_eta = self._split(unknown)
-        found = self.estimate.weights.of(self.model.moments(volume, density, log_eta.exp()))
-        given, scales = self.estimate.products, self.scales
-        second, third = (found.second - given.second) / scales.second, (found.third - given.third) / scales.third
-        parts = [(found.first - given.first) / scales.first]
+        predicted = self.estimate.weights.of(self.model.moments(volume, density, log_eta.exp()))
+        measured, scales = self.estimate.products, self.scales
+        second = (predicted.second - measured.second) / scales.second
+        third = (predicted.third - measured.third) / scales.third
+        parts = [(predicted.first - measured.first) / scales.first]
         parts += [part.flatten() for each in (second, third) for part in (each.real, each.imag)]
         return torch.cat(parts)
 

@@ -75,8 +75,8 @@ class RingModel:
         # slices of real volumes are real in even orders and imaginary in odd ones
         even = torch.arange(1, self.basis.degree + 1, device=volume.device)[:, None] % 2 == 0
         real, imaginary = 0.5 * torch.where(even, cosines, sines), 0.5 * torch.where(even, -sines, cosines)
-        found = torch.cat([torch.complex(flat, torch.zeros_like(flat)), torch.complex(real, imaginary)], 1)
-        return found[:, : self.blur.orders + 1]
+        waves = torch.cat([torch.complex(flat, torch.zeros_like(flat)), torch.complex(real, imaginary)], 1)
+        return waves[:, : self.blur.orders + 1]
 
     def centred(self, volume: Float[Tensor, " b"], density: Float[Tensor, " h"]) -> RingMoments:
         """Moments of images without shifts, of the orders that shifts act on."""

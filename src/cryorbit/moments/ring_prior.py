@@ -23,9 +23,9 @@ def ring_power(estimate: RingEstimate) -> Float[Tensor, " k"]:
     """Mean squared magnitude of slices on the rings, at least its error; shifts leave it as it is."""
     copies = torch.full((len(estimate.products.second), 1), 2.0, dtype=torch.float64)
     copies[0] = 1.0
-    found = (copies * estimate.products.second.real.diagonal(dim1=1, dim2=2)).sum(0)
+    power = (copies * estimate.products.second.real.diagonal(dim1=1, dim2=2)).sum(0)
     error = (copies * estimate.errors.second.diagonal(dim1=1, dim2=2)).square().sum(0).sqrt()
-    return torch.maximum(found, error) / estimate.weights.second.diagonal()
+    return torch.maximum(power, error) / estimate.weights.second.diagonal()
 
 
 def coefficient_sizes(basis: BallBessel, radii: Float[Tensor, " k"], power: Float[Tensor, " k"]) -> Float[Tensor, " b"]:

@@ -52,8 +52,8 @@ def spectral_solution(moments: Moments, least_power: float = 0.0) -> tuple[Float
     # amplitudes are known, so that eigenvectors have to give the phases alone
     signals = torch.fft.ifft(torch.sgn(torch.fft.fft(turns)) * amplitude, norm="ortho").real
     shifts = WindowedShifts.of(len(power), len(power), signals)
-    found = [(signal, *_with_density(signal, moments, shifts)) for signal in torch.cat([signals, -signals])]
-    signal, density, _ = min(found, key=lambda each: each[2])
+    candidates = [(signal, *_with_density(signal, moments, shifts)) for signal in torch.cat([signals, -signals])]
+    signal, density, _ = min(candidates, key=lambda each: each[2])
     return signal, density
 
 

@@ -57,17 +57,17 @@ def advance(learner: Learner[nn.Module], target: Target, length: int, schedule: 
     """Take one step on new examples that lowers both errors; returns their means before it."""
     generator = generator_for(schedule.seed, "train encoders", schedule.components, learner.step)
     examples = draw_examples(schedule.batch, schedule.components, length, generator)
-    found = errors(learner.network, target, examples).mean(1)
-    learner.descend(found.mean(), schedule.rate_at(learner.step))
-    return found.detach()
+    means = errors(learner.network, target, examples).mean(1)
+    learner.descend(means.mean(), schedule.rate_at(learner.step))
+    return means.detach()
 
 
 def errors(encoder: nn.Module, target: Target, examples: Examples) -> Float[Tensor, "2 b"]:
     """Relative errors (equation 2.9) up to a shift by whole samples, and up to any shift."""
     examples = examples.to(next(encoder.parameters()).device)
     truth = examples.signals if target == "signal" else examples.densities
-    found = encoder(examples.moments)
-    return torch.stack([shift_error(found, truth, parts) for parts in PARTS])
+    predicted = encoder(examples.moments)
+    return torch.stack([shift_error(predicted, truth, parts) for parts in PARTS])
 
 
 @torch.no_grad()

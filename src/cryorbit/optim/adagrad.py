@@ -15,6 +15,7 @@ from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 
 TINY = 1e-8
+"""Added to the root of the sum: a coordinate that has seen no gradient is not divided by zero."""
 
 
 @dataclass(frozen=True, slots=True)

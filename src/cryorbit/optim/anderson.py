@@ -63,15 +63,15 @@ class Anderson(Checked):
     ) -> tuple[Float[Tensor, "*shape"], AndersonState]:
         """An EM step and its acceleration; one pass."""
         del generator, order
-        found = blocks.expect(x)
-        image, memory = blocks.maximise(found.statistics), state.memory
+        expectation = blocks.expect(x)
+        image, memory = blocks.maximise(expectation.statistics), state.memory
         if state.x is not None and state.image is not None and state.value is not None:
-            if self.safeguard.refuses(found.value, state.value):
+            if self.safeguard.refuses(expectation.value, state.value):
                 count = replace(state.interventions, rises=state.interventions.rises + 1)
                 return state.image, AndersonState(Memory.empty(x), interventions=count)
             change = (x - image) - (state.x - state.image)
             memory = memory.with_pair(x - state.x, change, self.memory)
-        following = AndersonState(memory, x, image, found.value, state.interventions)
+        following = AndersonState(memory, x, image, expectation.value, state.interventions)
         return x - mixed(memory, x - image), following
 
 
@@ -82,5 +82,6 @@ def mixed(memory: Memory, residual: Float[Tensor, "*shape"]) -> Float[Tensor, "*
     changes, steps = memory.changes.flatten(1), memory.steps.flatten(1)
     gram = changes @ changes.mT
     ridge = RIDGE * gram.diagonal().sum() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    # at convergence the differences vanish, and the ridge with them
     weights = torch.linalg.pinv(gram + ridge, hermitian=True) @ (changes @ residual.flatten())
     return residual - (weights @ (changes - steps)).view_as(residual)

@@ -14,6 +14,7 @@ from cryorbit.optim.ranges import Count, Factor, Inner
 from cryorbit.optim.settings import Checked
 
 SHORTEST = 2.0**-60
+"""Length at which a search gives up: shorter than rounding of a step of length one in double precision, 2^-53."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,8 @@ class Blocks:
     def evaluate(self, x: Float[Tensor, "*shape"], block: int | None = None) -> Evaluation:
         """Weighted value and gradient of a block."""
         idx, weight = self._take(block)
-        found = self._oracle.evaluate(x, idx)
-        return found if weight == 1 else Evaluation(weight * found.value, weight * found.field)
+        evaluation = self._oracle.evaluate(x, idx)
+        return evaluation if weight == 1 else Evaluation(weight * evaluation.value, weight * evaluation.field)
 
     def hessian_vector(
         self, x: Float[Tensor, "*shape"], vector: Float[Tensor, "*shape"], block: int | None = None
@@ -73,6 +73,7 @@ class Blocks:
         length = vector.norm()
         if length == 0:
             return torch.zeros_like(x)
+        # plus one: at zero the unknown has no size to go by
         shift = HESSIAN_STEP * (x.norm() + 1) / length * vector
         difference = self.evaluate(x + shift, block).field - self.evaluate(x - shift, block).field
         return difference * (length / (2 * HESSIAN_STEP * (x.norm() + 1)))
@@ -84,8 +85,8 @@ class Blocks:
     def expect(self, x: Float[Tensor, "*shape"], block: int | None = None) -> Expectation:
         """Weighted value and sufficient statistics of a block."""
         idx, weight = self._take(block)
-        found = self._em.expect(x, idx)
-        return found if weight == 1 else Expectation(weight * found.value, weight * found.statistics)
+        expectation = self._em.expect(x, idx)
+        return expectation if weight == 1 else Expectation(weight * expectation.value, weight * expectation.statistics)
 
     def maximise(self, statistics: Float[Tensor, "*stats"]) -> Float[Tensor, "*shape"]:
         """M-step; not counted, as it does not look at the terms."""

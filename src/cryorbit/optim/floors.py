@@ -62,5 +62,6 @@ class PartOfGroupMean(Checked):
         """The curvature above the floor."""
         groups = self.groups.flatten()
         sums = torch.bincount(groups, curvature.flatten())
+        # numbers that no entry has are groups without a mean
         means = sums / torch.bincount(groups).clamp_min(1)
         return torch.maximum(curvature, self.part * means[self.groups].to(curvature))

@@ -80,7 +80,9 @@ class HessianFree(Checked):
         step, product = self._solve(blocks, x, here.field, state.damping, block)
         predicted = (here.field * step).sum() + 0.5 * (step * product).sum()
         actual = blocks.evaluate(x + step, block).value - here.value
+        # a model that foresees no fall is no measure of what came: the step counts as a bad one
         ratio = actual / predicted if predicted < 0 else torch.zeros_like(predicted)
+        # thresholds and factors of Martens (2010); a ratio that is no number counts as a bad one
         trusted = state.damping * (1.5 if not ratio >= 0.25 else 2 / 3 if ratio > 0.75 else 1.0)
         least = self.damping / annealed(state.steps, self.decay, self.power) * state.smoothness
         following = HessianFreeState(torch.maximum(trusted, least), state.smoothness, state.steps + 1)

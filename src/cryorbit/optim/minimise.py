@@ -139,5 +139,5 @@ def find_ending(values: Sequence[float], passes: float, seconds: float, stop: St
 def find_interventions(state: object) -> Interventions | None:
     """What the safeguard did, from the state of a method that has one."""
     holder = getattr(state, "course", state)
-    found = getattr(holder, "interventions", None)
-    return found if isinstance(found, Interventions) else None
+    interventions = getattr(holder, "interventions", None)
+    return interventions if isinstance(interventions, Interventions) else None

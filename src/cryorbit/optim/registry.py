@@ -69,16 +69,16 @@ def find_method(name: str) -> type[Method[Any]]:
     module_name, _, class_name = name.partition(":")
     if class_name:
         try:
-            found: type[Method[Any]] = getattr(import_module(module_name), class_name)
+            method: type[Method[Any]] = getattr(import_module(module_name), class_name)
         except (ImportError, AttributeError) as error:
             raise InputError(f"no method {name!r}: {error}", mend="give an importable module:Class") from error
-        if not isinstance(found, type):
+        if not isinstance(method, type):
             raise InputError(f"{name!r} is no class", mend="give an importable module:Class")
-        missing = [part for part in ("init", "step") if not hasattr(found, part)]
+        missing = [part for part in ("init", "step") if not hasattr(method, part)]
         if missing:
             raise InputError(
                 f"{name!r} is no method: it has no {' and no '.join(missing)}",
                 mend="give a class with `init` and `step`, as docs/optimise.md says",
             )
-        return found
+        return method
     raise InputError(f"no method {name!r}", mend=f"choose one of {', '.join(METHODS)}, or module:Class")

@@ -26,10 +26,12 @@ class SAGState:
 
     def mean(self) -> Float[Tensor, "*shape"]:
         """Mean over the blocks seen so far."""
+        # before the first block the table is empty, and its mean zero
         return self.table.sum(0) / self.seen.sum().clamp_min(1.0)
 
     def updated(self, block: int, gradient: Float[Tensor, "*shape"]) -> SAGState:
         """The state with a new gradient of a block."""
+        # copies: whoever holds the old state may go on from it
         table, seen = self.table.clone(), self.seen.clone()
         table[block], seen[block] = gradient, 1.0
         return SAGState(table, seen, self.smoothness)

@@ -15,7 +15,7 @@ from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.snapshots import Residual
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +57,4 @@ class SEMVR(Checked):
         del generator
         epoch = Epoch(Residual(), self.step_size, self.restart, self.safeguard)
         _, _, course = epoch.begin(blocks, x, state)
-        return epoch.go(blocks, Metric(lambda r: r, lambda r: r, x.new_ones(())), course, order)
+        return epoch.go(blocks, StepRule(lambda r: r, lambda r: r, x.new_ones(())), course, order)

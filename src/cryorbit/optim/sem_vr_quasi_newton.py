@@ -24,7 +24,7 @@ from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.secants import learn_secant
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.snapshots import Residual, Snapshot
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,7 @@ class SEMVRQuasiNewton(Checked):
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> QuasiNewtonEMState:
         """No pairs."""
         del blocks
+        # after a second rise in a row what was learned is not to be trusted
         return QuasiNewtonEMState(Memory.empty(x))
 
     def step(
@@ -89,9 +90,10 @@ class SEMVRQuasiNewton(Checked):
         if old is not None:
             pair = self._pair(old, taken)
             memory, count = learn_secant(memory, pair, weights, self.safeguard, self.memory, count)
+        # pairs were checked under the weights of their own snapshot: under these some may curve the other way
         used = memory.positive(weights) if self.safeguard.active else memory
-        metric = Metric(lambda r: r, InverseHessian.of(used, torch.ones_like(weights), weights), weights)
-        x, course = epoch.go(blocks, metric, replace(course, interventions=count), order)
+        rule = StepRule(lambda r: r, InverseHessian.of(used, torch.ones_like(weights), weights), weights)
+        x, course = epoch.go(blocks, rule, replace(course, interventions=count), order)
         return x, QuasiNewtonEMState(Memory.empty(x) if course.rises > 1 else memory, course)
 
     def _pair(self, old: Snapshot, new: Snapshot) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:

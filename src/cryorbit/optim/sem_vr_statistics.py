@@ -85,12 +85,13 @@ class SEMVRStatistics(Checked):
         for block in order:
             fresh = blocks.expect(x, block).statistics - new.rows[block] + new.statistics
             total = total + state.part * self.step_size * (fresh - total)
+            # a difference of mini-batches may take more weight off than there is
             x = blocks.maximise(blocks.admissible(total, new.statistics))
         return x, StatisticsState(new, state.part, count)
 
 
 def take_snapshot(blocks: Blocks, x: Float[Tensor, "*shape"]) -> StatisticsSnapshot:
     """The E-step at ``x``, block by block; one pass."""
-    found = [blocks.expect(x, block) for block in range(blocks.count)]
-    rows = torch.stack([each.statistics for each in found])
-    return StatisticsSnapshot(x, torch.stack([each.value for each in found]).mean(), rows.mean(0), rows)
+    expectations = [blocks.expect(x, block) for block in range(blocks.count)]
+    rows = torch.stack([each.statistics for each in expectations])
+    return StatisticsSnapshot(x, torch.stack([each.value for each in expectations]).mean(), rows.mean(0), rows)

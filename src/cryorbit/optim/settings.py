@@ -32,17 +32,17 @@ def settings_model(kind: type) -> type[SettingsModel]:
     if not dataclasses.is_dataclass(kind):
         return SettingsModel
     hints = get_type_hints(kind, include_extras=True)
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for each in dataclasses.fields(kind):
         hint = hints[each.name]
         if dataclasses.is_dataclass(hint):
             group = settings_model(hint) if isinstance(hint, type) else SettingsModel
             # strict, it would take no table for a group: what is in it is strict by itself
-            found[each.name] = (group, Field(default_factory=group, strict=False))
+            fields[each.name] = (group, Field(default_factory=group, strict=False))
         elif _can_be_written(hint):
             needed = each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-            found[each.name] = (hint, ... if needed else None)
-    model: type[SettingsModel] = create_model(kind.__name__, __base__=SettingsModel, **found)
+            fields[each.name] = (hint, ... if needed else None)
+    model: type[SettingsModel] = create_model(kind.__name__, __base__=SettingsModel, **fields)
     return model
 
 
@@ -77,12 +77,12 @@ class Checked:
 def _written(settings: Checked) -> dict[str, Any]:
     """Settings as a person would write them, groups as tables; what stands in the place of a group must be one."""
     kind: type = type(settings)
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, field in settings_model(kind).model_fields.items():
         value, group = getattr(settings, name), field.annotation
         if isinstance(value, Checked):
             value = _written(value)
         elif isinstance(group, type) and issubclass(group, SettingsModel):
             raise InputError(f"the setting {name!r} is {value!r}", mend=f"it must be a {group.__name__}")
-        found[name] = value
-    return found
+        values[name] = value
+    return values

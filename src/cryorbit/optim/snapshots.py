@@ -46,9 +46,9 @@ class Gradient:
 
     def snapshot(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> Snapshot:
         """Value and gradient at ``x``."""
-        found = [blocks.evaluate(x, block) for block in range(blocks.count)]
-        rows = torch.stack([each.field for each in found])
-        return Snapshot(x, torch.stack([each.value for each in found]).mean(), rows.mean(0), rows)
+        evaluations = [blocks.evaluate(x, block) for block in range(blocks.count)]
+        rows = torch.stack([each.field for each in evaluations])
+        return Snapshot(x, torch.stack([each.value for each in evaluations]).mean(), rows.mean(0), rows)
 
     def at(self, blocks: Blocks, x: Float[Tensor, "*shape"], block: int) -> Float[Tensor, "*shape"]:
         """Gradient of one block."""
@@ -61,10 +61,10 @@ class Residual:
 
     def snapshot(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> Snapshot:
         """Value and residual at ``x``."""
-        found = [blocks.expect(x, block) for block in range(blocks.count)]
-        rows = torch.stack([x - blocks.maximise(each.statistics) for each in found])
-        total = torch.stack([each.statistics for each in found]).mean(0)
-        return Snapshot(x, torch.stack([each.value for each in found]).mean(), x - blocks.maximise(total), rows)
+        expectations = [blocks.expect(x, block) for block in range(blocks.count)]
+        rows = torch.stack([x - blocks.maximise(each.statistics) for each in expectations])
+        total = torch.stack([each.statistics for each in expectations]).mean(0)
+        return Snapshot(x, torch.stack([each.value for each in expectations]).mean(), x - blocks.maximise(total), rows)
 
     def at(self, blocks: Blocks, x: Float[Tensor, "*shape"], block: int) -> Float[Tensor, "*shape"]:
         """Residual of one block."""

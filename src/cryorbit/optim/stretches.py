@@ -81,6 +81,7 @@ class Stretches:
         order = torch.randperm(count, generator=generator_for(self._seed, "order of mini-batches", position.epoch))
         mine = order.tensor_split(parts)[position.stretch].tolist()
         generator = generator_for(self._seed, "optimiser", position.epoch, position.stretch)
+        # a run that was interrupted counts on from its position
         self._blocks.evaluations = position.evaluations
         x, state = self._method.step(self._blocks, position.x, position.state, mine, generator)
         over = position.stretch + 1 == parts

@@ -16,7 +16,7 @@ from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,6 @@ class SVRG(Checked):
         start, _, course = epoch.begin(blocks, x, state.course)
         diagonal = blocks.curvature(start.x) if self.base == "curvature" else None
         weights = state.smoothness if diagonal is None else diagonal
-        metric = Metric(lambda g: g / weights, lambda g: g / weights, weights)
-        x, course = epoch.go(blocks, metric, course, order)
+        rule = StepRule(lambda g: g / weights, lambda g: g / weights, weights)
+        x, course = epoch.go(blocks, rule, course, order)
         return x, SVRGState(state.smoothness, course)

@@ -21,7 +21,7 @@ from cryorbit.optim.secants import learn_secant
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,19 +82,20 @@ class SVRGQuasiNewton(Checked):
         if old is not None:
             pair = (taken.x - old.x, taken.field - old.field)
             memory, count = learn_secant(memory, pair, x.new_ones(()), self.safeguard, self.memory, count)
-        metric = self._metric(blocks, start.x, memory, state.smoothness)
-        x, course = epoch.go(blocks, metric, replace(course, interventions=count), order)
+        rule = self._rule(blocks, start.x, memory, state.smoothness)
+        x, course = epoch.go(blocks, rule, replace(course, interventions=count), order)
+        # after a second rise in a row what was learned is not to be trusted
         return x, QuasiNewtonState(state.smoothness, Memory.empty(x) if course.rises > 1 else memory, course)
 
-    def _metric(
+    def _rule(
         self, blocks: Blocks, x: Float[Tensor, "*shape"], memory: Memory, smoothness: Float[Tensor, ""]
-    ) -> Metric:
+    ) -> StepRule:
         diagonal = blocks.curvature(x) if self.base == "curvature" else None
         if diagonal is None:
             diagonal = smoothness
             if len(memory):
                 step, change = memory.steps[-1], memory.changes[-1]
                 diagonal = (change**2).sum() / (step * change).sum()
-        return Metric(
+        return StepRule(
             lambda g: g / diagonal, InverseHessian.of(memory, 1 / diagonal, torch.ones_like(diagonal)), diagonal
         )

@@ -16,7 +16,7 @@ from cryorbit.optim.safeguards import Safeguard
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
 from cryorbit.optim.snapshots import Gradient
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,11 @@ class SVRGSubsampledHessian(Checked):
         start, _, course = epoch.begin(blocks, x, state.course)
         diagonal = self._diagonal(blocks, start.x, state.smoothness)
         inverse, age = state.inverse, state.age
+        # a Hessian under which the objective has risen is taken anew, whatever its age
         if age % self.refresh == 0 or course.rises:
             inverse, age = self._inverse(blocks, start.x, diagonal, generator), 0
-        metric = Metric(lambda g: g / diagonal, lambda g: (inverse @ g.flatten()).view_as(g), diagonal)
-        x, course = epoch.go(blocks, metric, course, order)
+        rule = StepRule(lambda g: g / diagonal, lambda g: (inverse @ g.flatten()).view_as(g), diagonal)
+        x, course = epoch.go(blocks, rule, course, order)
         return x, SubsampledHessianState(state.smoothness, inverse, age + 1, course)
 
     def _diagonal(
@@ -111,6 +112,7 @@ class SVRGSubsampledHessian(Checked):
         columns = [torch.stack([blocks.hessian_vector(x, unit, block) for block in chosen]).mean(0) for unit in units]
         scale = diagonal.flatten().rsqrt()
         scaled = scale[:, None] * torch.stack(columns).flatten(1) * scale
+        # products by finite differences are symmetric up to their error only
         values, vectors = torch.linalg.eigh((scaled + scaled.mT) / 2)
         values = limited_spectrum(values.abs(), self.rank, self.floor)
         return scale[:, None] * (vectors / values @ vectors.mT) * scale

@@ -89,6 +89,7 @@ class Tonga(Checked):
         rows = factors.flatten(1)
         gram = self.weight * (rows @ rows.mT)
         mean = rows.square().sum() / len(rows)
+        # all gradients were zero: there is no covariance to divide by
         if mean == 0:
             return gradient
         identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)

@@ -36,8 +36,8 @@ class Scaled:
 
     def evaluate(self, x: Float[Tensor, "*shape"], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value and field of the terms ``idx``, or of all."""
-        found = self.oracle.evaluate(x / self.scale, idx)
-        return Evaluation(found.value, self.scale * found.field)
+        evaluation = self.oracle.evaluate(x / self.scale, idx)
+        return Evaluation(evaluation.value, self.scale * evaluation.field)
 
     def curvature(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """One everywhere."""

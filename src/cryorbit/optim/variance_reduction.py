@@ -1,6 +1,6 @@
 """The epoch that all methods of variance reduction share: a snapshot, then steps of one block each against it.
 
-Plain SVRG, its two accelerations and sEM-vr differ in the field they descend and in the metric they measure it with
+Plain SVRG, its two accelerations and sEM-vr differ in the field they descend and in the rule that makes a step of it
 (Paul 2024, algorithms 2-5). An epoch after which the objective has risen is taken back: the next one is a single step
 with the field of all terms, and if that rises too, one without any learned curvature, at no cost.
 """
@@ -24,7 +24,7 @@ RECOVERY = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class StepRule:
     """What turns a field into a step at a snapshot.
 
     Attributes
@@ -98,26 +98,27 @@ class Epoch:
         return taken, taken, Course(taken, min(1.0, course.damping * RECOVERY), 0, course.interventions)
 
     def go(
-        self, blocks: Blocks, metric: Metric, course: Course, order: Sequence[int]
+        self, blocks: Blocks, rule: StepRule, course: Course, order: Sequence[int]
     ) -> tuple[Float[Tensor, "*shape"], Course]:
         """Step through the blocks ``order`` from the course's snapshot, or make one step of all after a rise."""
         start = course.snapshot
         assert start is not None
         if course.rises > 1:
-            return start.x - 0.5 ** (course.rises - 2) * metric.plain(start.field), course
+            # shorter at every rise, and without an evaluation: the field at the snapshot is known
+            return start.x - 0.5 ** (course.rises - 2) * rule.plain(start.field), course
         if course.rises == 1:
-            step, count = self._step(metric, start.field, course.interventions)
+            step, count = self._step(rule, start.field, course.interventions)
             return start.x - step, replace(course, interventions=count)
         x, total, count = start.x, torch.zeros_like(start.x), course.interventions
         for block in order:
             reduced = self.descent.at(blocks, x, block) - start.rows[block] + start.field
-            step, count = self._step(metric, reduced, count)
+            step, count = self._step(rule, reduced, count)
             x = x - self.step_size * course.damping * step
             total = total + x
         end = x if self.restart == "last" else total / len(order)
         return end, replace(course, interventions=count)
 
     def _step(
-        self, metric: Metric, vector: Float[Tensor, "*shape"], count: Interventions
+        self, rule: StepRule, vector: Float[Tensor, "*shape"], count: Interventions
     ) -> tuple[Float[Tensor, "*shape"], Interventions]:
-        return self.safeguard.limit(metric.learned(vector), metric.plain(vector), metric.weights, count)
+        return self.safeguard.limit(rule.learned(vector), rule.plain(vector), rule.weights, count)

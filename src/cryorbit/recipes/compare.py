@@ -120,16 +120,16 @@ def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
 
 def require_like(
     volume: Float[Tensor, "z y x"],
-    own_pixel_size: float,
+    volume_pixel_size: float,
     reference: Float[Tensor, "n n n"],
     pixel_size: float,
     file: Path | None,
 ) -> None:
     """Raise `InputError`, of ``file`` if there is one, unless a map lies on the grid of ``reference``."""
     require_box(volume, file)
-    if volume.shape != reference.shape or abs(own_pixel_size / pixel_size - 1) > PIXEL_SIZE_TOLERANCE:
+    if volume.shape != reference.shape or abs(volume_pixel_size / pixel_size - 1) > PIXEL_SIZE_TOLERANCE:
         raise InputError(
-            f"the map has {volume.shape[0]} voxels of {own_pixel_size:.4g} A along a side, "
+            f"the map has {volume.shape[0]} voxels of {volume_pixel_size:.4g} A along a side, "
             f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
             file=file,
             mend=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",

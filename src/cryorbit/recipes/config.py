@@ -18,7 +18,7 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def load_config(
-    model: type[Config], file: Path | None, given: Mapping[str, Any], held: Mapping[str, Any] | None = None
+    model: type[Config], file: Path | None, overrides: Mapping[str, Any], held: Mapping[str, Any] | None = None
 ) -> Config:
     """Build the settings of a recipe.
 
@@ -28,7 +28,7 @@ def load_config(
         The recipe's config.
     file
         TOML file of settings, or None.
-    given
+    overrides
         Settings that win over the file; a value of None means that the setting was not given.
     held
         What the file holds, where it has been read already; by default it is TOML, and read.
@@ -39,7 +39,7 @@ def load_config(
         If the file cannot be read, holds an unknown key, or a value does not fit.
     """
     settings = held if held is not None else {} if file is None else _read_toml(file)
-    typed = {key: value for key, value in given.items() if value is not None}
+    typed = {key: value for key, value in overrides.items() if value is not None}
     return validated(model, _overlaid(settings, typed), file, typed)
 
 

@@ -26,21 +26,9 @@ from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows
 from cryorbit.recipes.half_sets import half_sets
-from cryorbit.recipes.image_warnings import (
-    on_box,
-    on_ctf_gaps,
-    on_defects,
-    on_masks,
-    on_noise,
-    on_padding,
-    on_table,
-    on_tilts,
-)
-from cryorbit.recipes.joined_sets import (
-    contrasts_contradicted,
-    multiplication_of_parts_contradicted,
-    on_noise_of_parts,
-)
+from cryorbit.recipes.image_doubts import on_images
+from cryorbit.recipes.image_warnings import on_ctf_gaps, on_table, on_tilts
+from cryorbit.recipes.joined_sets import contrasts_contradicted, multiplication_of_parts_contradicted
 from cryorbit.recipes.resolutions import require_resolvable
 from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 
@@ -190,33 +178,19 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         everything = read_chosen(settings)
     report = check_particles(everything, settings.max_bad_fraction, keep_same_places=settings.keep_same_places)
     particles = everything.subset(report.keep)
-    if len(particles) < FEWEST:
-        aside = report.set_aside
-        lost = (
-            f"; {len(aside)} were set aside, row {aside.iloc[0].row} for {aside.iloc[0].reason}" if len(aside) else ""
-        )
-        raise InputError(
-            f"only {len(particles)} usable particles{lost}", file=settings.particles, mend=f"give at least {FEWEST}"
-        )
+    _require_enough(settings, particles, report)
     source = _source(settings, particles, report)
     sample = torch.linspace(0, len(particles) - 1, min(SAMPLE, len(particles))).round().long()
+    # before the diameter and the noise, which mean nothing where two kinds of images are mixed
     contradicted = _contradicted(settings, particles, report, source, sample)
     if contradicted is not None:
         raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
-    extent = source.box * source.pixel_size
     halves = half_sets(particles, settings.seed)
     gaps = [] if particles.ctf.is_absent else ctf_gaps(particles.ctf, source.box, source.pixel_size)
-    warnings = (
-        *on_masks(masked=report.grey.masked),
-        *on_padding(source),
-        *on_defects(report.grey.levels),
-        *(on_noise(noise, extent) or on_noise_of_parts(source, particles, 0.5 * diameter / source.pixel_size)),
-        *(() if report.grey.masked else on_box(diameter, extent)),
-        *on_ctf_gaps(gaps),
-        *on_table(particles),
-    )
+    doubts = on_images(particles, report.grey, source, noise, diameter, 0.5 * diameter / source.pixel_size)
+    sentences = [*doubts, *on_ctf_gaps(gaps), *on_table(particles), *halves.remarks]
     return Dataset(
         everything=everything,
         particles=particles,
@@ -228,10 +202,20 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         symmetry=symmetry,
         half_set=halves.half_set,
         remarks=tuple(
-            in_words(sentence, particles.source)
-            for sentence in (*warnings, *halves.remarks, *unused_optics(particles).sentences())
+            in_words(sentence, particles.source) for sentence in (*sentences, *unused_optics(particles).sentences())
         ),
         half_doubt=halves.doubt,
+    )
+
+
+def _require_enough(settings: ParticleSettings, particles: Particles, report: CheckReport) -> None:
+    """Raise ``InputError`` where the checks left too few particles for a map."""
+    if len(particles) >= FEWEST:
+        return
+    aside = report.set_aside
+    lost = f"; {len(aside)} were set aside, row {aside.iloc[0].row} for {aside.iloc[0].reason}" if len(aside) else ""
+    raise InputError(
+        f"only {len(particles)} usable particles{lost}", file=settings.particles, mend=f"give at least {FEWEST}"
     )
 
 
@@ -287,4 +271,5 @@ def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Te
             ASSUMED_DIAMETER * extent,
             f"{ASSUMED_DIAMETER:g} boxes by default: {estimate.evidence} (--diameter sets it)",
         )
+    # a rim is left to measure noise in
     return min(estimate.diameter, 0.95 * extent), estimate.evidence

@@ -154,14 +154,14 @@ def run(config: EvaluateConfig) -> Evaluation:
 def _class_maps(folder: Path) -> dict[int, Path]:
     """Maps of the classes by number; a job with one map calls it ``map.mrc``."""
     named = ((re.fullmatch(r"class_(\d+)\.mrc", path.name), path) for path in folder.glob("class_*.mrc"))
-    found = {int(match[1]): path for match, path in named if match}
-    if not found and (folder / "map.mrc").exists():
+    maps = {int(match[1]): path for match, path in named if match}
+    if not maps and (folder / "map.mrc").exists():
         return {1: folder / "map.mrc"}
-    if not found:
+    if not maps:
         raise InputError(
             "there is no class_1.mrc or map.mrc in this folder", file=folder, mend="give the folder of a finished job"
         )
-    return dict(sorted(found.items()))
+    return dict(sorted(maps.items()))
 
 
 def _best_truth(path: Path, truth_maps: Sequence[Path]) -> tuple[Path | None, MapComparison | None]:

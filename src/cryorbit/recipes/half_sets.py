@@ -62,9 +62,9 @@ def half_sets(particles: Particles, seed: int) -> HalfSets:
     if particles.half_sets is None:
         drawn, by_particle = _drawn(particles, unit, filament, seed)
         return _doubted(HalfSets(drawn, (*remarks, *by_particle)), _on_split(drawn, filament))
-    given = _given(particles)
-    united = _first_of_each(given, unit)
-    moved = int((united != given).sum())
+    stated = _stated_half_sets(particles)
+    united = _first_of_each(stated, unit)
+    moved = int((united != stated).sum())
     if moved:
         said = (
             f"{moved:,} particles were moved to the half-set of the first with their image or place: they share noise."
@@ -103,13 +103,13 @@ def _on_split(half_set: Int[Tensor, " n"], filament: Int[Tensor, " n"] | None) -
     )
 
 
-def _given(particles: Particles) -> Int[Tensor, " n"]:
+def _stated_half_sets(particles: Particles) -> Int[Tensor, " n"]:
     assert particles.half_sets is not None
-    given = particles.half_sets.long() - 1
-    if 0 < int(given.sum()) < len(given):
-        return given
+    stated = particles.half_sets.long() - 1
+    if 0 < int(stated.sum()) < len(stated):
+        return stated
     raise InputError(
-        f"all particles are in half-set {int(given[0]) + 1} ({column_name(SUBSET, particles.source)})",
+        f"all particles are in half-set {int(stated[0]) + 1} ({column_name(SUBSET, particles.source)})",
         file=particles.source,
         mend=f"give the particles of both half-sets, or {_removal(particles)} to have halves drawn at random",
     )

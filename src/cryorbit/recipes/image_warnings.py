@@ -51,11 +51,11 @@ def multiplication_contradicted(source: ParticleSource, index: Int[Tensor, " m"]
     """
     if source.ctf.is_absent:
         return None
-    found = judge_multiplication(source, index[:: max(1, len(index) // LOOKED_AT)])
-    if found == "multiplied" and not source.premultiplied:
+    verdict = judge_multiplication(source, index[:: max(1, len(index) // LOOKED_AT)])
+    if verdict == "multiplied" and not source.premultiplied:
         told = "the images were multiplied with their CTF (their noise follows CTF^2), and the table does not say so"
         return told, MEND_MULTIPLIED
-    if found == "not multiplied" and source.premultiplied:
+    if verdict == "not multiplied" and source.premultiplied:
         told = "the table says that the images were multiplied with their CTF, but their noise does not follow it"
         return told, MEND_NOT_MULTIPLIED
     return None
@@ -154,8 +154,8 @@ def on_defects(levels: GreyLevels | None) -> list[str]:
 
 def _places(mask: Bool[Tensor, " n"]) -> list[int]:
     """Numbers, from 1, of what a mask holds."""
-    found: list[int] = (torch.nonzero(mask)[:, 0] + 1).tolist()
-    return found
+    places: list[int] = (torch.nonzero(mask)[:, 0] + 1).tolist()
+    return places
 
 
 def on_box(diameter: float, extent: float) -> list[str]:

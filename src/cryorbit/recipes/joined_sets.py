@@ -40,12 +40,12 @@ def parts_of(particles: Particles) -> dict[str, Int[Tensor, " _m"]]:
     groups = particles.table.get(GROUP)
     if groups is not None and 1 < groups.nunique() <= MOST_GROUPS:
         places = groups.reset_index(drop=True).groupby(groups.to_numpy()).indices
-        found = {f"optics group {name}": torch.from_numpy(where) for name, where in places.items()}
+        parts = {f"optics group {name}": torch.from_numpy(where) for name, where in places.items()}
     else:
         third, everything = len(particles) // 3, torch.arange(len(particles))
         ends = {"first": everything[:third], "last": everything[len(particles) - third :]}
-        found = {f"the {end} third of the particles": index for end, index in ends.items()}
-    return {name: index for name, index in found.items() if len(index) >= FEWEST}
+        parts = {f"the {end} third of the particles": index for end, index in ends.items()}
+    return {name: index for name, index in parts.items() if len(index) >= FEWEST}
 
 
 def contrasts_contradicted(particles: Particles, contrasts: Float[Tensor, " n"]) -> tuple[str, str] | None:
@@ -69,13 +69,13 @@ def multiplication_of_parts_contradicted(
     source: ParticleSource, particles: Particles, sample: Int[Tensor, " m"]
 ) -> tuple[str, str] | None:
     """As `multiplication_contradicted` of the ``sample``, of each part of the set, and of single images."""
-    found = multiplication_contradicted(source, sample)
-    if found is not None:
-        return found
+    contradiction = multiplication_contradicted(source, sample)
+    if contradiction is not None:
+        return contradiction
     for name, index in parts_of(particles).items():
-        found = multiplication_contradicted(source, index)
-        if found is not None:
-            return f"in {name}, {found[0]}", f"give sets of two kinds one by one; {found[1]}"
+        contradiction = multiplication_contradicted(source, index)
+        if contradiction is not None:
+            return f"in {name}, {contradiction[0]}", f"give sets of two kinds one by one; {contradiction[1]}"
     return _mixture_contradicted(source, particles, sample)
 
 
@@ -102,7 +102,7 @@ def on_noise_of_parts(source: ParticleSource, particles: Particles, radius: floa
     extent = source.box * source.pixel_size
     for name, index in parts_of(particles).items():
         chosen = index[:: max(1, len(index) // LOOKED_AT)]
-        found = on_noise(background_spectrum(source, chosen, radius), extent)
-        if found:
-            return [f"Of {name}: {found[0][0].lower()}{found[0][1:]}"]
+        doubts = on_noise(background_spectrum(source, chosen, radius), extent)
+        if doubts:
+            return [f"Of {name}: {doubts[0][0].lower()}{doubts[0][1:]}"]
     return []

@@ -41,6 +41,7 @@ def require_mask(mask: Float[Tensor, "z y x"], file: Path | None) -> Float[Tenso
     InputError
         It reaches well beyond, is empty, or covers all but the middle of the box; of ``file`` if there is one.
     """
+    # filters and resampling overshoot by a little: that is cut off
     if mask.min() < -1e-3 or mask.max() > 1 + 1e-3:
         raise InputError(
             f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",

@@ -85,14 +85,16 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
     """
     kind = find_method(name)
     try:
-        given = validated(settings_model(kind), settings)
+        values = validated(settings_model(kind), settings)
     except InputError as error:
         raise InputError(f"optimiser {name}: {error.problem}", mend=error.mend) from error
-    return _made(kind, given)
+    return _made(kind, values)
 
 
-def _made(kind: type, given: BaseModel) -> Any:
+def _made(kind: type, settings: BaseModel) -> Any:
     """An object of the class, its defaults where nothing was given."""
-    hints = get_type_hints(kind) if given.model_fields_set else {}
-    values = {name: getattr(given, name) for name in given.model_fields_set}
-    return kind(**{n: _made(hints[n], value) if isinstance(value, BaseModel) else value for n, value in values.items()})
+    names = settings.model_fields_set
+    hints = get_type_hints(kind) if names else {}
+    values = {name: getattr(settings, name) for name in names}
+    made = {n: _made(hints[n], each) if isinstance(each, BaseModel) else each for n, each in values.items()}
+    return kind(**made)

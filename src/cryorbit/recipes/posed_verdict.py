@@ -18,7 +18,7 @@ class PosedEvidence:
     ----------
     finished
         The map and its half-maps.
-    mask_given
+    mask_supplied
         Whether the mask is the user's.
     asymmetric, uneven
         Sentences on a symmetry that the particles do not have, and on uneven views; empty where there is nothing.
@@ -29,7 +29,7 @@ class PosedEvidence:
     """
 
     finished: FinishedMap
-    mask_given: bool
+    mask_supplied: bool
     asymmetric: Sequence[str]
     uneven: Sequence[str]
     doubts: Sequence[str]
@@ -75,7 +75,7 @@ def _about_halves(finished: FinishedMap) -> Remark:
 
 def _about_mask(evidence: PosedEvidence) -> Iterator[Remark]:
     """Whether the user's mask makes correlation of its own."""
-    if evidence.mask_given and evidence.finished.fsc.mask_too_tight:
+    if evidence.mask_supplied and evidence.finished.fsc.mask_too_tight:
         wrong = "the mask is too tight"
         reason = f"{wrong}: it makes a correlation of its own at this resolution; fix: a wider or softer mask, or none"
         yield Remark("doubtful", wrong, reason)

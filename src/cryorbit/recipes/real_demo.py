@@ -35,6 +35,6 @@ def copy_particles(name: str, folder: Path) -> Path:
     data = files("cryorbit") / "data"
     sources = {each: data / name / each for each in ("particles.mrcs", "particles.star")}
     for target, source in {**sources, "README.md": data / "README.md"}.items():
-        with atomic_path(folder / target) as temporary, source.open("rb") as given, temporary.open("wb") as copy:
-            shutil.copyfileobj(given, copy)
+        with atomic_path(folder / target) as temporary, source.open("rb") as original, temporary.open("wb") as copy:
+            shutil.copyfileobj(original, copy)
     return folder / "particles.star"

@@ -167,8 +167,9 @@ def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Ma
 
 def _known(dataset: Dataset) -> KnownPoses:
     device, count = dataset.source.device, len(dataset.particles)
-    poses = dataset.particles.poses
-    assert poses is not None
+    stated = dataset.particles.poses
+    assert stated is not None
+    poses = dataset.source.poses_on_read(stated)
     return KnownPoses(
         Poses(poses.rotations.float().to(device), poses.shifts.float().to(device)),
         torch.zeros(count, dtype=torch.long, device=device),

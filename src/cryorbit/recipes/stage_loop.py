@@ -100,6 +100,7 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
         for sentence in stages.remarks(entry["stage"], state):
             progress.note(sentence)
         spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
+        # before the checkpoint: a line that no checkpoint counts is cut off when the job goes on
         job.write_metrics({**entry, **metrics, **spent})
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         stops = stages.group.any(flag=progress.stop_requested())

@@ -14,7 +14,8 @@ import torch
 
 from cryorbit.core.memory import BATCH_BYTES, require, room
 from cryorbit.recipes.settings import ParticleSettings
-from cryorbit.volumes.voxel import PAD, working_grid
+from cryorbit.volumes.padded_grid import PAD
+from cryorbit.volumes.voxel import working_grid
 
 SUMS = 24
 """Bytes a grid point and map: D, complex64, and W, float32, of two half-sets."""
@@ -24,15 +25,16 @@ AVERAGE = 12
 """Bytes a grid point of a copy of D and W of one map, while they are averaged over a point group."""
 SOLUTION = 5
 """Bytes a grid point of one solution or correlation in the making: two of three axes transformed, and its map."""
-MAPS = 7
+MAPS = 5
 """Maps of the working box, for each map that is made: references and half maps, the old and the new, and their sum."""
-REGIONS = 4
+REGIONS = 2
 """Maps of the working box beside them: a window, a mask, and two maps within the window."""
 FINISHED_MAPS, FINISHING_MAPS = 5, 16
 """Maps of the full box when results are made: for each map that is written, and for the one that is at work."""
 CELL = 150
 """Bytes of a coarse pose of an image, with its copies while poses are sorted by image."""
 SMALLEST_RADIUS = 8
+"""A coarser resolution is offered as a fix down to this Fourier radius."""
 
 
 @dataclass(frozen=True, slots=True)

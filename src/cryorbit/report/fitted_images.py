@@ -93,10 +93,10 @@ def read_fitted(
 
 def _folder_of_images(config: Mapping[str, object]) -> Path | None:
     """Folder that image names are relative to: as the job was told, or that of its input."""
-    given = config.get("data_dir")
-    if given is None and config.get("particles"):
+    data_dir = config.get("data_dir")
+    if data_dir is None and config.get("particles"):
         return Path(str(config["particles"])).parent
-    return None if given is None else Path(str(given))
+    return None if data_dir is None else Path(str(data_dir))
 
 
 def _fit(
@@ -106,7 +106,7 @@ def _fit(
     disc = half_disc(box, box * particles.pixel_size / low_pass)
     source = ParticleSource.of(particles, normalised_levels(particles.images), torch.device("cpu"), inverted=False)
     everything = torch.arange(count)
-    images = source.transform(everything, disc) * shift_phases(poses.shifts, disc)
+    images = source.transform(everything, disc) * shift_phases(source.poses_on_read(poses).shifts, disc)
     klass = _classes(particles, len(volumes))
     grid = working_grid(box, disc.radius)
     slices = torch.stack(

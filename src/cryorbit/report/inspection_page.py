@@ -41,7 +41,7 @@ def write_inspection(folder: Path, inspection: Inspection) -> Path:
         for name, draw, vector in _figures(inspection)
     }
     text = load_template("inspection.html.j2").render(
-        found=inspection, images=inspection.images, figures=figures, version=__version__
+        inspection=inspection, images=inspection.images, figures=figures, version=__version__
     )
     with atomic_path(folder / NUMBERS) as file:
         file.write_text(json.dumps(inspection.record(), indent=2) + "\n")

@@ -47,5 +47,5 @@ def read_warnings(folder: Path) -> list[str]:
     if not log.exists():
         return []
     lines = log.read_text(errors="replace").splitlines()
-    found = dict.fromkeys(line.partition(_WARNED)[2] for line in lines if _WARNED in line)
-    return list(found)[-_LISTED:]
+    warnings = dict.fromkeys(line.partition(_WARNED)[2] for line in lines if _WARNED in line)
+    return list(warnings)[-_LISTED:]

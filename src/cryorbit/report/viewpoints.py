@@ -73,7 +73,7 @@ def seen_from(volume: Float[np.ndarray, "z y x"], viewpoint: Viewpoint) -> Float
 def _axes(group: Float[np.ndarray, "g 3 3"]) -> list[tuple[str, Float[np.ndarray, " 3"]]]:
     """Name and direction of an axis of each kind, the highest order first; the nearest to +z of its mates."""
     skew = group - group.swapaxes(1, 2)
-    found: dict[tuple[float, ...], int] = {}
+    orders: dict[tuple[float, ...], int] = {}
     for operator, twist in zip(group[1:], skew[1:], strict=True):
         direction = np.array([twist[2, 1], twist[0, 2], twist[1, 0]])
         if np.abs(direction).max() < 1e-6:
@@ -84,9 +84,9 @@ def _axes(group: Float[np.ndarray, "g 3 3"]) -> list[tuple[str, Float[np.ndarray
         if tuple(direction[::-1].round(6)) < (0.0, 0.0, 0.0):
             direction = -direction
         key = tuple(float(part) + 0.0 for part in direction.round(6))
-        found[key] = found.get(key, 1) + 1
+        orders[key] = orders.get(key, 1) + 1
     kinds: list[tuple[int, Float[np.ndarray, " 3"]]] = []
-    for axis, order in sorted(found.items(), key=lambda item: (-item[1], -item[0][2], -item[0][0])):
+    for axis, order in sorted(orders.items(), key=lambda item: (-item[1], -item[0][2], -item[0][0])):
         direction = np.array(axis)
         if all(each != order or np.abs(group @ direction @ other).max() < _SAME for each, other in kinds):
             kinds.append((order, direction))

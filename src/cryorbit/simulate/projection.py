@@ -2,25 +2,21 @@
 
 The reconstruction's own slice operator interpolates linearly, with errors near one per cent. Simulated data must not
 share them, nor hide them, so the simulator has this slower operator with errors near 5e-5.
-The window and its width parameter are those of Beatty, Nishimura and Pauly (IEEE TMI 24, 799, 2005), eq. 5.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Complex, Float
 from torch import Tensor
 
+from cryorbit.fourier.kaiser_bessel import PAD, WIDTH, points_within, window, window_transform
 from cryorbit.fourier.padded import padded_transform
 
-PAD = 2
-WIDTH = 5
 MARGIN = WIDTH // 2
 """Columns beyond both ends of a half transform that the window reaches."""
-BETA = math.pi * math.sqrt((WIDTH / PAD) ** 2 * (PAD - 0.5) ** 2 - 0.8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class PreparedMap:
 def prepare_map(volume: Float[Tensor, "n n n"]) -> PreparedMap:
     """Transform a map ``(z, y, x)`` once for all its projections; single precision."""
     box = volume.shape[-1]
-    line = _window_transform(torch.arange(box, device=volume.device) - box // 2, PAD * box).float()
+    line = window_transform(box, volume.device).float()
     weighted = volume.float() / (line[:, None, None] * line[:, None] * line)
     return PreparedMap(box, _with_margins(padded_transform(weighted, PAD * box)))
 
@@ -87,12 +83,11 @@ def _interpolate(grid: Complex[Tensor, "m m h"], positions: Float[Tensor, "g p 3
     # a point and its mate are conjugates: the one that the half transform holds is taken
     beyond = positions[..., 0] < 0
     points = torch.where(beyond[..., None], -positions, positions).flatten(0, 1)
-    steps = torch.arange(WIDTH, dtype=torch.int32, device=grid.device)[:, None]
-    taps = torch.ceil(points - WIDTH / 2).int()[:, None] + steps
-    x, y, z = taps.unbind(-1)
+    taps = points_within(points)
+    x, y, z = taps.unbind(1)
     y, z = y.remainder(size), z.remainder(size)
     index = (z[:, :, None, None] * size + y[:, None, :, None]) * columns + (x + MARGIN)[:, None, None, :]
-    window_x, window_y, window_z = _window(taps - points[:, None]).unbind(-1)
+    window_x, window_y, window_z = window(taps - points[..., None]).unbind(1)
     weight = (window_z[:, :, None] * window_y[:, None, :])[..., None] * window_x[:, None, None, :]
     table = torch.view_as_real(grid.flatten())
     # an embedding bag is a gather and a weighted sum in one kernel
@@ -101,15 +96,3 @@ def _interpolate(grid: Complex[Tensor, "m m h"], positions: Float[Tensor, "g p 3
     )
     held = torch.view_as_complex(values).unflatten(0, positions.shape[:2])
     return torch.where(beyond, held.conj(), held)
-
-
-def _window(distance: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    """Kaiser-Bessel window of ``WIDTH`` grid steps at a distance in grid steps."""
-    inner = (1 - (2 * distance / WIDTH) ** 2).clamp_min(0)
-    return torch.special.i0(BETA * inner.sqrt()) / WIDTH
-
-
-def _window_transform(offset: Int[Tensor, " n"], size: int) -> Float[Tensor, " n"]:
-    """Transform of the window in real space, at voxel offsets from the centre of a grid of ``size``; float64."""
-    argument = BETA**2 - (math.pi * WIDTH * offset.double() / size) ** 2
-    return torch.sinh(argument.sqrt()) / argument.sqrt()

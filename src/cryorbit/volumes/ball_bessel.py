@@ -44,14 +44,14 @@ class BallBessel(SphericalBessel):
         zeros = bessel_zeros(self.degree, max(self.counts))
         waves = 2 * math.pi * radii.detach().cpu().double().numpy() + OFF_ZERO
         height = 4 * math.pi * math.sqrt(2 * self.extent)
-        found = []
+        profiles = []
         for ell, count in enumerate(self.counts):
             zero = zeros[ell, :count, None]
             wave = zero / self.extent
             sign = np.sign(spherical_jn(ell + 1, zero))
             values = height * sign * wave * spherical_jn(ell, waves * self.extent) / (wave**2 - waves**2)
-            found.append(torch.from_numpy(values).to(radii))
-        return found
+            profiles.append(torch.from_numpy(values).to(radii))
+        return profiles
 
     def carry(self, coefficients: Float[Tensor, "*b d"], other: BallBessel) -> Float[Tensor, "*b e"]:
         """Coefficients in another basis of the same ball: zeros for functions that this one lacks."""

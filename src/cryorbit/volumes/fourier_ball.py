@@ -116,8 +116,8 @@ def fourier_ball(box: int, radius: float) -> FourierBall:
     """The ball of ``radius`` Fourier pixels, below ``box / 2``, of volumes on ``box`` voxels."""
     grid = working_grid(box, radius)
     size = grid.size
-    whole = torch.fft.fftfreq(size, 1 / size).round().long()
-    kz, ky, kx = (axis.flatten() for axis in torch.meshgrid(whole, whole, torch.arange(size // 2 + 1), indexing="ij"))
+    axis = torch.fft.fftfreq(size, 1 / size).round().long()
+    kz, ky, kx = (each.flatten() for each in torch.meshgrid(axis, axis, torch.arange(size // 2 + 1), indexing="ij"))
     lengths = torch.sqrt((kx**2 + ky**2 + kz**2).double())
     upper = (kx > 0) | (ky > 0) | ((ky == 0) & (kz >= 0))
     chosen = torch.nonzero((lengths <= radius) & upper)[:, 0]

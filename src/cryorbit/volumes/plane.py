@@ -14,28 +14,13 @@ from torch import Tensor
 
 from cryorbit.fourier.interpolation import add_exact_slices, add_slices, join_mates
 from cryorbit.volumes.model import Quanta, SumPlanes, divided
-from cryorbit.volumes.voxel import PAD, VoxelModel
+from cryorbit.volumes.padded_grid import PAD, PaddedGrid
+from cryorbit.volumes.voxel import VoxelModel
 
 
 @dataclass(frozen=True, slots=True)
-class PlaneGrid:
-    """Geometry of a working image.
-
-    Attributes
-    ----------
-    box
-        Side of the full image, pixels.
-    size
-        Side of the working image, pixels; even, at most ``box``.
-    """
-
-    box: int
-    size: int
-
-    @property
-    def padded(self) -> int:
-        """Side of the padded Fourier grid."""
-        return PAD * self.size
+class PlaneGrid(PaddedGrid):
+    """Geometry of a working image."""
 
     @property
     def scale(self) -> float:
@@ -49,8 +34,7 @@ class PlaneGrid:
 
     def radius(self, like: Tensor, planes: slice = slice(None)) -> Float[Tensor, "z q h"]:
         """Distance of the points of the grid from the origin, pixels of the box; the empty plane lies far outside."""
-        full = torch.fft.fftfreq(self.padded, 1 / self.padded, device=like.device) / PAD
-        half = torch.arange(self.padded // 2 + 1, device=like.device) / PAD
+        full, half = self.axes(like)
         radius = (full[:, None] ** 2 + half**2).sqrt_()
         return torch.stack([radius, torch.full_like(radius, self.box)])[planes]
 
@@ -108,9 +92,8 @@ class PlaneGrid:
         return places[:, None], places
 
     def _gridding_kernel(self, like: Tensor) -> Float[Tensor, "m m"]:
-        """Transform of the bilinear kernel in real space: a product of sinc^2 along the axes."""
-        offset = torch.arange(self.size, device=like.device, dtype=torch.float64) - self.size // 2
-        line = torch.sinc(offset / self.padded) ** 2
+        """Transform of the bilinear kernel in real space, a product along the axes."""
+        line = self.kernel(like)
         return (line[:, None] * line).to(like.dtype)
 
 

@@ -72,13 +72,13 @@ class SphericalBessel:
         """The functions ``F_ls`` of every degree at frequencies; zero from the cutoff on."""
         zeros = bessel_zeros(self.degree, max(self.counts))
         scaled = radii.detach().cpu().double().numpy() / self.cutoff
-        found = []
+        profiles = []
         for ell, count in enumerate(self.counts):
             zero = zeros[ell, :count, None]
             height = math.sqrt(2) * self.cutoff**-1.5 / np.abs(spherical_jn(ell + 1, zero))
             values = np.where(scaled < 1, height * spherical_jn(ell, zero * scaled), 0.0)
-            found.append(torch.from_numpy(values).to(radii))
-        return found
+            profiles.append(torch.from_numpy(values).to(radii))
+        return profiles
 
     def functions(self, frequencies: Float[Tensor, "p 3"]) -> Float[Tensor, "d p"]:
         """All basis functions at points: the real parts of those of even degree, the imaginary parts of the others."""
@@ -97,20 +97,20 @@ class SphericalBessel:
         """Transforms of volumes at points ``(x, y, z)``, Fourier pixels."""
         odd = self.odd(coefficients)
         even_part, odd_part = coefficients.masked_fill(odd, 0.0), coefficients.masked_fill(~odd, 0.0)
-        found = []
+        samples = []
         for part in self.in_chunks(frequencies):
             values = self.functions(part.to(coefficients))
-            found.append(torch.complex(even_part @ values, odd_part @ values))
-        return torch.cat(found, -1)
+            samples.append(torch.complex(even_part @ values, odd_part @ values))
+        return torch.cat(samples, -1)
 
     def adjoint(self, values: Complex[Tensor, "*b p"], frequencies: Float[Tensor, "p 3"]) -> Float[Tensor, "*b d"]:
         """Adjoint of ``evaluate`` under the real inner product ``Re sum conj(a) b``."""
         odd = self.odd(values)
         total = values.real.new_zeros(*values.shape[:-1], self.size)
         parts = self.in_chunks(frequencies)
-        for part, given in zip(parts, values.split([len(each) for each in parts], -1), strict=True):
+        for part, chunk in zip(parts, values.split([len(each) for each in parts], -1), strict=True):
             functions = self.functions(part.to(total)).mT
-            total = total + torch.where(odd, given.imag @ functions, given.real @ functions)
+            total = total + torch.where(odd, chunk.imag @ functions, chunk.real @ functions)
         return total
 
     def rotate(self, coefficients: Float[Tensor, "*b d"], rotations: Float[Tensor, "g 3 3"]) -> Float[Tensor, "*b g d"]:

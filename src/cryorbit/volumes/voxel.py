@@ -19,29 +19,12 @@ from cryorbit.fourier.padded import middle_of_inverse, padded_transform
 from cryorbit.kernels.gather import gather_by_class
 from cryorbit.kernels.table import POSE_SCORES
 from cryorbit.volumes.model import Quanta, SumPlanes, divided, each_class
-
-PAD = 2
+from cryorbit.volumes.padded_grid import PAD, PaddedGrid
 
 
 @dataclass(frozen=True, slots=True)
-class VoxelGrid:
-    """Geometry of a working box.
-
-    Attributes
-    ----------
-    box
-        Side of the full box, pixels.
-    size
-        Side of the working box, pixels; even, at most ``box``.
-    """
-
-    box: int
-    size: int
-
-    @property
-    def padded(self) -> int:
-        """Side of the padded Fourier grid."""
-        return PAD * self.size
+class VoxelGrid(PaddedGrid):
+    """Geometry of a working volume."""
 
     @property
     def scale(self) -> float:
@@ -55,8 +38,7 @@ class VoxelGrid:
 
     def radius(self, like: Tensor, planes: slice = slice(None)) -> Float[Tensor, "z q h"]:
         """Distance of the points of the padded half grid, or of some planes, from the origin, pixels of the box."""
-        full = torch.fft.fftfreq(self.padded, 1 / self.padded, device=like.device) / PAD
-        half = torch.arange(self.padded // 2 + 1, device=like.device) / PAD
+        full, half = self.axes(like)
         return (full[planes, None, None] ** 2 + (full[:, None] ** 2 + half**2)).sqrt_()
 
     def model(self, unknown: Float[Tensor, "k m m m"]) -> VoxelModel:
@@ -130,6 +112,7 @@ class VoxelModel:
 
 def working_grid(box: int, radius: float) -> VoxelGrid:
     """The smallest working box with a fast transform that holds slices of ``radius`` Fourier pixels."""
+    # the outermost coefficients of a slice lie 2 r from the origin of the padded grid: their neighbours must be on it
     least = 2 * int(radius) + 4
     size = 2 * next_fast_len(-(-least // 2), real=True)
     return VoxelGrid(box, min(size, box))
@@ -182,9 +165,8 @@ def on_grid(spectrum: Float[Tensor, "*k q q h"], grid: VoxelGrid) -> Float[Tenso
 
 
 def _gridding_kernel(like: Tensor, grid: VoxelGrid) -> Float[Tensor, "m m m"]:
-    """Transform of the trilinear kernel in real space: a product of sinc^2 along the axes."""
-    offset = torch.arange(grid.size, device=like.device, dtype=torch.float64) - grid.size // 2
-    line = torch.sinc(offset / grid.padded) ** 2
+    """Transform of the trilinear kernel in real space, a product along the axes."""
+    line = grid.kernel(like)
     return (line[:, None, None] * line[:, None] * line).to(like.dtype)
 
 

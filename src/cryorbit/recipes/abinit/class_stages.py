@@ -73,6 +73,7 @@ def sort_iteration(
     new = after_pass(config, dataset, replace(state, cells=cells), statistics, maps)
     fractions = (statistics.class_mass / statistics.class_mass.sum()).float()
     over = state.iteration + 1 == config.classify.iterations
+    # a class that is started anew needs a pass to become a map
     if not over:
         new = replace(new, volume=rescued(config, new, fractions))
     new = replace(

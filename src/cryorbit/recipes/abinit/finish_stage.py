@@ -18,6 +18,9 @@ from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 
 JUDGE_ITERATION = 900
+"""Names the random stream of the searches for held-out particles, as the iteration does in a growth."""
+FINISH_ITERATION = 1000
+"""Names that of the search for all particles, behind those of the trial of a symmetry."""
 
 
 def judging_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
@@ -70,7 +73,9 @@ def finish_iteration(
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(dataset.source))
     group = imposed_operators(dataset, state)
-    cells = find_cells(config, dataset, state, everything, 1000, group) if state.cells is None else state.cells
+    cells = state.cells
+    if cells is None:
+        cells = find_cells(config, dataset, state, everything, FINISH_ITERATION, group)
     statistics, estimates, maps = full_pass(config, dataset, state, everything, cells, group)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
     over = state.iteration == 1 or (config.classes == 1 and len(dataset.order) <= config.grow.images)

@@ -20,8 +20,6 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Measured, ParticleCount, Result, as_record
 from cryorbit.io.metrics import plain
 from cryorbit.io.mrc import write_map
-from cryorbit.io.particles_writing import Assignments, write_particles
-from cryorbit.io.set_aside import write_set_aside
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import imposed_operators
 from cryorbit.recipes.abinit.prepare import LARGEST_RADIUS, AbinitDataset
@@ -29,6 +27,7 @@ from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 from cryorbit.recipes.abinit.verdict import compare_starts, judge_maps
 from cryorbit.recipes.map_files import PHASES, c1_file, class_files, finish_map, on_full_box, write_map_files
+from cryorbit.recipes.particle_files import write_particle_files
 from cryorbit.volumes.voxel import resample
 
 
@@ -61,8 +60,7 @@ def write_outputs(config: AbinitConfig, dataset: AbinitDataset, state: AbinitSta
     klass = torch.argsort(order)[estimates.klass]
     maps = _final_maps(config, dataset, state, estimates, klass)
     classes = tuple(_write_class(config, dataset, state, job, maps, klass.cpu(), k) for k in range(config.classes))
-    _write_particles(dataset, job, estimates, klass)
-    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
+    write_particle_files(job.path, dataset, estimates, klass)
     cross = (
         compare_starts(dataset, state.outcomes, imposed_operators(dataset, state)) if len(state.outcomes) > 1 else None
     )
@@ -93,6 +91,7 @@ def write_outputs(config: AbinitConfig, dataset: AbinitDataset, state: AbinitSta
 def _by_evidence(estimates: PoseEstimates, classes: int) -> Int[Tensor, " k"]:
     """Classes by what their particles gain over pure noise in all: large classes first, but junk last."""
     total = torch.zeros(classes, dtype=torch.float64, device=estimates.klass.device)
+    # a particle that fits worse than noise does not count against its class
     total.index_add_(0, estimates.klass, estimates.log_evidence.double().clamp_min(0))
     return total.argsort(descending=True, stable=True)
 
@@ -149,17 +148,3 @@ def _write_c1_maps(dataset: AbinitDataset, job: JobFolder, state: AbinitState, o
     maps = resample(state.c1_maps[order].cpu(), dataset.box)
     for number, volume in enumerate(maps, start=1):
         write_map(job.path / c1_file(number), volume, dataset.source.pixel_size)
-
-
-def _write_particles(
-    dataset: AbinitDataset, job: JobFolder, estimates: PoseEstimates, klass: Int[Tensor, " n"]
-) -> None:
-    assignments = Assignments(
-        poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
-        class_number=klass.cpu() + 1,
-        half_set=dataset.half_set + 1,
-        max_probability=estimates.max_probability.double().cpu(),
-        log_likelihood=estimates.log_evidence.double().cpu(),
-        significant=estimates.effective.round().long().clamp_min(1).cpu(),
-    )
-    write_particles(job.path / "particles.star", dataset.particles, assignments)

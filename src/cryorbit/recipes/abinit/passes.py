@@ -39,6 +39,7 @@ from cryorbit.volumes.voxel import resample
 
 def largest_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
     """Largest Fourier radius at which poses are scored."""
+    # cryoSPARC's ab initio ends at 12 A; small particles have few shells to there
     finest = config.max_resolution or min(12.0, dataset.diameter / 10)
     return min(dataset.extent / finest, dataset.box / 2 - 1)
 
@@ -64,6 +65,7 @@ def grow_iteration(
     new = after_pass(config, dataset, replace(state, cells=cells, radius=radius), statistics, maps)
     new = replace(
         new,
+        # a map that goes beyond its M-step is for the next pass to correct
         volume=new.volume if over else relaxed(state.volume, new.volume, config.grow.relaxation, now, last),
         radius=next_radius,
         estimates=estimates,
@@ -89,7 +91,8 @@ def batch_cells(
     if stands and state.fresh_cells:
         return state.cells, False
     count = min(config.grow.check_images, len(batch))
-    start = (state.iteration * count) % max(1, len(batch) - count + 1)
+    # other particles in every pass
+    start = (state.iteration * count) % (len(batch) - count + 1)
     # the order of the particles that train is random, that of the batch is not
     sample = torch.searchsorted(batch, dataset.order[start : start + count].sort().values)
     fresh = find_cells(config, dataset, state, batch[sample])

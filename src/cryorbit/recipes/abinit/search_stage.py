@@ -19,7 +19,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference.constraints import centre_offset, centred, windowed
 from cryorbit.inference.global_search import coarse_grid
 from cryorbit.inference.grey_scale import explained_scale
-from cryorbit.inference.grid_oracle import METRICS, GridOracle
+from cryorbit.inference.grid_oracle import CURVATURES, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
 from cryorbit.inference.random_start import random_blobs
 from cryorbit.optim.carrying import bound_to_terms, carried, last_state
@@ -90,6 +90,7 @@ def search_iteration(
     generators = generator_for(seed, "mini-batches of the search", n), generator_for(seed, "optimiser of the search", n)
     after = step_on(method, oracle, resample(state.volume, side), before, size, generators)
     volume = windowed(after.x, dataset.window(side))
+    # not to the end: cutting negative values biases a map, and the more so the finer it is
     if n < settings.positive_fraction * settings.iterations:
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)
@@ -127,7 +128,7 @@ def _oracle(
     batches = [_batch(config, dataset, state.start, n + number) for number in range(count)]
     observations = dataset.source.observe(torch.cat(batches), disc, state.noise_variance * _inflation(config, n))
     poses, grid = _perturbed_grid(config, dataset, radius, generator), working_grid(dataset.box, radius)
-    metric, mixing = METRICS[settings.metric], settings.class_mixing
+    metric, mixing = CURVATURES[settings.metric], settings.class_mixing
     return GridOracle(observations, poses, grid, disc, metric, mixing), len(batches[0])
 
 

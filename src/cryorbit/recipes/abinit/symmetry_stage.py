@@ -33,6 +33,7 @@ particles show 0.2 and more, maps under the axes of another group 0.02."""
 PASSES = 3
 """Passes that the symmetric maps get before they are judged, as the C1 maps had theirs."""
 TRIAL_ITERATION = 901
+"""Names the random streams of these passes, behind that of judging."""
 EDGE = 2.0
 """Voxels over which maps are faded out around the particle where they are compared."""
 
@@ -50,16 +51,16 @@ def symmetrise(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState)
     group = dataset.symmetry.to(state.volume)
     axes = [find_axes(volume, group, radius) for volume in state.volume]
     pairs = list(zip(state.volume, axes, strict=True))
-    symmetric = windowed(torch.stack([average_over_group(volume, found, group) for volume, found in pairs]), window)
-    c1_maps = windowed(torch.stack([turned_to_axes(volume, found) for volume, found in pairs]), window)
+    symmetric = windowed(torch.stack([average_over_group(volume, each, group) for volume, each in pairs]), window)
+    c1_maps = windowed(torch.stack([turned_to_axes(volume, each) for volume, each in pairs]), window)
     improved = _after_passes(config, dataset, replace(state, volume=symmetric))
     fits = _held_out_fits(config, dataset, state, (improved, c1_maps))
     trial = SymmetryTrial(
         group=config.symmetry,
-        imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(found.structure_score for found in axes)),
-        scores=[found.score for found in axes],
-        structure_scores=[found.structure_score for found in axes],
-        offsets_A=[float(found.centre.norm()) * dataset.extent / size for found in axes],
+        imposed=fits is None or symmetry_is_shown(fits[0] - fits[1], max(each.structure_score for each in axes)),
+        scores=[each.score for each in axes],
+        structure_scores=[each.structure_score for each in axes],
+        offsets_A=[float(each.centre.norm()) * dataset.extent / size for each in axes],
         held_out=None if fits is None else float(fits[0].mean()),
         held_out_c1=None if fits is None else float(fits[1].mean()),
     )
@@ -112,6 +113,7 @@ def symmetry_is_shown(gain: Float[Tensor, " v"], structure_score: float) -> bool
     structure_score
         Of the class that agrees best with its copies.
     """
+    # the deviation of a single particle is zero, not undefined
     error = float(gain.std(correction=0)) / len(gain) ** 0.5
     if abs(float(gain.mean())) > STANDARD_ERRORS * error:
         return float(gain.mean()) > 0

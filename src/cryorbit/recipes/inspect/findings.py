@@ -166,44 +166,45 @@ class Inspection:
 
     def warnings(self) -> list[str]:
         """What the user should look at, a sentence each, the worst first."""
-        found = [*self._on_files(), *(contradicted(*each) for each in self.table_problems), *self._on_unusable()]
-        found += [*self.defocus.warnings(), *self._on_poses(), *self.remarks, *on_ctf_gaps(self.ctf_gaps)]
+        sentences = [*self._on_files(), *(contradicted(*each) for each in self.table_problems), *self._on_unusable()]
+        sentences += [*self.defocus.warnings(), *self._on_poses(), *self.remarks, *on_ctf_gaps(self.ctf_gaps)]
         if self.images is not None:
-            found += self.images.warnings(premultiplied=self.premultiplied)
+            sentences += self.images.warnings(premultiplied=self.premultiplied)
             if len(self.images.rows) + self.unusable_count < len(self):
                 looked_at = f"{len(self.images.rows):,} of {len(self):,} images were looked at"
-                found.append(f"{looked_at}; a job checks every image before it begins.")
-        return [in_words(warning, self.source) for warning in found]
+                sentences.append(f"{looked_at}; a job checks every image before it begins.")
+        return [in_words(warning, self.source) for warning in sentences]
 
     def _on_files(self) -> list[str]:
         """Files that are not there or cannot be used, and what helps."""
-        found = []
+        sentences = []
         if self.missing:
             count = f"{len(self.missing):,} of {self.files:,} image files are not there"
             first = self.missing[0]
-            found = [f"{count} ({_counted(self.missing_particles)}), {first} first. Fix: {mend_for_missing(first)}."]
-        found += [fault.sentence for fault in self.faults[:LISTED]]
+            particles = _counted(self.missing_particles)
+            sentences = [f"{count} ({particles}), {first} first. Fix: {mend_for_missing(first)}."]
+        sentences += [fault.sentence for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
-            found.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
-        return found
+            sentences.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
+        return sentences
 
     def _on_unusable(self) -> list[str]:
         """Particles to be set aside, and whether enough are left."""
-        found = [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
+        sentences = [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
         if self.too_few:
             usable = len(self) - self.unusable_count
-            found.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")
-        return found
+            sentences.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")
+        return sentences
 
     def _on_poses(self) -> list[str]:
         """Poses that are missing or wrong."""
-        found = []
+        sentences = []
         if self.unaligned and self.posed:
-            found.append(f"Without a pose (rotation 0, or no number): {_named(self.unaligned)}.")
+            sentences.append(f"Without a pose (rotation 0, or no number): {_named(self.unaligned)}.")
         if self.pose_problem is not None:
             problem, mend = self.pose_problem
-            found.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
-        return found
+            sentences.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
+        return sentences
 
     def record(self) -> dict[str, Any]:
         """The numbers, for JSON."""

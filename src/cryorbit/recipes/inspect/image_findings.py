@@ -80,15 +80,15 @@ class ImageFindings:
         premultiplied
             Whether the images were multiplied with their CTF: their noise then is what the CTF made of it.
         """
-        found = [] if self.contradiction is None else [contradicted(*self.contradiction)]
-        found += [*self.doubts, *_on_repairs(self.repairs)]
+        sentences = [] if self.contradiction is None else [contradicted(*self.contradiction)]
+        sentences += [*self.doubts, *_on_repairs(self.repairs)]
         if self.dark:
-            found.append(f"{self.contrast_sentence} Reconstruction does so by itself.")
+            sentences.append(f"{self.contrast_sentence} Reconstruction does so by itself.")
         if not (self.normalised or self.masked or premultiplied):
-            found.append(f"{self.normalisation_sentence} Reconstruction normalises them by itself.")
+            sentences.append(f"{self.normalisation_sentence} Reconstruction normalises them by itself.")
         if self.diameter is None:
-            found.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
-        return found
+            sentences.append("The particle does not stand out of the noise: give its diameter to reconstruction.")
+        return sentences
 
     def record(self) -> dict[str, Any]:
         """The numbers, for JSON."""
@@ -116,7 +116,7 @@ def contradicted(problem: str, mend: str) -> str:
 
 def _on_repairs(repairs: dict[int, str]) -> list[str]:
     """Sentences on the images that a job will repair."""
-    found = [f"To be repaired: row {row}, {repair}." for row, repair in list(repairs.items())[:LISTED]]
+    sentences = [f"To be repaired: row {row}, {repair}." for row, repair in list(repairs.items())[:LISTED]]
     if len(repairs) > LISTED:
-        found.append(f"{len(repairs) - LISTED:,} more images are to be repaired.")
-    return found
+        sentences.append(f"{len(repairs) - LISTED:,} more images are to be repaired.")
+    return sentences

@@ -17,13 +17,9 @@ from cryorbit.inference.diameter import ASSUMED_DIAMETER, estimate_diameter
 from cryorbit.inference.noise import background_spectrum, shell_means
 from cryorbit.io.grey_values import GreyValues
 from cryorbit.io.particles import Particles
-from cryorbit.recipes.image_warnings import on_box, on_defects, on_masks, on_noise, on_padding
+from cryorbit.recipes.image_doubts import on_images
 from cryorbit.recipes.inspect.image_findings import ImageFindings
-from cryorbit.recipes.joined_sets import (
-    contrasts_contradicted,
-    multiplication_of_parts_contradicted,
-    on_noise_of_parts,
-)
+from cryorbit.recipes.joined_sets import contrasts_contradicted, multiplication_of_parts_contradicted
 
 BATCH = 250
 LOW_PASS_A = 30.0
@@ -50,22 +46,16 @@ def look_at_images(
         Whether the user says if the images were multiplied with their CTF: it is not asked of the images then.
     """
     source = ParticleSource.of(particles, grey.levels, torch.device("cpu"), inverted=grey.inverted)
-    everything = torch.arange(len(particles))
-    found = estimate_diameter(source, everything)
-    diameter = found.diameter
-    extent = particles.box * particles.pixel_size
-    radius = 0.5 * (min(diameter, extent) if diameter else ASSUMED_DIAMETER * extent) / particles.pixel_size
+    everything, extent = torch.arange(len(particles)), particles.box * particles.pixel_size
+    estimate = estimate_diameter(source, everything)
+    diameter = estimate.diameter
     power = mean_power(source, source.unpadded(everything))
     # the noise as it stands in the images, also where the CTF was multiplied into it
     bare = replace(source, premultiplied=False)
+    radius = 0.5 * (diameter or ASSUMED_DIAMETER * extent) / particles.pixel_size
     noise = background_spectrum(bare, everything, radius)
-    on_ends = on_noise(noise, extent) or on_noise_of_parts(bare, particles, radius)
-    contradiction = contrasts_contradicted(particles, grey.contrasts)
-    if contradiction is None and not told_multiplied:
-        contradiction = multiplication_of_parts_contradicted(source, particles, everything)
     chosen = torch.randperm(len(particles), generator=generator_for(seed, "pictures"))[:pictures].sort().values
-    shown = source.read(chosen)
-    low_pass = min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)
+    shown, low_pass = source.read(chosen), min(max(LOW_PASS_A, LOW_PASS_PX * particles.pixel_size), extent / 2)
     return ImageFindings(
         rows=torch.from_numpy(particles.rows),
         contrast=grey.contrasts,
@@ -74,17 +64,11 @@ def look_at_images(
         normalised=not grey.needs_normalisation,
         masked=grey.masked,
         normalisation_sentence=grey.normalisation,
-        contradiction=contradiction,
-        doubts=(
-            *on_masks(masked=grey.masked),
-            *on_padding(source),
-            *on_defects(grey.levels),
-            *on_ends,
-            *(() if grey.masked else on_box(diameter or 0.0, extent)),
-        ),
+        contradiction=_contradiction(particles, grey, source, told_multiplied=told_multiplied),
+        doubts=on_images(particles, grey, bare, noise, diameter, radius),
         repairs={int(particles.rows[index]): repair for index, repair in grey.repairs.items()},
         diameter=diameter,
-        diameter_evidence=found.evidence,
+        diameter_evidence=estimate.evidence,
         power=power,
         noise=noise,
         snr=signal_to_noise(power, noise, particles.box),
@@ -93,6 +77,16 @@ def look_at_images(
         picture_rows=torch.from_numpy(particles.rows)[chosen],
         low_pass=low_pass,
     )
+
+
+def _contradiction(
+    particles: Particles, grey: GreyValues, source: ParticleSource, *, told_multiplied: bool
+) -> tuple[str, str] | None:
+    """What the images say against each other or the table, and how to fix it."""
+    contradiction = contrasts_contradicted(particles, grey.contrasts)
+    if contradiction is None and not told_multiplied:
+        return multiplication_of_parts_contradicted(source, particles, torch.arange(len(particles)))
+    return contradiction
 
 
 def mean_power(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, " s"]:

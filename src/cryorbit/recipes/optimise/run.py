@@ -36,10 +36,12 @@ from cryorbit.volumes.voxel import resample
 
 LOGGER = logging.getLogger(__name__)
 DEFAULT_RESOLUTION, LARGEST_DEFAULT_RADIUS = 30.0, 10.0
+"""Resolution, A, that is scored if none is asked for, and the Fourier radius that this does not exceed."""
 COARSER = 2.0
 """Steps of the quadrature that proposes poses, over those of the one they are drawn from."""
 BATCH = 1000
 BYTES_PER_COEFFICIENT = 16
+"""Of an observation in memory: data, weight and power in single precision."""
 
 
 def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseResult:
@@ -130,7 +132,7 @@ def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Optimise
     problem = make_problem(observations, disc, quadrature, prior, config.held_out, config.seed)
     if config.start is None:
         return problem
-    return OptimiseProblem(problem.oracle, problem.held_out, _given_start(config, dataset, problem))
+    return OptimiseProblem(problem.oracle, problem.held_out, _start_map(config, dataset, problem))
 
 
 def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: float = 1.0) -> PoseQuadrature:
@@ -164,7 +166,7 @@ def observe_all(dataset: Dataset, order: Tensor, disc: HalfDisc) -> Observations
     return observations
 
 
-def _given_start(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:
+def _start_map(config: OptimiseConfig, dataset: Dataset, problem: OptimiseProblem) -> Tensor:
     """The start map at the strength of the images: grey scales of maps have no meaning."""
     assert config.start is not None
     volume, done = read_onto(config.start, dataset.box, dataset.source.pixel_size)

@@ -61,7 +61,7 @@ class HalfMapAnalysis:
     symmetry
         The point group that was asked for, and how far each half-map agrees with turned copies of the other, over how
         far with the other itself; None without symmetry, or where nothing can be told.
-    mask_given
+    mask_supplied
         Whether the mask is the user's.
     holds_to_A
         Resolution to which the half-maps say they hold data, A, if they do.
@@ -84,7 +84,7 @@ class HalfMapAnalysis:
     cones: ConicalFSC
     sampling: ViewSampling | None
     symmetry: tuple[str, float] | None
-    mask_given: bool
+    mask_supplied: bool
     holds_to_A: float | None  # noqa: N815 (units belong to the name)
     optics_doubts: tuple[str, ...] = ()
     misplaced: Misplacement | None = None

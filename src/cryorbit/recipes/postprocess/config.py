@@ -42,13 +42,13 @@ class PostprocessConfig(PostprocessSettings, JobSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _beside_the_half_maps(cls, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _beside_the_half_maps(cls, values: Mapping[str, Any]) -> Mapping[str, Any]:
         """Where the results go, unless that is told: ``postprocess`` in the folder of the half-maps."""
-        if given.get("output") is not None:
-            return given
-        place = given.get("folder")
-        if place is None and given.get("half1") is not None:
-            place = Path(given["half1"]).parent
+        if values.get("output") is not None:
+            return values
+        place = values.get("folder")
+        if place is None and values.get("half1") is not None:
+            place = Path(values["half1"]).parent
         if place is None:
             raise InputError("there is nothing to process", mend="give a folder, or --half1 and --half2")
-        return {"output": Path(place) / "postprocess", **given}
+        return {"output": Path(place) / "postprocess", **values}

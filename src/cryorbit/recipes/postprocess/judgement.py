@@ -135,7 +135,7 @@ def _about_mask(analysis: HalfMapAnalysis) -> Remark:
     bias = f"the mask alone makes a correlation of {max(analysis.fsc.mask_bias, 0):.3f} at this resolution"
     if not analysis.fsc.mask_too_tight:
         return Remark("good", "", f"{bias} (up to {LARGEST_BIAS:g} is harmless)")
-    if not analysis.mask_given:
+    if not analysis.mask_supplied:
         return Remark("good", "", f"{bias}, however soft its edge; it has been taken off")
     reason = f"{bias} (above {LARGEST_BIAS:g}): give a wider or softer mask, or leave --mask out"
     return Remark("bad", "do not trust it: the mask is too tight", reason)

@@ -67,7 +67,7 @@ def run(config: PostprocessConfig, job: JobFolder, progress: Progress) -> Postpr
         cones=cones,
         sampling=sampling,
         symmetry=_symmetry(config, maps, mask),
-        mask_given=maps.mask is not None,
+        mask_supplied=maps.mask is not None,
         holds_to_A=maps.holds_to_A,
         optics_doubts=doubts,
         misplaced=misplacement(maps.half1, maps.half2),

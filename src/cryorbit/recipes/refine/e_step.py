@@ -104,6 +104,7 @@ def e_step(
         sums = exact_sums(mine, len(images), 1, classes, data.device)
         searches = pose_searches(config, dataset, state, half, images)
         parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
+        # settled images were searched apart from the others: back in the order of their numbers
         order = torch.cat([each.rows for each in searches]).argsort()
         estimates.append(joined_estimates([poses for poses, _ in parts])[order])
         searched.append(sum(len(each.rows) for each in searches if each.everywhere))
@@ -141,11 +142,11 @@ def half_set_rows(dataset: Dataset) -> tuple[Int[Tensor, " a"], Int[Tensor, " b"
 
 
 def updated_noise(
-    found: EStep, dataset: Dataset, state: RefineState, inserted: float, prior: float
+    estep: EStep, dataset: Dataset, state: RefineState, inserted: float, prior: float
 ) -> Float[Tensor, "2 s"]:
     """Noise spectra of the half-sets from what their references leave unexplained."""
     if dataset.source.premultiplied:
         return state.noise_variance
     shells = half_disc(dataset.box, inserted).to(state.references.device).shells
-    halves = zip(state.noise_variance, found.residual, found.images, strict=True)
+    halves = zip(state.noise_variance, estep.residual, estep.images, strict=True)
     return torch.stack([spectrum_of_residuals(*half[:2], shells, half[2], prior) for half in halves])

@@ -35,7 +35,7 @@ Halves = tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
 class Curvature(Protocol):
     """What gradients of some images are divided by."""
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
+    def of(self, estep: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """For the images of an E-step whose statistics go to a radius."""
         ...
 
@@ -63,48 +63,48 @@ class RunningMean:
     before: Float[Tensor, "2 k q q h"] | None
     share: float
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
+    def of(self, estep: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """The mean with these images; frequencies that earlier grids did not hold start with their own W."""
-        mean = torch.empty_like(found.statistics.weight)
+        mean = torch.empty_like(estep.statistics.weight)
         before = None if self.before is None else on_grid(self.before, grid)
         # a half-set after the other, and in place: they are among the largest arrays of a mini-batch
-        for half, weight in enumerate(found.statistics.weight):
+        for half, weight in enumerate(estep.statistics.weight):
             mean[half] = join_mates(weight)
             if before is not None:
                 mean[half].mul_(torch.where(before[half] > 0, self.share, 1.0)).add_(before[half], alpha=1 - self.share)
-        return Preconditioner(mean, shell_weights(found.statistics, grid, inserted))
+        return Preconditioner(mean, shell_weights(estep.statistics, grid, inserted))
 
 
 @dataclass(frozen=True, slots=True)
 class PartOfAll:
-    """W of all images, of which some images have their part: the metric is the same for any of them.
+    """W of all images, of which some images have their part: each mini-batch divides by the same W, up to a factor.
 
     Attributes
     ----------
-    metric
+    preconditioner
         Of all images.
     images
         How many these are, in each half-set.
     """
 
-    metric: Preconditioner
+    preconditioner: Preconditioner
     images: Float[Tensor, " 2"]
 
-    def of(self, found: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
+    def of(self, estep: EStep, grid: VoxelGrid, inserted: float) -> Preconditioner:
         """The part of the images of an E-step."""
         del grid, inserted
-        part = (found.images / self.images).to(self.metric.weight)
-        shells = self.metric.shells
+        part = (estep.images / self.images).to(self.preconditioner.weight)
+        shells = self.preconditioner.shells
         mean = shells.mean * part[:, None, None]
-        return Preconditioner(self.metric.weight * part.view(2, 1, 1, 1, 1), replace(shells, mean=mean))
+        return Preconditioner(self.preconditioner.weight * part.view(2, 1, 1, 1, 1), replace(shells, mean=mean))
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedImages:
     """What one E-step found, and what gradients of its images are divided by."""
 
-    found: EStep
-    metric: Preconditioner
+    estep: EStep
+    preconditioner: Preconditioner
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +154,18 @@ class HalfSetOracle:
     def evaluate(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Evaluation:
         """Mean value, without that of the prior, and the field."""
         grid, evaluated = self.grid, self._evaluated(x, idx)
-        statistics, metric, steps = evaluated.found.statistics, evaluated.metric, []
+        statistics, preconditioner, steps = evaluated.estep.statistics, evaluated.preconditioner, []
         for h in range(2):
-            prior = half_prior(metric.shells, h, self.fsc)
-            steps.append(preconditioned_step(statistics, h, x[h], prior, metric.weight[h], grid))
-        return Evaluation(x.new_tensor(-evaluated.found.log_likelihood), -torch.stack(steps))
+            prior = half_prior(preconditioner.shells, h, self.fsc)
+            steps.append(preconditioned_step(statistics, h, x[h], prior, preconditioner.weight[h], grid))
+        return Evaluation(x.new_tensor(-evaluated.estep.log_likelihood), -torch.stack(steps))
 
     def expect(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> Statistics:
         """Mean value, and mean D and W of both half-sets: real part, imaginary part, weight."""
-        found = self._evaluated(x, idx).found
-        data, weight = found.statistics.data, found.statistics.weight
-        packed = packed_sums(data, weight) / float(found.statistics.images)
-        return Statistics(x.new_tensor(-found.log_likelihood), packed)
+        estep = self._evaluated(x, idx).estep
+        data, weight = estep.statistics.data, estep.statistics.weight
+        packed = packed_sums(data, weight) / float(estep.statistics.images)
+        return Statistics(x.new_tensor(-estep.log_likelihood), packed)
 
     def maximise(self, statistics: Float[Tensor, "2 k 3 q q h"]) -> Float[Tensor, "2 k m m m"]:
         """The M-step of a pass."""
@@ -184,8 +184,8 @@ class HalfSetOracle:
 
     def _evaluated(self, x: Float[Tensor, "2 k m m m"], idx: Int[Tensor, " b"] | None) -> EvaluatedImages:
         """The E-step of some images under references."""
-        found = e_step(self.config, self.dataset, replace(self.state, references=x), self.inserted, self._of_each(idx))
-        evaluated = EvaluatedImages(found, self.curvature.of(found, self.grid, self.inserted))
+        estep = e_step(self.config, self.dataset, replace(self.state, references=x), self.inserted, self._of_each(idx))
+        evaluated = EvaluatedImages(estep, self.curvature.of(estep, self.grid, self.inserted))
         self.last.append(evaluated)
         return evaluated
 

@@ -43,9 +43,9 @@ class LateEpoch:
 
     Attributes
     ----------
-    config, given, state
+    config, dataset, state
         Settings, particles, and the state with the references.
-    found
+    estep
         E-step of all images under them.
     maps
         Its M-step.
@@ -56,7 +56,7 @@ class LateEpoch:
     config: RefineConfig
     dataset: Dataset
     state: RefineState
-    found: EStep
+    estep: EStep
     maps: HalfMaps
     oracle: HalfSetOracle
 
@@ -66,12 +66,12 @@ class LateEpoch:
         inserted = inserted_radius(state.radius, dataset.box)
         grid = working_grid(dataset.box, inserted)
         mask, images = reference_mask(config, dataset, state, grid.size), half_set_rows(dataset)
-        found = e_step(config, dataset, state, inserted, images)
-        maps = maximisation(config, dataset, found, inserted, mask)
-        weight = torch.stack([join_mates(half) for half in found.statistics.weight])
-        metric = PartOfAll(Preconditioner(weight, shell_weights(found.statistics, grid, inserted)), found.images)
-        oracle = HalfSetOracle(config, dataset, state, images, inserted, maps.fsc, metric, mask)
-        return cls(config, dataset, state, found, maps, oracle)
+        estep = e_step(config, dataset, state, inserted, images)
+        maps = maximisation(config, dataset, estep, inserted, mask)
+        weight = torch.stack([join_mates(half) for half in estep.statistics.weight])
+        curvature = PartOfAll(Preconditioner(weight, shell_weights(estep.statistics, grid, inserted)), estep.images)
+        oracle = HalfSetOracle(config, dataset, state, images, inserted, maps.fsc, curvature, mask)
+        return cls(config, dataset, state, estep, maps, oracle)
 
     def walked(self) -> Float[Tensor, "2 k m m m"]:
         """The references after the optimiser has gone through all mini-batches."""
@@ -89,9 +89,9 @@ class LateEpoch:
 def late_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -> tuple[RefineState, dict[str, Any]]:
     """An epoch; one after which the likelihood has fallen is taken back, and is the last."""
     epoch = LateEpoch.of(config, dataset, state)
-    found, resolved = epoch.found, resolved_by(config, epoch.maps)
-    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
-    value, before = found.log_likelihood, state.fallback
+    estep, resolved = epoch.estep, resolved_by(config, epoch.maps)
+    metrics = {**estep.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
+    value, before = estep.log_likelihood, state.fallback
     if before is not None and value < before.log_likelihood - ROUNDING * abs(value):
         back = replace(state, stage="final", references=before.references, fallback=None)
         return back, {**metrics, "taken_back": 1}
@@ -102,7 +102,7 @@ def late_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
         iteration=state.iteration + 1,
         references=epoch.walked(),
         resolved=max(resolved, state.resolved),
-        estimates=found.by_particle(),
+        estimates=estep.by_particle(),
         posed_radius=state.radius,
         history=(*state.history, resolved),
         fallback=None if last else Fallback(value, epoch.maps.references),

@@ -17,9 +17,11 @@ from cryorbit.volumes.voxel import resample
 def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, size: int) -> Float[Tensor, "m m m"]:
     """Soft mask on a working box of ``size`` voxels: the user's, the map's outline, or the ball around the particle."""
     window = dataset.window(size)
-    mask = given_mask(config, dataset)
+    mask = supplied_mask(config, dataset)
     if mask is not None:
+        # band-limited resampling overshoots at the edge
         return resample(mask, size).clamp(0, 1).to(window)
+    # before the first pass nothing is resolved
     if dataset.extent / max(state.resolved, 1.0) > config.passes.mask_from:
         return window
     density = resample(state.references.mean((0, 1)), size)
@@ -28,7 +30,7 @@ def reference_mask(config: RefineConfig, dataset: Dataset, state: RefineState, s
     return solvent_mask(density, pixel_size, resolution, window=window)
 
 
-def given_mask(config: RefineConfig, dataset: Dataset) -> Float[Tensor, "n n n"] | None:
+def supplied_mask(config: RefineConfig, dataset: Dataset) -> Float[Tensor, "n n n"] | None:
     """The user's mask, if there is one; ``InputError`` if it is not on the particles' grid or not within [0, 1]."""
     if config.mask is None:
         return None

@@ -9,17 +9,15 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from cryorbit.core.data import Poses
 from cryorbit.core.seeds import generator_for
 from cryorbit.core.verdict import Verdict
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ClassRecord, Measured, ParticleCount, Result
-from cryorbit.io.particles_writing import Assignments, write_particles
-from cryorbit.io.set_aside import write_set_aside
 from cryorbit.io.view_directions import write_view_directions
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_files import ONLY_MAP, PHASES, MapFiles, class_files, finish_map, write_map_files
 from cryorbit.recipes.masks import read_mask
+from cryorbit.recipes.particle_files import write_particle_files
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
 from cryorbit.recipes.refine.state import RefineState, StartFindings
@@ -52,8 +50,8 @@ def write_outputs(
 ) -> tuple[ClassRecord, ...]:
     """Write every file of the job but its record; safe to repeat after a crash."""
     classes = tuple(_write_map(config, dataset, state, job, k) for k in range(len(config.maps)))
-    _write_particles(dataset, state, job)
-    write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
+    assert state.estimates is not None
+    write_particle_files(job.path, dataset, state.estimates, state.estimates.klass)
     _write_noise(dataset, state, job)
     _write_scales(dataset, state, job)
     return classes
@@ -105,20 +103,6 @@ def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: 
         mask_too_tight=mask is not None and finished.fsc.mask_too_tight,
         limits=tuple(finished.limits),
     )
-
-
-def _write_particles(dataset: Dataset, state: RefineState, job: JobFolder) -> None:
-    estimates = state.estimates
-    assert estimates is not None
-    assignments = Assignments(
-        poses=Poses(estimates.rotation.double().cpu(), estimates.shift.double().cpu()),
-        class_number=estimates.klass.cpu() + 1,
-        half_set=dataset.half_set + 1,
-        max_probability=estimates.max_probability.double().cpu(),
-        log_likelihood=estimates.log_evidence.double().cpu(),
-        significant=estimates.effective.round().long().clamp_min(1).cpu(),
-    )
-    write_particles(job.path / "particles.star", dataset.particles, assignments)
 
 
 def _write_noise(dataset: Dataset, state: RefineState, job: JobFolder) -> None:

@@ -33,15 +33,15 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
     inserted = inserted_radius(state.radius, dataset.box)
     mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
     give_back_free()
-    found = e_step(config, dataset, state, inserted, half_set_rows(dataset))
-    maps = maximisation(config, dataset, found, inserted, mask)
+    estep = e_step(config, dataset, state, inserted, half_set_rows(dataset))
+    maps = maximisation(config, dataset, estep, inserted, mask)
     resolved = resolved_by(config, maps)
     settings = config.passes
-    likelihood = found.log_likelihood
+    likelihood = estep.log_likelihood
     new_radius = widened(state.posed_radius, state.radius)
     stalled = state.stalled + 1 if stands_still(config, state, resolved, likelihood, at_new_radius=new_radius) else 0
     now, last = Scored(state.radius, likelihood), Scored(state.posed_radius, state.best_likelihood)
-    estimates = found.by_particle()
+    estimates = estep.by_particle()
     over = settled(config, state, estimates, stalled)
     stage = "pass"
     if over or state.iteration + 1 >= settings.iterations:
@@ -51,7 +51,7 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
         stage=stage,
         iteration=state.iteration + 1 if stage != "late" else 0,
         references=relaxed(state.references, maps.references, settings.relaxation, now, last),
-        noise_variance=updated_noise(found, dataset, state, inserted, settings.noise_prior),
+        noise_variance=updated_noise(estep, dataset, state, inserted, settings.noise_prior),
         radius=next_radius(config, dataset, state, resolved),
         resolved=max(resolved, state.resolved),
         stalled=stalled,
@@ -61,10 +61,10 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
         history=(*state.history, resolved),
         best_likelihood=best_likelihood(config, state, likelihood),
     )
-    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
+    metrics = {**estep.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
     metrics |= class_changes(config, state.estimates, estimates)
     # the sums are the largest arrays there are, and have told all they know
-    del found
+    del estep
     if stage == "final" and inserted >= final_radius(config, dataset.box, dataset.source.pixel_size):
         new = ended(new, maps)
     return new, metrics
@@ -75,17 +75,17 @@ def final_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) 
     inserted = final_radius(config, dataset.box, dataset.source.pixel_size)
     mask = reference_mask(config, dataset, state, working_grid(dataset.box, inserted).size)
     give_back_free()
-    found = e_step(config, dataset, state, inserted, half_set_rows(dataset))
-    maps = maximisation(config, dataset, found, inserted, mask)
+    estep = e_step(config, dataset, state, inserted, half_set_rows(dataset))
+    maps = maximisation(config, dataset, estep, inserted, mask)
     resolved = resolved_by(config, maps)
     new = replace(
         state,
-        noise_variance=updated_noise(found, dataset, state, inserted, config.passes.noise_prior),
-        estimates=found.by_particle(),
+        noise_variance=updated_noise(estep, dataset, state, inserted, config.passes.noise_prior),
+        estimates=estep.by_particle(),
         history=(*state.history, resolved),
     )
-    metrics = {**found.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
-    del found
+    metrics = {**estep.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
+    del estep
     return ended(new, maps), metrics
 
 
@@ -96,7 +96,7 @@ def ended(state: RefineState, maps: HalfMaps) -> RefineState:
 
 
 def maximisation(
-    config: RefineConfig, dataset: Dataset, found: EStep, inserted: float, mask: Float[Tensor, "m m m"]
+    config: RefineConfig, dataset: Dataset, estep: EStep, inserted: float, mask: Float[Tensor, "m m m"]
 ) -> HalfMaps:
     """The maps of the half-sets from their statistics; references are zero outside the mask.
 
@@ -105,7 +105,7 @@ def maximisation(
     give_back_free()
     grid = working_grid(dataset.box, inserted)
     join = dataset.extent / config.passes.join_resolution
-    return gold_standard_maps(found.statistics, grid, inserted, join, dataset.window(grid.size), mask)
+    return gold_standard_maps(estep.statistics, grid, inserted, join, dataset.window(grid.size), mask)
 
 
 def joined(config: RefineConfig, dataset: Dataset, halves: Float[Tensor, "2 k m m m"]) -> Float[Tensor, "2 k m m m"]:

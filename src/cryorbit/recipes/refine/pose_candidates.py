@@ -108,6 +108,7 @@ def _global(
     """A search over all poses."""
     if config.poses.search == "branch-and-bound":
         cells = _bounded(config, dataset, state, half, index[rows])
+        # branch and bound has gone down to the finest spacing: one level around its pose is left
         return PoseSearch(rows, cells, _local_levels(config, dataset, state)[-1:], everywhere=True)
     return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
@@ -121,7 +122,7 @@ def _hold(config: RefineConfig, dataset: Dataset, state: RefineState, half: int,
     known = state.estimates
     assert known is not None
     count = min(config.poses.check_images, len(index))
-    start = (state.iteration * count) % max(1, len(index) - count + 1)
+    start = (state.iteration * count) % (len(index) - count + 1)
     sample = index[start : start + count]
     cells, levels = _everywhere(config, dataset, state, half, sample)
     cells = by_image([cells, _around(known.class_rotation[sample], known.class_shift[sample])])
@@ -149,6 +150,7 @@ def _everywhere(
     """Candidates from all poses, for each class under its own map, and the levels down from the coarse grid."""
     settings = config.poses
     radius = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
+    # a quarter of the finest wavelength: phases are off by 45 degrees at most along an axis
     step = dataset.box / (4 * radius)
     search = GlobalSearch(settings.angular_spacing, radius, pose_space(config, dataset), step, settings.cells)
     generator = generator_for(config.seed, "pose refinement", state.iteration, half)
@@ -174,9 +176,9 @@ def _bounded(
         first_radius=first,
     )
     volume = resample(state.references[half], band.grid.size)
-    found = branch_and_bound(dataset.source, index, volume, band, plan)
+    best = branch_and_bound(dataset.source, index, volume, band, plan)
     classes = len(volume)
-    return _around(found.rotation[:, None].expand(-1, classes, -1, -1), found.shift[:, None].expand(-1, classes, -1))
+    return _around(best.rotation[:, None].expand(-1, classes, -1, -1), best.shift[:, None].expand(-1, classes, -1))
 
 
 def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -> Candidates:

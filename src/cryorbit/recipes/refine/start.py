@@ -28,7 +28,7 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.map_grid import read_onto
 from cryorbit.recipes.masks import require_on_density
 from cryorbit.recipes.refine.config import RefineConfig
-from cryorbit.recipes.refine.masking import given_mask
+from cryorbit.recipes.refine.masking import supplied_mask
 from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.rivals import refuse_same
 from cryorbit.recipes.refine.start_symmetry import on_axes
@@ -90,7 +90,7 @@ def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
         symmetry.
     """
     # used after the first pass only; a mistake is told before
-    mask = given_mask(config, dataset)
+    mask = supplied_mask(config, dataset)
     radius = min(
         dataset.extent / config.initial_resolution, largest_radius(config, dataset.box, dataset.source.pixel_size)
     )
@@ -107,13 +107,14 @@ def begin(config: RefineConfig, dataset: Dataset) -> RefineState:
         volume = in_window(filtered(density, dataset.extent, config.initial_resolution), dataset, size)
         volume = volume * best_scale(judge, volume)
         others = {m: in_window(magnified(density, m), dataset, size) for m in MAGNIFICATIONS}
-        found = what_images_say(judge, volume, others, random_maps(volume, dataset.window(size), config.seed))
+        finding = what_images_say(judge, volume, others, random_maps(volume, dataset.window(size), config.seed))
         if config.check_start:
-            refuse_bad_start(found, path)
-        findings.append(found)
+            refuse_bad_start(finding, path)
+        findings.append(finding)
         volumes.append(volume)
     refuse_same(volumes, config.maps)
     if mask is not None:
+        # band-limited resampling overshoots at the edge of the mask
         require_on_density(resample(mask, size).clamp(0, 1), torch.stack(volumes).mean(0).cpu(), None, config.mask)
     references = torch.stack(volumes).expand(2, -1, -1, -1, -1).clone()
     noise = dataset.noise_variance.expand(2, -1).clone()
@@ -162,51 +163,51 @@ def what_images_say(
     No image tells a map from its mirror image: a wrong hand cannot be found here. A map is inverted if it fits clearly
     better so, and then better than inverted random maps.
     """
-    own = judge.log_evidence(volume)
+    evidence = judge.log_evidence(volume)
 
     def at_equal_spectrum(other: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
         return judge.log_evidence(with_spectrum_of(other, volume))
 
-    better = {m: _lead(at_equal_spectrum(other), own) for m, other in others.items()}
+    better = {m: _lead(at_equal_spectrum(other), evidence) for m, other in others.items()}
     best = max(better, key=lambda m: better[m])
     by_chance = [with_spectrum_of(other, volume) for other in random]
     inverse = judge.log_evidence(-volume)
-    inverted = _lead(inverse, own) > SURELY_BETTER and (
+    inverted = _lead(inverse, evidence) > SURELY_BETTER and (
         # noise, too, fits better one way round than the other
         _lead_over_all(inverse, torch.stack([judge.log_evidence(-other) for other in by_chance])) >= UNLIKE_RANDOM
     )
     return StartFindings(
-        log_likelihood=float(own.mean()),
-        lead_over_noise=_lead_over_all(own, torch.stack([judge.log_evidence(other) for other in by_chance])),
+        log_likelihood=float(evidence.mean()),
+        lead_over_noise=_lead_over_all(evidence, torch.stack([judge.log_evidence(other) for other in by_chance])),
         inverted=float(inverted),
         magnification=best if better[best] > SURELY_BETTER else 1.0,
     )
 
 
-def is_shown(found: StartFindings) -> bool:
+def is_shown(finding: StartFindings) -> bool:
     """Whether the images show the start map rather than any map of its spectrum."""
-    return found.lead_over_noise >= UNLIKE_RANDOM
+    return finding.lead_over_noise >= UNLIKE_RANDOM
 
 
-def refuse_bad_start(found: StartFindings, path: Path) -> None:
+def refuse_bad_start(finding: StartFindings, path: Path) -> None:
     """Raise ``InputError`` if the images do not show the start map, or show it inverted or at another magnification."""
-    if found.inverted:
+    if finding.inverted:
         raise InputError(
             "the map is dark: the images fit it better when its contrast is inverted",
             file=path,
             mend="multiply the grey values of the map by -1, so that protein is white; "
             "if it is, the contrast of the images was taken wrongly: give --invert-contrast or --no-invert",
         )
-    if not is_shown(found):
+    if not is_shown(finding):
         raise InputError(
             "the images fit the map no better than a random map of the same spectrum",
             file=path,
             mend="give a map of this particle, for example one made by `cryorbit abinit`; "
             "if you know better, use --no-check-start",
         )
-    if found.magnification != 1:
+    if finding.magnification != 1:
         raise InputError(
-            f"the images fit the map better when it is magnified {found.magnification:g} times",
+            f"the images fit the map better when it is magnified {finding.magnification:g} times",
             file=path,
             mend="check the pixel sizes of the map and of the particles; if they are right, use --no-check-start",
         )
@@ -224,15 +225,16 @@ def magnified(volume: Float[Tensor, "m m m"], factor: float) -> Float[Tensor, "m
 def _lead(a: Float[Tensor, " b"], b: Float[Tensor, " b"]) -> float:
     """Standard errors by which the mean of ``a`` exceeds that of ``b``, image by image."""
     difference = a - b
+    # maps that are the same lead by nothing
     return float(difference.mean() / (difference.std() / math.sqrt(len(difference))).clamp_min(1e-12))
 
 
-def _lead_over_all(own: Float[Tensor, " b"], others: Float[Tensor, "r b"]) -> float:
+def _lead_over_all(evidence: Float[Tensor, " b"], others: Float[Tensor, "r b"]) -> float:
     """Standard errors by which a map is better than what random maps reach, their spread included.
 
     A random map is better than others by chance, and many images make that chance look certain.
     """
-    difference = own - others.mean(0)
+    difference = evidence - others.mean(0)
     of_images = difference.var() / len(difference)
     of_maps = others.mean(1).var() * (1 + 1 / len(others))
     return float(difference.mean() / torch.sqrt(of_images + of_maps).clamp_min(1e-12))

@@ -39,11 +39,11 @@ def on_axes(
         return density, None
     axes = find_axes(smooth, group, radius)
     if axes.structure_score >= max(SYMMETRIC, agreement + BETTER):
-        found = (
+        turned = (
             f"{path.name}: the axes of {config.symmetry} lay elsewhere; {_on_turn(axes, group, dataset.extent / size)}"
         )
         agreed = f"it agrees with its copies by {axes.structure_score:.2f}, and did by {agreement:.2f}"
-        return turned_to_axes(density, axes), f"{found}; {agreed}."
+        return turned_to_axes(density, axes), f"{turned}; {agreed}."
     problem = (
         f"the map has no {config.symmetry} symmetry: it agrees with its copies by "
         f"{max(agreement, axes.structure_score):.2f} at best"
@@ -61,5 +61,6 @@ def on_axes(
 def _on_turn(axes: SymmetryAxes, group: Float[Tensor, "g 3 3"], voxel: float) -> str:
     """How far a map is turned, of the ways that differ by an operator of the group the shortest, and moved."""
     largest_trace = float((group @ axes.frame).diagonal(dim1=-2, dim2=-1).sum(-1).max())
+    # rounding may take a cosine beyond one
     angle = math.degrees(math.acos(max(-1.0, min(1.0, (largest_trace - 1) / 2))))
     return f"the map was turned by {angle:.0f} degrees and moved by {float(axes.centre.norm()) * voxel:.1f} A"

@@ -66,13 +66,13 @@ def stochastic_iteration(
     resolved = float(max(resolved_radius(curve, config.passes.threshold) for curve in fsc))
     radius = mini_batch_radius(state.radius, next_radius(config, dataset, state, resolved), dataset.box)
     wider = widened(state.radius, radius)
-    likelihood = _running_mean(walk, evaluated.found.log_likelihood)
+    likelihood = _running_mean(walk, evaluated.estep.log_likelihood)
     stalled = stands_still(config, state, resolved, likelihood, at_new_radius=wider)
-    estimates, posed_radius = _poses(state, evaluated.found, len(dataset.particles))
+    estimates, posed_radius = _poses(state, evaluated.estep, len(dataset.particles))
     new = replace(
         state,
         references=joined(config, dataset, moved),
-        noise_variance=updated_noise(evaluated.found, dataset, state, oracle.inserted, config.passes.noise_prior),
+        noise_variance=updated_noise(evaluated.estep, dataset, state, oracle.inserted, config.passes.noise_prior),
         radius=radius,
         resolved=max(resolved, state.resolved),
         stalled=state.stalled + 1 if stalled else 0,
@@ -80,11 +80,11 @@ def stochastic_iteration(
         posed_radius=posed_radius,
         history=(*state.history, resolved),
         best_likelihood=-math.inf if wider else max(likelihood, state.best_likelihood),
-        walk=Walk(pack(after.state), after.scale, evaluated.metric.weight, fsc, None if wider else likelihood),
+        walk=Walk(pack(after.state), after.scale, evaluated.preconditioner.weight, fsc, None if wider else likelihood),
     )
-    metrics = evaluated.found.metrics(dataset, state.radius)
+    metrics = evaluated.estep.metrics(dataset, state.radius)
     metrics |= {"evaluations": after.evaluations, "resolved_A": dataset.extent / resolved}
-    passes_pay = evaluated.found.elsewhere < config.sgd.ambiguous and _is_small(config, dataset)
+    passes_pay = evaluated.estep.elsewhere < config.sgd.ambiguous and _is_small(config, dataset)
     return _advanced(config, new, batches, passes_pay=passes_pay), metrics
 
 
@@ -95,17 +95,18 @@ def _running_mean(walk: Walk | None, log_likelihood: float) -> float:
     return (1 - LATEST) * walk.log_likelihood + LATEST * log_likelihood
 
 
-def _poses(state: RefineState, found: EStep, particles: int) -> tuple[PoseEstimates, float]:
+def _poses(state: RefineState, estep: EStep, particles: int) -> tuple[PoseEstimates, float]:
     """Poses of the images met so far but for much coarser ones, and the least radius that they were scored to."""
     estimates, radius = state.estimates, state.posed_radius
     if estimates is None or state.radius > COARSER_POSES * radius:
         estimates, radius = nothing_known(particles, state.references.shape[1], state.references), state.radius
-    return estimates.with_some(torch.cat(found.index), joined_estimates(found.estimates)), radius
+    return estimates.with_some(torch.cat(estep.index), joined_estimates(estep.estimates)), radius
 
 
 def _oracle(config: RefineConfig, dataset: Dataset, state: RefineState, batches: int) -> HalfSetOracle:
     """The sum over the images of the next mini-batches."""
     images = [mini_batches(config, dataset, state.iteration + number) for number in range(batches)]
+    # in the order in which they are stored
     first, second = (torch.cat(part).sort().values for part in zip(*images, strict=True))
     inserted = mini_batch_radius(state.radius, inserted_radius(state.radius, dataset.box), dataset.box)
     curvature = RunningMean(None if state.walk is None else state.walk.curvature, config.sgd.forgetting)

@@ -112,9 +112,9 @@ def _projections(data: DataSet, rotations: Float[Tensor, "n 3 3"]) -> tuple[Comp
     Frequencies are counted in the box's own units, so that the disc is that of the large box.
     """
     prepared, disc = prepare_map(data.truth()), half_disc(SMALL_BOX, data.radius)
-    found, power = [], 0.0
+    transforms, power = [], 0.0
     for part in chunks(len(rotations), BATCH):
         images = project(prepared, rotations[part])
         power += float(images.double().var((1, 2), correction=0).sum()) * SMALL_BOX**2
-        found.append(image_transform(images, disc))
-    return torch.cat(found), power / len(rotations)
+        transforms.append(image_transform(images, disc))
+    return torch.cat(transforms), power / len(rotations)

@@ -121,8 +121,8 @@ def compete(
                 kept[mark] = position
         if progress.stop_requested():
             raise Stopped
-    early, whole = (kept.get(mark, position) for mark in MARKS)
-    maps, fsc = against_truth(problem, data, [early, whole])
+    early, final = (kept.get(mark, position) for mark in MARKS)
+    maps, fsc = against_truth(problem, data, [early, final])
     last, last_fsc = against_truth(problem, data, [position])
     return {
         "points": [[each.evaluations, each.epochs, each.held_out] for each in points],
@@ -144,11 +144,11 @@ def against_truth(
     radius = data.radius
     densities = [resample(within_radius(problem.oracle.model.density(each.x), radius), SMALL_BOX) for each in positions]
     pixel_size = PIXEL_SIZE * BOX / SMALL_BOX
-    found = compare_maps(densities[-1], within_radius(data.truth(), radius), pixel_size)
-    motion = found.alignment
+    comparison = compare_maps(densities[-1], within_radius(data.truth(), radius), pixel_size)
+    motion = comparison.alignment
     shift = motion.shift_A / pixel_size
     moved = [move_map(each, motion.rotation, shift, mirrored=motion.hand_flipped) for each in densities[:-1]]
-    return [*moved, motion.aligned], found.fsc.correlation[: int(radius) + 1]
+    return [*moved, motion.aligned], comparison.fsc.correlation[: int(radius) + 1]
 
 
 def write_results(runs: Sequence[Run], output: Path, scale: Scale) -> list[Path]:

@@ -98,16 +98,16 @@ def spectra(optimum: Optimum, seed: int) -> Spectra:
     )
 
 
-def list_spectra(found: Spectra) -> list[Row]:
+def list_spectra(spectra: Spectra) -> list[Row]:
     """A row a shell: quantiles of the diagonal before and after."""
-    shells = next(iter(found.diagonals.values())).shape[1]
+    shells = next(iter(spectra.diagonals.values())).shape[1]
     names = ("least", "median", "largest")
     return [
         {
             "shell": shell,
             **{
                 f"{name}, {diagonal}": f"{float(values[level, shell]):.4g}"
-                for diagonal, values in found.diagonals.items()
+                for diagonal, values in spectra.diagonals.items()
                 for level, name in enumerate(names)
             },
         }
@@ -115,9 +115,9 @@ def list_spectra(found: Spectra) -> list[Row]:
     ]
 
 
-def list_probes(found: ProbeErrors) -> list[Row]:
+def list_probes(errors: ProbeErrors) -> list[Row]:
     """A row a number of probes."""
-    columns = (found.probes.tolist(), found.measured.tolist(), found.expected.tolist())
+    columns = (errors.probes.tolist(), errors.measured.tolist(), errors.expected.tolist())
     return [
         {"probes": probes, "error": f"{measured:.3f}", "expected": f"{expected:.3f}"}
         for probes, measured, expected in zip(*columns, strict=True)

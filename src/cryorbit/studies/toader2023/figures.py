@@ -49,22 +49,23 @@ def draw_correlations(courses: Sequence[Course]) -> Figure:
     return figure
 
 
-def draw_spectra(found: Spectra) -> Figure:
+def draw_spectra(measured: Spectra) -> Figure:
     """Diagonal by shell, distribution of eigenvalues, errors of probes."""
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     by_shell, eigenvalues, errors = figure.subplots(1, 3)
-    for number, (name, (least, median, largest)) in enumerate(found.diagonals.items()):
+    for number, (name, (least, median, largest)) in enumerate(measured.diagonals.items()):
         label = {"none": "as it is"}.get(name, f"over {name}")
         by_shell.plot(median.numpy(), color=COLOURS(number), label=label)
         by_shell.fill_between(range(len(median)), least.numpy(), largest.numpy(), color=COLOURS(number), alpha=0.2)
-        density = found.densities[name]
+        density = measured.densities[name]
         mass, _ = np.histogram(density.nodes.numpy(), BINS, weights=density.weights.numpy())
         eigenvalues.stairs(mass, BINS, color=COLOURS(number), label=label)
     by_shell.set(yscale="log", xlabel="shell", title="diagonal: median and range")
     eigenvalues.set(xscale="log", xlabel="eigenvalue", title="part of the eigenvalues")
     by_shell.legend(fontsize=8, frameon=False)
-    errors.loglog(found.probes.probes.numpy(), found.probes.measured.numpy(), "o", color=COLOURS(0), label="measured")
-    errors.loglog(found.probes.probes.numpy(), found.probes.expected.numpy(), color=COLOURS(0), label="expected")
+    probes = measured.probes
+    errors.loglog(probes.probes.numpy(), probes.measured.numpy(), "o", color=COLOURS(0), label="measured")
+    errors.loglog(probes.probes.numpy(), probes.expected.numpy(), color=COLOURS(0), label="expected")
     errors.set(xlabel="probes", title="relative error of the diagonal")
     errors.legend(fontsize=8, frameon=False)
     return figure

@@ -42,8 +42,8 @@ def find_minimum(problem: PosedMisfit, hessian: csr_array) -> Float[Tensor, " d"
     start = torch.zeros(problem.ball.dimension).to(problem.observations.power)
     descent = -problem.evaluate(start, None).field.double().cpu().numpy()
     inverse = diags_array([1 / hessian.diagonal()], offsets=[0])
-    found, _ = cg(hessian, descent, rtol=TOLERANCE, maxiter=10_000, M=inverse)
-    return torch.from_numpy(found)
+    minimum, _ = cg(hessian, descent, rtol=TOLERANCE, maxiter=10_000, M=inverse)
+    return torch.from_numpy(minimum)
 
 
 def gap(hessian: csr_array, x: Float[Tensor, " d"], minimum: Float[Tensor, " d"]) -> float:

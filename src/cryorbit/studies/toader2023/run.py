@@ -96,10 +96,10 @@ def study_convergence(scale: Scale, seed: int, output: Path, progress: Progress)
     progress.start(len(CONTENDERS), "known poses")
     data = simulate(scale.box, scale.images, scale.radius, seed)
     optimum = Optimum.of(data.problem(scale.images, scale.radius), data.density)
-    found = spectra(optimum, seed)
-    files = write_table(output / "diagonal", list_spectra(found), f"{TITLE}: the diagonal by shell")
-    files += write_table(output / "probes", list_probes(found.probes), f"{TITLE}: errors of Hutchinson's estimate")
-    files.append(save_png(draw_spectra(found), output / "spectra.png"))
+    measured = spectra(optimum, seed)
+    files = write_table(output / "diagonal", list_spectra(measured), f"{TITLE}: the diagonal by shell")
+    files += write_table(output / "probes", list_probes(measured.probes), f"{TITLE}: errors of Hutchinson's estimate")
+    files.append(save_png(draw_spectra(measured), output / "spectra.png"))
     courses = []
     for contender in CONTENDERS:
         if progress.stop_requested():

@@ -93,10 +93,10 @@ class BesselOracle:
         which = torch.zeros(len(images), dtype=torch.long, device=images.device) if which is None else which
         grams = space.mT @ (transfer.square()[:, :, None] * space) / sigma**2
         rows = (images * transfer[which]) @ space / sigma**2
-        own = torch.nn.functional.one_hot(which, len(transfer)).to(rows)
+        indicator = torch.nn.functional.one_hot(which, len(transfer)).to(rows)
         energies = (images.square().sum(1) / sigma**2 - images.shape[1]) / 2
         normals = torch.stack([compressed.normal_matrices(gram) for gram in grams]).flatten(2)
-        return cls(torch.cat([rows, own], 1), energies, compressed, grams, normals, density.log())
+        return cls(torch.cat([rows, indicator], 1), energies, compressed, grams, normals, density.log())
 
     @property
     def num_terms(self) -> int:

@@ -76,33 +76,33 @@ def run(config: ReproduceConfig, progress: Progress) -> list[Path]:
     )
     truths = [make(RADIUS) for make in (kinase, ribosome, four_gaussians)]
     cases = [Case(truth, 0.0, way) for truth in truths for way in scale.ways]
-    found = [(case, study.invert(case, "chapter 2", progress)) for case in cases]
-    rows = [_row(case, outcome) for case, outcome in found]
+    outcomes = [(case, study.invert(case, "chapter 2", progress)) for case in cases]
+    rows = [_row(case, outcome) for case, outcome in outcomes]
     files = write_table(config.output / "table_2_2_2_3", rows, "Paul 2024, tables 2.2 and 2.3", _notes(scale))
-    for case, outcome in found:
+    for case, outcome in outcomes:
         name = case.title.lower().replace(",", "").replace(" ", "_")
         files.append(config.output / f"{name}.mrc")
         write_map(files[-1], outcome["map"].float(), case.truth.pixel_size)
     return files
 
 
-def _row(case: Case, found: Mapping[str, Any]) -> Row:
+def _row(case: Case, outcome: Mapping[str, Any]) -> Row:
     volume, first, second, resolution, error = PUBLISHED[case.truth.name]
-    own = case.way != "images"
+    of_images = case.way != "images"
     return {
         "published for": volume,
         "measured for": case.truth.name,
         "data": case.way,
         "published first, second": f"{first}, {second}",
-        "first moment": f"{found['first']:.4f}",
-        "second moment": f"{found['second']:.4f}",
+        "first moment": f"{outcome['first']:.4f}",
+        "second moment": f"{outcome['second']:.4f}",
         "published resolution, A": resolution,
-        "resolution, A": f"{found['resolution']:.2f}",
+        "resolution, A": f"{outcome['resolution']:.2f}",
         "finest, A": f"{_finest(case.truth):.2f}",
-        "correlation": f"{found['correlation']:.2f}",
-        "published error of the network for the truth": error if own else "",
-        "error of the network for the truth": f"{found['truth error']:.3f}" if own else "",
-        "CPU seconds": f"{found['seconds']:.0f}",
+        "correlation": f"{outcome['correlation']:.2f}",
+        "published error of the network for the truth": error if of_images else "",
+        "error of the network for the truth": f"{outcome['truth error']:.3f}" if of_images else "",
+        "CPU seconds": f"{outcome['seconds']:.0f}",
     }
 
 

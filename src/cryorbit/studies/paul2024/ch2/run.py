@@ -105,9 +105,9 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     errors: dict[int, dict[str, Mapping[Target, MeanErrors]]] = {count: {} for count in PUBLISHED}
     for each, count in product(ARCHITECTURES, PUBLISHED):
         errors[count][each] = _train(config, each, count, progress)
-    for count, found in errors.items():
-        found["spectral method"] = _spectral_errors(config, scale.spectral, count, progress)
-    rows = [row for count, found in errors.items() for row in _rows(count, found)]
+    for count, by_method in errors.items():
+        by_method["spectral method"] = _spectral_errors(config, scale.spectral, count, progress)
+    rows = [row for count, by_method in errors.items() for row in _rows(count, by_method)]
     files = write_table(config.output / "table_2_1", rows, "Paul 2024, table 2.1", _training_notes(scale))
     courses = _recover(config, progress)
     title, notes = "Moments matched from noisy data sets (Paul 2024, figure 2.4)", _recovery_notes(scale.recovery)
@@ -145,20 +145,20 @@ def _spectral_errors(
     """Mean errors by target that the spectral method makes of exact moments of ``count`` examples."""
     examples = draw_examples(count, components, LENGTH, generator_for(config.seed, "paul2024 examples", components))
     progress.start(count, f"spectral method, {components} Gaussians")
-    found = []
+    solutions = []
     for first, second in zip(examples.moments.first.double(), examples.moments.second.double(), strict=True):
         if progress.stop_requested():
             raise Stopped
-        found.append(spectral_solution(Moments(first, second), 1e-6 * float(second.trace())))
+        solutions.append(spectral_solution(Moments(first, second), 1e-6 * float(second.trace())))
         progress.advance()
-    signals, densities = map(torch.stack, zip(*found, strict=True))
+    signals, densities = map(torch.stack, zip(*solutions, strict=True))
     pairs: dict[Target, tuple[Tensor, Tensor]] = {
         "signal": (signals, examples.signals.double()),
         "density": (densities, examples.densities.double()),
     }
-    whole, any_shift = PARTS
+    samples, any_shift = PARTS
     return {
-        target: MeanErrors((float(shift_error(*pair, whole).mean()), float(shift_error(*pair, any_shift).mean())))
+        target: MeanErrors((float(shift_error(*pair, samples).mean()), float(shift_error(*pair, any_shift).mean())))
         for target, pair in pairs.items()
     }
 
@@ -172,26 +172,26 @@ def _recover(config: ReproduceConfig, progress: Progress) -> list[Course]:
         if progress.stop_requested():
             raise Stopped
         work = partial(_courses, scale.recovery, trained, generator_for(config.seed, "paul2024 observations", number))
-        found = keep(config.output, f"data set {number}", (scale, REFINED, LENGTH, config.seed), work)
-        courses += [Course(**each) for each in found]
+        courses_of_set = keep(config.output, f"data set {number}", (scale, REFINED, LENGTH, config.seed), work)
+        courses += [Course(**each) for each in courses_of_set]
         progress.advance()
     return courses
 
 
 def _courses(recovery: Recovery, trained: Path, generator: torch.Generator) -> list[dict[str, Any]]:
     """The courses on one new data set, as plain dictionaries."""
-    found = recover(recovery, lambda: read_encoders(trained).pair, REFINED, LENGTH, generator)
-    return [asdict(each) for each in found]
+    recovered = recover(recovery, lambda: read_encoders(trained).pair, REFINED, LENGTH, generator)
+    return [asdict(each) for each in recovered]
 
 
-def _rows(components: int, found: Mapping[str, Mapping[Target, MeanErrors]]) -> Iterator[Row]:
+def _rows(components: int, by_method: Mapping[str, Mapping[Target, MeanErrors]]) -> Iterator[Row]:
     """Published and measured errors for one number of Gaussians, these by method."""
     columns = [f"{target}, {part}" for target in TARGETS for part in ("train", "test", "test, any shift")]
     nothing = dict.fromkeys(columns, "")
     told = [column for column in columns if not column.endswith("any shift")]
     published = dict(zip(told, PUBLISHED[components], strict=True))
     yield {"Gaussians": components, "method": "published", **nothing, **published}
-    for method, errors in found.items():
+    for method, errors in by_method.items():
         cells = {f"{target}, test": f"{errors[target].test[0]:.3f}" for target in TARGETS}
         cells |= {f"{target}, test, any shift": f"{errors[target].test[1]:.3f}" for target in TARGETS}
         cells |= {f"{name}, train": f"{each.train[0]:.3f}" for name, each in errors.items() if each.train is not None}

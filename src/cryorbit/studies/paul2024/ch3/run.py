@@ -112,13 +112,13 @@ def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
     )
     truth = predictions[0][0]
     cases = [Case(truth, eta, way) for way in scale.ways for eta in ETAS]
-    found = {(case, name): study.invert(case, name, progress) for case in cases for name in FRAMEWORKS}
-    rows = [_row(case, name, outcome) for (case, name), outcome in found.items()]
+    outcomes = {(case, name): study.invert(case, name, progress) for case in cases for name in FRAMEWORKS}
+    rows = [_row(case, name, outcome) for (case, name), outcome in outcomes.items()]
     files += write_table(config.output / "table_3_2", rows, "Paul 2024, table 3.2", _notes(scale))
-    for (case, name), outcome in found.items():
+    for (case, name), outcome in outcomes.items():
         files.append(_write_map(config.output, case, name, outcome["map"]))
     courses = {
-        "random start": found[cases[0], "MoM-net"]["losses"],
+        "random start": outcomes[cases[0], "MoM-net"]["losses"],
         "trained encoder": study.invert(cases[0], "MoM-net", progress, encoder)["losses"],
     }
     files.append(save_png(draw_losses(courses), config.output / "figure_3_7.png"))
@@ -164,33 +164,33 @@ def _predict(study: Study, truth: Truth, encoder: Mapping[str, Tensor], progress
 
 
 def _predicted_rows(predictions: Sequence[tuple[Truth, Mapping[str, Any]]]) -> Iterator[Row]:
-    for truth, found in predictions:
+    for truth, predicted in predictions:
         structure, loss, resolution = PREDICTED[truth.name]
         yield {
             "published for": structure,
             "published Kam loss": loss,
             "published resolution, A": resolution,
             "measured for": truth.name,
-            "Kam loss": f"{found['first'] + found['second']:.3f}",
-            "resolution, A": f"{found['resolution']:.2f}",
-            "correlation": f"{found['correlation']:.2f}",
+            "Kam loss": f"{predicted['first'] + predicted['second']:.3f}",
+            "resolution, A": f"{predicted['resolution']:.2f}",
+            "correlation": f"{predicted['correlation']:.2f}",
         }
 
 
-def _row(case: Case, name: Framework, found: Mapping[str, Any]) -> Row:
+def _row(case: Case, name: Framework, outcome: Mapping[str, Any]) -> Row:
     return {
         "eta": f"{case.eta:g}",
         "data": case.way,
         "framework": name,
         "published Kam loss": RECONSTRUCTED[case.eta, name],
-        "Kam loss": f"{found['first'] + found['second']:.3f}",
-        "first moment": f"{found['first']:.4f}",
-        "second moment": f"{found['second']:.4f}",
-        "eta found": f"{found['eta']:.2f}" if name == "MoM-net" else "",
-        "resolution, A": f"{found['resolution']:.2f}",
-        "correlation": f"{found['correlation']:.2f}",
-        "error of the network for the truth": f"{found['truth error']:.3f}" if found["truth error"] else "",
-        "CPU seconds": f"{found['seconds']:.0f}",
+        "Kam loss": f"{outcome['first'] + outcome['second']:.3f}",
+        "first moment": f"{outcome['first']:.4f}",
+        "second moment": f"{outcome['second']:.4f}",
+        "eta found": f"{outcome['eta']:.2f}" if name == "MoM-net" else "",
+        "resolution, A": f"{outcome['resolution']:.2f}",
+        "correlation": f"{outcome['correlation']:.2f}",
+        "error of the network for the truth": f"{outcome['truth error']:.3f}" if outcome["truth error"] else "",
+        "CPU seconds": f"{outcome['seconds']:.0f}",
     }
 
 

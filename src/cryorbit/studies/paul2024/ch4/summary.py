@@ -68,6 +68,6 @@ def _spread(runs: Sequence[Run], cost: Callable[[Run], float], form: str) -> str
 
 
 def _interventions(run: Run) -> dict[str, object]:
-    found = run.trace.interventions
+    interventions = run.trace.interventions
     names = ("pairs", "uphill", "caps", "rises")
-    return {name: "" if found is None else getattr(found, name) for name in names}
+    return {name: "" if interventions is None else getattr(interventions, name) for name in names}

@@ -35,19 +35,19 @@ def weigh_for_plane(moments: PolarMoments, radii: Float[Tensor, " k"]) -> PlaneM
 
 
 def polar_errors(
-    found: PolarMoments, given: PolarMoments, radii: Float[Tensor, " k"]
+    predicted: PolarMoments, target: PolarMoments, radii: Float[Tensor, " k"]
 ) -> tuple[Float[Tensor, "*b"], Float[Tensor, "*b"]]:
-    """Relative errors of first and second moments, relative to ``given`` (Paul 2024, equation 2.10)."""
-    return relative_errors(weigh_for_plane(found, radii), weigh_for_plane(given, radii))
+    """Relative errors of first and second moments, relative to the target (Paul 2024, equation 2.10)."""
+    return relative_errors(weigh_for_plane(predicted, radii), weigh_for_plane(target, radii))
 
 
-def polar_kam_loss(found: PolarMoments, given: PolarMoments, radii: Float[Tensor, " k"]) -> Float[Tensor, "*b"]:
+def polar_kam_loss(predicted: PolarMoments, target: PolarMoments, radii: Float[Tensor, " k"]) -> Float[Tensor, "*b"]:
     """Sum of the relative errors (Paul 2024, equation 3.13)."""
-    return kam_loss(weigh_for_plane(found, radii), weigh_for_plane(given, radii))
+    return kam_loss(weigh_for_plane(predicted, radii), weigh_for_plane(target, radii))
 
 
 def polar_weighted_loss(
-    found: PolarMoments, given: PolarMoments, radii: Float[Tensor, " k"], weight: float
+    predicted: PolarMoments, target: PolarMoments, radii: Float[Tensor, " k"], weight: float
 ) -> Float[Tensor, "*b"]:
     """Error of the first moments plus ``weight`` times that of the second (Paul 2024, equation 2.17)."""
-    return weighted_loss(weigh_for_plane(found, radii), weigh_for_plane(given, radii), weight)
+    return weighted_loss(weigh_for_plane(predicted, radii), weigh_for_plane(target, radii), weight)

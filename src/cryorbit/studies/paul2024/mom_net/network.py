@@ -85,8 +85,8 @@ class Setting:
 
     def moments(self, components: Float[Tensor, "b q w k"], encoded: Encoded) -> PolarMoments:
         """Moments of slices under the encoder's densities and shifts."""
-        found = self.slices.moments(components, self.weights(encoded.logits))
-        return found.blurred(self.pixel_radii, self.eta(encoded.spread)) if self.eta_most else found
+        unblurred = self.slices.moments(components, self.weights(encoded.logits))
+        return unblurred.blurred(self.pixel_radii, self.eta(encoded.spread)) if self.eta_most else unblurred
 
 
 class MomNet(nn.Module):

@@ -98,10 +98,10 @@ def _one_of_each_pair(rule: SphereRule) -> Tensor:
 
 def _analysis(angles: Float[Tensor, " a"], orders: int) -> Float[Tensor, "2 a w"]:
     """The linear map of ``PolarSlices.analysis``: means over half a turn of values times waves of one parity."""
-    found = torch.zeros(2, len(angles), 2 * orders + 1, dtype=angles.dtype)
+    matrix = torch.zeros(2, len(angles), 2 * orders + 1, dtype=angles.dtype)
     for order in range(orders + 1):
         for number, wave in enumerate((torch.cos, torch.sin)):
             if order or not number:
                 column = 2 * order - 1 + number if order else 0
-                found[order % 2, :, column] = (2 if order else 1) * wave(order * angles) / len(angles)
-    return found
+                matrix[order % 2, :, column] = (2 if order else 1) * wave(order * angles) / len(angles)
+    return matrix

@@ -35,8 +35,8 @@ def make_image_encoder(setting: Setting, seed: int) -> ImageEncoder:
 def encoder_losses(encoder: ImageEncoder, setting: Setting, examples: ImageExamples) -> Float[Tensor, " b"]:
     """Kam losses of what the encoder alone makes of moments."""
     encoded = encoder(examples.moments)
-    found = setting.moments(setting.bessel_components(encoded), encoded)
-    return polar_kam_loss(found, examples.moments, setting.slices.radii)
+    predicted = setting.moments(setting.bessel_components(encoded), encoded)
+    return polar_kam_loss(predicted, examples.moments, setting.slices.radii)
 
 
 def supervise(learner: Learner[ImageEncoder], setting: Setting, family: ImageFamily, schedule: Schedule) -> float:
@@ -57,8 +57,8 @@ def held_out_losses(
         generator = generator_for(schedule.seed, "test moment network", schedule.components, number)
         examples = family.draw(part.stop - part.start, schedule.components, generator)
         loss += float(encoder_losses(encoder, setting, examples).double().sum())
-        found = setting.eta(encoder(examples.moments).spread)
-        spread += float((found - examples.etas).abs().double().sum())
+        etas = setting.eta(encoder(examples.moments).spread)
+        spread += float((etas - examples.etas).abs().double().sum())
     return loss / count, spread / count
 
 

@@ -195,8 +195,8 @@ def neural_moments(truth: Truth, images: Images, setting: Setting, schedule: Sch
     with torch.no_grad():
         values = network.refinement(setting.slices.points) * root_power(moments)
         components = setting.slices.components(values)
-        found = setting.slices.moments(components[None], setting.weights(view_logits(setting)))
-    return found.blurred(setting.pixel_radii, torch.full((1,), images.eta)), error
+        unblurred = setting.slices.moments(components[None], setting.weights(view_logits(setting)))
+    return unblurred.blurred(setting.pixel_radii, torch.full((1,), images.eta)), error
 
 
 def view_logits(setting: Setting) -> Float[Tensor, "1 t"]:
@@ -223,7 +223,7 @@ def _neural_truth(
 
 def half_ball(radius: int) -> Float[Tensor, "p 3"]:
     """Integer frequencies ``(x, y, z)`` of the half space x >= 0 up to ``radius``, without the origin; float64."""
-    whole = torch.arange(-radius, radius + 1, dtype=torch.float64)
-    points = torch.cartesian_prod(whole[whole >= 0], whole, whole)
+    axis = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    points = torch.cartesian_prod(axis[axis >= 0], axis, axis)
     lengths = points.norm(dim=1)
     return points[(lengths <= radius) & (lengths > 0)]

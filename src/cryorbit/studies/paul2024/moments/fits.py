@@ -122,14 +122,14 @@ def judge(problem: Problem, network: MomNet) -> dict[str, Any]:
     with torch.no_grad():
         first, second = polar_errors(network(moments), moments, setting.slices.radii)
         eta = setting.eta(network.encoder(moments).spread)
-        found = map_of(network, moments, int(setting.slices.radii.max()))
-    errors = {"first": float(first), "second": float(second), "eta": float(eta), "map": found}
-    return errors | beside_truth(found, problem.truth)
+        volume = map_of(network, moments, int(setting.slices.radii.max()))
+    errors = {"first": float(first), "second": float(second), "eta": float(eta), "map": volume}
+    return errors | beside_truth(volume, problem.truth)
 
 
-def beside_truth(found: Float[Tensor, "n n n"], truth: Truth) -> dict[str, float]:
+def beside_truth(volume: Float[Tensor, "n n n"], truth: Truth) -> dict[str, float]:
     """Resolution against the truth (FSC 0.5), A, and correlation, after superposition."""
-    moving, reference = (resample(each.float(), COMPARED) for each in (found, truth.volume))
+    moving, reference = (resample(each.float(), COMPARED) for each in (volume, truth.volume))
     comparison = compare_maps(moving, reference, truth.pixel_size * BOX / COMPARED)
     return {"resolution": comparison.resolution(FSC_LEVEL), "correlation": comparison.cc}
 

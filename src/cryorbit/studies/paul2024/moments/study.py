@@ -83,10 +83,10 @@ class Study:
 
         def make() -> dict[str, Any]:
             if case.way == "images":
-                found, error = image_moments(case.truth, images, setting, progress), 0.0
+                moments, error = image_moments(case.truth, images, setting, progress), 0.0
             else:
-                found, error = neural_moments(case.truth, images, setting, self.truth_fit)
-            return {"first": found.first, "cosines": found.cosines, "sines": found.sines, "error": error}
+                moments, error = neural_moments(case.truth, images, setting, self.truth_fit)
+            return {"first": moments.first, "cosines": moments.cosines, "sines": moments.sines, "error": error}
 
         inputs = (images, self.radius, self.orders, self.cheap, self.truth_fit)
         part = keep(self.output, f"moments of {case.title}", inputs, make)
@@ -103,10 +103,10 @@ class Study:
         # of the weights, their sum of squares tells one training from another
         size = 0.0 if encoder is None else float(sum(each.double().square().sum() for each in encoder.values()))
         inputs = (self.images, self.radius, self.orders, self.box, self.eta_most, self.cheap, self.fit, self.truth_fit)
-        found = keep(
+        outcome = keep(
             self.output, title, (*inputs, self.seed, size), lambda: invert(problem, self.fit, progress, encoder)
         )
-        return found | {"truth error": error}
+        return outcome | {"truth error": error}
 
     def encoder_alone(self, case: Case, progress: Progress, encoder: Mapping[str, Tensor]) -> Mapping[str, Any]:
         """What a trained encoder makes of the moments, without any step of fitting: the refinement network is zero."""

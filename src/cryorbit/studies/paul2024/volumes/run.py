@@ -194,10 +194,10 @@ def summarise(courses: Sequence[Course]) -> list[Row]:
 def _row(mine: Sequence[Course], best: Mapping[int, float]) -> Row:
     row: dict[str, object] = {"method": mine[0].rival.name}
     for part in PARTS:
-        found = [passes_to(each, _level(each, best[each.seed], part)) for each in mine]
-        known = sorted(value for value in found if value is not None)
+        passes = [passes_to(each, _level(each, best[each.seed], part)) for each in mine]
+        known = sorted(value for value in passes if value is not None)
         label = f"passes to {100 * part:g} %"
-        row[label] = "" if len(known) <= len(found) // 2 else f"{known[len(found) // 2]:.1f}"
+        row[label] = "" if len(known) <= len(passes) // 2 else f"{known[len(passes) // 2]:.1f}"
     row["nats below the best"] = (
         f"{statistics.median(best[each.seed] - float(each.log_likelihood[-1]) for each in mine):.3f}"
     )

@@ -59,8 +59,8 @@ class WhitenedOracle:
 
     def evaluate(self, x: Float[Tensor, "1 n n n"], idx: Index) -> Evaluation:
         """Mean value and gradient with respect to ``y``."""
-        found = self.oracle.evaluate(self.coloured(x), idx)
-        return Evaluation(found.value, self.coloured(found.field))
+        evaluation = self.oracle.evaluate(self.coloured(x), idx)
+        return Evaluation(evaluation.value, self.coloured(evaluation.field))
 
     def curvature(self, x: Float[Tensor, "1 n n n"]) -> Float[Tensor, "1 n n n"]:
         """One everywhere, as of the sum of ``x``."""

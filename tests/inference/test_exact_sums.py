@@ -1,13 +1,16 @@
 """D and W in whole numbers: those of floating point, the same for any processes, and a limit that is told."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from cryorbit.core.errors import InputError
-from cryorbit.execution.group import SINGLE_PROCESS
 from cryorbit.geometry.rotations import random_rotations
+from cryorbit.inference import shelf
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.exact_sums import LARGEST_AMPLITUDE, LARGEST_SUM, ExactSums, exact_sums
+from cryorbit.inference.shelf import Shelf
 from cryorbit.inference.statistics import empty_volumes
 
 BOX, RADIUS, IMAGES = 24, 10.0, 60
@@ -32,7 +35,7 @@ def added(images: Drawn, sums: ExactSums, part: slice = slice(None)) -> ExactSum
 
 def written(sums: ExactSums) -> tuple[torch.Tensor, torch.Tensor]:
     data, weight = empty_volumes(sums.band.grid, 1, 1, torch.zeros(0, dtype=torch.complex64))
-    sums.write_totals(SINGLE_PROCESS, data, weight)
+    sums.write(data, weight)
     return data, weight
 
 
@@ -77,6 +80,25 @@ def test_what_does_not_fit_is_told(images: Drawn) -> None:
     values[7, 3] = 2 * float(new().limits[0])
     with pytest.raises(InputError, match=r"times as strong as the noise\n  fix: normalise"):
         written(added((values, weights, rotations), new()))
+
+
+@pytest.mark.parametrize("kept", [1, 2**26])
+def test_sums_on_a_shelf_are_taken_as_they_were_put(
+    images: Drawn, kept: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In memory and, where it is too large for that, in a file that is gone at the end."""
+    monkeypatch.setattr(shelf, "KEPT_IN_MEMORY", kept)
+    halves = [added(images, new(), part) for part in (slice(0, 25), slice(25, None))]
+    data, weight = empty_volumes(band().grid, 2, 1, torch.zeros(0, dtype=torch.complex64))
+    with Shelf(tmp_path) as place:
+        for sums in halves:
+            place.put(sums)
+        place.take(data, weight)
+    for half, sums in enumerate(halves):
+        expected = written(sums)
+        assert torch.equal(data[half], expected[0][0])
+        assert torch.equal(weight[half], expected[1][0])
+    assert not list(tmp_path.iterdir())
 
 
 def test_rows_that_nothing_fell_on_stay_as_they_are(images: Drawn) -> None:

@@ -6,10 +6,12 @@ Axis legend: S half-sets, K classes, z q h the padded half grid of ``volumes.mod
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Complex, Float, Int64
+from jaxtyping import Complex, Float, Int, Int64
 from torch import Tensor
 
 from cryorbit.core.conventions import HERMITIAN_WEIGHT
@@ -29,6 +31,26 @@ LARGEST_CTF = 2.0**4
 NOISE_RANGE = 1e-6
 """Of noise variances, least over largest. Shells with less than that, of filtered images, weigh more than quanta are
 made for: that comes off the largest amplitude, and does not make quanta of the other shells coarse."""
+
+
+@dataclass(frozen=True, slots=True)
+class SumPlane:
+    """A plane of D and W in single precision.
+
+    Attributes
+    ----------
+    place
+        Half-set, class and z.
+    rows
+        Rows that something fell on.
+    data, weight
+        D and W there.
+    """
+
+    place: tuple[int, ...]
+    rows: Int[Tensor, " r"]
+    data: Complex[Tensor, "r h"]
+    weight: Float[Tensor, "r h"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +93,14 @@ class ExactSums:
         norms = (torch.linalg.vector_norm(each, math.inf) for each in (values, weights))
         torch.maximum(self.largest, torch.stack([norm.to(self.largest) for norm in norms]), out=self.largest)
 
-    def write_totals(
-        self, group: Group, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"]
-    ) -> None:
-        """Write D and W of the images of all processes to arrays of zeros.
-
-        Raises
-        ------
-        InputError
-            As for `write`.
-        """
+    def gather_(self, group: Group) -> None:
+        """Make them the sums over the images of all processes, in place."""
         group.sum_([self.counts])
         # every process has to end where one does
         self.largest.copy_(torch.stack(group.gather(self.largest)).amax(0))
-        self.write(data, weight)
 
-    def write(self, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"]) -> None:
-        """Write D and W to arrays of zeros, but rows that nothing fell on: those take no memory.
+    def planes(self) -> Iterator[SumPlane]:
+        """D and W in single precision, plane by plane.
 
         Raises
         ------
@@ -99,12 +112,23 @@ class ExactSums:
                 f"an image is over {LARGEST_AMPLITUDE:,.0f} times as strong as the noise",
                 mend="normalise the images (mean 0 and standard deviation 1 around the particle)",
             )
-        for s, k, z in torch.cartesian_prod(*map(torch.arange, self.counts.shape[:3])).tolist():
-            plane = self.counts[s, k, z]
+        for place in np.ndindex(*self.counts.shape[:3]):
+            plane = self.counts[place]
             rows = torch.nonzero(plane.flatten(1).any(1))[:, 0]
-            values = plane[rows].to(weight.dtype)
-            data[s, k, z, rows] = torch.view_as_complex(values[..., :2] * self.quanta[0])
-            weight[s, k, z, rows] = values[..., 2] * self.quanta[1]
+            values = plane[rows].float()
+            data = torch.view_as_complex(values[..., :2] * self.quanta[0])
+            yield SumPlane(place, rows, data, values[..., 2] * self.quanta[1])
+
+    def write(self, data: Complex[Tensor, "s k z q h"], weight: Float[Tensor, "s k z q h"]) -> None:
+        """Write D and W to arrays of zeros, but rows that nothing fell on: those take no memory.
+
+        Raises
+        ------
+        InputError
+            As for `planes`.
+        """
+        for plane in self.planes():
+            data[plane.place][plane.rows], weight[plane.place][plane.rows] = plane.data, plane.weight
 
 
 def exact_sums(band: Band, images: int, halves: int, classes: int, device: torch.device) -> ExactSums:

@@ -119,7 +119,7 @@ def refine_poses(
     refinement
         How poses are refined, and where each particle's statistics go.
     into
-        D and W on the same half disc and grid; ``ExactSums.write_totals`` makes them those of all processes.
+        D and W on the same half disc and grid; ``ExactSums.gather_`` makes them those of all processes.
 
     Returns
     -------

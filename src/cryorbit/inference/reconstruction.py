@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
+from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -17,13 +17,14 @@ from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
 from cryorbit.inference.exact_sums import ExactSums, exact_sums
+from cryorbit.inference.shelf import Shelf
 from cryorbit.inference.statistics import (
     ImageTerms,
     VolumeStatistics,
+    empty_volumes,
     inserted_copies,
     no_terms,
     symmetrised,
-    volume_statistics,
 )
 
 BATCH = 250
@@ -53,47 +54,56 @@ def reconstruct(
     symmetry: Float[Tensor, "s 3 3"] | None = None,
     after: Callable[[slice], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    scratch: Path | None = None,
 ) -> VolumeStatistics:
     """Statistics of the particles at ``index``, which rises, in known poses; ``mstep.maximise`` turns them into maps.
 
     Residuals and evidence are left at zero: there is no model to compare with. ``after`` is told the rows of each batch
-    that is done; ``stop`` ends the work, as `Shards.run` has it.
+    that is done, of one half-set after the other; ``stop`` ends the work, as `Shards.run` has it. Sums of the first
+    half-set are put into a file in ``scratch`` while those of the second are made.
     """
-    sums = exact_sums(band, len(index), 2, classes, source.device)
-
-    def add(part: slice) -> ImageTerms:
-        terms = _add_known(sums, source, index[part], known[part], band, symmetry)
-        if after is not None:
-            after(part)
-        return terms
-
-    terms = source.shards.run(add, index, source.batch_size(BATCH), stop)
-    total = reduce(operator.add, terms, no_terms(band.noise_variance, classes))
-    return symmetrised(volume_statistics(sums, total, source.group), symmetry, band.grid)
+    terms = no_terms(band.noise_variance, classes)
+    with Shelf(scratch) as shelf:
+        for half in range(2):
+            rows = torch.nonzero(known.half_set == half)[:, 0]
+            sums = exact_sums(band, len(rows), 1, classes, source.device)
+            add = partial(_add_known, sums, source, index[rows.to(index.device)], known[rows], symmetry, after)
+            mine = source.shards.run(add, index[rows.to(index.device)], source.batch_size(BATCH), stop)
+            terms = reduce(operator.add, mine, terms)
+            sums.gather_(source.group)
+            shelf.put(sums)
+            del sums, add
+        like = torch.zeros(0, dtype=torch.complex64, device=source.device)
+        data, weight = empty_volumes(band.grid, 2, classes, like)
+        shelf.take(data, weight)
+    return symmetrised(VolumeStatistics.of(data, weight, terms), symmetry, band.grid)
 
 
 def _add_known(
     sums: ExactSums,
     source: ParticleSource,
-    index: Int[Tensor, " b"],
+    index: Int[Tensor, " n"],
     known: KnownPoses,
-    band: Band,
     symmetry: Float[Tensor, "s 3 3"] | None,
+    after: Callable[[slice], None] | None,
+    part: slice,
 ) -> ImageTerms:
     """Add a batch of particles to the sums, in place: they may be too large for a second copy."""
-    observations = source.observe(index, band.disc, band.noise_variance)
+    band, known = sums.band, known[part]
+    observations = source.observe(index[part], band.disc, band.noise_variance)
     weight = known.weight[:, None].to(observations.power)
     data = observations.data * shift_phases(known.poses.shifts, band.disc) * weight
     weights = observations.weight * weight
     rotations = known.poses.rotations.float()
-    halves, classes = sums.counts.shape[:2]
-    for h, k in itertools.product(range(halves), range(classes)):
-        mine = torch.nonzero((known.half_set == h) & (known.klass == k))[:, 0]
+    none = no_terms(band.noise_variance, sums.counts.shape[1])
+    for k in range(len(none.class_mass)):
+        mine = torch.nonzero(known.klass == k)[:, 0]
         if not len(mine):
             continue
         d, w = data[mine], weights[mine]
         for copies in inserted_copies(rotations[mine], symmetry):
-            sums.add(h, k, d, w, copies)
-    none = no_terms(band.noise_variance, classes)
+            sums.add(0, k, d, w, copies)
+    if after is not None:
+        after(part)
     mass = none.class_mass.index_add(0, known.klass, known.weight.double())
     return replace(none, class_mass=mass, images=none.images + len(observations))

@@ -96,12 +96,13 @@ def volume_statistics(sums: ExactSums, terms: ImageTerms, group: Group) -> Volum
     Raises
     ------
     InputError
-        As for `ExactSums.write`.
+        As for `ExactSums.planes`.
     """
     halves, classes = sums.counts.shape[:2]
     like = torch.zeros(0, dtype=torch.complex64, device=sums.counts.device)
     data, weight = empty_volumes(sums.band.grid, halves, classes, like)
-    sums.write_totals(group, data, weight)
+    sums.gather_(group)
+    sums.write(data, weight)
     return VolumeStatistics.of(data, weight, terms)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -11,7 +12,6 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
-from cryorbit.execution.group import Group
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
@@ -22,6 +22,7 @@ from cryorbit.inference.noise import background_spectrum
 from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
 from cryorbit.io.ctf_doubts import ctf_doubts
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows
@@ -65,6 +66,8 @@ class Dataset:
         Sentences on the noise, the box, the CTFs, half-sets and optics that the user should know.
     half_doubt
         What is wrong with the half-sets, with a fix, or None.
+    scratch
+        Folder for large files that are gone after a pass; None for the system's.
     """
 
     everything: Particles
@@ -78,6 +81,7 @@ class Dataset:
     half_set: Int[Tensor, " n"]
     remarks: tuple[str, ...]
     half_doubt: str | None
+    scratch: Path | None
 
     @property
     def count(self) -> ParticleCount:
@@ -121,9 +125,9 @@ class Dataset:
         """Operators of the point group, or None where there is only the identity."""
         return self.symmetry if len(self.symmetry) > 1 else None
 
-    def shared_by(self, group: Group) -> Self:
-        """The same particles, of which each of some processes works on its share."""
-        return replace(self, source=replace(self.source, group=group))
+    def of_job(self, job: JobFolder) -> Self:
+        """The same particles for a job, whose processes work on a share each and have their scratch in its folder."""
+        return replace(self, source=replace(self.source, group=job.group), scratch=job.path / "checkpoint")
 
     def particle_radius(self, size: int) -> float:
         """Radius of the particle on a working box of ``size`` voxels, within the box."""
@@ -205,6 +209,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
             in_words(sentence, particles.source) for sentence in (*sentences, *unused_optics(particles).sentences())
         ),
         half_doubt=halves.doubt,
+        scratch=None,
     )
 
 

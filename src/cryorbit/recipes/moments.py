@@ -130,7 +130,7 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     Stopped
         The job was asked to stop; it goes on where it was when it is resumed.
     """
-    dataset = read_dataset(config).shared_by(job.group)
+    dataset = read_dataset(config).of_job(job)
     if len(dataset.symmetry) > 1:
         raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
     other = None

@@ -69,7 +69,7 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
-    dataset = read_dataset(config, posed).shared_by(job.group)
+    dataset = read_dataset(config, posed).of_job(job)
     known = _known(dataset)
     if config.mask is not None and mask is not None:
         require_on_halves(mask, dataset, known, config.mask)
@@ -137,8 +137,10 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
 def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, progress: Progress) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
     source, everything = dataset.source, torch.arange(len(dataset.particles))
+    halves = [everything[dataset.half_set == half] for half in range(2)]
     job.truncate_metrics(0)
-    progress.start(len(source.shards.batches(everything, source.batch_size(BATCH))), "adding up images")
+    batches = (source.shards.batches(half, source.batch_size(BATCH)) for half in halves)
+    progress.start(sum(map(len, batches)), "adding up images")
     number, began = 0, time.monotonic()
 
     def tell(part: slice) -> None:
@@ -148,7 +150,8 @@ def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, 
         number, began = number + 1, time.monotonic()
         progress.advance()
 
-    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, progress.stop_requested)
+    ends = progress.stop_requested
+    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, ends, dataset.scratch)
 
 
 def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:

@@ -45,7 +45,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     """
     # a mistake is told before images are read
     config.search.made()
-    dataset = prepare(config).shared_by(job.group)
+    dataset = prepare(config).of_job(job)
     for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[AbinitState] = Stages(

@@ -17,6 +17,7 @@ from cryorbit.inference.exact_sums import ExactSums, exact_sums
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates
+from cryorbit.inference.shelf import Shelf
 from cryorbit.inference.statistics import (
     ImageTerms,
     VolumeStatistics,
@@ -96,21 +97,23 @@ def e_step(
     band = band_within(dataset.box, inserted, state.noise_variance[0])
     like = state.references.new_zeros(0, dtype=torch.complex64)
     classes = state.references.shape[1]
-    data, weight = empty_volumes(band.grid, 2, classes, like)
     estimates, searched, terms = [], [], []
-    for half, images in enumerate(index):
-        mine = replace(band, noise_variance=state.noise_variance[half])
-        # one half-set at a time: whole numbers take twice the memory of what they become
-        sums = exact_sums(mine, len(images), 1, classes, data.device)
-        searches = pose_searches(config, dataset, state, half, images)
-        parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
-        # settled images were searched apart from the others: back in the order of their numbers
-        order = torch.cat([each.rows for each in searches]).argsort()
-        estimates.append(joined_estimates([poses for poses, _ in parts])[order])
-        searched.append(sum(len(each.rows) for each in searches if each.everywhere))
-        terms.append(reduce(operator.add, (each for _, each in parts), no_terms(mine.noise_variance, classes)))
-        sums.write_totals(dataset.source.group, data[half : half + 1], weight[half : half + 1])
-        del sums
+    with Shelf(dataset.scratch) as shelf:
+        for half, images in enumerate(index):
+            mine = replace(band, noise_variance=state.noise_variance[half])
+            sums = exact_sums(mine, len(images), 1, classes, like.device)
+            searches = pose_searches(config, dataset, state, half, images)
+            parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
+            # settled images were searched apart from the others: back in the order of their numbers
+            order = torch.cat([each.rows for each in searches]).argsort()
+            estimates.append(joined_estimates([poses for poses, _ in parts])[order])
+            searched.append(sum(len(each.rows) for each in searches if each.everywhere))
+            terms.append(reduce(operator.add, (each for _, each in parts), no_terms(mine.noise_variance, classes)))
+            sums.gather_(dataset.source.group)
+            shelf.put(sums)
+            del sums
+        data, weight = empty_volumes(band.grid, 2, classes, like)
+        shelf.take(data, weight)
     statistics = symmetrised(VolumeStatistics.of(data, weight, terms[0] + terms[1]), dataset.operators, band.grid)
     residual, counts = (torch.stack([getattr(each, name) for each in terms]) for name in ("residual", "images"))
     return EStep(statistics, residual, counts, index, (estimates[0], estimates[1]), (searched[0], searched[1]))

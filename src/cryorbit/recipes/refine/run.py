@@ -55,7 +55,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         config.late.made()
     particles = read_chosen(config)
     require_memory(config, particles)
-    dataset = read_dataset(config, particles).shared_by(job.group)
+    dataset = read_dataset(config, particles).of_job(job)
     for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[RefineState] = Stages(

@@ -32,7 +32,7 @@ class Shelf:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._file = tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY, dir=folder and str(folder))  # noqa: SIM115 (this is one)
+        self._file = tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY, dir=None if folder is None else str(folder))  # noqa: SIM115 (this is one)
 
     def __enter__(self) -> Self:
         """The shelf."""

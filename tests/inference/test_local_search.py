@@ -89,6 +89,14 @@ def test_levels_halve_down_to_what_the_radius_tells_apart(radius: float, spacing
     assert radii[0] >= 0.5 * radius
 
 
+def test_levels_are_scored_as_far_as_their_rotations_tell_coefficients_apart() -> None:
+    """``1.2 N / (D a)`` at 7.5 degrees, half the final radius at least, and that radius at the last."""
+    levels = levels_for(20.0, 30.0, 2.0, 60.0, 128, 12)
+    assert [level.spacing for level in levels] == [15, 7.5, 3.75]
+    assert [level.radius for level in levels] == pytest.approx([10, 1.2 * 128 / (60 * math.radians(7.5)), 20])
+    assert all((level.at_most, level.keep_nats) == (12, 10) for level in levels)
+
+
 def test_coarse_cells_hold_the_truth(clear_set: PhantomSet) -> None:
     images, cells = len(clear_set.source), find_cells(clear_set, clear_set.volumes)
     counts = torch.bincount(cells.image, minlength=images)

@@ -107,9 +107,7 @@ def test_full_scores_stay_below_the_bound_for_all_poses(model: VoxelModel, disc:
     assert float(((full - part) / margin).max()) > 0.4
 
 
-def test_slices_are_sampled_at_144_views_and_offset_to_the_corners_of_a_cell(
-    model: VoxelModel, disc: HalfDisc
-) -> None:
+def test_slices_are_sampled_at_144_views_and_offset_to_the_corners_of_a_cell(model: VoxelModel, disc: HalfDisc) -> None:
     """Every fourth or fifth sample is offset to one of the 32 corners of three angles and two shifts."""
     rotations = hopf_grid(2)[::32]
     assert len(rotations) == 144

@@ -1,4 +1,4 @@
-"""What a pass says of poses: the best of an image and of each of its classes, how sure it is, and what lies elsewhere."""
+"""What a pass says of poses: the best of an image and of each of its classes, how sure it is, what lies elsewhere."""
 
 import math
 
@@ -51,7 +51,7 @@ def test_estimates_are_those_of_the_largest_posterior(candidates: Candidates, po
     assert best.klass.tolist() == [0, 1]
     assert best.max_probability.tolist() == pytest.approx([0.3, 0.5])
     torch.testing.assert_close(best.class_posterior, torch.tensor([[0.7, 0.3], [0, 1]]))
-    # 1 / (0.1^2 + 0.05^2 + 0.1^2 + 0.3^2 + 0.15^2 + 0.3^2)
+    # the squares of an image add up to 0.225, and to 0.5
     assert best.effective.tolist() == pytest.approx([1 / 0.225, 2])
     assert best.log_evidence.tolist() == [7, 8]
     assert (best.overlap.tolist(), best.model_power.tolist()) == ([1, 2], [3, 4])

@@ -61,7 +61,7 @@ def test_sums_are_those_of_all_copies(symbol: str, copies: int, generator: torch
     torch.testing.assert_close(weight, expected, rtol=0, atol=1e-4 * float(expected.max()))
 
 
-def test_a_half_set_is_added_to_in_place_and_counts_from_zero(generator: torch.Generator) -> None:
+def test_a_half_set_is_added_to_in_place_and_counts_from_zero() -> None:
     statistics = empty_statistics(GRID, DISC, 2, 3, torch.zeros(0, dtype=torch.complex64))
     for sums in statistics.tensors():
         sums += 1

@@ -61,6 +61,24 @@ def test_sums_are_those_of_all_copies(symbol: str, copies: int, generator: torch
     torch.testing.assert_close(weight, expected, rtol=0, atol=1e-4 * float(expected.max()))
 
 
+def test_a_half_set_is_added_to_in_place_and_counts_from_zero() -> None:
+    statistics = empty_statistics(GRID, DISC, 2, 3, torch.zeros(0, dtype=torch.complex64))
+    for sums in statistics.tensors():
+        sums += 1
+    half = statistics.half(1)
+    half.data[0, 2] += 4
+    half.weight[0, 2] += 5
+    assert [bool((each != 1).any()) for each in statistics.data[:, 2]] == [False, True]
+    assert [bool((each != 1).any()) for each in statistics.weight[:, 2]] == [False, True]
+    sums = {"residual": 2.0, "class_mass": 3.0, "log_evidence": 4.0, "images": 5.0}
+    for name, more in sums.items():
+        assert not getattr(half, name).any()
+        getattr(half, name).add_(more)
+    statistics.add_sums_(half)
+    for name, more in sums.items():
+        assert bool((getattr(statistics, name) == 1 + more).all())
+
+
 def test_without_symmetry_nothing_changes(generator: torch.Generator) -> None:
     images = slices_of(symmetric_map(point_group("C1"), generator), 5)
     statistics = inserted(images, [images[2]])

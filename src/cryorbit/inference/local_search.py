@@ -137,15 +137,10 @@ def refine_poses(
             # by the number of the particle: what is drawn does not depend on how particles are batched
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
         live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
-        slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
-        overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
-        # |x - Y|^2 in its three parts, of which the posterior has means
-        into.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
         into.log_evidence.add_(posterior.log_evidence.double().sum())
         into.images.add_(len(observations))
+        fit = _add_residual(into, live, observations, model, band.disc)
         _insert_live(into, live, refinement.half_set[part], band, refinement.descent.space.symmetry)
-        fit = torch.zeros(2, len(observations), device=overlap.device)
-        fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
         return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near)
 
     return joined_estimates(source.shards.run(add, index, batch_size(band.disc)))
@@ -215,6 +210,18 @@ def _weighted_slices(
     return _WeightedSlices(
         kept, mass, observations.data[kept.image] * phases, mass[:, None] * observations.weight[kept.image]
     )
+
+
+def _add_residual(
+    statistics: VolumeStatistics, live: _WeightedSlices, observations: Observations, model: Model, disc: HalfDisc
+) -> Float[Tensor, "2 b"]:
+    """Add the power that the model leaves; ``overlap`` and ``model_power`` of each image, as in `PoseEstimates`."""
+    slices = model.slices(live.candidates.klass, live.candidates.rotation, disc.frequencies)
+    overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
+    # |x - Y|^2 in its three parts, of which the posterior has means
+    statistics.residual.add_(observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0))
+    fit = torch.zeros(2, len(observations), device=overlap.device)
+    return fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
 
 
 def _insert_live(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 BLOBS = 30
-"""Blobs, as in the program of Punjani & Brubaker (cryoem-cvpr2015)."""
+"""Blobs, as in the program of Brubaker, Punjani & Fleet (cryoem-cvpr2015)."""
 WIDTH = 5 / 128
 """Usual width of a blob, boxes: theirs, too."""
 

@@ -29,7 +29,7 @@ from cryorbit.optim.snapshots import Field, Gradient, Residual, Snapshot
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_subsampled_hessian import limited_spectrum
 from cryorbit.optim.tonga import compress
-from cryorbit.optim.variance_reduction import Course, Epoch, Metric
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @settings(deadline=None, max_examples=25)
@@ -328,9 +328,9 @@ def test_steps_are_halved_at_a_rise_and_grow_again_by_a_quarter_an_epoch() -> No
 def test_after_rises_there_is_one_step_learned_first_and_then_ever_shorter_ones() -> None:
     problem, _ = least_squares()
     x, along = torch.zeros(SHAPE, dtype=torch.float64), torch.ones(SHAPE, dtype=torch.float64)
-    snapshot, metric = Snapshot(x, x.new_zeros(()), along, along[None]), Metric(lambda v: v, lambda v: 3 * v, along)
+    snapshot, rule = Snapshot(x, x.new_zeros(()), along, along[None]), StepRule(lambda v: v, lambda v: 3 * v, along)
     ends = [
-        Epoch(Gradient(), step_size=0.1).go(Blocks(problem), metric, Course(snapshot, 0.5, rises), [0])[0]
+        Epoch(Gradient(), step_size=0.1).go(Blocks(problem), rule, Course(snapshot, 0.5, rises), [0])[0]
         for rises in (1, 2, 3, 4)
     ]
     assert [float(end.flatten()[0]) for end in ends] == [-3, -1, -0.5, -0.25]

@@ -178,12 +178,21 @@ def test_classes_compete(two_class_set: PhantomSet) -> None:
     assert torch.equal(found.evaluated[:, 0], torch.full((IMAGES,), 2 * 576 * 5))
 
 
+@pytest.mark.parametrize(
+    ("caps", "most"), [((1 / 4, 1 / 4), (144, 8)), ((1 / 1000, 1.0), (1, 8)), ((1 / 100, 5.0), (6, 25))]
+)
+def test_caps_are_parts_of_the_first_grid(clear_set: PhantomSet, caps: tuple[float, float], most: tuple) -> None:
+    """Of 576 rotations and 5 shifts; one and eight at least."""
+    plan = replace(PLAN, orientation_cap=caps[0], shift_cap=caps[1])
+    assert pose_problem(clear_set).searcher(plan).most == most
+
+
 def test_caps_bite_and_are_counted(problem: Problem) -> None:
     tight = replace(PLAN, orientation_cap=4 / 576)
     found = search_poses(problem.observations, problem.searcher(tight))
     assert bool(found.capped[:, 0, 0].any())
     # four orientations, at most eight shifts each, 32 children
-    assert int(found.evaluated[:, 1:].max()) <= 4 * module.FEWEST_SHIFTS * 32
+    assert int(found.evaluated[:, 1:].max()) <= 4 * 8 * 32
     free = replace(PLAN, orientation_cap=1.0, shift_cap=100.0)
     assert not bool(search_poses(problem.observations, problem.searcher(free)).capped.any())
 

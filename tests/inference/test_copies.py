@@ -1,5 +1,6 @@
 """Maps against their turned copies: symmetric or not, noisy or not, and such as tell nothing."""
 
+import pytest
 import torch
 
 from cryorbit.geometry.point_groups import point_group
@@ -43,3 +44,16 @@ def test_a_ball_and_noise_tell_nothing(generator: torch.Generator) -> None:
     assert copies_agreement(ball, ball, point_group("C4"), RADIUS) is None
     first, second = torch.randn(2, 32, 32, 32, generator=generator)
     assert copies_agreement(first, second, point_group("C4"), RADIUS) is None
+
+
+@pytest.mark.parametrize(("share", "tells"), [(0.28, True), (0.14, False)])
+def test_maps_that_share_less_than_a_tenth_tell_nothing(share: float, tells: bool, generator: torch.Generator) -> None:
+    """A map that is even about the centre, and some of it beside one that is odd, which shares nothing with it.
+
+    Direction by direction they correlate by half of ``share``: the even one is the same in all directions for the rest.
+    """
+    volume = sharp_phantom(generator)
+    mate = volume.flip(0, 1, 2).roll((1, 1, 1), (0, 1, 2))
+    even, odd = volume + mate, volume - mate
+    mixed = share * even / even.norm() + odd / odd.norm()
+    assert (copies_agreement(even, mixed, point_group("C2"), RADIUS) is not None) == tells

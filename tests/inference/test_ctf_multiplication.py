@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.ctf_multiplication import judge_multiplication, multiplied_images
+from cryorbit.inference.ctf_multiplication import judge_multiplication, left_at_zeros, multiplied_images
 from phantom_sets import phantom_set, sharp_phantom, write_source
 
 COUNT = 100
@@ -90,3 +90,68 @@ def low_passed(images: torch.Tensor, cut: float) -> torch.Tensor:
     box = images.shape[-1]
     radius = torch.hypot(torch.fft.fftfreq(box)[:, None], torch.fft.rfftfreq(box)[None, :])
     return torch.fft.irfft2(torch.fft.rfft2(images) * (radius < 0.5 * cut), s=(box, box))
+
+
+def bands(*each: tuple[float, float, float, float]) -> torch.Tensor:
+    """Sums over bands of coefficients, half of them at zeros of the CTF, the others where it is one.
+
+    Of each band the number of coefficients, the power at the zeros and at the others, and the corners' power.
+    """
+    rows = [(n, n / 2, n / 2, n * (low + high) / 2, n * high / 2, n * outside) for n, low, high, outside in each]
+    return torch.tensor(rows, dtype=torch.float64).T
+
+
+def test_what_is_left_at_zeros_is_the_power_there_over_the_mean() -> None:
+    assert left_at_zeros(bands((1000, 0.2, 1.8, 1))) == pytest.approx(0.2)
+    assert left_at_zeros(bands((1000, 0.9, 2.1, 1.5))) == pytest.approx(0.6)
+
+
+def test_the_outer_half_of_the_bands_decides_by_its_median() -> None:
+    inner = [(1000.0, 1.0, 1.0, 1.0)] * 3
+    outer = [(1000.0, low, 2 - low, 1.0) for low in (0.5, 0.1, 0.3)]
+    assert left_at_zeros(bands(*inner, *outer)) == pytest.approx(0.3)
+
+
+def test_bands_that_are_not_known_or_not_noise_do_not_count() -> None:
+    """The error of 800 coefficients is 0.05; noise is what has six tenths of its power in the corners, too."""
+    known = (810.0, 0.4, 1.6, 0.61)
+    assert left_at_zeros(bands(known)) == pytest.approx(0.4)
+    for other in ((790.0, 0.4, 1.6, 1.0), (810.0, 0.4, 1.6, 0.59), (0.0, 0.0, 0.0, 0.0)):
+        assert left_at_zeros(bands(other)) is None
+        assert left_at_zeros(bands(known, other)) == pytest.approx(0.4)
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> tuple[ParticleSource, torch.Tensor]:
+    """Two hundred images as they were taken, and the same images multiplied with their CTF."""
+    generator = torch.Generator().manual_seed(2)
+    folder = tmp_path_factory.mktemp("kinds")
+    raw = phantom_set(folder, [sharp_phantom(generator)], 200, 0.05, generator, pixel_size=8.0).source
+    return raw, multiplied(raw.read(torch.arange(200)), raw)
+
+
+@pytest.mark.parametrize(("every", "number"), [(40, 15), (10, 60)])
+def test_images_of_two_kinds_are_told_one_by_one(
+    kinds: tuple[ParticleSource, torch.Tensor], tmp_path: Path, every: int, number: int
+) -> None:
+    """Sixty of two hundred are a kind, of which most are known; fifteen may be chance."""
+    raw, images = kinds
+    is_multiplied = torch.arange(200) % every < 3
+    assert int(is_multiplied.sum()) == number
+    mixed = torch.where(is_multiplied[:, None, None], images, raw.read(torch.arange(200)))
+    source = write_source(tmp_path / "mixed.mrcs", mixed, raw.ctf, raw.pixel_size)
+    found = multiplied_images(source, torch.arange(200))
+    if number == 15:
+        assert found is None
+    else:
+        assert found is not None
+        assert not found[~is_multiplied].any()
+        assert float(found[is_multiplied].float().mean()) > 0.8
+
+
+def test_sets_of_one_kind_have_no_other(kinds: tuple[ParticleSource, torch.Tensor], tmp_path: Path) -> None:
+    raw, images = kinds
+    everything = torch.arange(200)
+    assert multiplied_images(raw, everything) is None
+    alone = write_source(tmp_path / "multiplied.mrcs", images, raw.ctf, raw.pixel_size)
+    assert multiplied_images(alone, everything) is None

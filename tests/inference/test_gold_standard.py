@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from cryorbit.fourier.shells import shell_indices
 from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_low_shells
-from cryorbit.inference.mstep import FLOOR
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.simulate.phantoms import random_blob_phantom
 from cryorbit.volumes.model import solve
@@ -18,6 +17,8 @@ from cryorbit.volumes.voxel import resample, synthesize, working_grid
 BOX, RADIUS, JOIN = 32, 12.0, 4.0
 GRID = working_grid(BOX, RADIUS)
 EVERYWHERE = torch.ones(GRID.size, GRID.size, GRID.size, dtype=torch.float64)
+FLOOR = 1e-3
+"""Part of the mean weight of a shell that is added to all of its weights."""
 SHELLS = GRID.radius(EVERYWHERE).round().long()
 
 
@@ -102,6 +103,8 @@ def test_references_are_damped_by_the_correlation(halves: torch.Tensor) -> None:
         expected = solve(spectrum[half] * gain[shells], ones, GRID)
         reference = maps.references[half]
         torch.testing.assert_close(shells_of(reference, JOIN + 1, RADIUS), shells_of(expected, JOIN + 1, RADIUS))
+        # half maps have the floor alone
+        torch.testing.assert_close(maps.halves[half], solve(spectrum[half] / (1 + FLOOR), ones, GRID))
     both = 1 / ((1 + fsc) / (2 * fsc) + FLOOR)
     torch.testing.assert_close(maps.volume, solve(spectrum.mean(0) * both[shells], ones, GRID))
 

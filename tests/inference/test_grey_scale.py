@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.core.conventions import HERMITIAN_WEIGHT
 from cryorbit.imaging.observations import Observations
-from cryorbit.inference.grey_scale import LEAST_EXCESS, explained_scale
+from cryorbit.inference.grey_scale import explained_scale
 
 
 def images_of_power(excess: float) -> Observations:
@@ -28,4 +28,4 @@ def test_the_scaled_map_has_the_excess_power(part: float) -> None:
 
 def test_images_of_noise_alone_leave_a_faint_map() -> None:
     slices = torch.full((5, 3), 3j)
-    assert explained_scale(images_of_power(-0.5), slices) == pytest.approx(math.sqrt(LEAST_EXCESS / 18))
+    assert explained_scale(images_of_power(-0.5), slices) == pytest.approx(math.sqrt(0.02 / 18))

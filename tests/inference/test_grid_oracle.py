@@ -9,7 +9,7 @@ from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference import grid_oracle
-from cryorbit.inference.grid_oracle import CURVATURES, Curvature, GridOracle, diagonal
+from cryorbit.inference.grid_oracle import CURVATURES, Curvature, GridOracle, diagonal, largest
 from cryorbit.inference.marginal import SliceStatistics
 from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.random_start import random_blobs
@@ -50,6 +50,12 @@ def test_whole_steps_never_lose_likelihood(curvature: Curvature, classes: int, c
     found = likelihoods(*make(clear_set, classes, curvature), 7)
     assert float(torch.tensor(found).diff().min()) > 0
     assert found[-1] > found[0] + 10
+
+
+def test_curvatures_are_the_weights_and_a_fiftieth_of_the_largest_or_that_alone() -> None:
+    weight = torch.tensor([0.0, 1.0, 50.0])[:, None, None]
+    assert diagonal(weight).flatten().tolist() == [1, 2, 51]
+    assert largest(weight).flatten().tolist() == [50, 50, 50]
 
 
 def test_dividing_by_the_weights_is_faster(clear_set: PhantomSet) -> None:

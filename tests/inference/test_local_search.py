@@ -16,10 +16,10 @@ from cryorbit.geometry.rotations import angular_distance
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.inference import local_search
 from cryorbit.inference.band import Band
-from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.exact_sums import exact_sums
 from cryorbit.inference.global_search import coarse_cells, coarse_grid, coarse_spacing
-from cryorbit.inference.local_search import Descent, Refinement, refine_poses
+from cryorbit.inference.local_search import Descent, Refinement, cells_of, descend, refine_poses
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pose_grid import PoseGrid
 from cryorbit.inference.pose_levels import Level, levels_for
@@ -91,6 +91,14 @@ def test_levels_halve_down_to_what_the_radius_tells_apart(radius: float, spacing
     assert radii[0] >= 0.5 * radius
 
 
+def test_levels_are_scored_as_far_as_their_rotations_tell_coefficients_apart() -> None:
+    """``1.2 N / (D a)`` at 7.5 degrees, half the final radius at least, and that radius at the last."""
+    levels = levels_for(20.0, 30.0, 2.0, 60.0, 128, 12)
+    assert [level.spacing for level in levels] == [15, 7.5, 3.75]
+    assert [level.radius for level in levels] == pytest.approx([10, 1.2 * 128 / (60 * math.radians(7.5)), 20])
+    assert all((level.at_most, level.keep_nats) == (12, 10) for level in levels)
+
+
 def test_coarse_cells_hold_the_truth(clear_set: PhantomSet) -> None:
     images, cells = len(clear_set.source), find_cells(clear_set, clear_set.volumes)
     counts = torch.bincount(cells.image, minlength=images)
@@ -134,6 +142,22 @@ def test_estimates_describe_their_posteriors(clear_set: PhantomSet, cells: Candi
     # noise alone leaves 2 a coefficient and image, the finite grid of poses a little more
     coefficients = len(clear_set.band(RADIUS).disc)
     assert float(statistics.residual.sum() / statistics.images) / coefficients == pytest.approx(2.0, rel=0.04)
+
+
+def test_the_evidence_is_a_mean_over_all_poses_of_the_finest_grid(two_class_set: PhantomSet) -> None:
+    """Of both classes; each orientation has the nine shifts within a step and a half of its centre."""
+    cells = cells_of(find_cells(two_class_set, two_class_set.volumes), slice(3, 8))
+    assert cells.image.unique().tolist() == [0, 1, 2, 3, 4]
+    band, finest = two_class_set.band(RADIUS), LEVELS[-1]
+    model = band.grid.model(two_class_set.working(RADIUS))
+    seen = two_class_set.source.observe(torch.arange(3, 8), band.disc, band.noise_variance)
+    found, posterior, lattice = descend(cells, seen, model, band, Descent(LEVELS, SPACE))
+    step = finest.shift_step
+    assert sorted(lattice.tolist()) == [[x, y] for x in (-step, 0, step) for y in (-step, 0, step)]
+    scores = score_candidates(found, seen, model, band.disc, lattice).log_joint.double()
+    each = torch.stack([scores[found.image == image].flatten().logsumexp(0) for image in range(5)])
+    poses = 2 * SPACE.count(finest.spacing, step)
+    torch.testing.assert_close(posterior.log_evidence.double(), each - math.log(poses), rtol=0, atol=1e-3)
 
 
 def test_classes_are_told_apart(two_class_set: PhantomSet) -> None:
@@ -215,3 +239,16 @@ def test_statistics_of_sharp_posteriors_are_those_of_known_poses(clear_set: Phan
     assert (ours.data - theirs.data).norm() < 5e-3 * theirs.data.norm()
     torch.testing.assert_close(ours.class_mass, theirs.class_mass, rtol=1e-3, atol=0)
     assert float(ours.images) == float(theirs.images) == len(index)
+
+
+def test_images_may_be_inserted_at_their_best_poses_alone(clear_set: PhantomSet, cells: Candidates) -> None:
+    half = clear_set.everything % 2
+    refinement = Refinement(Descent(LEVELS, SPACE, local=True), half, best_only=True)
+    band = clear_set.band(RADIUS)
+    ours, found = one_pass(clear_set, clear_set.everything, cells, band, refinement)
+    known = KnownPoses(Poses(found.rotation, found.shift), found.klass, half, torch.ones(len(half)))
+    theirs = reconstruct(clear_set.source, clear_set.everything, known, band, 1)
+    assert float(found.max_probability.median()) < 0.9
+    for one, other in ((ours.data, theirs.data), (ours.weight, theirs.weight)):
+        assert (one - other).norm() < 1e-5 * other.norm()
+    assert float(ours.class_mass) == len(half)

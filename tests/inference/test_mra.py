@@ -183,13 +183,14 @@ def test_an_m_step_does_not_mind_the_scale_of_its_statistics() -> None:
 
 
 def test_statistics_with_negative_shares_are_mended() -> None:
-    oracle, x = problem(8)
+    oracle, x = problem(8, 2)
     reference = oracle.expect(x, None).statistics
     broken = reference.clone()
     broken[-1, 2] = -0.1
     mended = oracle.admissible(broken, reference)
     assert mended[-1, 2] == 1e-3 * reference[-1, 2]
     assert torch.equal(mended[-1, 3:], reference[-1, 3:])
+    assert torch.equal(mended[:-1], reference[:-1])
     assert torch.isfinite(oracle.maximise(mended)).all()
 
 

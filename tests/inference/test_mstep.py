@@ -9,7 +9,7 @@ from cryorbit.core.data import Poses
 from cryorbit.evaluation.fsc import fourier_shell_correlation
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.masks import soft_ball
-from cryorbit.inference.mstep import Maps, half_map_correlation, maximise, resolved_radius
+from cryorbit.inference.mstep import Maps, half_map_correlation, maximise, resolved_radius, shell_prior
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.statistics import VolumeStatistics
 from phantom_sets import PhantomSet
@@ -107,6 +107,20 @@ def test_correlation_of_halves_is_the_fourier_shell_correlation(generator: torch
     curves = half_map_correlation(a, b, 9)
     for k in range(3):
         torch.testing.assert_close(curves[k].double(), fourier_shell_correlation(a[k], b[k])[:9], rtol=0, atol=1e-5)
+
+
+def test_the_prior_of_a_shell_is_its_weight_over_the_signal_to_noise_ratio() -> None:
+    """Of one half-set ``F / (1 - F)``, of two twice that, and a thousandth of the weight in any case.
+
+    The first two shells have the correlation of the third; it counts as 0.001 at least and as 0.999 at most.
+    """
+    fsc = torch.tensor([[0.2, 0.3, 0.8, 0.5, 0.0, 1.0]])
+    mean = torch.tensor([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]).expand(1, 1, 6)
+    alone = torch.tensor([[0.25, 0.5, 1.0, 6.0, 8 * 999, 10 / 999]]) + 0.001 * mean[0]
+    torch.testing.assert_close(shell_prior(mean, fsc), alone)
+    # two half-sets have twice the weight, and half of it is divided by the ratio
+    torch.testing.assert_close(shell_prior(mean.expand(2, 1, 6), fsc), alone + 0.001 * mean[0])
+    assert fsc[0, 0] == 0.2
 
 
 def test_the_prior_quiets_shells_whose_halves_disagree(clear_set: PhantomSet, generator: torch.Generator) -> None:

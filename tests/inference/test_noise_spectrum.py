@@ -9,7 +9,13 @@ import torch
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.noise import background_spectrum, shell_means, updated_spectrum, vanishing_shell
+from cryorbit.inference.noise import (
+    background_spectrum,
+    shell_means,
+    spectrum_of_residuals,
+    updated_spectrum,
+    vanishing_shell,
+)
 from cryorbit.simulate.microscope import Microscope, draw_ctf
 from cryorbit.simulate.noise import coloured_spectrum, draw_noise, white_spectrum
 from phantom_sets import write_source
@@ -98,6 +104,16 @@ def test_the_prior_counts_as_so_many_images(prior: float, expected: float) -> No
     """Fifty images against fifty meet half-way, in every shell, however many coefficients it has."""
     ratio = updated_spectrum(NOISE, 2 * EXPECTED, COEFFICIENTS, IMAGES, prior) / NOISE
     torch.testing.assert_close(ratio[1:3], torch.full((2,), expected), rtol=1e-4, atol=0)
+
+
+def test_residuals_of_coefficients_count_half_as_each_stands_for_two() -> None:
+    """Power is 2 where a coefficient is as the noise: half as much again raises the spectrum by half."""
+    shells = torch.tensor([1, 1, 2, 2, 2])
+    residual = 2 * torch.tensor([1.0, 2.0, 0.5, 0.5, 0.5], dtype=torch.float64) * IMAGES
+    found = spectrum_of_residuals(NOISE, residual, shells, torch.tensor(IMAGES, dtype=torch.float64), 0.0)
+    torch.testing.assert_close(found, torch.tensor([1.0, 3.0, 1.5, 4.0]))
+    halfway = spectrum_of_residuals(NOISE, residual, shells, torch.tensor(IMAGES, dtype=torch.float64), 50.0)
+    torch.testing.assert_close(halfway, torch.tensor([1.0, 2.5, 2.25, 4.0]))
 
 
 def test_repeated_updates_come_to_rest_at_the_truth() -> None:

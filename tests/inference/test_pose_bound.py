@@ -7,6 +7,7 @@ import torch
 
 from cryorbit.fourier.half_disc import HalfDisc, count_within, half_disc
 from cryorbit.geometry.rotations import random_rotations, rotvec_to_matrix
+from cryorbit.geometry.so3_grid import hopf_grid
 from cryorbit.imaging.observations import observe
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.transfer import Transfer
@@ -104,6 +105,25 @@ def test_full_scores_stay_below_the_bound_for_all_poses(model: VoxelModel, disc:
     assert bool((full <= part + margin).all())
     # and it is not a bound by being far away: for the best poses half of it is used
     assert float(((full - part) / margin).max()) > 0.4
+
+
+def test_slices_are_sampled_at_144_views_and_offset_to_the_corners_of_a_cell(model: VoxelModel, disc: HalfDisc) -> None:
+    """Every fourth or fifth sample is offset to one of the 32 corners of three angles and two shifts."""
+    rotations = hopf_grid(2)[::32]
+    assert len(rotations) == 144
+    apart = torch.cdist(rotations[:, 2], rotations[:, 2]) + 2 * torch.eye(144)
+    assert float(apart.min()) > 0.1
+    first = torch.zeros(144, dtype=torch.long)
+    samples = sample_slices(model, disc, (10.0, 1.5), BoundSettings(cell_reach=0.5))
+    here = model.slices(first, rotations.float(), disc.frequencies)
+    torch.testing.assert_close(samples.power, here.abs() ** 2)
+    # in turn, the last of the five changing fastest: the sixth corner is the lower one but for two of them
+    for number, signs in ((0, (-1, -1, -1, -1, -1)), (5, (-1, -1, 1, -1, 1)), (63, (1, 1, 1, 1, 1))):
+        corner = 0.25 * torch.tensor(signs, dtype=torch.float64)
+        turned = rotvec_to_matrix(corner[:3] * math.radians(10.0)) @ rotations[number]
+        moved = model.slices(first[:1], turned.float()[None], disc.frequencies)[0]
+        moved = moved * shift_phases(1.5 * corner[3:].float()[None], disc)[0]
+        torch.testing.assert_close(samples.change[number], (here[number] - moved).abs() ** 2, rtol=1e-3, atol=1e-4)
 
 
 def test_nothing_is_omitted_at_the_full_radius(model: VoxelModel, disc: HalfDisc) -> None:

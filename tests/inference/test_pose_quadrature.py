@@ -50,6 +50,19 @@ def test_shifts_are_a_truncated_normal_lattice() -> None:
     assert float(first - last) == pytest.approx(9 / 8, abs=1e-12)
 
 
+def test_shifts_reach_two_and_a_half_deviations_by_steps_of_the_reach_at_most() -> None:
+    points, _ = ShiftPrior(2.0).nodes(1.0)
+    assert float(points[:, 0].max()) == 5
+    coarse, _ = ShiftPrior(2.0, 3.0).nodes(100.0)
+    assert sorted(coarse.tolist()) == [[-3, 0], [0, -3], [0, 0], [0, 3], [3, 0]]
+
+
+def test_shifts_are_a_quarter_of_the_finest_wavelength_apart() -> None:
+    """A box of 128 at a radius of 6.4 holds wavelengths of 20 pixels."""
+    points = pose_quadrature(6.4, 128, ShiftPrior(4.0)).shifts
+    assert float(points[points[:, 0] > 1e-6, 0].min()) == pytest.approx(5)
+
+
 def test_without_a_spread_there_is_one_shift() -> None:
     assert len(pose_quadrature(3.0, 64).shifts) == 1
 

@@ -1,13 +1,16 @@
 """Splitting a consensus: principal components of variation find two classes in known poses."""
 
+import numpy as np
 import pytest
 import torch
 
 from cryorbit.evaluation.classes import class_accuracy
 from cryorbit.imaging.masks import soft_ball
+from cryorbit.inference import split
 from cryorbit.inference.mstep import maximise
 from cryorbit.inference.reconstruction import KnownPoses, reconstruct
-from cryorbit.inference.split import Components, PosedImages, cluster, principal_components
+from cryorbit.inference.split import Components, PosedImages, cluster, principal_components, prior_precision
+from cryorbit.volumes.voxel import VoxelModel
 from phantom_sets import PhantomSet
 
 RADIUS = 8.0
@@ -70,3 +73,26 @@ def test_clusters_of_separate_points(generator: torch.Generator) -> None:
     label = cluster(points, 3, torch.Generator().manual_seed(1))
     assert class_accuracy(label, truth) > 0.98
     assert torch.equal(label, cluster(points, 3, torch.Generator().manual_seed(1)))
+
+
+def test_of_ten_starts_the_tightest_clusters_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Centres of one cluster at a distance from its points, all of them at zero: a quarter is the least square."""
+    distances = iter([3.0, -1.0, 0.5, -0.6, *[2.0] * 6])
+    starts = []
+
+    def start(points: np.ndarray, *_: object, **__: object) -> tuple[np.ndarray, np.ndarray]:
+        starts.append(len(starts))
+        return np.array([[next(distances)]] * 10), np.full(len(points), starts[-1])
+
+    monkeypatch.setattr(split, "kmeans2", start)
+    assert cluster(torch.zeros(3, 1), 1, torch.Generator()).tolist() == [2, 2, 2]
+    assert len(starts) == 10
+
+
+def test_components_are_believed_to_be_three_tenths_of_the_consensus(two_class_set: PhantomSet) -> None:
+    """The precision of a coefficient is one over the square of that, by the mean power in its shell."""
+    band, everything = two_class_set.band(RADIUS), two_class_set.everything
+    shells = band.grid.radius(torch.zeros(band.grid.shape)).round()
+    consensus = VoxelModel((1j * (1 + shells))[None].to(torch.complex64))
+    images = PosedImages(two_class_set.source, everything, two_class_set.poses, consensus, band)
+    torch.testing.assert_close(prior_precision(images), 1 / (0.3 * (1 + shells)) ** 2)

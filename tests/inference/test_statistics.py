@@ -1,6 +1,7 @@
 """Statistics averaged over a point group against those of every symmetry copy inserted."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -60,6 +61,18 @@ def test_sums_are_those_of_all_copies(symbol: str, copies: int, generator: torch
     torch.testing.assert_close(data, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
     weight, expected = join_mates(averaged.weight), join_mates(everything.weight)
     torch.testing.assert_close(weight, expected, rtol=0, atol=1e-4 * float(expected.max()))
+
+
+def test_terms_of_images_add_and_those_of_none_are_nothing() -> None:
+    none = no_terms(torch.ones(4), 2)
+    terms = replace(
+        none, residual=none.residual + 3, class_mass=torch.tensor([1.0, 2]).double(), images=none.images + 7
+    )
+    twice = terms + none + terms
+    assert twice.residual.tolist() == [6] * 4
+    assert twice.class_mass.tolist() == [2, 4]
+    assert (float(twice.log_evidence), float(twice.images)) == (0, 14)
+    assert float(none.images) == 0
 
 
 def test_without_symmetry_nothing_changes(generator: torch.Generator) -> None:

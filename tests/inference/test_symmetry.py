@@ -7,7 +7,16 @@ import torch
 
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import angular_distance, random_rotations
-from cryorbit.inference.symmetry import SymmetryAxes, average_over_group, find_axes, turned_to_axes
+from cryorbit.inference.constraints import centre_offset
+from cryorbit.inference.symmetry import (
+    SymmetryAxes,
+    average_over_group,
+    displaced_centre,
+    find_axes,
+    turned_to_axes,
+    whitened_amplitudes,
+    without_inverses,
+)
 from cryorbit.inference.turned_map import rotated, sample_map
 from cryorbit.simulate.phantoms import Blobs, blob_volume, random_blobs
 
@@ -53,6 +62,42 @@ def test_values_between_voxels() -> None:
     expected = torch.tensor([centre, centre + 0.5, centre - 0.25 * 8, centre + 1.5 * 64])
     torch.testing.assert_close(sample_map(volume, points), expected)
     assert float(sample_map(volume, torch.tensor([40.0, 0, 0]))) == 0
+
+
+@pytest.mark.parametrize(("symbol", "count"), [("C2", 1), ("C5", 2), ("D2", 3), ("T", 7), ("O", 16)])
+def test_of_an_operator_and_its_inverse_one_is_kept(symbol: str, count: int) -> None:
+    """Those of order two are their own inverses: 1 of C2, 3 of D2, 3 of 11 of T, 9 of 23 of O."""
+    group = point_group(symbol)
+    kept = without_inverses(group)
+    assert len(kept) == count
+    both = torch.cat([kept, kept.mT])
+    distance = (group[:, None] - both).abs().amax((-2, -1)).amin(1)
+    assert float(distance[1:].max()) < 1e-9
+    assert float(distance[0]) > 0.1
+
+
+def test_amplitudes_have_one_scale_in_all_shells_wherever_the_map_is(generator: torch.Generator) -> None:
+    volume = torch.zeros(12, 12, 12)
+    volume[2:8, 3:9, 1:7] = torch.rand(6, 6, 6, generator=generator)
+    amplitudes = whitened_amplitudes(volume)
+    assert amplitudes.shape == (24, 24, 24)
+    axis = torch.arange(24.0) - 12
+    shell = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt().round().long()
+    for number in range(21):
+        assert float(amplitudes[shell == number].square().mean()) == pytest.approx(1, rel=1e-4)
+    moved = whitened_amplitudes(volume.roll((3, 2, 4), (0, 1, 2)))
+    torch.testing.assert_close(moved, amplitudes, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("symbol", "height"), [("D3", 1.5), ("C4", None)])
+def test_the_centre_is_where_displacements_meet(symbol: str, height: float | None, generator: torch.Generator) -> None:
+    """Two whole voxels and a half to the sides; along the only axis of a C4 it is the centre of mass."""
+    blobs = compact(symmetric_blobs(symbol, generator))
+    offset = torch.tensor([3.0, -4.5, 1.5], dtype=torch.float64)
+    volume = blob_volume(replace(blobs, centers=blobs.centers + offset), LARGE)
+    centre = displaced_centre(volume, torch.eye(3), point_group(symbol).float())
+    expected = height if height is not None else float(centre_offset(volume[None])[0, 2])
+    torch.testing.assert_close(centre, torch.tensor([3.0, -4.5, expected]), rtol=0, atol=0.3)
 
 
 def off_centre(symbol: str, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -8,11 +8,11 @@ import torch
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference import full_marginal
-from cryorbit.inference.marginal import pose_posterior
-from cryorbit.inference.packed_sums import KEPT_WEIGHT
+from cryorbit.inference.marginal import SliceStatistics, pose_posterior
 from cryorbit.inference.pose_quadrature import PoseQuadrature
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.protocols import CurvatureOracle, EMOracle, HessianOracle
+from cryorbit.volumes.voxel import quotient
 from small_oracle import random_unknown, small_oracle
 
 HALF_TURN = torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)[:, None]
@@ -140,7 +140,44 @@ def test_mended_statistics_keep_part_of_the_weights(generator: torch.Generator) 
     broken[2] -= 1.5 * whole[2] * lost
     mended = oracle.admissible(broken, whole)
     assert torch.equal(mended[:2], whole[:2])
-    torch.testing.assert_close(mended[2], torch.where(lost, KEPT_WEIGHT * whole[2], whole[2]))
+    torch.testing.assert_close(mended[2], torch.where(lost, 1e-3 * whole[2], whole[2]))
+
+
+def test_an_m_step_adds_a_thousandth_of_the_mean_weight(generator: torch.Generator) -> None:
+    """With the same weight everywhere the density is that of the data, and a thousandth less."""
+    model = small_oracle(2, generator).model
+    grid = model.operator.grid
+    density = torch.randn((grid.size,) * 3, generator=generator, dtype=torch.float64)
+    data = 3 * quotient(density, grid)
+    weight = torch.full(data.shape, 3.0, dtype=torch.float64)
+    for sums in (data, weight):
+        # the plane x = 0 is joined with its mates
+        sums[..., 0] *= 0.5
+    found = model.density(model.solve(torch.stack([data.real, data.imag, weight])))
+    torch.testing.assert_close(found, density / 1.001, rtol=1e-9, atol=1e-9)
+
+
+def test_an_unknown_is_its_density_in_units_of_the_scale(generator: torch.Generator) -> None:
+    oracle = small_oracle(3, generator)
+    x = random_unknown(oracle, generator)
+    assert oracle.model.scale != 1
+    torch.testing.assert_close(oracle.model.density(x), oracle.model.scale * x[0])
+    torch.testing.assert_close(oracle.model.unknown(oracle.model.density(x)), x)
+
+
+def test_a_slice_counts_that_has_one_coefficient(generator: torch.Generator) -> None:
+    """Rotations without any are left out; one number, in the imaginary part, is enough not to be."""
+    model = small_oracle(2, generator).model
+    operator = model.operator
+    slices = torch.zeros(len(operator.rotations), len(operator.disc), dtype=torch.complex128)
+    slices[3, 5], slices[7] = 2j, 1 + 1j
+    torch.testing.assert_close(model.backproject(slices), operator.backproject(slices)[None] * model.scale)
+    weight = slices.abs()
+    whole = operator.grid.insert(slices, weight, operator.rotations, operator.disc.frequencies)
+    found = model.insert(SliceStatistics(slices, weight))
+    torch.testing.assert_close(torch.complex(found[0], found[1]), whole[0])
+    torch.testing.assert_close(found[2], whole[1])
+    assert float(model.backproject(slices).norm()) > 0
 
 
 def test_held_out_images_share_unknown_and_prior(generator: torch.Generator) -> None:

@@ -7,7 +7,8 @@ import torch
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.fourier.interpolation import add_slices
 from cryorbit.geometry.rotations import random_rotations
-from cryorbit.kernels.insert import insert_torch
+from cryorbit.kernels import insert
+from cryorbit.kernels.insert import insert_numba, insert_torch
 
 BOX, PAD, COUNT = 16, 2, 40
 Slices = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
@@ -64,6 +65,27 @@ def test_the_number_of_threads_changes_nothing(slices: Slices) -> None:
     numba.set_num_threads(before)
     assert torch.equal(found[0][0], found[1][0])
     assert torch.equal(found[0][1], found[1][1])
+
+
+@pytest.mark.parametrize(("budget", "in_place"), [(0, 1), (2**40, 0)])
+def test_volumes_of_all_threads_fit_their_memory_or_there_is_one(
+    slices: Slices, monkeypatch: pytest.MonkeyPatch, budget: int, in_place: int
+) -> None:
+    values, weights, rotations, frequencies = slices
+    calls = []
+    add_numba = insert.add_numba
+
+    def counted(*arguments: torch.Tensor) -> None:
+        calls.append(1)
+        add_numba(*arguments)
+
+    monkeypatch.setattr(insert, "add_numba", counted)
+    monkeypatch.setattr(insert, "LANES_BYTES", budget)
+    found = insert_numba(values, weights, rotations, frequencies, PAD * BOX, PAD)
+    assert len(calls) == in_place
+    expected = insert_torch(values, weights, rotations, frequencies, PAD * BOX, PAD)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-5)
 
 
 def test_what_was_there_stays(slices: Slices) -> None:

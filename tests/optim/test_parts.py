@@ -17,7 +17,7 @@ from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.gradient_descent import GradientDescent
 from cryorbit.optim.hessian_free import HessianFree
 from cryorbit.optim.limited_memory import InverseHessian, Memory
-from cryorbit.optim.minimise import Stop, minimise
+from cryorbit.optim.minimise import Stop, find_ending, minimise
 from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.registry import METHODS
@@ -25,10 +25,11 @@ from cryorbit.optim.safeguards import Interventions, Safeguard, norm
 from cryorbit.optim.schedules import annealed, growing_momentum
 from cryorbit.optim.sem_vr_statistics import SEMVRStatistics
 from cryorbit.optim.smoothness import find_smoothness
-from cryorbit.optim.snapshots import Field, Gradient, Residual
+from cryorbit.optim.snapshots import Field, Gradient, Residual, Snapshot
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_subsampled_hessian import limited_spectrum
 from cryorbit.optim.tonga import compress
+from cryorbit.optim.variance_reduction import Course, Epoch, StepRule
 
 
 @settings(deadline=None, max_examples=25)
@@ -118,6 +119,11 @@ def test_the_safeguard_steps_in_and_counts() -> None:
     assert guard.refuses(torch.tensor(2.0), torch.tensor(1.0))
     assert guard.refuses(torch.tensor(math.nan), torch.tensor(1.0))
     assert not guard.refuses(torch.tensor(1.0), torch.tensor(1.0))
+    # the objective is known to 1e-13 of itself
+    for value, refused in ((-2 + 1.5e-13, False), (-2 + 2.5e-13, True)):
+        assert (
+            guard.refuses(torch.tensor(value, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)) == refused
+        )
 
 
 def test_the_safeguard_measures_in_the_weighted_product() -> None:
@@ -280,6 +286,54 @@ def test_the_loop_stops_for_every_reason_and_keeps_what_is_asked() -> None:
     assert len(minimise(problem, GradientDescent(), start, Stop(0.0, seconds=0), torch.Generator()).values) == 2
     wild = minimise(problem, GradientDescent(step_size=1e6), start, Stop(0.0), torch.Generator())
     assert wild.ending == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("values", "ending"),
+    [
+        ([-2.0, 3.1e6, 3.1e6, 3.1e6], "diverged"),
+        ([-2.0, math.nan, math.inf, 3.1e6], "diverged"),
+        ([-2.0, 2.9e6, 3.1e6, 3.2e6], None),
+        ([-2.0, -3.0, -3.0 - 1e-8], "converged"),
+        ([-2.0, -3.0, -3.0 - 1e-6], None),
+    ],
+)
+def test_a_course_diverges_a_million_times_its_start_above_it_three_times_in_a_row(
+    values: list[float], ending: str | None
+) -> None:
+    """The start is at -2: its size and one are 3, and the ceiling lies 3,000,000 above it."""
+    assert find_ending(values, 1, 1, Stop(1e-7, 10, 10)) == ending
+
+
+def test_a_course_ends_when_its_passes_or_its_time_are_used_up() -> None:
+    for passes, seconds, ending in ((9, 9, None), (10, 9, "exhausted"), (9, 10, "exhausted")):
+        assert find_ending([2.0, 1.0], passes, seconds, Stop(1e-7, 10, 10)) == ending
+
+
+def test_steps_are_halved_at_a_rise_and_grow_again_by_a_quarter_an_epoch() -> None:
+    problem, _ = least_squares()
+    blocks, x = Blocks(problem), torch.ones(SHAPE, dtype=torch.float64)
+    epoch, here = Epoch(Gradient()), Gradient().snapshot(blocks, x)
+    lower, higher = (replace(here, value=here.value + change) for change in (-1.0, 1.0))
+    start, taken, course = epoch.begin(blocks, x, Course(lower, 0.8, 1, Interventions(rises=4)))
+    assert (start is lower, course.snapshot is lower, torch.equal(taken.x, x)) == (True, True, True)
+    assert (course.damping, course.rises, course.interventions.rises) == (0.4, 2, 5)
+    for damping, following in ((0.4, 0.5), (0.9, 1.0)):
+        start, _, course = epoch.begin(blocks, x, Course(higher, damping, 2))
+        assert start is course.snapshot
+        assert torch.equal(start.x, x)
+        assert (course.damping, course.rises, course.interventions.rises) == (following, 0, 0)
+
+
+def test_after_rises_there_is_one_step_learned_first_and_then_ever_shorter_ones() -> None:
+    problem, _ = least_squares()
+    x, along = torch.zeros(SHAPE, dtype=torch.float64), torch.ones(SHAPE, dtype=torch.float64)
+    snapshot, rule = Snapshot(x, x.new_zeros(()), along, along[None]), StepRule(lambda v: v, lambda v: 3 * v, along)
+    ends = [
+        Epoch(Gradient(), step_size=0.1).go(Blocks(problem), rule, Course(snapshot, 0.5, rises), [0])[0]
+        for rises in (1, 2, 3, 4)
+    ]
+    assert [float(end.flatten()[0]) for end in ends] == [-3, -1, -0.5, -0.25]
 
 
 def test_probes_and_the_exact_diagonal_agree_on_average() -> None:

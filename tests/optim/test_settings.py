@@ -73,6 +73,62 @@ def test_ranges_end_where_they_say(kind: Any, name: str, inside: tuple[float, ..
             kind(**{name: value})
 
 
+STEPS = {"step_size": 1.0, "decay": 0.01, "power": 0.75}
+SAFE = {"active": True, "curvature": 1e-6, "cap": 10.0}
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "gradient-descent": {"step_size": 1.0},
+    "armijo": {"growth": 2.0, "descent": 0.5},
+    "sgd": {**STEPS, "batch_size": 100},
+    "momentum": {**STEPS, "momentum": 0.9, "batch_size": 100},
+    "nesterov": {**STEPS, "momentum": 0.9, "batch_size": 100},
+    "adagrad": {"step_size": 5.0, "batch_size": 100},
+    "tonga": {**STEPS, "rank": 20, "discount": 0.995, "weight": 1.0, "batch_size": 100},
+    "online-lbfgs": {**STEPS, "memory": 30, "damping": 0.5, "safeguard": SAFE, "batch_size": 100},
+    "hessian-free": {
+        "iterations": 5,
+        "tolerance": 0.3,
+        "damping": 1.0,
+        "decay": 0.01,
+        "power": 0.75,
+        "batch_size": 100,
+    },
+    "sag": {"step_size": 1 / 16, "batch_size": 100},
+    "saga": {"step_size": 1 / 3, "batch_size": 100},
+    "preconditioned-sgd": {
+        "forget": 0.9,
+        "floor": {"part": 1e-3},
+        "growth": 1.2,
+        "descent": 0.5,
+        "longest": 1.0,
+        "batch_size": 100,
+    },
+    "svrg": {"step_size": 0.5, "safeguard": SAFE, "batch_size": 100},
+    "svrg-subsampled-hessian": {
+        "step_size": 0.3,
+        "share": 1.0,
+        "refresh": 5,
+        "floor": 0.01,
+        "safeguard": SAFE,
+        "batch_size": 300,
+    },
+    "svrg-quasi-newton": {"step_size": 0.3, "memory": 20, "safeguard": SAFE, "batch_size": 300},
+    "em": {},
+    "stochastic-em": {"step_size": 1.0, "decay": 0.1, "power": 0.75, "batch_size": 100},
+    "sem-vr": {"step_size": 1.0, "safeguard": SAFE, "batch_size": 100},
+    "sem-vr-statistics": {"step_size": 1.0, "safeguard": SAFE, "batch_size": 100},
+    "sem-vr-quasi-newton": {"step_size": 0.3, "memory": 20, "safeguard": SAFE, "batch_size": 300},
+    "anderson": {"memory": 5, "safeguard": SAFE},
+}
+"""Numbers that the comparisons of methods were made with: runs that name none rest on them."""
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_defaults_are_those_that_methods_were_compared_with(name: str) -> None:
+    made: dict[str, Any] = dataclasses.asdict(METHODS[name]())  # type: ignore[call-overload]
+    numbers = {each: value for each, value in made.items() if value is not None and not isinstance(value, str)}
+    assert numbers == DEFAULTS[name]
+
+
 def test_groups_are_made_of_what_they_hold() -> None:
     model = settings_model(SVRG)
     given: Any = model.model_validate({"safeguard": {"cap": 3.0}})

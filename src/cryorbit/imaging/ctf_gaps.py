@@ -19,6 +19,7 @@ from cryorbit.imaging.ctf import ctf_values
 MOST_PARTICLES = 500
 """Particles that are looked at, evenly spread over the set."""
 DIRECTIONS = 8
+"""Directions over half a turn: with astigmatism the CTF differs between them."""
 WITHIN_A_SHELL = 4
 """Frequencies a shell: a zero that is narrower than a shell is no gap in it."""
 LEAST_POWER = 0.1

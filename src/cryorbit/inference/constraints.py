@@ -36,12 +36,12 @@ def without_corners(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k m m m"
 
 def centre_offset(volume: Float[Tensor, "k m m m"]) -> Float[Tensor, "k 3"]:
     """Centre of mass ``(x, y, z)`` of the positive density, in voxels from the centre."""
-    mass = volume.clamp_min(0)
-    axis = torch.arange(volume.shape[-1], device=volume.device, dtype=volume.dtype) - volume.shape[-1] // 2
+    mass, size = volume.clamp_min(0), volume.shape[-1]
+    axis = torch.arange(size, device=volume.device, dtype=volume.dtype) - size // 2
     # an empty volume, of a class that died, is centred as it is
-    total = mass.sum((-3, -2, -1)).clamp_min(torch.finfo(volume.dtype).tiny)
-    profiles = (mass.sum((-3, -2)), mass.sum((-3, -1)), mass.sum((-2, -1)))
-    return torch.stack([(profile * axis).sum(-1) / total for profile in profiles], -1)
+    total = mass.sum((1, 2, 3)).clamp_min(torch.finfo(volume.dtype).tiny)
+    profiles = (mass.sum((1, 2)), mass.sum((1, 3)), mass.sum((2, 3)))
+    return torch.stack([profile @ axis / total for profile in profiles], 1)
 
 
 def centred(value: Float[Tensor, "*any k m m m"], offsets: Float[Tensor, "k 3"]) -> Float[Tensor, "*any k m m m"]:

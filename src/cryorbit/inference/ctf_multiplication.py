@@ -61,7 +61,7 @@ def judge_multiplication(source: ParticleSource, index: Int[Tensor, " m"]) -> Mu
     """
     if _are_filtered(source, index):
         return "unknown"
-    left = _left_at_zeros(_sums(source, source.unpadded(index)))
+    left = left_at_zeros(_sums(source, source.unpadded(index)))
     if left is None:
         return "unknown"
     if left > REMAINS:
@@ -80,7 +80,7 @@ def multiplied_images(source: ParticleSource, index: Int[Tensor, " m"]) -> Bool[
     if _are_filtered(source, index):
         return None
     disc = half_disc(source.box, source.box / 2).to(source.device)
-    outer = disc.frequencies.norm(dim=-1) > source.box / 4
+    outer = disc.frequencies.norm(dim=1) > source.box / 4
     parts = [_left_in_each(source, index[part], disc, outer) for part in source.batches(len(index), READ_BATCH)]
     left, error = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
     known = error < SURE_OF_ONE
@@ -104,7 +104,7 @@ def _left_in_each(
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
     """Part of each image's power, at the chosen frequencies, that is left where its CTF vanishes; and standard errors.
 
-    By a straight line in CTF^2, as in `_left_at_zeros`; the error is infinite where nothing can be told.
+    By a straight line in CTF^2, as in `left_at_zeros`; the error is infinite where nothing can be told.
     """
     params = _bare(source.ctf[index].to(source.device))
     power = (source.transform(index, disc).abs() ** 2).double()
@@ -122,7 +122,7 @@ def _left_in_each(
 
 
 def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 s"]:
-    """Of each band count, sums of CTF^2, its square, power, power times CTF^2, and the corners' power.
+    """Sums over the coefficients of each band, as `left_at_zeros` takes them.
 
     Every image has the same power, so that none decides for others.
     """
@@ -144,20 +144,26 @@ def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 
     return sums
 
 
-def _left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
+def left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
     """Part of a band's mean power that is left where the CTF vanishes, by a straight line in CTF^2.
 
     Of the outer half of the noisy bands that have it to within `SURE` the median; None where there is none. Power is
     distributed exponentially: it scatters by its mean.
+
+    Parameters
+    ----------
+    sums
+        Of each band, from coarse to fine, the number of coefficients, and sums over them of CTF^2, its square, the
+        power of the images, that times CTF^2, and the power of their corners.
     """
-    # bands without a usable coefficient are left out below; here they must only not be divided by
+    # a band without coefficients has an error of one at least, and is not known
     count = sums[0].clamp_min(1)
     transfer, squares, power, product, outside = sums[1:] / count
     spread = (squares - transfer**2).clamp_min(torch.finfo(sums.dtype).tiny)
     left = 1 - transfer * (product - transfer * power) / (spread * power.clamp_min(1e-12))
     error = ((1 + transfer**2 / spread) / count).sqrt()
     # the particle's power vanishes with the CTF, too
-    known = left[(error < SURE) & (sums[0] > 0) & (outside > NOISY * power)]
+    known = left[(error < SURE) & (outside > NOISY * power)]
     return float(known[len(known) // 2 :].median()) if len(known) else None
 
 
@@ -172,4 +178,4 @@ def _turns_slowly(params: CTFParams, disc: HalfDisc, source: ParticleSource) -> 
     extent = source.box * source.pixel_size
     defocus = torch.maximum(params.defocus_u.abs(), params.defocus_v.abs())
     turn = 2 * math.pi * electron_wavelength(params.voltage) * defocus / extent
-    return turn[:, None] * disc.frequencies.norm(dim=-1) / extent < SLOW
+    return turn[:, None] * disc.frequencies.norm(dim=1) / extent < SLOW

@@ -121,15 +121,15 @@ def mean_profile(source: ParticleSource, index: Int[Tensor, " m"]) -> tuple[Mean
     for part in source.batches(len(index), READ_BATCH):
         transform, transfer = source.transform(index[part], disc), source.transfer(index[part], disc)
         transform = transfer.turned_back(transform) if source.premultiplied else transfer.adjoint(transform)
-        rings.append(_ring_means(image_from_transform(transform * restored, small)).cpu().double())
+        rings.append(ring_means(image_from_transform(transform * restored, small)).cpu().double())
     profiles = torch.cat(rings)
     profiles = profiles - profiles[:, small.box // 2 - 2 :].median(1, keepdim=True).values
-    mean, error = _mean_of_like(profiles)
-    return _described(mean, error, small.box), small.box
+    mean, error = mean_of_like(profiles)
+    return described(mean, error, small.box), small.box
 
 
-def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int) -> MeanProfile:
-    """The peak, the edge and the trough of a profile."""
+def described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int) -> MeanProfile:
+    """The peak, the edge and the trough of the mean of rings, of which those within a box of ``size`` are looked at."""
     inner = mean[: size // 2 - 1]
     peak = int(inner.argmax())
     values = inner / inner[peak].clamp_min(torch.finfo(inner.dtype).tiny)
@@ -138,7 +138,7 @@ def _described(mean: Float[Tensor, " r"], error: Float[Tensor, " r"], size: int)
     fallen = beyond & (values < FALLEN)
     trough = _first(fallen[:-1] & (values[1:] > values[:-1]))
     # a profile that does not fall to zero crosses it beyond its last ring: the trough stands for the crossing
-    before = max(crossed - 1, 0)
+    before = crossed - 1
     crossing = before + float(values[before] / (values[before] - values[crossed]).clamp_min(1e-9))
     crossing = min(crossing, float(trough))
     return MeanProfile(
@@ -159,14 +159,21 @@ def _varying_radius(source: ParticleSource, index: Int[Tensor, " m"]) -> int | N
     particle is.
     """
     variance = _radial_variance(source, index)
-    rings = torch.arange(len(variance), dtype=torch.float64)
-    corner = variance[source.box // 2 - 2 :].median()
-    excess = (variance - corner)[: source.box // 2 - 1]
+    return enclosing_radius(variance, source.box, len(index))
+
+
+def enclosing_radius(variance: Float[Tensor, " r"], box: int, images: int) -> int | None:
+    """Radius in pixels that holds nearly all that a variance in rings has in excess of that in the corners.
+
+    None where no excess stands out of the scatter that so many images leave, near the centre.
+    """
+    corner = variance[box // 2 - 2 :].median()
+    excess = (variance - corner)[: box // 2 - 1]
     # the centre pixel is a ring, too: of half a pixel radius
-    pixels = 2 * torch.pi * rings[: len(excess)].clamp_min(0.5)
-    scatter = corner * (2 / (pixels * len(index))).sqrt()
+    pixels = 2 * torch.pi * torch.arange(len(excess), dtype=torch.float64).clamp_min(0.5)
+    scatter = corner * (2 / (pixels * images)).sqrt()
     # around the centre, where every particle has density: further out neighbours vary as well
-    if not bool((excess > CERTAINTY * scatter)[: source.box // 8].any()):
+    if not bool((excess > CERTAINTY * scatter)[: box // 8].any()):
         return None
     significant = torch.where(excess > 2 * scatter, excess, 0.0) * pixels
     enclosed = significant.cumsum(0) / significant.sum()
@@ -180,13 +187,13 @@ def _radial_variance(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[
     """
     parts = source.batches(len(index), READ_BATCH)
     kept = torch.ones(source.box, source.box) if source.spoilt is None else (~source.spoilt).float()
-    squares = torch.cat([_ring_means(source.read(index[part]).cpu().double() ** 2 * kept) for part in parts])
-    share = _ring_means(kept.double())
-    variance = _mean_of_like(squares)[0] / share
+    squares = torch.cat([ring_means(source.read(index[part]).cpu().double() ** 2 * kept) for part in parts])
+    share = ring_means(kept.double())
+    variance = mean_of_like(squares)[0] / share
     return torch.where(share > 0, variance, variance[share > 0].median())
 
 
-def _mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], Float[Tensor, " r"]]:
+def mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], Float[Tensor, " r"]]:
     """Mean over images of each ring, and its standard error, without images whose ring is far from the others'."""
     distance = (profiles - profiles.median(0).values).abs()
     like = (distance <= UNLIKE * 1.4826 * distance.median(0).values).double()
@@ -196,7 +203,7 @@ def _mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], 
     return mean, (variance / count).sqrt()
 
 
-def _ring_means(images: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b r"]:
+def ring_means(images: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b r"]:
     """Means of the pixels in rings one pixel wide around the centre, out to the corners."""
     axis = torch.arange(images.shape[-1], device=images.device) - images.shape[-1] // 2
     ring = torch.hypot(axis[:, None].double(), axis.double()).round().long().flatten()

@@ -141,16 +141,11 @@ def refine_poses(
             # by the number of the particle: what is drawn does not depend on how particles are batched
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
         live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
-        slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
-        overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
-        # |x - Y|^2 in its three parts, of which the posterior has means
-        residual = observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0)
         _insert_live(into, live, refinement.half_set[part], refinement.descent.space.symmetry)
-        fit = torch.zeros(2, len(observations), device=overlap.device)
-        fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
-        mass = residual.new_zeros(len(model.spectra), dtype=torch.float64)
+        residual, fit = _residual(live, observations, model, band)
+        mass = residual.new_zeros(len(model.spectra))
         terms = ImageTerms(
-            residual=shell_sums(residual.double(), band.disc.shells, len(band.noise_variance)),
+            residual=residual,
             class_mass=mass.index_add_(0, live.candidates.klass, live.mass.double()),
             log_evidence=posterior.log_evidence.double().sum(),
             images=mass.new_tensor(len(observations)),
@@ -225,6 +220,19 @@ def _weighted_slices(
     return _WeightedSlices(
         kept, mass, observations.data[kept.image] * phases, mass[:, None] * observations.weight[kept.image]
     )
+
+
+def _residual(
+    live: _WeightedSlices, observations: Observations, model: Model, band: Band
+) -> tuple[Float[Tensor, " s"], Float[Tensor, "2 b"]]:
+    """Power that the model leaves in each shell, and ``overlap`` and ``model_power`` of each image (`PoseEstimates`)."""
+    slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
+    overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
+    # |x - Y|^2 in its three parts, of which the posterior has means
+    residual = observations.power.sum(0) + model_power.sum(0) - 2 * overlap.sum(0)
+    fit = torch.zeros(2, len(observations), device=overlap.device)
+    fit.index_add_(1, live.candidates.image, torch.stack([overlap.sum(1), model_power.sum(1)]))
+    return shell_sums(residual.double(), band.disc.shells, len(band.noise_variance)), fit
 
 
 def _insert_live(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 BLOBS = 30
-"""Blobs, as in the program of Punjani & Brubaker (cryoem-cvpr2015)."""
+"""Blobs, as in the program of Brubaker, Punjani & Fleet (cryoem-cvpr2015)."""
 WIDTH = 5 / 128
 """Usual width of a blob, boxes: theirs, too."""
 
@@ -28,7 +28,7 @@ def random_blobs(size: int, radius: float, generator: torch.Generator) -> Float[
         centres.append(centre)
         widths.append(width)
         direction = torch.nn.functional.normalize(torch.randn(3, generator=generator), dim=0)
-        centre = _reflected(centre + 2 * width * direction, 0.7 * radius)
+        centre = reflected(centre + 2 * width * direction, 0.7 * radius)
     mean = torch.stack(centres).mean(0)
     volume = torch.zeros(size, size, size)
     for place, width in zip(centres, widths, strict=True):
@@ -38,7 +38,8 @@ def random_blobs(size: int, radius: float, generator: torch.Generator) -> Float[
     return volume
 
 
-def _reflected(point: Float[Tensor, "3"], radius: float) -> Float[Tensor, "3"]:
+def reflected(point: Float[Tensor, "3"], radius: float) -> Float[Tensor, "3"]:
+    """A point within ``radius`` of the centre: one beyond it is put as far within, at the centre at most."""
     norm = float(point.norm())
     # a step beyond the far side of the ball, as in a tiny one, ends in its middle
     return point if norm <= radius else point * max(2 * radius - norm, 0.0) / norm

@@ -74,13 +74,13 @@ class ScaledDensity:
 
     def backproject(self, slices: Complex[Tensor, "g p"]) -> Float[Tensor, "1 n n n"]:
         """Adjoint of the slices of the unknown; rotations that no image takes are left out."""
-        live = torch.nonzero(slices.real.abs().amax(1) > 0)[:, 0]
+        live = torch.nonzero((slices != 0).any(1))[:, 0]
         part = SliceOperator(self.operator.grid, self.operator.disc, self.operator.rotations[live])
         return part.backproject(slices[live])[None] * self.scale
 
     def insert(self, statistics: SliceStatistics) -> Float[Tensor, "3 q q h"]:
         """D and W on slices inserted into the padded Fourier grid: real part, imaginary part, weight."""
-        operator, live = self.operator, torch.nonzero(statistics.weight.amax(1) > 0)[:, 0]
+        operator, live = self.operator, torch.nonzero((statistics.weight > 0).any(1))[:, 0]
         rotations = operator.rotations[live]
         frequencies = operator.disc.frequencies
         data, weight = operator.grid.insert(statistics.data[live], statistics.weight[live], rotations, frequencies)

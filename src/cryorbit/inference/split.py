@@ -94,7 +94,7 @@ def principal_components(
     generator: torch.Generator,
 ) -> Components:
     """The ``count`` leading components of images in known poses, from random coordinates."""
-    ridge = _ridge(images)
+    ridge = prior_precision(images)
     coordinate = torch.randn(len(images.index), count, generator=generator).to(ridge)
     second = coordinate**2
     for _ in range(iterations):
@@ -164,7 +164,7 @@ def _orthogonal(volume: Float[Tensor, "q m m m"]) -> Float[Tensor, "q m m m"]:
     return (q * r.diagonal()).mT.reshape(volume.shape)
 
 
-def _ridge(images: PosedImages) -> Float[Tensor, "p p h"]:
+def prior_precision(images: PosedImages) -> Float[Tensor, "p p h"]:
     """Prior precision of a component's coefficients on the Fourier grid, shell by shell."""
     grid, spectrum = images.band.grid, images.consensus.spectra[0]
     radius = grid.radius(spectrum).round().long()

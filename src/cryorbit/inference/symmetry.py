@@ -75,9 +75,9 @@ def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], rad
     small = resample(volume, min(SEARCH_SIZE, volume.shape[-1]))
     scale = small.shape[-1] / volume.shape[-1]
     sparse, ball = (ball_points(radius * scale, RADII, order).to(small) for order in (SPARSE_ORDER, DIRECTION_ORDER))
-    operators, frames = _without_inverses(group).to(small), _distinct_frames(group).to(small)
-    likely = _likely_frames(_whitened_amplitudes(small), frames, SPECTRUM_PART * small.shape[-1], operators)
-    centres = torch.stack([_centre_of(small, frame, group.to(small)) for frame in likely])
+    operators, frames = without_inverses(group).to(small), _distinct_frames(group).to(small)
+    likely = _likely_frames(whitened_amplitudes(small), frames, SPECTRUM_PART * small.shape[-1], operators)
+    centres = torch.stack([displaced_centre(small, frame, group.to(small)) for frame in likely])
     centre = centres[_scores(small, likely, centres, operators, ball, structure=False).argmax()]
     nearby = _likely_frames(small, frames, radius * scale, operators, centre)
     starts = [*zip(likely, centres, strict=True), *((frame, centre) for frame in nearby)]
@@ -101,7 +101,7 @@ def average_over_group(
     return torch.stack([rotated(volume, operator @ axes.frame, axes.centre) for operator in group.to(volume)]).mean(0)
 
 
-def _without_inverses(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "o 3 3"]:
+def without_inverses(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "o 3 3"]:
     """The operators but the identity, one of each pair of inverses: both give the same correlation."""
     kept: list[Tensor] = []
     for operator in group[1:]:
@@ -161,7 +161,7 @@ def _scores(
     return torch.cat(scores)
 
 
-def _whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n"]:
+def whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n"]:
     """Amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
     size = volume.shape[-1]
     # samples half a Fourier pixel apart: squared amplitudes vary twice as fast as the transform
@@ -174,7 +174,7 @@ def _whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n
     return whitened.to(volume)
 
 
-def _centre_of(
+def displaced_centre(
     volume: Float[Tensor, "m m m"], frame: Float[Tensor, "3 3"], group: Float[Tensor, "g 3 3"]
 ) -> Float[Tensor, " 3"]:
     """The centre from the displacements ``(1 - g) c`` at which turned copies fit best, by least squares.

@@ -118,7 +118,7 @@ def list_numba(
 
 def _thinned(scores: Float[Tensor, "f t g"], count: int) -> tuple[Int[Tensor, "f e"], Float[Tensor, " f"]]:
     """Poses at equally spaced quantiles of each posterior, and the log-weight of each of them."""
-    best = scores.flatten(1).amax(1) if len(scores) else scores.new_empty(0)
+    best = scores.amax((1, 2))
     cumulative = (scores - best[:, None, None]).exp().flatten(1).double().cumsum(1)
     total = cumulative[:, -1]
     ticks = (torch.arange(count, device=scores.device) + 0.5) / count

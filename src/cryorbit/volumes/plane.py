@@ -73,6 +73,7 @@ class PlaneGrid(PaddedGrid):
     def adjoint(self, data: Complex[Tensor, "*k z q h"]) -> Float[Tensor, "*k m m"]:
         """Adjoint of the transform in ``model`` under the real inner product, applied to D from ``insert``."""
         image = self._image(join_mates(data)[..., 0, :, :])
+        # half: the inverse transform counts coefficients with their mates, as join_mates has done where x = 0
         return image.mul_(0.5 * self.scale * self.padded**2).div_(self._gridding_kernel(image))
 
     def solve(self, planes: SumPlanes, like: Complex[Tensor, "*any"]) -> Float[Tensor, "m m"]:

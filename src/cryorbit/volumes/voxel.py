@@ -69,6 +69,7 @@ class VoxelGrid(PaddedGrid):
 
     def adjoint(self, data: Complex[Tensor, "*k q q h"]) -> Float[Tensor, "*k m m m"]:
         """Adjoint of ``synthesize`` under the real inner product, applied to a half volume from ``insert``."""
+        # half: the inverse transform counts coefficients with their mates, as join_mates has done in the plane x = 0
         factor, joined = 0.5 * self.scale * self.padded**3, join_mates(data)
         real = each_class(lambda one: middle_of_inverse(lambda part: one[part], self.padded, self.size, one), joined)
         return real.mul_(factor).div_(_gridding_kernel(real, self))
@@ -131,6 +132,7 @@ def resample(volume: Float[Tensor, "*k n n n"], size: int) -> Float[Tensor, "*k 
         for dim in dims:
             spectrum.select(dim, 0).zero_()
     fitted = torch.fft.ifftn(torch.fft.ifftshift(spectrum, dim=dims), dim=dims).real
+    # grey values stay: the inverse transform has divided by the new number of voxels
     return torch.fft.fftshift(fitted, dim=dims) * (size / old) ** 3
 
 

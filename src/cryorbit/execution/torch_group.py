@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
-import torch
 import torch.distributed
 from torch import Tensor
 
@@ -29,7 +28,6 @@ def join_group(environment: Mapping[str, str] = os.environ) -> Group:
         return SINGLE_PROCESS
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group(
-            "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
             init_method=_meeting_point(environment),
             rank=place.rank,
             world_size=place.size,

@@ -225,7 +225,7 @@ def _weighted_slices(
 def _residual(
     live: _WeightedSlices, observations: Observations, model: Model, band: Band
 ) -> tuple[Float[Tensor, " s"], Float[Tensor, "2 b"]]:
-    """Power that the model leaves in each shell, and ``overlap`` and ``model_power`` of each image (`PoseEstimates`)."""
+    """Power that the model leaves, by shell, and ``overlap`` and ``model_power`` of each image (`PoseEstimates`)."""
     slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
     overlap, model_power = (slices.conj() * live.data).real, live.weight * slices.abs() ** 2
     # |x - Y|^2 in its three parts, of which the posterior has means

@@ -57,3 +57,10 @@ def test_faults_that_a_user_can_mend_name_file_and_mend(number: int, words: str)
 @pytest.mark.parametrize("error", [RuntimeError("shapes differ"), OSError(errno.EBADF, "bad descriptor")])
 def test_a_fault_of_the_program_stays_one(error: Exception) -> None:
     assert machine_fault(error) is None
+
+
+def test_the_end_of_another_process_is_told_with_what_goes_on() -> None:
+    told = machine_fault(RuntimeError("[../pair.cc:534] Connection closed by peer [127.0.0.1]:29511"))
+    assert told is not None
+    assert "another process of this job has ended" in str(told)
+    assert "cryorbit resume" in str(told)

@@ -38,6 +38,8 @@ _ALLOCATORS = (
     "failed to map segment",
     "can't start new thread",
 )
+_LOST = ("connection closed by peer", "connection reset by peer", "application timeout caused pair closure")
+"""Of gloo, by which processes speak to each other."""
 
 
 def machine_fault(error: Exception) -> InputError | None:
@@ -49,6 +51,9 @@ def machine_fault(error: Exception) -> InputError | None:
             "(cryorbit resample)"
         )
         return InputError("the memory is exhausted", mend=mend)
+    if any(words in text for words in _LOST for text in texts):
+        mend = f"its own message tells why; {_GOES_ON}"
+        return InputError("another process of this job has ended", mend=mend)
     if isinstance(error, OSError) and error.errno in _MENDS:
         return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
     return None

@@ -72,7 +72,9 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
 
 
 def _first_failed(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    return next((number for number, process in enumerate(processes) if process.poll()), None)
+    """Of those that have failed by now, one that a signal ended: the others noticed."""
+    failed = [number for number, process in enumerate(processes) if process.poll()]
+    return min(failed, key=lambda number: (processes[number].returncode > 0, number), default=None)
 
 
 @contextmanager

@@ -1,0 +1,112 @@
+"""Several processes of one command: the same files as one makes, and how they end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cryorbit.cli.main import main
+from cryorbit.cli.processes import SHARING, require_sharing
+from cryorbit.core.errors import InputError
+from cryorbit.io.mrc import write_map
+from phantom_sets import sharp_phantom
+
+COUNT = 1100
+"""Images, of two shards."""
+SAME = ("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "particles.star", "fsc.csv")
+PASSES = "[passes]\niterations = 3\n"
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set of small images, and settings of a short refinement."""
+    folder = tmp_path_factory.mktemp("processes")
+    write_map(folder / "map.mrc", sharp_phantom(torch.Generator().manual_seed(3)), 4.0)
+    main(["simulate", str(folder / "map.mrc"), "-o", str(folder / "set"), "-n", str(COUNT), "--snr", "0.5", "-q"])
+    (folder / "passes.toml").write_text(PASSES)
+    return folder
+
+
+def refine(images: Path, job: str, processes: int) -> list[str]:
+    """A command that refines the set."""
+    files = (images / "set" / "particles.star", "--map", images / "set" / "truth_1.mrc", "-o", images / job)
+    words = ["refine", *map(str, files), "--config", str(images / "passes.toml"), "--method", "em"]
+    return [*words, "--processes", str(processes), "--threads", "1", "-q"]
+
+
+def run(words: list[str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cryorbit", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+
+
+def measured(job: Path) -> list[dict[str, Any]]:
+    """Lines of metrics without their times."""
+    lines = [json.loads(line) for line in (job / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if "seconds" not in name} for line in lines]
+
+
+def assert_the_same(job: Path, other: Path) -> None:
+    for name in SAME:
+        assert (job / name).read_bytes() == (other / name).read_bytes(), name
+    assert measured(job) == measured(other)
+
+
+@pytest.fixture(scope="module")
+def alone(images: Path) -> Path:
+    """The job of one process."""
+    done = run(refine(images, "alone", 1))
+    assert done.returncode == 0, done.stderr
+    return images / "alone"
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_files_of_one(images: Path, alone: Path) -> None:
+    done = run(refine(images, "two", 2))
+    assert done.returncode == 0, done.stderr
+    assert_the_same(images / "two", alone)
+    # nothing of the second process is left
+    assert sorted(each.name for each in (images / "two" / "checkpoint").iterdir()) == ["lock", "state.pt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_processes_that_are_stopped_or_killed_go_on_as_another_number(
+    images: Path, alone: Path, number: signal.Signals
+) -> None:
+    job = images / f"ended_{number.value}"
+    process = subprocess.Popen([sys.executable, "-m", "cryorbit", *refine(images, job.name, 2)])
+    deadline = time.monotonic() + 300
+    while not (job / "checkpoint" / "state.pt").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    if number == signal.SIGTERM:
+        process.send_signal(number)
+    else:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[1]), number)
+    code = process.wait(timeout=300)
+    assert code == (130 if number == signal.SIGTERM else 128 + number)
+    assert json.loads((job / "job.json").read_text())["status"] in {"stopped", "failed", "running"}
+    done = run(["resume", str(job), "--processes", "1", "--threads", "1", "-q"])
+    assert done.returncode == 0, done.stderr
+    assert_the_same(job, alone)
+
+
+def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["inspect", "particles.star", "--processes", "2"])
+    assert end.value.code == 2
+    assert "--processes" in capsys.readouterr().err
+    for verb in SHARING:
+        require_sharing(verb, 3)
+    require_sharing("inspect", 1)
+    with pytest.raises(InputError, match="0 processes"):
+        require_sharing("refine", 0)

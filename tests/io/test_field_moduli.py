@@ -38,3 +38,8 @@ def test_what_is_no_image_is_like_none() -> None:
     images = torch.stack([torch.zeros(64, 64), torch.full((64, 64), torch.nan)])
     assert not field_moduli(images).any()
     assert not likeness(field_moduli(images).float()).any()
+
+
+@pytest.mark.parametrize("box", [1, 2, 3, 4])
+def test_tiny_images_tell_little_or_nothing(generator: torch.Generator, box: int) -> None:
+    assert field_moduli(torch.randn(3, box, box, generator=generator)).shape[1] <= box**2

@@ -96,6 +96,24 @@ def test_images_without_noise_tell_nothing(tmp_path: Path, rng: np.random.Genera
     assert not len(shifted_copies(particles, statistics.moduli, levels, everything, everything < 0))
 
 
+def test_what_many_images_have_in_common_is_not_looked_at(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    star = written(tmp_path, grid(), rng)
+    tables = read_star(star)
+    # one micrograph, the first, of three has such images
+    names = np.repeat(["a", "b", "c"], [A_MICROGRAPH, A_MICROGRAPH // 2, A_MICROGRAPH // 2])
+    write_star(star, tables | {"particles": tables["particles"].assign(rlnMicrographName=names)})
+    particles = read_particles(star)
+    levels, everything = survey(particles.images)[1], torch.arange(COUNT)
+    moduli = torch.from_numpy(rng.integers(0, 200, (COUNT, 256)).astype(np.uint8))
+    moduli[:A_MICROGRAPH] = moduli[0]
+    asked: list[int] = []
+    monkeypatch.setattr(ImageStack, "read", lambda _stack, indices: asked.append(len(indices)))
+    assert not len(shifted_copies(particles, moduli, levels, everything, everything < 0))
+    assert not asked
+
+
 def test_a_defect_of_the_camera_makes_no_copies(tmp_path: Path, rng: np.random.Generator) -> None:
     star = written(tmp_path, grid(), rng)
     images = read_particles(star).images.read(np.arange(COUNT)).numpy()

@@ -50,7 +50,7 @@ def band_moduli(images: Float[Tensor, "b y x"], most: int) -> Float[Tensor, "b k
     moduli = torch.fft.rfft2(images).flatten(1).index_select(1, where).abs()
     counts = torch.bincount(rings)
     means = shell_sums(moduli, rings, len(counts)) / counts
-    step = -(-len(where) // most)
+    step = max(1, -(-len(where) // most))
     normalised: Tensor = moduli[:, ::step] / means[:, rings[::step]].clamp_min(torch.finfo(moduli.dtype).tiny)
     return normalised
 
@@ -72,4 +72,4 @@ def _band(box: int) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
     """Places of the band in the flat half spectrum, and their rings, counted from that of the innermost."""
     where = torch.nonzero(in_band(box).flatten())[:, 0]
     rings = ring_indices(box).flatten()[where]
-    return where, rings - rings.min()
+    return where, rings - (int(LOW * box / 2) + 1)

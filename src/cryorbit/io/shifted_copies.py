@@ -17,7 +17,7 @@ from torch import Tensor
 from cryorbit.io.field_moduli import Describe, band_moduli, field_moduli, in_band, likeness, no_moduli
 from cryorbit.io.filaments import segment_label
 from cryorbit.io.grey_levels import GreyLevels
-from cryorbit.io.micrograph_places import MICROGRAPH, has_picks, micrograph_numbers, nearest
+from cryorbit.io.micrograph_places import CROWD, MICROGRAPH, has_picks, micrograph_numbers, nearest
 from cryorbit.io.particles import Particles
 
 CANDIDATE = 0.3
@@ -50,7 +50,8 @@ def shifted_copies(
 ) -> Int[np.ndarray, "p 2"]:
     """Pairs ``(earlier, later)`` of rows whose images are of one micrograph, and no farther apart than one particle.
 
-    There are none where coordinates tell, of segments of filaments, and without names of micrographs.
+    There are none where coordinates tell, of segments of filaments, and without names of micrographs. Images that are
+    like more than `CROWD` others have something in common, and are not looked at.
 
     Parameters
     ----------
@@ -69,7 +70,9 @@ def shifted_copies(
         for places in _by_micrograph(particles, index.numpy(), torch.nonzero(~ignored[index])[:, 0].numpy()):
             alike = likeness(moduli[torch.from_numpy(places)].float())
             typical.append(float(alike[tuple(torch.triu_indices(len(places), len(places), 1))].median()))
-            candidates.append(places[torch.nonzero((alike > CANDIDATE).triu(1)).numpy()])
+            pairs = torch.nonzero((alike > CANDIDATE).triu(1)).numpy()
+            if len(pairs) <= CROWD * len(places):
+                candidates.append(places[pairs])
     if not candidates or float(np.median(typical)) > NOISY:
         return np.empty((0, 2), np.int64)
     found = [pair for pair in np.concatenate(candidates) if _are_one(particles, index, levels, torch.from_numpy(pair))]

@@ -173,6 +173,25 @@ def test_images_that_were_moved_are_named_to_resume(
     assert seen == [tmp_path / "disk"]
 
 
+@pytest.mark.parametrize("status", ["stopped", "running", "reporting"])
+def test_a_job_is_not_resumed_with_a_changed_seed(
+    star: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], status: str
+) -> None:
+    folder = tmp_path / "job"
+    run("abinit", star, "-o", folder, "--config", write_config(tmp_path, "interrupt_at = 2\n"))
+    job = JobFolder.open(folder)
+    checkpoint = (folder / "checkpoint" / "state.pt").read_bytes()
+    job.record(status=status, config={"seed": 7})
+    assert run("resume", folder) == 2
+    error = capsys.readouterr().err
+    assert "job.json: the settings are not those that the job began with" in error
+    assert "put the old settings back" in error
+    assert job.read()["status"] == status
+    assert (folder / "checkpoint" / "state.pt").read_bytes() == checkpoint
+    job.record(status="stopped", config={"seed": 0})
+    assert run("resume", folder) == 0
+
+
 @pytest.mark.parametrize(
     ("entries", "words"),
     [

@@ -292,6 +292,10 @@ CASES: dict[str, tuple[Damage, str]] = {
         "resume job",
     ),
     "a job to resume whose record is damaged": (job_record(verb="abinit", config={"classes": "many"}), "resume job"),
+    "a job to resume whose settings were changed": (
+        job_record(verb="abinit", config={"particles": "particles.star", "output": "job", "seed": 7}),
+        "resume job",
+    ),
     "no job to resume": (nothing, "resume Extract"),
     "a file that exists": (nothing, "convert particles.star particles.star"),
 }

@@ -56,9 +56,8 @@ def test_code_that_is_typed_or_trusted_runs(mark: Path, tmp_path: Path, options:
 def test_a_job_that_is_resumed_does_not_run_code(
     mark: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = plan_job("mra solve", {"observations": tmp_path / "observations.npz", "output": tmp_path / "job"})
-    job = planned.make_folder()
-    job.record(config={"method": "own_method:Own", "passes": 2})
+    given = {"observations": tmp_path / "observations.npz", "output": tmp_path / "job", "passes": 2}
+    job = plan_job("mra solve", {**given, "method": "own_method:Own"}).make_folder()
     assert run("resume", job.path) == 2
     said = capsys.readouterr().err
     assert "job.json: the setting 'method' names code to be run, 'own_method:Own'" in said

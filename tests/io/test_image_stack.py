@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cryorbit.core.errors import InputError
+from cryorbit.io import image_stack
 from cryorbit.io.image_stack import ImageStack
 from small_sets import write_stack
 
@@ -41,6 +43,27 @@ def test_a_subset_reads_its_own_images(three_stacks: tuple[ImageStack, np.ndarra
     part = stack.subset(np.array([9, 2, 2]))
     assert len(part) == 3
     np.testing.assert_array_equal(part.read(np.array([1, 0])).numpy(), images[[2, 9]])
+
+
+def test_images_that_are_kept_are_not_read_again(
+    three_stacks: tuple[ImageStack, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack, images = three_stacks
+    sign = np.where(np.arange(15) % 2, 1, -1).astype(np.float32)
+    signed = replace(stack, sign=sign)
+    # room for ten images of 4 x 4 pixels
+    kept = signed.keeping(10 * 64)
+    opened: list[Path] = []
+    read = image_stack.parse_header
+    monkeypatch.setattr(image_stack, "parse_header", lambda handle, path: opened.append(path) or read(handle, path))
+    everything = np.array([3, 14, 9, 3, 0])
+    np.testing.assert_array_equal(kept.read(everything).numpy(), signed.read(everything).numpy())
+    part = kept.subset(np.array([14, 2, 9]))
+    opened.clear()
+    np.testing.assert_array_equal(part.read(np.array([2, 1])).numpy(), (sign[:, None, None] * images)[[9, 2]])
+    assert not opened
+    np.testing.assert_array_equal(part.read(np.array([0])).numpy(), images[[14]] * sign[14])
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize("kind", ["i1", "i2", "f4", "u2", "f2"])

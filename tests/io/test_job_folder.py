@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Stopped
 from cryorbit.io import checkpoint
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_run import check_inputs, running, write_missing_report
+from cryorbit.io.job_run import check_inputs, check_settings, running, write_missing_report
 
 
 @pytest.fixture
@@ -284,6 +285,32 @@ def test_changed_and_lost_inputs_are_noticed(job: JobFolder, star: Path) -> None
     star.unlink()
     with pytest.raises(InputError, match="is gone"):
         check_inputs(job)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"config": {"seed": 4}}, {"config": {"memory": 2, "new": 1}}, {"seed": 4}, {"verb": "refine"}, {"inputs": []}],
+    ids=str,
+)
+def test_changed_settings_are_noticed(job: JobFolder, entries: dict[str, Any]) -> None:
+    job.record(status="stopped", result={"sentence": "some way to go"})
+    check_settings(job)
+    job.record(**entries)
+    with pytest.raises(InputError, match=r"job\.json: the settings are not those that the job began with"):
+        check_settings(job)
+
+
+def test_where_and_how_fast_a_job_runs_may_change(job: JobFolder) -> None:
+    job.record(config={"data_dir": "/elsewhere", "device": "cuda", "threads": 2, "memory": 3.0})
+    check_settings(job)
+
+
+def test_settings_without_their_seal_are_not_trusted(job: JobFolder) -> None:
+    record = job.read()
+    del record["seal"]
+    (job.path / "job.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="not those that the job began with"):
+        check_settings(job)
 
 
 _WRITE_FOREVER = """

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cryorbit.io.checks import SAME_FIELD, check_particles
+from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.particles import read_particles
-from cryorbit.io.shifted_copies import shifted_copies
+from cryorbit.io.shifted_copies import described, shifted_copies
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.io.survey import survey
@@ -90,8 +91,27 @@ def test_particles_in_other_poses_stay(tmp_path: Path, rng: np.random.Generator)
 def test_images_without_noise_tell_nothing(tmp_path: Path, rng: np.random.Generator) -> None:
     star = written(tmp_path, np.concatenate([grid(), grid()[[3]] + (0, 2, 1)]), rng, noise=0.0)
     particles = read_particles(star)
-    levels, everything = survey(particles.images)[1], torch.arange(COUNT + 1)
-    assert not len(shifted_copies(particles, levels, everything, everything < 0))
+    (statistics, levels), everything = survey(particles.images, described(particles)), torch.arange(COUNT + 1)
+    assert statistics.moduli.shape[1]
+    assert not len(shifted_copies(particles, statistics.moduli, levels, everything, everything < 0))
+
+
+def test_what_many_images_have_in_common_is_not_looked_at(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    star = written(tmp_path, grid(), rng)
+    tables = read_star(star)
+    # one micrograph, the first, of three has such images
+    names = np.repeat(["a", "b", "c"], [A_MICROGRAPH, A_MICROGRAPH // 2, A_MICROGRAPH // 2])
+    write_star(star, tables | {"particles": tables["particles"].assign(rlnMicrographName=names)})
+    particles = read_particles(star)
+    levels, everything = survey(particles.images)[1], torch.arange(COUNT)
+    moduli = torch.from_numpy(rng.integers(0, 200, (COUNT, 256)).astype(np.uint8))
+    moduli[:A_MICROGRAPH] = moduli[0]
+    asked: list[int] = []
+    monkeypatch.setattr(ImageStack, "read", lambda _stack, indices: asked.append(len(indices)))
+    assert not len(shifted_copies(particles, moduli, levels, everything, everything < 0))
+    assert not asked
 
 
 def test_a_defect_of_the_camera_makes_no_copies(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -113,3 +133,26 @@ def test_coordinates_tell_and_filaments_overlap(
     tables = read_star(star)
     write_star(star, tables | {"particles": tables["particles"].assign(**changes)})
     assert check_particles(read_particles(star)).set_aside.empty
+
+
+@pytest.mark.parametrize("coordinates", [True, False])
+def test_images_are_read_once_with_and_without_coordinates(
+    tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, *, coordinates: bool
+) -> None:
+    star = written(tmp_path, grid(), rng)
+    if coordinates:
+        tables = read_star(star)
+        places = {"rlnCoordinateX": FAR[:COUNT], "rlnCoordinateY": FAR[:COUNT]}
+        write_star(star, tables | {"particles": tables["particles"].assign(**places)})
+    particles = read_particles(star)
+    asked: list[int] = []
+    read = ImageStack.read
+
+    def counted(stack: ImageStack, indices: torch.Tensor | np.ndarray) -> torch.Tensor:
+        asked.append(len(indices))
+        return read(stack, indices)
+
+    monkeypatch.setattr(ImageStack, "read", counted)
+    check_particles(particles)
+    # every image, those of so small a set again as a sample that shows defects which all have, and a pair by chance
+    assert 2 * COUNT <= sum(asked) <= 2.1 * COUNT

@@ -16,7 +16,7 @@ from cryorbit.recipes.convert import ConvertConfig
 from cryorbit.recipes.convert import run as convert
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.inspect import run as inspect
-from small_sets import COUNT, PIXEL_SIZE, save_cs
+from small_sets import COUNT, PIXEL_SIZE, blob_images, save_cs, write_star_set
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,39 @@ def test_optics_and_particles_agree(star_set: Path) -> None:
     tables = read_star(star_set)
     write_star(star_set, tables | {"particles": tables["particles"].assign(rlnImagePixelSize=PIXEL_SIZE)})
     assert not table_remarks(read_particles(star_set))
+
+
+def spherical_aberration(star: Path, mm: float) -> Path:
+    tables = read_star(star)
+    write_star(star, tables | {"optics": tables["optics"].assign(rlnSphericalAberration=mm)})
+    return star
+
+
+@pytest.mark.parametrize(("in_m", "mm"), [(0.0027, "2.7"), (0.002, "2"), (0.0014, "1.4"), (0.0012, "1.2")])
+def test_a_spherical_aberration_in_m(star_set: Path, in_m: float, mm: str) -> None:
+    (said,) = table_remarks(read_particles(spherical_aberration(star_set, in_m)))
+    assert said.startswith(f"The spherical aberration is {in_m:g} mm in 40 of 40 particles (rlnSphericalAberration), ")
+    assert said.endswith(f"Fix: give {mm}, unless the microscope is corrected for it.")
+    assert said in inspect(InspectConfig(particles=star_set)).warnings()
+
+
+@pytest.mark.parametrize("mm", [0.0, 0.001, 0.01, 0.05, 1.2, 2.7])
+def test_a_spherical_aberration_in_mm(star_set: Path, mm: float) -> None:
+    assert not table_remarks(read_particles(spherical_aberration(star_set, mm)))
+
+
+def test_a_pixel_size_in_nm_has_one_fix(tmp_path: Path, rng: np.random.Generator) -> None:
+    star = write_star_set(tmp_path, blob_images(COUNT, rng))
+    tables = read_star(star)
+    far = tables["particles"].assign(rlnOriginXAngst=2 * PIXEL_SIZE, rlnOriginYAngst=0.0)
+    optics = tables["optics"].assign(rlnImagePixelSize=PIXEL_SIZE / 10)
+    write_star(star, tables | {"particles": far, "optics": optics})
+    said = inspect(InspectConfig(particles=star)).warnings()
+    header = "says a pixel size of 2 A (as do those of 1 more stacks: another size than the table); that of the table"
+    assert any(
+        f"{header} is used, 0.2 A. Fix: give the table 2 A, if its pixel size is in nm." in each for each in said
+    )
+    assert any(each.endswith("of 16 pixels); fix: give them, and the pixel size, in A.") for each in said)
 
 
 def with_pixels_of_0(cs: Path, rows: slice) -> Path:

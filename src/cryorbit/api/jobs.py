@@ -80,14 +80,14 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     Raises
     ------
     InputError
-        There is no job, it is finished, its record is damaged or names code that is not trusted, or an input of it has
-        changed.
+        There is no job, it is finished, its record is damaged or names code that is not trusted, a setting is given
+        that makes it another job, or a setting or an input of it has changed.
     """
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
-    from cryorbit.io.job_record import RECORD
+    from cryorbit.io.job_record import MAY_DIFFER, RECORD
     from cryorbit.io.job_result import MEND
-    from cryorbit.io.job_run import check_inputs, moved_path, tidy
+    from cryorbit.io.job_run import check_inputs, check_settings, moved_path, tidy
     from cryorbit.recipes.config import load_config
 
     job = JobFolder.open(folder)
@@ -98,8 +98,13 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     # an unknown verb is to be told before a changed input
     recipe = find_recipe(record["verb"], folder / RECORD)
     if record["status"] in COMPLETE:
+        check_settings(job)
         return PlannedJob(recipe, None), job
     changes = {name: value for name, value in settings.items() if value is not None}
+    other = next((name for name in changes if name not in MAY_DIFFER), None)
+    if other is not None:
+        mend = f"leave it out ({', '.join(MAY_DIFFER)} may differ), or start a new job with it"
+        raise InputError(f"a job goes on with its own {other!r}", file=folder, mend=mend)
     if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
         raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, mend="leave --data-dir out")
     try:
@@ -108,6 +113,7 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
         raise InputError(error.problem, file=error.file, mend=MEND if error.file else error.mend) from error
     if not trust:
         refuse_code(config, folder / RECORD, "add --trust, if you know what it does")
+    check_settings(job)
     check_inputs(job)
     moved = {
         name: _each_path(value, lambda path: moved_path(path, record.get("folder"), folder)) for name, value in config

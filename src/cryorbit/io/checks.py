@@ -30,6 +30,7 @@ from cryorbit.io.grey_values import GreyValues, broken_images, judge_grey_values
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles
 from cryorbit.io.same_pixels import same_pixels
+from cryorbit.io.shifted_copies import described
 from cryorbit.io.survey import survey
 from cryorbit.io.table_remarks import table_remarks
 
@@ -102,7 +103,7 @@ def check_particles(
     # tables and headers first: to read all images takes the longest
     _refuse_phase_units(particles)
     remarks = [*check_files(particles), *table_remarks(particles)]
-    statistics, outliers = survey(particles.images)
+    statistics, outliers = survey(particles.images, described(particles))
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults), (statistics, outliers, torch.arange(len(particles))))
     if keep_same_places:
@@ -161,7 +162,7 @@ def duplicates(
     if measured is not None:
         statistics, levels, index = measured
         copied = same_pixels(particles, statistics, index) & ~twice
-        moved = same_field(particles, levels, index, twice | copied | unfit)
+        moved = same_field(particles, statistics.moduli, levels, index, twice | copied | unfit)
     placed = same_places(particles, twice | copied | unfit)
     return {SAME_IMAGE: twice, SAME_PIXELS: copied, SAME_PLACE: placed, SAME_FIELD: moved}
 

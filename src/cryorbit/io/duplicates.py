@@ -20,7 +20,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, UInt8
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor
@@ -98,10 +98,14 @@ def same_places(particles: Particles, ignored: Bool[Tensor, " n"]) -> Bool[Tenso
 
 
 def same_field(
-    particles: Particles, levels: GreyLevels, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
+    particles: Particles,
+    moduli: UInt8[Tensor, "m k"],
+    levels: GreyLevels,
+    index: Int[Tensor, " m"],
+    ignored: Bool[Tensor, " n"],
 ) -> Bool[Tensor, " n"]:
     """The same where no places are known, by the images at ``index``; as for `shifted_copies`."""
-    return _later_ones(particles, shifted_copies(particles, levels, index, ignored), ignored)
+    return _later_ones(particles, shifted_copies(particles, moduli, levels, index, ignored), ignored)
 
 
 def _later_ones(particles: Particles, pairs: Int[np.ndarray, "p 2"], ignored: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:

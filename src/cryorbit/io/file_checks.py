@@ -21,7 +21,7 @@ UNKNOWN_PIXEL = (0.0, 1.0)
 """Pixel sizes that programs write into headers when they do not know."""
 SAME_PIXEL = 0.01
 """Relative difference up to which a header says the pixel size of the table."""
-
+A_PER_NM = 10.0
 LOOKED_AT = 4
 """Images of a file that tell whether its numbers have a sign."""
 _AS_UNSIGNED = {
@@ -97,7 +97,9 @@ def header_remarks(particles: Particles, headers: dict[int, MrcHeader]) -> list[
     number, stated = next(iter(other.items()))
     whose = f"The header of {_name(particles, number)} says a pixel size of {stated:.4g} A"
     more = f" (as do those of {len(other) - 1:,} more stacks: another size than the table)" if len(other) > 1 else ""
-    return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} A."]
+    in_nm = abs(stated - A_PER_NM * particles.pixel_size) <= SAME_PIXEL * stated
+    fix = f" Fix: give the table {stated:.4g} A, if its pixel size is in nm." if in_nm else ""
+    return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} A.{fix}"]
 
 
 def _name(particles: Particles, number: int) -> str:

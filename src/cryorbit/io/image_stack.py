@@ -1,9 +1,12 @@
-"""Images read by index from many stacks, each time from disk, so that memory never holds more than was asked for."""
+"""Images read by index from many stacks, each time from disk, so that memory never holds more than was asked for.
+
+A few that are looked at again and again can be kept.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
 
@@ -12,8 +15,25 @@ import torch
 from jaxtyping import Float, Int, Num
 from torch import Tensor
 
+from cryorbit.core.chunks import chunk_size
 from cryorbit.core.errors import InputError
 from cryorbit.io.mrc import MrcHeader, parse_header
+
+
+@dataclass(frozen=True, slots=True)
+class KeptImages:
+    """M images that have been read, among the N of a stack.
+
+    Attributes
+    ----------
+    images
+        As the files have them.
+    place
+        Where in ``images`` each image of the stack is; -1 where it is not.
+    """
+
+    images: Float[np.ndarray, "m y x"]
+    place: Int[np.ndarray, " n"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +52,8 @@ class ImageStack:
         Factor (1 or -1) on each image, or None for 1.
     box
         Side of the images, pixels.
+    kept
+        Images that need not be read again, or None.
     """
 
     files: tuple[Path, ...]
@@ -39,6 +61,7 @@ class ImageStack:
     section: Int[np.ndarray, " n"]
     sign: Float[np.ndarray, " n"] | None
     box: int
+    kept: KeptImages | None = None
 
     def __len__(self) -> int:
         """Number of images."""
@@ -47,12 +70,20 @@ class ImageStack:
     def subset(self, indices: Int[np.ndarray, " m"]) -> ImageStack:
         """The stack of the images at ``indices``."""
         sign = None if self.sign is None else self.sign[indices]
-        return ImageStack(self.files, self.file_index[indices], self.section[indices], sign, self.box)
+        kept = None if self.kept is None else KeptImages(self.kept.images, self.kept.place[indices])
+        return ImageStack(self.files, self.file_index[indices], self.section[indices], sign, self.box, kept)
+
+    def keeping(self, most_bytes: int) -> ImageStack:
+        """The stack with its first images kept, as many as fit so many bytes; errors as for `read`."""
+        place = np.arange(len(self))
+        count = chunk_size(4 * self.box**2, most_bytes, len(self))
+        place[count:] = -1
+        return replace(self, kept=KeptImages(self._stored(np.arange(count)), place))
 
     def read(self, indices: Int[Tensor, " b"] | Int[np.ndarray, " b"]) -> Float[Tensor, "b y x"]:
         """The images at ``indices``, float32, in the order asked for.
 
-        Files are opened in turn and neighbouring images read at once. Nothing is mapped or kept: of a file that shrinks
+        Files are opened in turn and neighbouring images read at once. Nothing is mapped: of a file that shrinks
         while it is read comes an error, not a crash.
 
         Raises
@@ -61,15 +92,25 @@ class ImageStack:
             A file is missing, cut short, holds fewer images than the index says or images of another size.
         """
         wanted = np.asarray(indices)
-        files, sections = self.file_index[wanted], self.section[wanted]
-        images = np.empty((len(wanted), self.box, self.box), dtype=np.float32)
-        order = np.lexsort((sections, files))
-        for group in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
-            if group.size:
-                self._read_from(self.files[files[group[0]]], sections[group], group, images)
+        images = self._stored(wanted)
         if self.sign is not None:
             images *= self.sign[wanted, None, None]
         return torch.from_numpy(images)
+
+    def _stored(self, wanted: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b y x"]:
+        """The images as they are stored."""
+        images = np.empty((len(wanted), self.box, self.box), dtype=np.float32)
+        order = np.arange(len(wanted))
+        if self.kept is not None:
+            place = self.kept.place[wanted]
+            images[place >= 0] = self.kept.images[place[place >= 0]]
+            order = np.flatnonzero(place < 0)
+        files, sections = self.file_index[wanted], self.section[wanted]
+        order = order[np.lexsort((sections[order], files[order]))]
+        for group in np.split(order, np.flatnonzero(np.diff(files[order])) + 1):
+            if group.size:
+                self._read_from(self.files[files[group[0]]], sections[group], group, images)
+        return images
 
     def _read_from(
         self,

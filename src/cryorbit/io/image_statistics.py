@@ -9,11 +9,12 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.io.edge_padding import padding_depths, without_padding
+from cryorbit.io.field_moduli import Describe, no_moduli
 from cryorbit.io.fingerprint import fingerprints
 from cryorbit.io.grey_levels import GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
@@ -60,6 +61,8 @@ class ImageStatistics:
         Mean of the pixels inside the centre circle.
     fingerprint
         By which copies of an image find each other.
+    moduli
+        By which images of overlapping fields find each other; none (``k`` = 0) where they were not asked for.
     padding
         Pixels of padding at the first and last rows, the first and last columns, which is left out of all else.
     """
@@ -75,7 +78,8 @@ class ImageStatistics:
     background_std: Float[Tensor, " n"]
     corner_std: Float[Tensor, " n"]
     centre_mean: Float[Tensor, " n"]
-    fingerprint: Float[Tensor, "n k"]
+    fingerprint: Float[Tensor, "n f"]
+    moduli: UInt8[Tensor, "n k"]
     padding: Int[Tensor, "n 4"]
 
     def __getitem__(self, index: Tensor) -> ImageStatistics:
@@ -83,7 +87,9 @@ class ImageStatistics:
         return ImageStatistics(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> ImageStatistics:
+def image_statistics(
+    stack: ImageStack, levels: GreyLevels | None = None, describe: Describe = no_moduli
+) -> ImageStatistics:
     """Statistics of all images of a stack, read in chunks of bounded memory, at their ``levels`` if given."""
     pixels_bytes = 4 * stack.box**2
     # the images, their float64 copy, and temporaries of the reductions and differences
@@ -94,7 +100,7 @@ def image_statistics(stack: ImageStack, levels: GreyLevels | None = None) -> Ima
         images = stack.read(torch.arange(part.start, part.stop))
         at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
         padding = padding_depths(images)
-        parts.append(statistics_of(without_padding(at_levels, padding), padding, regions))
+        parts.append(statistics_of(without_padding(at_levels, padding), padding, regions, describe))
     return ImageStatistics(
         *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
     )
@@ -113,6 +119,7 @@ def statistics_of(
     images: Float[Tensor, "b y x"],
     padding: Int[Tensor, "b 4"],
     regions: tuple[Float[Tensor, " p"], Float[Tensor, " p"]],
+    describe: Describe = no_moduli,
 ) -> ImageStatistics:
     """Statistics of images whose padding was filled; ``regions`` are those of `background_and_centre`."""
     background, centre = regions
@@ -144,6 +151,7 @@ def statistics_of(
         corner_std=_corners(images).std(1),
         centre_mean=centre_mean,
         fingerprint=fingerprints(images, spread),
+        moduli=describe(images),
         padding=padding,
     )
 

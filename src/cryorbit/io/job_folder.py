@@ -19,7 +19,7 @@ from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
-from cryorbit.io.job_record import RECORD, read_record
+from cryorbit.io.job_record import RECORD, read_record, seal
 from cryorbit.io.job_result import Kind, as_record, read_result
 from cryorbit.io.metrics import METRICS, append_metrics, complete_lines, parse_metrics, plain, sound_lines
 from cryorbit.io.provenance import command_line, describe_input, describe_machine
@@ -76,7 +76,7 @@ class JobFolder:
         # of two commands that name the folder at once, one makes the job
         with job.locked():
             begun_anew = job._require_free()
-            job._write(
+            record = plain(
                 {
                     "verb": verb,
                     "version": __version__,
@@ -91,6 +91,7 @@ class JobFolder:
                     "timings": {},
                 }
             )
+            job._write({**record, "seal": seal(record)})
             if begun_anew:
                 job.truncate_metrics(0)
         return job

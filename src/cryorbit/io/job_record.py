@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +14,9 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.job_result import MEND, Result, damage, read_result
 
 RECORD = "job.json"
+MAY_DIFFER = ("data_dir", "device", "threads", "memory")
+"""Settings that a job can be resumed with others of: where images are, and how fast it goes."""
+_SEALED = ("verb", "seed", "folder", "config", "inputs")
 
 
 class _Part(BaseModel):
@@ -35,6 +40,7 @@ class _Record(_Part):
     status: Literal["created", "running", "reporting", "finished", "stopped", "failed"]
     version: str = ""
     id: str = ""
+    seal: str = ""
     folder: str | None = None
     command: str = ""
     config: dict[str, Any] = {}
@@ -43,6 +49,13 @@ class _Record(_Part):
     timings: _Timings = _Timings()
     killed: int = Field(0, ge=0, le=10**9)
     result: dict[str, Any] | None = None
+
+
+def seal(record: Mapping[str, Any]) -> str:
+    """SHA-256 of what makes a job the job that it is: its verb, settings and inputs, but for what may differ."""
+    said = {name: record.get(name) for name in _SEALED}
+    said["config"] = {name: value for name, value in record["config"].items() if name not in MAY_DIFFER}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -70,5 +83,5 @@ def read_record(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise damage(error, file) from error
     read_result(content, Result, file)
-    parts = ("version", "id", "command", "config", "inputs", "hardware", "killed")
+    parts = ("version", "id", "seal", "command", "config", "inputs", "hardware", "killed")
     return {**{name: getattr(known, name) for name in parts}, "timings": {}, **content}

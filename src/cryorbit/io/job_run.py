@@ -16,7 +16,7 @@ from cryorbit.core.progress import Stopped
 from cryorbit.io.atomic import remove_parts
 from cryorbit.io.destinations import LOG
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_record import RECORD
+from cryorbit.io.job_record import RECORD, seal
 from cryorbit.io.provenance import describe_input
 
 Report: TypeAlias = Callable[[Path], object]
@@ -75,6 +75,14 @@ def tidy(job: JobFolder) -> None:
     """Remove what processes that were killed had begun to write; nobody else may be working on the job."""
     for folder in (job.path, job.path / "checkpoint", job.path / "figures"):
         remove_parts(folder)
+
+
+def check_settings(job: JobFolder) -> None:
+    """Raise ``InputError`` if the record no longer says what it said when the job began: it would be another job."""
+    record = job.read()
+    if record["seal"] != seal(record):
+        mend = "put the old settings back, or start a new job with the new ones"
+        raise InputError("the settings are not those that the job began with", file=job.path / RECORD, mend=mend)
 
 
 def check_inputs(job: JobFolder) -> None:

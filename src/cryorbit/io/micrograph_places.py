@@ -60,12 +60,17 @@ def picks(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
     ones of many images, on whichever micrographs, were filled in, and are no places (NaN).
     """
     table = particles.table
-    if MICROGRAPH not in table or not all(label in table for label in COORDINATES) or DEPTH in table:
+    if not has_picks(table):
         return None
     coordinates = table[list(COORDINATES)].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64, copy=True)
     coordinates[_shared_by_many(coordinates, image_numbers(particles).numpy())] = np.nan
     picks: Float[np.ndarray, "n 2"] = coordinates * _micrograph_pixel(particles)[:, None]
     return picks
+
+
+def has_picks(table: pd.DataFrame) -> bool:
+    """Whether a table with RELION's labels says where on which micrograph particles were picked."""
+    return MICROGRAPH in table and all(label in table for label in COORDINATES) and DEPTH not in table
 
 
 def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

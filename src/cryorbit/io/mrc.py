@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -27,6 +28,9 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.atomic import atomic_path
 
 HEADER_BYTES = 1024
+KEPT_HEADERS = 2**13
+"""Headers whose meaning is kept, 8 MB of them at most: images are read from one stack many times, and to read a header
+is soon done, to parse it takes a millisecond."""
 BIG_ENDIAN_STAMP = 0x11
 IMOD_STAMP, IMOD_SIGNED_BYTES = 1146047817, 1
 """The stamp before the flags of IMOD, and the flag that bytes are signed (IMOD's page on the format)."""
@@ -112,13 +116,22 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
         if raw.startswith(mark):
             raise InputError(f"the file is compressed ({program})", file=path, mend="unpack it first")
     try:
+        return _parsed(raw)
+    except ValueError as error:
+        raise InputError(f"this is no MRC file {error}", file=path, mend=_MODES) from error
+
+
+@lru_cache(KEPT_HEADERS)
+def _parsed(raw: bytes) -> MrcHeader:
+    """What the bytes of a header say; `ValueError` with the end of a sentence if they are none."""
+    try:
         header = _fields(raw)
         dtype = _type_of_values(header, raw)
     except ValueError as error:
-        raise InputError(f"this is no MRC file that can be read ({error})", file=path, mend=_MODES) from error
+        raise ValueError(f"that can be read ({error})") from error
     shape = (int(header.nz), int(header.ny), int(header.nx))
     if int(header.mode) not in MODES or min(shape) < 1 or int(header.nsymbt) < 0:
-        raise InputError(f"this is no MRC file of real images (size {shape}, values {dtype})", file=path, mend=_MODES)
+        raise ValueError(f"of real images (size {shape}, values {dtype})")
     grid = np.array([header.mx, header.my, header.mz], dtype=np.float64)
     cell = np.array([header.cella.x, header.cella.y, header.cella.z], dtype=np.float64)
     known = (grid > 0) & np.isfinite(cell) & (cell > 0)

@@ -61,7 +61,10 @@ def _far_shifts(particles: Particles) -> Iterator[str]:
 def _origins(particles: Particles) -> tuple[str, str]:
     """What the shifts are called, and what may be wrong with their unit."""
     if particles.records is not None:
-        return "alignments3D/shift", "correct alignments3D/psize_A, the pixels that they are counted in"
+        return (
+            "alignments3D/shift",
+            "correct alignments3D/psize_A, the pixels that they are counted in, or blob/psize_A",
+        )
     if set(ORIGINS_A) <= set(particles.table):
-        return ", ".join(ORIGINS_A), "give them in A"
+        return ", ".join(ORIGINS_A), "give them, and the pixel size, in A"
     return ", ".join(ORIGINS_PX), f"call them {' and '.join(ORIGINS_A)} if they are in A"

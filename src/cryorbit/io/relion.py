@@ -140,9 +140,16 @@ def poses(tables: RelionTables, pixel_size: float | Float[np.ndarray, " n"]) -> 
         shifts = np.stack([tables.numbers(label) for label in ORIGINS_A], axis=-1) / np.reshape(pixel_size, (-1, 1))
     else:
         shifts = np.stack([tables.numbers(label, 0.0) for label in ORIGINS_PX], axis=-1)
-    known = (np.abs(angles) <= MOST_DEG).all(-1) & np.isfinite(shifts).all(-1)
-    angles[~known], shifts[~known] = 0.0, 0.0
+    angles, shifts = unset_as_zero(angles, shifts)
     return Poses(euler_to_matrix(torch.from_numpy(angles)), torch.from_numpy(shifts))
+
+
+def unset_as_zero(
+    angles: Float[np.ndarray, "n a"], shifts: Float[np.ndarray, "n s"]
+) -> tuple[Float[np.ndarray, "n a"], Float[np.ndarray, "n s"]]:
+    """Angles (degrees) and shifts, all 0 in rows of which a number is not known or cannot be."""
+    known = ((np.abs(angles) <= MOST_DEG).all(-1) & np.isfinite(shifts).all(-1))[:, None]
+    return np.where(known, angles, 0.0), np.where(known, shifts, 0.0)
 
 
 def _known(table: pd.DataFrame, label: str, file: Path) -> pd.Series | Float[np.ndarray, " n"]:

@@ -1,8 +1,7 @@
 """Particles that were picked twice, where no coordinates say so: the same pixels of a micrograph, a few pixels apart.
 
-An image that is moved keeps the moduli of its Fourier transform, but for its border. Noise gives every image moduli of
-its own, so that two images of one micrograph whose moduli correlate overlap; by how much one is moved, their
-correlation tells. Images without noise are alike where particles are, and tell nothing.
+Two images of one micrograph whose `field_moduli` correlate overlap; by how much one is moved, their correlation tells.
+Moduli of the middle, kept from the one time that all images are read, tell which pairs are to be read again.
 """
 
 from __future__ import annotations
@@ -12,19 +11,18 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from cryorbit.core.chunks import chunks
-from cryorbit.fourier.shells import ring_indices, shell_sums
+from cryorbit.io.field_moduli import Describe, band_moduli, field_moduli, in_band, likeness, no_moduli
 from cryorbit.io.filaments import segment_label
 from cryorbit.io.grey_levels import GreyLevels
-from cryorbit.io.image_stack import ImageStack
-from cryorbit.io.micrograph_places import MICROGRAPH, micrograph_numbers, nearest, picks
+from cryorbit.io.micrograph_places import CROWD, MICROGRAPH, has_picks, micrograph_numbers, nearest
 from cryorbit.io.particles import Particles
 
-LOW, HIGH = 0.3, 0.6
-"""Parts of Nyquist between which images are compared: below, particles are alike, and above, half a pixel counts."""
+CANDIDATE = 0.3
+"""Correlation of what is kept of two images, from which they are compared as a whole; a shift of a tenth of the box
+leaves 0.33 or more, and by chance one pair of 100,000 comes to that."""
 MODULI = 1024
 """Coefficients of an image that are compared, at most: by chance, their moduli correlate by 0.03."""
 OVERLAP = 0.6
@@ -35,41 +33,50 @@ NOISY = 0.1
 """Correlation of the moduli of any two images, at most, where there is noise: it is 0.01 then, and 0.2 without."""
 LARGEST = 2000
 """Images of a micrograph, at most: a name that more have is none of a micrograph."""
-BATCH = 200
+
+
+def described(particles: Particles) -> Describe:
+    """What `shifted_copies` needs of the images: nothing where coordinates tell, or nothing can."""
+    table = particles.table
+    return field_moduli if MICROGRAPH in table and not has_picks(table) and segment_label(table) is None else no_moduli
 
 
 def shifted_copies(
-    particles: Particles, levels: GreyLevels, index: Int[Tensor, " m"], ignored: Bool[Tensor, " n"]
+    particles: Particles,
+    moduli: UInt8[Tensor, "m k"],
+    levels: GreyLevels,
+    index: Int[Tensor, " m"],
+    ignored: Bool[Tensor, " n"],
 ) -> Int[np.ndarray, "p 2"]:
     """Pairs ``(earlier, later)`` of rows whose images are of one micrograph, and no farther apart than one particle.
 
-    There are none where coordinates tell, of segments of filaments, and without names of micrographs.
+    There are none where coordinates tell, of segments of filaments, and without names of micrographs. Images that are
+    like more than `CROWD` others have something in common, and are not looked at.
 
     Parameters
     ----------
     particles
         The set.
-    levels
-        Of the images at ``index``: what most of them have at one place makes none alike.
+    moduli, levels
+        Of the images at ``index``: what `described` keeps of them, and what is done to their pixels, as what most of
+        them have at one place makes none alike.
     index
         The rows whose images are looked at, in ascending order.
     ignored
         Mask of those that are not.
     """
-    found, typical = [], []
-    if MICROGRAPH in particles.table and picks(particles) is None and segment_label(particles.table) is None:
-        reach = nearest(particles) / particles.pixel_size
+    candidates, typical = [], []
+    if moduli.shape[1]:
         for places in _by_micrograph(particles, index.numpy(), torch.nonzero(~ignored[index])[:, 0].numpy()):
-            rows = index.numpy()[places]
-            alike = _likeness(particles.images.subset(rows), levels[torch.from_numpy(places)])
-            typical.append(float(alike[tuple(torch.triu_indices(len(rows), len(rows), 1))].median()))
-            for pair in torch.nonzero((alike > OVERLAP).triu(1)).numpy():
-                images = levels[torch.from_numpy(places[pair])].apply(particles.images.read(rows[pair]))
-                if _are_one(images, reach):
-                    found.append(rows[pair])
-    if not found or float(np.median(typical)) > NOISY:
+            alike = likeness(moduli[torch.from_numpy(places)].float())
+            typical.append(float(alike[tuple(torch.triu_indices(len(places), len(places), 1))].median()))
+            pairs = torch.nonzero((alike > CANDIDATE).triu(1)).numpy()
+            if len(pairs) <= CROWD * len(places):
+                candidates.append(places[pairs])
+    if not candidates or float(np.median(typical)) > NOISY:
         return np.empty((0, 2), np.int64)
-    pairs = np.array(found)
+    found = [pair for pair in np.concatenate(candidates) if _are_one(particles, index, levels, torch.from_numpy(pair))]
+    pairs = index.numpy()[np.array(found, np.int64).reshape(-1, 2)]
     ordered: Int[np.ndarray, "p 2"] = pairs[np.argsort(pairs[:, 1], kind="stable")]
     return ordered
 
@@ -86,34 +93,15 @@ def _by_micrograph(
             yield part
 
 
-def _likeness(images: ImageStack, levels: GreyLevels) -> Float[Tensor, "k k"]:
-    """Correlation of the moduli of each two images in the band, each ring of one image of mean 1."""
-    rings, band = _rings(images.box)
-    step = -(-int(band.sum()) // MODULI)
-    parts = []
-    for part in chunks(len(images), BATCH):
-        places = torch.arange(part.start, part.stop)
-        moduli = torch.fft.rfft2(levels[places].apply(images.read(places))).abs()[:, band]
-        means = shell_sums(moduli, rings[band], images.box) / torch.bincount(rings[band], minlength=images.box)
-        of_one = (moduli / means[:, rings[band]].clamp_min(torch.finfo(moduli.dtype).tiny))[:, ::step]
-        of_one = of_one - of_one.mean(1, keepdim=True)
-        parts.append(torch.nn.functional.normalize(of_one, dim=1))
-    directions = torch.cat(parts)
-    return directions @ directions.mT
-
-
-def _are_one(pair: Float[Tensor, "2 y x"], reach: float) -> bool:
-    """Whether one image, moved by at most ``reach`` pixels, is the other."""
-    box = pair.shape[-1]
-    first, second = torch.fft.rfft2(pair) * _rings(box)[1]
+def _are_one(particles: Particles, index: Int[Tensor, " m"], levels: GreyLevels, pair: Int[Tensor, "2"]) -> bool:
+    """Whether one image of a pair of places in ``index``, moved by no more than one particle is wide, is the other."""
+    images = levels[pair].apply(particles.images.read(index[pair]))
+    if not float(likeness(band_moduli(images, MODULI))[0, 1]) > OVERLAP:
+        return False
+    box = images.shape[-1]
+    first, second = torch.fft.rfft2(images) * in_band(box)
     power = [torch.fft.irfft2(each.abs() ** 2, s=(box, box))[0, 0] for each in (first, second)]
     correlation = torch.fft.irfft2(first * second.conj(), s=(box, box)) / (power[0] * power[1]).sqrt()
     y, x = divmod(int(correlation.argmax()), box)
     shift = math.hypot(min(y, box - y), min(x, box - x))
-    return shift <= reach and float(correlation[y, x]) > ONE_IMAGE
-
-
-def _rings(box: int) -> tuple[Int[Tensor, "y h"], Bool[Tensor, "y h"]]:
-    """Rings of the half spectrum, and mask of those of the band."""
-    rings = ring_indices(box)
-    return rings, (rings > LOW * box / 2) & (rings <= HIGH * box / 2)
+    return shift <= nearest(particles) / particles.pixel_size and float(correlation[y, x]) > ONE_IMAGE

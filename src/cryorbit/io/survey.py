@@ -17,6 +17,7 @@ from torch import Tensor
 from cryorbit.io.common_bars import common_bars
 from cryorbit.io.common_defects import common_lines, common_marks, common_pixels
 from cryorbit.io.edge_padding import without_padding
+from cryorbit.io.field_moduli import Describe, no_moduli
 from cryorbit.io.grey_levels import FAR, GreyLevels, from_neighbours
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.image_statistics import ImageStatistics, background_and_centre, image_statistics, statistics_of
@@ -30,13 +31,20 @@ DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
 """Images whose median shows defects that all have: at most, and at least."""
 
 
-def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
+def survey(stack: ImageStack, describe: Describe = no_moduli) -> tuple[ImageStatistics, GreyLevels]:
     """Statistics of all images, and levels that replace the outlying pixels and do nothing else.
 
     Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them. Pixels that
     are spoilt in all images, and no outliers, are left out of all.
+
+    Parameters
+    ----------
+    stack
+        The images.
+    describe
+        What is kept of them as ``moduli``, since they are read only once.
     """
-    statistics, spoilt = image_statistics(stack), None
+    statistics, spoilt = image_statistics(stack, describe=describe), None
     sample = _sample(stack, statistics)
     levels = _levels(statistics, sample, spoilt)
     for find in (_lines, _bars, _marks):
@@ -44,13 +52,13 @@ def survey(stack: ImageStack) -> tuple[ImageStatistics, GreyLevels]:
         if found is None or not bool(found.any()):
             continue
         spoilt = found if spoilt is None else spoilt | found
-        statistics = image_statistics(stack, replace(unchanged_levels(statistics), spoilt=spoilt))
+        statistics = image_statistics(stack, replace(unchanged_levels(statistics), spoilt=spoilt), describe)
         sample = _sample(stack, statistics)
         levels = _levels(statistics, sample, spoilt)
     where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
         return statistics, levels
-    clean = image_statistics(stack.subset(where.numpy()), levels[where])
+    clean = image_statistics(stack.subset(where.numpy()), levels[where], describe)
     merged = {
         field.name: getattr(statistics, field.name).index_copy(0, where, getattr(clean, field.name))
         for field in fields(ImageStatistics)

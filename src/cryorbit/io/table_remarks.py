@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from cryorbit.io.bounds import SPHERICAL
 from cryorbit.io.column_names import in_words
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.particles import Particles
@@ -20,11 +21,15 @@ STATED_TWICE = {
     "rlnAmplitudeContrast": ("amplitude contrast", ""),
 }
 """Names and units of what optics groups state, and particles may state as well."""
+SPHERICAL_M = (0.0011, 0.005)
+"""Range of the spherical aberration of microscopes that are not corrected for it, m; of those that are, programs are
+told 0, 0.001 or 0.01 mm."""
 
 
 def table_remarks(particles: Particles) -> list[str]:
-    """Sentences on values that are stated twice, and not alike, and on pixel sizes that were never set."""
-    return [in_words(said, particles.source) for said in (*_stated_twice(particles), *_never_set(particles))]
+    """Sentences on values that are stated twice, and not alike, never set, or of another unit."""
+    found = (*_stated_twice(particles), *_never_set(particles), *_in_metres(particles))
+    return [in_words(said, particles.source) for said in found]
 
 
 def _stated_twice(particles: Particles) -> Iterator[str]:
@@ -57,4 +62,17 @@ def _never_set(particles: Particles) -> Iterator[str]:
         yield (
             f"{len(rows):,} of {len(particles):,} particles have a pixel size of 0 (rlnImagePixelSize, row {rows[0]} "
             f"first): that of the others is used, {particles.pixel_size:.4g} A."
+        )
+
+
+def _in_metres(particles: Particles) -> Iterator[str]:
+    """A spherical aberration in mm that looks like one in m."""
+    low, high = SPHERICAL_M
+    stated = particles.ctf.spherical_aberration
+    small = stated[(stated >= low) & (stated <= high)]
+    if len(small) and not particles.ctf.is_absent:
+        yield (
+            f"The spherical aberration is {float(small[0]):.3g} mm in {len(small):,} of {len(stated):,} particles "
+            f"({SPHERICAL.label}), as that of most microscopes would be in m. Fix: give {1000 * float(small[0]):.3g}, "
+            "unless the microscope is corrected for it."
         )

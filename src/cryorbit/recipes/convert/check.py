@@ -27,7 +27,7 @@ from cryorbit.io.cryosparc import (
 )
 from cryorbit.io.cryosparc_records import NO_ABERRATION
 from cryorbit.io.image_paths import is_file
-from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX, pixel_sizes
+from cryorbit.io.relion import ANGLES, ORIGINS_A, ORIGINS_PX, pixel_sizes, unset_as_zero
 from cryorbit.io.star_versions import GROUP_NAME, flat_table, stale_columns
 from cryorbit.recipes.convert.particle_file import ParticleFile, records_for
 
@@ -158,10 +158,9 @@ def _not_carried(field: str) -> ColumnFate:
 def _unset_as_zero(table: pd.DataFrame) -> pd.DataFrame:
     """The table with poses that are no numbers as programs write those that are not there: all 0."""
     origins = ORIGINS_A if set(ORIGINS_A) <= set(table) else ORIGINS_PX
-    labels = [label for label in (*ANGLES, *origins) if label in table]
-    values = table[labels].to_numpy(float, copy=True)
-    values[~np.isfinite(values).all(axis=1)] = 0
-    return table.assign(**dict(zip(labels, values.T, strict=True)))
+    angles, shifts = ([label for label in labels if label in table] for labels in (ANGLES, origins))
+    known = np.hstack(unset_as_zero(table[angles].to_numpy(float), table[shifts].to_numpy(float)))
+    return table.assign(**dict(zip((*angles, *shifts), known.T, strict=True)))
 
 
 def _unset_fields_as_zero(records: np.ndarray) -> np.ndarray:

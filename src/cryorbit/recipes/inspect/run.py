@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from cryorbit.core.bounds import LAST_SEED, MOST
 from cryorbit.core.data import CTFParams
 from cryorbit.core.errors import InputError
+from cryorbit.core.memory import free_bytes
 from cryorbit.core.verdict import sentence_of
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
@@ -24,10 +25,12 @@ from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_num
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
+from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.image_statistics import ImageStatistics
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.pose_doubts import pose_doubts
 from cryorbit.io.posed import pose_problem
+from cryorbit.io.shifted_copies import described
 from cryorbit.io.survey import survey
 from cryorbit.io.table_remarks import table_remarks
 from cryorbit.recipes.dataset import with_transfer
@@ -40,6 +43,8 @@ from cryorbit.recipes.settings import TransferSettings
 
 FAR = 6.0
 """Robust standard deviations beyond which a defocus or an astigmatism is far from the others'."""
+KEPT = 0.25
+"""Part of the free memory that images may take which are looked at again and again."""
 MOST_OUTLIERS = 0.1
 """Part of the particles that outliers can be."""
 
@@ -187,9 +192,10 @@ def _files(particles: Particles) -> _Files:
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """An even sample of the readable images, and what their pixels tell."""
+    """An even sample of the readable images, kept as far as memory goes, and what their pixels tell."""
 
     index: Int[Tensor, " m"]
+    images: ImageStack
     statistics: ImageStatistics
     outliers: GreyLevels
 
@@ -204,7 +210,8 @@ def _measured(particles: Particles, readable: Int[Tensor, " r"], config: Inspect
     if count == 0:
         return None
     sample = readable[torch.linspace(0, len(readable) - 1, count).round().long()]
-    return _Measured(sample, *survey(particles.images.subset(sample.numpy())))
+    images = particles.images.subset(sample.numpy()).keeping(int(KEPT * free_bytes(torch.device("cpu"))))
+    return _Measured(sample, images, *survey(images, described(particles)))
 
 
 def _broken(particles: Particles, measured: _Measured) -> dict[str, Bool[Tensor, " n"]]:
@@ -225,7 +232,7 @@ def _look(
         return None
     statistics = measured.statistics[good]
     grey = judge_grey_values(statistics, measured.outliers[good], premultiplied=particles.premultiplied)
-    chosen = particles.subset(measured.index[good])
+    chosen = replace(particles.subset(measured.index[good]), images=measured.images.subset(good.numpy()))
     told = config.premultiplied is not None
     return look_at_images(chosen, grey, config.pictures, config.seed, told_multiplied=told)
 

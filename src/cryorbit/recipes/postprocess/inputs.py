@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.evaluation.band_limit import EDGE_SHELLS, last_shell, shell_within
-from cryorbit.geometry.rotations import euler_to_matrix
 from cryorbit.imaging.unused_optics import UnusedOptics, unused_optics
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_header
 from cryorbit.io.particle_tables import read_tables
 from cryorbit.io.particles import read_particles
-from cryorbit.io.relion import ANGLES, CLASS
+from cryorbit.io.relion import CLASS, poses
 from cryorbit.recipes.compare import read_box, require_like
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.map_grid import believed
@@ -175,16 +173,17 @@ def _read_rotations(config: PostprocessConfig) -> Float[Tensor, "p 3 3"] | None:
     if file is None:
         return None
     tables, _ = read_tables(file)
-    if not all(tables.has(label) for label in ANGLES):
+    # the unit of the shifts does not matter: they are not used
+    known = poses(tables, pixel_size=1.0)
+    if known is None:
         return None
-    angles = np.stack([tables.numbers(label) for label in ANGLES], -1)
+    rotations = known.rotations
     if CLASS in tables.particles:
-        chosen = tables.integers(CLASS, 1) == config.class_number
-        angles = angles[chosen] if chosen.any() else angles
-    # angles of exactly 0, or that are no numbers, are those of particles without a pose
-    angles[~np.isfinite(angles).all(axis=1)] = 0
-    angles = angles[angles.any(axis=1)] if angles.any() else angles
-    return euler_to_matrix(torch.from_numpy(angles))
+        chosen = torch.from_numpy(tables.integers(CLASS, 1) == config.class_number)
+        rotations = rotations[chosen] if chosen.any() else rotations
+    # without a rotation are the particles that have no pose
+    turned = (rotations != torch.eye(3, dtype=rotations.dtype)).flatten(1).any(1)
+    return rotations[turned] if turned.any() else rotations
 
 
 def _particle_file(config: PostprocessConfig) -> Path | None:

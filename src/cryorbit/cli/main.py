@@ -32,6 +32,7 @@ _VERBS = {
     "refine": "Refine a map and poses to the resolution that the images hold.",
     "classify": "Sort particles by which of several given maps they show.",
     "resume": "Go on with a job that was stopped or killed.",
+    "submit": "Write a batch script that runs a command on a cluster.",
     "doctor": "Examine this machine, with a small reconstruction whose answer is known.",
     "inspect": "Look at a particle set: files, optics, contrast, noise, diameter.",
     "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
@@ -85,7 +86,15 @@ def _launch(
         if processes > 1:
             sys.exit(run_processes([*tokens, *_spoken(voice or Voice())], processes))
     with speaking(voice or Voice()):
-        return app(tokens)
+        return app(_with_command(tokens))
+
+
+def _with_command(tokens: Sequence[str]) -> Sequence[str]:
+    """The tokens, with what `submit` is to run set apart from its own options: from the first verb on."""
+    if tokens[:1] != ("submit",) or "--" in tokens:
+        return tokens
+    start = next((number for number, token in enumerate(tokens) if number and token in _VERBS), len(tokens))
+    return [*tokens[:start], "--", *tokens[start:]]
 
 
 def _spoken(voice: Voice) -> list[str]:

@@ -1,0 +1,117 @@
+"""The verb ``submit``: a script for a batch system that runs another verb, to be looked at, changed and sent."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated
+
+import jinja2
+from cyclopts import Parameter, validators
+from rich.console import Console
+
+from cryorbit.cli.processes import require_sharing
+from cryorbit.core.errors import InputError
+from cryorbit.io.destinations import require_new_files
+
+TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh.j2"
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+
+
+def submit(
+    *command: Annotated[str, Parameter(help="The command to run, from its verb on.", allow_leading_hyphen=True)],
+    slurm: Annotated[
+        bool, Parameter(negative="", help="Write the script for SLURM, the one batch system known here.")
+    ] = False,
+    nodes: Annotated[Count, Parameter(help="Machines.")] = 1,
+    processes: Annotated[Count, Parameter(name="--per-node", help="Processes on each of them.")] = 1,
+    cores: Annotated[Count, Parameter(help="Cores of each process.")] = 8,
+    gpus: Annotated[
+        int,
+        Parameter(name="--gpus-per-process", help="GPUs of each process, 0 or 1.", validator=validators.Number(gte=0)),
+    ] = 0,
+    time: Annotated[
+        str | None, Parameter(help="Time limit, for example 12:00:00. Default: that of the partition.")
+    ] = None,
+    node_memory: Annotated[
+        str | None, Parameter(help="Memory of each machine, for example 64G. Default: SLURM's.")
+    ] = None,
+    partition: Annotated[str | None, Parameter(help="Partition. Default: SLURM's.")] = None,
+    account: Annotated[str | None, Parameter(help="Account. Default: SLURM's.")] = None,
+    template: Annotated[
+        Path | None, Parameter(help="Template of the script (Jinja) in place of the one that comes with cryorbit.")
+    ] = None,
+    script: Annotated[Path | None, Parameter(help="Script to write; must not exist. Default: VERB.slurm.sh.")] = None,
+    send: Annotated[bool, Parameter(negative="", help="Hand the script to sbatch.")] = False,
+) -> None:
+    """Write a batch script that runs a command on a cluster, and show it.
+
+    For example: cryorbit submit --slurm --nodes 2 --per-node 4 refine particles.star --map class_1.mrc -o job
+    """
+    if not slurm:
+        raise InputError("the script is for no batch system", mend="add --slurm")
+    verb = command[0] if command else None
+    if verb is None:
+        raise InputError("there is no command to run", mend="write it at the end: cryorbit submit ... refine ...")
+    if nodes * processes > 1:
+        require_sharing(verb, nodes * processes)
+    script = script or Path(f"{verb}.slurm.sh")
+    require_new_files(script)
+    values = {
+        "name": verb,
+        "nodes": nodes,
+        "processes": processes,
+        "cores": cores,
+        "gpus": gpus,
+        "memory": node_memory,
+        "time": time,
+        "partition": partition,
+        "account": account,
+        "log": f"{script.stem}-%j.log",
+        "command": shlex.join(["cryorbit", *_with_threads(command, cores)]),
+    }
+    text = _rendered(template or TEMPLATE, values)
+    script.write_text(text)
+    console = Console()
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if send:
+        console.print(_sent(script), markup=False)
+    else:
+        console.print(f"change it if need be, and send it: sbatch {script}", markup=False, soft_wrap=True)
+
+
+def _with_threads(command: tuple[str, ...], cores: int) -> list[str]:
+    """The command with as many threads as each process has cores, unless it says how many."""
+    said = any(word == "--threads" or word.startswith("--threads=") for word in command)
+    return [*command] if said else [*command, "--threads", str(cores)]
+
+
+def _rendered(template: Path, values: dict[str, object]) -> str:
+    """The script; ``InputError`` if the template cannot be read, or names what there is not."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    try:
+        return environment.from_string(template.read_text()).render(values)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=template, mend="check the path") from error
+    except (jinja2.TemplateError, UnicodeDecodeError) as error:
+        known = ", ".join(values)
+        raise InputError(f"is no template: {error}", file=template, mend=f"use the names {known}") from error
+
+
+def _sent(script: Path) -> str:
+    """What sbatch answers; ``InputError`` if it is not there or refuses the script."""
+    program = shutil.which("sbatch")
+    if program is None:
+        raise InputError("there is no sbatch here", file=script, mend="send the script from a machine of the cluster")
+    answer = subprocess.run([program, str(script)], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise InputError(f"sbatch refused it: {answer.stderr.strip()}", file=script, mend="change the script")
+    return answer.stdout.strip()

@@ -1,5 +1,6 @@
 """D and W in whole numbers: those of floating point, the same for any processes, and a limit that is told."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -74,10 +75,11 @@ def test_as_many_of_the_largest_fit() -> None:
         assert 1e-3 * LARGEST_SUM < limit / quantum * IMAGES <= LARGEST_SUM
 
 
-def test_what_does_not_fit_is_told(images: Drawn) -> None:
+@pytest.mark.parametrize("factor", [2.0, -2.0, 2.0j, math.nan])
+def test_what_does_not_fit_is_told(images: Drawn, factor: complex) -> None:
     values, weights, rotations = images
     values = values.clone()
-    values[7, 3] = 2 * float(new().limits[0])
+    values[7, 3] = factor * float(new().limits[0])
     with pytest.raises(InputError, match=r"times as strong as the noise\n  fix: normalise"):
         written(added((values, weights, rotations), new()))
 

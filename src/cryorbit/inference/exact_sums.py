@@ -66,10 +66,10 @@ class ExactSums:
     quanta
         Those of D and of W.
     limits
-        Of the modulus of a coefficient and of a weight: as many images as were announced, all of them as large and in
+        Of a part of a coefficient and of a weight: as many images as were announced, all of them as large and in
         one place, make a sum of less than 64 bits.
     largest
-        Modulus of the largest coefficient and weight inserted so far, changed in place.
+        The largest part, real or imaginary, of a coefficient and the largest weight so far, changed in place.
     """
 
     band: Band
@@ -90,8 +90,9 @@ class ExactSums:
         self.band.grid.add(
             self.counts[half, klass], self.quanta, values, weights, rotations, self.band.disc.frequencies
         )
-        norms = (torch.linalg.vector_norm(each, math.inf) for each in (values, weights))
-        torch.maximum(self.largest, torch.stack([norm.to(self.largest) for norm in norms]), out=self.largest)
+        least, most = torch.aminmax(torch.view_as_real(values))
+        largest = torch.stack([torch.maximum(most, -least), weights.amax()])
+        torch.maximum(self.largest, largest.to(self.largest), out=self.largest)
 
     def gather_(self, group: Group) -> None:
         """Make them the sums over the images of all processes, in place."""
@@ -107,7 +108,8 @@ class ExactSums:
         InputError
             A coefficient was larger than the limit.
         """
-        if bool((self.largest > self.limits).any()):
+        # what is no number is not within the limits either
+        if not bool((self.largest <= self.limits).all()):
             raise InputError(
                 f"an image is over {LARGEST_AMPLITUDE:,.0f} times as strong as the noise",
                 mend="normalise the images (mean 0 and standard deviation 1 around the particle)",

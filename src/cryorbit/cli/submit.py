@@ -17,7 +17,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.destinations import require_new_files
 
 TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh.j2"
-Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+POSITIVE = validators.Number(gte=1)
 
 
 def submit(
@@ -25,9 +25,9 @@ def submit(
     slurm: Annotated[
         bool, Parameter(negative="", help="Write the script for SLURM, the one batch system known here.")
     ] = False,
-    nodes: Annotated[Count, Parameter(help="Machines.")] = 1,
-    processes: Annotated[Count, Parameter(name="--per-node", help="Processes on each of them.")] = 1,
-    cores: Annotated[Count, Parameter(help="Cores of each process.")] = 8,
+    nodes: Annotated[int, Parameter(help="Machines.", validator=POSITIVE)] = 1,
+    processes: Annotated[int, Parameter(name="--per-node", help="Processes on each of them.", validator=POSITIVE)] = 1,
+    cores: Annotated[int, Parameter(help="Cores of each process.", validator=POSITIVE)] = 8,
     gpus: Annotated[
         int,
         Parameter(name="--gpus-per-process", help="GPUs of each process, 0 or 1.", validator=validators.Number(gte=0)),
@@ -36,12 +36,12 @@ def submit(
         str | None, Parameter(help="Time limit, for example 12:00:00. Default: that of the partition.")
     ] = None,
     node_memory: Annotated[
-        str | None, Parameter(help="Memory of each machine, for example 64G. Default: SLURM's.")
+        str | None, Parameter(help="Memory of each machine with its unit: 64GB is written 64G. Default: SLURM's.")
     ] = None,
     partition: Annotated[str | None, Parameter(help="Partition. Default: SLURM's.")] = None,
     account: Annotated[str | None, Parameter(help="Account. Default: SLURM's.")] = None,
     template: Annotated[
-        Path | None, Parameter(help="Template of the script (Jinja) in place of the one that comes with cryorbit.")
+        Path | None, Parameter(help="Template of the script (Jinja). Default: the one that comes with cryorbit.")
     ] = None,
     script: Annotated[Path | None, Parameter(help="Script to write; must not exist. Default: VERB.slurm.sh.")] = None,
     send: Annotated[bool, Parameter(negative="", help="Hand the script to sbatch.")] = False,

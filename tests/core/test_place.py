@@ -1,8 +1,9 @@
 """Which process of a job this is, as torchrun and srun say it."""
 
+import os
+
 import pytest
 
-from cryorbit.core import place
 from cryorbit.core.place import Place, available_cores, place_of_process
 
 
@@ -36,8 +37,16 @@ def test_the_place_of_a_process(environment: dict[str, str], expected: Place) ->
     assert place_of_process(environment) == expected
 
 
+def test_cores_that_a_process_may_not_use_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2}, raising=False)
+    assert available_cores() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert available_cores() == 6
+
+
 def test_processes_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
     assert available_cores() == 8
     for name, value in (("RANK", "0"), ("WORLD_SIZE", "9"), ("LOCAL_WORLD_SIZE", "3")):
         monkeypatch.setenv(name, value)

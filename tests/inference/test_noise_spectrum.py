@@ -106,10 +106,10 @@ def test_the_prior_counts_as_so_many_images(prior: float, expected: float) -> No
     torch.testing.assert_close(ratio[1:3], torch.full((2,), expected), rtol=1e-4, atol=0)
 
 
-def test_residuals_of_coefficients_count_half_as_each_stands_for_two() -> None:
+def test_residuals_of_shells_count_half_as_each_coefficient_stands_for_two() -> None:
     """Power is 2 where a coefficient is as the noise: half as much again raises the spectrum by half."""
     shells = torch.tensor([1, 1, 2, 2, 2])
-    residual = 2 * torch.tensor([1.0, 2.0, 0.5, 0.5, 0.5], dtype=torch.float64) * IMAGES
+    residual = 2 * torch.tensor([0.0, 1.0 + 2.0, 3 * 0.5, 0.0], dtype=torch.float64) * IMAGES
     found = spectrum_of_residuals(NOISE, residual, shells, torch.tensor(IMAGES, dtype=torch.float64), 0.0)
     torch.testing.assert_close(found, torch.tensor([1.0, 3.0, 1.5, 4.0]))
     halfway = spectrum_of_residuals(NOISE, residual, shells, torch.tensor(IMAGES, dtype=torch.float64), 50.0)

@@ -85,19 +85,22 @@ def test_scores_follow_from_slices(
 
 
 @pytest.mark.parametrize("dtype", [torch.complex128, torch.complex64])
-def test_adding_is_inserting_in_place(
+def test_adding_is_inserting_in_whole_numbers(
     kind: Kind, disc: HalfDisc, dtype: torch.dtype, generator: torch.Generator
 ) -> None:
+    quanta = (2.0**-24, 2.0**-26)
     values = torch.randn(2, 5, len(disc), dtype=dtype, generator=generator)
     weights = torch.rand(2, 5, len(disc), dtype=values.real.dtype, generator=generator)
     poses = torch.stack([kind.poses(5, generator), kind.poses(5, generator)]).to(weights)
-    sums = values.new_zeros(kind.grid.shape), weights.new_zeros(kind.grid.shape)
-    expected = [torch.zeros_like(each) for each in sums]
+    counts = torch.zeros(*kind.grid.shape, 3, dtype=torch.int64)
+    data, weight = values.new_zeros(kind.grid.shape), weights.new_zeros(kind.grid.shape)
     for part in zip(values, weights, poses, strict=True):
-        kind.grid.add(sums, *part, disc.frequencies)
-        expected = [a + b for a, b in zip(expected, kind.grid.insert(*part, disc.frequencies), strict=True)]
-    for found, known in zip(sums, expected, strict=True):
-        torch.testing.assert_close(found, known, rtol=1e-5, atol=1e-5)
+        kind.grid.add(counts, quanta, *part, disc.frequencies)
+        more, heavier = kind.grid.insert(*part, disc.frequencies)
+        data, weight = data + more, weight + heavier
+    sums = counts.double() * torch.tensor([quanta[0], quanta[0], quanta[1]])
+    for found, known in zip(sums.unbind(-1), (data.real, data.imag, weight), strict=True):
+        torch.testing.assert_close(found, known.double(), rtol=1e-5, atol=1e-5)
 
 
 def test_weighted_slices_give_the_unknown_back(kind: Kind, disc: HalfDisc, generator: torch.Generator) -> None:

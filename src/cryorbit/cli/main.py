@@ -86,12 +86,12 @@ def _launch(
         if processes > 1:
             sys.exit(run_processes([*tokens, *_spoken(voice or Voice())], processes))
     with speaking(voice or Voice()):
-        return app(_with_command(tokens))
+        return app(with_command(tokens))
 
 
-def _with_command(tokens: Sequence[str]) -> Sequence[str]:
+def with_command(tokens: Sequence[str]) -> Sequence[str]:
     """The tokens, with what `submit` is to run set apart from its own options: from the first verb on."""
-    if tokens[:1] != ("submit",) or "--" in tokens:
+    if tokens[:1] not in (("submit",), ["submit"]) or "--" in tokens:
         return tokens
     start = next((number for number, token in enumerate(tokens) if number and token in _VERBS), len(tokens))
     return [*tokens[:start], "--", *tokens[start:]]

@@ -53,6 +53,11 @@ CS_VALUES: dict[str, list[float]] = {
     "blob/psize_A": [0, -5, math.nan, 1e9],
     "blob/sign": [0.5, math.nan, 1e9],
 }
+POSE_COLUMNS = {
+    *("rlnAngleRot", "rlnAngleTilt", "rlnOriginXAngst", "rlnOriginYAngst"),
+    *("alignments3D/pose", "alignments3D/shift"),
+}
+"""Columns in which a value that cannot be makes a particle one without a pose, which jobs on poses leave out."""
 CS_KINDS = ["<f2", "<i2", "S8", "<c8", "<f8", "?", "<u8"]
 PIXELS = [1e6, -1e6, 1e12, 1e30, math.nan, math.inf]
 IMPOSSIBLE_PIXEL = 1e3
@@ -121,9 +126,15 @@ def impossible_settings(file: Path, draw: random.Random) -> tuple[str, str]:
 
 
 def judge_particles(name: str, row: int | None, label: str) -> None:
-    """Read and check particles as every job does; say so if the particle with the impossible value is kept."""
-    _, _, kept = _checked(name)
-    if row != -1 and len(kept) and (row is None or row in kept):
+    """Read and check particles as every job does; say so if the impossible value of a particle is used."""
+    particles, report, kept = _checked(name)
+    if row == -1 or not len(kept) or (row is not None and row not in kept):
+        return
+    column = label.partition("=")[0]
+    unset = row is not None and column in POSE_COLUMNS and not bool(particles.aligned[row])
+    # the others' pixel size is used where one is 0, and that is said
+    replaced = column == "blob/psize_A" and any(" a pixel size of 0 " in said for said in report.remarks)
+    if not (unset or replaced):
         print(ACCEPTED + label, flush=True)  # noqa: T201
 
 

@@ -64,6 +64,12 @@ def test_values_between_voxels() -> None:
     assert float(sample_map(volume, torch.tensor([40.0, 0, 0]))) == 0
 
 
+def test_the_centre_of_an_odd_box_is_its_middle_voxel(generator: torch.Generator) -> None:
+    volume = torch.randn(9, 9, 9, generator=generator)
+    assert float(sample_map(volume, torch.zeros(3))) == pytest.approx(float(volume[4, 4, 4]), abs=1e-5)
+    torch.testing.assert_close(rotated(volume, torch.eye(3)), volume, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("symbol", "count"), [("C2", 1), ("C5", 2), ("D2", 3), ("T", 7), ("O", 16)])
 def test_of_an_operator_and_its_inverse_one_is_kept(symbol: str, count: int) -> None:
     """Those of order two are their own inverses: 1 of C2, 3 of D2, 3 of 11 of T, 9 of 23 of O."""

@@ -65,6 +65,7 @@ def test_a_half_set_is_added_to_in_place_and_counts_from_zero() -> None:
     statistics = empty_statistics(GRID, DISC, 2, 3, torch.zeros(0, dtype=torch.complex64))
     for sums in statistics.tensors():
         sums += 1
+    assert [len(statistics.half(number).data) for number in (0, 1)] == [1, 1]
     half = statistics.half(1)
     half.data[0, 2] += 4
     half.weight[0, 2] += 5

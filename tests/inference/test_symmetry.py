@@ -7,11 +7,13 @@ import torch
 
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import angular_distance, random_rotations
+from cryorbit.geometry.so3_grid import rotation_count
 from cryorbit.inference.constraints import centre_offset
 from cryorbit.inference.symmetry import (
     SymmetryAxes,
     average_over_group,
     displaced_centre,
+    distinct_frames,
     find_axes,
     turned_to_axes,
     whitened_amplitudes,
@@ -80,6 +82,12 @@ def test_of_an_operator_and_its_inverse_one_is_kept(symbol: str, count: int) -> 
     distance = (group[:, None] - both).abs().amax((-2, -1)).amin(1)
     assert float(distance[1:].max()) < 1e-9
     assert float(distance[0]) > 0.1
+
+
+@pytest.mark.parametrize(("symbol", "spacing"), [("C2", 15.0), ("C7", 15.0), ("D4", 7.5)])
+def test_frames_are_those_of_one_unit_finer_for_groups_of_eight_or_more(symbol: str, spacing: float) -> None:
+    group = point_group(symbol)
+    assert len(distinct_frames(group)) == pytest.approx(rotation_count(spacing) / len(group), rel=0.2)
 
 
 def test_amplitudes_have_one_scale_in_all_shells_wherever_the_map_is(generator: torch.Generator) -> None:

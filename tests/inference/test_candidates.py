@@ -70,6 +70,11 @@ def test_scores_equal_brute_force(candidates: Candidates, generator: torch.Gener
         torch.testing.assert_close(scores.log_joint[e], expected, rtol=1e-4, atol=1e-3)
 
 
+def test_images_are_counted_to_the_last_that_has_a_candidate(candidates: Candidates) -> None:
+    assert candidates.images == 4
+    assert candidates[:11].images == 3, "the third image has a single one"
+
+
 @pytest.mark.parametrize(("keep_nats", "at_most"), [(1e9, 2), (2.5, 100), (4.0, 3)])
 def test_pruning_keeps_the_best_of_every_class_of_an_image(
     candidates: Candidates, scores: CandidateScores, keep_nats: float, at_most: int

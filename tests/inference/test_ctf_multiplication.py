@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.imaging.ctf import ctf_values
 from cryorbit.imaging.particle_source import ParticleSource
-from cryorbit.inference.ctf_multiplication import judge_multiplication, left_at_zeros, multiplied_images
+from cryorbit.inference.ctf_multiplication import judge_multiplication, left_at_zeros, multiplied_images, two_kinds
 from phantom_sets import phantom_set, sharp_phantom, write_source
 
 COUNT = 100
@@ -119,6 +119,33 @@ def test_bands_that_are_not_known_or_not_noise_do_not_count() -> None:
     for other in ((790.0, 0.4, 1.6, 1.0), (810.0, 0.4, 1.6, 0.59), (0.0, 0.0, 0.0, 0.0)):
         assert left_at_zeros(bands(other)) is None
         assert left_at_zeros(bands(known, other)) == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "between", "are_two"),
+    [
+        (20, 30, 3, True),
+        (30, 20, 3, True),
+        # fewer than twenty, and as many between them as a fifth of the rarer
+        (19, 31, 0, False),
+        (31, 19, 0, False),
+        (20, 30, 4, False),
+        # a twentieth of a large set
+        (50, 940, 9, True),
+        (49, 942, 9, False),
+    ],
+)
+def test_two_kinds_are_many_each_and_hardly_any_between(low: int, high: int, between: int, are_two: bool) -> None:
+    left = torch.tensor([0.24] * low + [0.61] * high + [0.26] * (between // 2) + [0.59] * (between - between // 2))
+    told = torch.full_like(left, 0.14)
+    kinds = two_kinds(left, told)
+    assert (kinds is not None) == are_two
+    if kinds is not None:
+        assert [int(each.sum()) for each in kinds] == [low, high]
+        assert bool(kinds[0][:low].all())
+        unknown = torch.full((100,), 0.4), torch.full((100,), 0.16)
+        some = two_kinds(*(torch.cat(each) for each in zip((left, told), unknown, strict=True)))
+        assert (some is None) == (low == 50), "images that tell nothing count among all"
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The sum over a grid of poses: steps along its field, its units, its E- and M-step, and classes without images."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 from cryorbit.geometry.shift_grid import disc_grid
 from cryorbit.geometry.so3_grid import paired_grid
 from cryorbit.imaging.masks import soft_ball
+from cryorbit.imaging.observations import Observations
 from cryorbit.inference import grid_oracle
 from cryorbit.inference.grid_oracle import CURVATURES, Curvature, GridOracle, diagonal, largest
 from cryorbit.inference.marginal import SliceStatistics
@@ -100,6 +102,21 @@ def test_statistics_of_parts_add_to_those_of_all(clear_set: PhantomSet) -> None:
     parts = [oracle.expect(x, part).statistics for part in torch.arange(60).split(30)]
     whole = oracle.expect(x, None).statistics
     torch.testing.assert_close(sum(parts) / 2, whole, rtol=1e-3, atol=1e-4 * float(whole.abs().max()))
+
+
+def test_mixing_shares_images_out_over_the_classes(clear_set: PhantomSet) -> None:
+    """Of images so faint that each is in both classes."""
+    made, x = make(clear_set, 2)
+    clear = made.observations
+    plain = replace(made, observations=Observations(0.1 * clear.data, 0.1 * clear.weight, clear.power))
+    shares = []
+    for oracle in (plain, replace(plain, class_mixing=1.0)):
+        weight = oracle.expect(x, None).statistics[:, 2].sum((1, 2, 3))
+        shares.append(float(weight[0] / weight.sum()))
+    # until a class is given its part of every image it has what images leave to it
+    assert shares[0] == pytest.approx(float(plain.reports[0].class_fractions[0]), abs=0.05)
+    assert abs(shares[0] - 0.5) > 0.1
+    assert shares[1] == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_class_without_images_is_left_as_it_is(clear_set: PhantomSet) -> None:

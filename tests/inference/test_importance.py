@@ -29,17 +29,49 @@ def test_cells_share_out_the_whole_weight(generator: torch.Generator) -> None:
     assert float(proposal.min()) > 0
 
 
+def test_proposals_are_the_tempered_coarse_posterior_shared_out_and_a_uniform_part(generator: torch.Generator) -> None:
+    oracle = sampled(small_oracle(2, generator), 10)
+    coarse = torch.rand(3, len(both_turns(oracle.coarse.quadrature)), generator=generator, dtype=torch.float64)
+    for temperature in (1.0, 2.0):
+        proposal = replace(oracle, explore=0.0, temperature=temperature)._proposal(coarse)
+        cells = torch.zeros_like(coarse).index_add_(1, oracle.cell, proposal)
+        tempered = coarse ** (1 / temperature)
+        torch.testing.assert_close(cells, tempered / tempered.sum(1, keepdim=True))
+        # within a cell by the weights of its nodes
+        torch.testing.assert_close(proposal, cells[:, oracle.cell] * oracle.share)
+    uniform = replace(oracle, explore=1.0)._proposal(coarse)
+    weights = oracle.exact.model.quadrature.log_weight.exp().repeat(2)
+    torch.testing.assert_close(uniform, weights.expand(3, -1))
+    mixed = (replace(oracle, explore=part)._proposal(coarse) for part in (0.0, 1.0, 0.05))
+    none, whole, little = mixed
+    torch.testing.assert_close(little, 0.95 * none + 0.05 * whole)
+    assert (oracle.explore, oracle.temperature) == (0.05, 2.0)
+
+
 def test_likelihoods_have_no_bias(generator: torch.Generator) -> None:
     exact = small_oracle(4, generator)
     x = 0.15 * random_unknown(exact, generator)
     truth = log_evidence(exact.observations, exact.model.nodes(x))
     oracle = sampled(exact, 20)
     offsets = torch.rand(60, 4, generator=generator, dtype=torch.float64)
-    draws = torch.stack([replace(oracle, offset=offset).estimate(x, None).log_evidence for offset in offsets])
-    ratio = (draws - truth).exp()
+    found = [replace(oracle, offset=offset).estimate(x, None) for offset in offsets]
+    ratio = (torch.stack([each.log_evidence for each in found]) - truth).exp()
     error = ratio.std(0) / 60**0.5
     assert ((ratio.mean(0) - 1).abs() < 4 * error).all()
     assert float(ratio.std(0).max()) > 0.01
+
+
+def test_the_stated_error_is_that_of_independent_draws(generator: torch.Generator) -> None:
+    """Draws are systematic, and do better, but not by far."""
+    exact = small_oracle(3, generator)
+    x = 0.15 * random_unknown(exact, generator)
+    oracle = sampled(exact, 200)
+    offsets = torch.rand(30, 3, generator=generator, dtype=torch.float64)
+    found = [replace(oracle, offset=offset).estimate(x, None) for offset in offsets]
+    scatter = torch.stack([each.log_evidence for each in found]).std(0)
+    told = torch.stack([each.error for each in found]).mean(0)
+    assert (scatter < told).all()
+    assert (told < 3 * scatter).all()
 
 
 def test_values_and_gradients_are_those_of_the_full_sum_within_the_error(generator: torch.Generator) -> None:

@@ -252,3 +252,6 @@ def test_images_may_be_inserted_at_their_best_poses_alone(clear_set: PhantomSet,
     for one, other in ((ours.data, theirs.data), (ours.weight, theirs.weight)):
         assert (one - other).norm() < 1e-5 * other.norm()
     assert float(ours.class_mass) == len(half)
+    broad, _ = one_pass(clear_set, clear_set.everything, cells, band, replace(refinement, best_only=False))
+    assert (broad.weight - ours.weight).norm() > 0.01 * ours.weight.norm()
+    assert not Refinement(refinement.descent, half).best_only

@@ -53,6 +53,7 @@ def test_posterior_equals_brute_force_in_any_blocks(problem, budget):
     log_prior = torch.linspace(-1, 0, len(slices))
     joint = _brute_force(observations, slices, phases, log_prior)
     posterior = pose_posterior(observations, slices, phases, log_prior, budget)
+    assert torch.equal(posterior.image, posterior.image.sort().values)
     evidence = torch.logsumexp(joint.flatten(1), 1)
     torch.testing.assert_close(posterior.log_evidence, evidence, rtol=1e-4, atol=1e-3)
     expected = (joint - evidence[:, None, None]).exp()

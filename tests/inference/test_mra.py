@@ -180,6 +180,12 @@ def test_an_m_step_does_not_mind_the_scale_of_its_statistics() -> None:
     oracle, x = problem(7)
     statistics = oracle.expect(x, None).statistics
     torch.testing.assert_close(oracle.maximise(statistics), oracle.maximise(250 * statistics))
+    # a shift that was never seen has a share of 1e-10, whatever the scale
+    statistics[-1, 2] = 0
+    rest = statistics[-1] / statistics[-1].sum()
+    for scale in (1, 250):
+        logits = oracle.maximise(scale * statistics)[-1]
+        assert float(logits[3] - logits[2]) == pytest.approx(math.log(float(rest[3]) / 1e-10))
 
 
 def test_statistics_with_negative_shares_are_mended() -> None:

@@ -79,6 +79,7 @@ def test_four_deviations_hold_where_the_published_ones_do_not() -> None:
     power = torch.tensor([7.0])
     assert noise_allowance(power, EXACT) == pytest.approx(4 * math.sqrt(14))
     assert noise_allowance(power, PUBLISHED) == pytest.approx(4 * math.sqrt(7))
+    assert BoundSettings() == BoundSettings(4.0, "exact", "image", 0.7)
     assert normal_tail(4) < 3.2e-5 < 2.3e-3 < normal_tail(4 / math.sqrt(2))
 
 

@@ -35,6 +35,15 @@ def test_every_image_goes_to_its_most_correlated_slice(generator: torch.Generato
     torch.testing.assert_close(found.weight, weight)
 
 
+def test_statistics_are_means_over_images(generator: torch.Generator) -> None:
+    matching = ProjectionMatching(small_oracle(5, generator))
+    x = random_unknown(matching.exact, generator)
+    parts = [matching.expect(x, part) for part in torch.arange(5).split([2, 3])]
+    whole = matching.expect(x, None)
+    torch.testing.assert_close((2 * parts[0].statistics + 3 * parts[1].statistics) / 5, whole.statistics)
+    torch.testing.assert_close((2 * parts[0].value + 3 * parts[1].value) / 5, whole.value)
+
+
 def test_reconstruction_from_the_poses_found_fits_them_better(generator: torch.Generator) -> None:
     matching = ProjectionMatching(small_oracle(40, generator))
     blocks = Blocks(matching)

@@ -13,6 +13,7 @@ LAST = Scored(20.0, 30.0)
     ("now", "beyond"),
     [
         pytest.param(Scored(20.0, 31.0), 0.75, id="the radius stands and the images fit better"),
+        pytest.param(LAST, 0.75, id="the images fit as well"),
         pytest.param(Scored(21.5, 25.0), 0.75, id="the radius hardly grew, likelihoods do not compare"),
         pytest.param(Scored(23.4, 31.0), 0.0, id="the radius grew"),
         pytest.param(Scored(20.0, 29.0), 0.0, id="the last step was too long"),
@@ -21,6 +22,11 @@ LAST = Scored(20.0, 30.0)
 def test_maps_go_beyond_a_pass_while_that_helps(now: Scored, beyond: float) -> None:
     before, made = torch.ones(2, 1, 4, 4, 4), torch.full((2, 1, 4, 4, 4), 3.0)
     assert torch.equal(relaxed(before, made, 0.75, now, LAST), made + beyond * 2)
+
+
+def test_the_first_pass_of_a_radius_is_a_step_of_em() -> None:
+    before, made = torch.ones(1, 4, 4, 4), torch.full((1, 4, 4, 4), 3.0)
+    assert torch.equal(relaxed(before, made, 0.75, LAST, Scored(20.0, float("-inf"))), made)
 
 
 def test_without_relaxation_a_pass_is_a_step_of_em() -> None:

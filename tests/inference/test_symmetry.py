@@ -7,11 +7,13 @@ import torch
 
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import angular_distance, random_rotations
+from cryorbit.geometry.so3_grid import rotation_count
 from cryorbit.inference.constraints import centre_offset
 from cryorbit.inference.symmetry import (
     SymmetryAxes,
     average_over_group,
     displaced_centre,
+    distinct_frames,
     find_axes,
     turned_to_axes,
     whitened_amplitudes,
@@ -64,6 +66,12 @@ def test_values_between_voxels() -> None:
     assert float(sample_map(volume, torch.tensor([40.0, 0, 0]))) == 0
 
 
+def test_the_centre_of_an_odd_box_is_its_middle_voxel(generator: torch.Generator) -> None:
+    volume = torch.randn(9, 9, 9, generator=generator)
+    assert float(sample_map(volume, torch.zeros(3))) == pytest.approx(float(volume[4, 4, 4]), abs=1e-5)
+    torch.testing.assert_close(rotated(volume, torch.eye(3)), volume, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(("symbol", "count"), [("C2", 1), ("C5", 2), ("D2", 3), ("T", 7), ("O", 16)])
 def test_of_an_operator_and_its_inverse_one_is_kept(symbol: str, count: int) -> None:
     """Those of order two are their own inverses: 1 of C2, 3 of D2, 3 of 11 of T, 9 of 23 of O."""
@@ -74,6 +82,12 @@ def test_of_an_operator_and_its_inverse_one_is_kept(symbol: str, count: int) -> 
     distance = (group[:, None] - both).abs().amax((-2, -1)).amin(1)
     assert float(distance[1:].max()) < 1e-9
     assert float(distance[0]) > 0.1
+
+
+@pytest.mark.parametrize(("symbol", "spacing"), [("C2", 15.0), ("C7", 15.0), ("D4", 7.5)])
+def test_frames_are_those_of_one_unit_finer_for_groups_of_eight_or_more(symbol: str, spacing: float) -> None:
+    group = point_group(symbol)
+    assert len(distinct_frames(group)) == pytest.approx(rotation_count(spacing) / len(group), rel=0.2)
 
 
 def test_amplitudes_have_one_scale_in_all_shells_wherever_the_map_is(generator: torch.Generator) -> None:

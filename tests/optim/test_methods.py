@@ -150,6 +150,11 @@ def test_a_method_that_needs_an_e_step_says_so() -> None:
         run(problem, "em", 3)
 
 
+def test_a_name_that_leads_to_something_else_is_told() -> None:
+    with pytest.raises(InputError, match="'math:pi' is no class"):
+        find_method("math:pi")
+
+
 def test_a_class_that_is_no_method_is_told_what_it_lacks() -> None:
     with pytest.raises(InputError, match="it has no init and no step"):
         find_method("pathlib:Path")

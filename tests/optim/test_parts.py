@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 
 import pytest
@@ -276,13 +277,18 @@ def test_pairs_of_negative_curvature_are_refused_though_damping_would_make_them_
 def test_the_loop_stops_for_every_reason_and_keeps_what_is_asked() -> None:
     problem, _ = least_squares()
     start = torch.ones(SHAPE, dtype=torch.float64)
+    began = time.perf_counter()
     done = minimise(problem, GradientDescent(), start, Stop(1e-6), torch.Generator(), keep_snapshots=True)
+    assert 0 <= done.seconds[0] <= done.seconds[-1] <= time.perf_counter() - began
+    assert (done.seconds.diff() >= 0).all()
     assert done.ending == "converged"
     assert done.values.diff()[-1].abs() < 1e-6
     assert (done.values.diff()[:-1].abs() >= 1e-6).all()
     assert torch.equal(done.snapshots[-1], done.x)
     assert len(done.snapshots) == len(done.values)
-    assert minimise(problem, GradientDescent(), start, Stop(0.0, 5), torch.Generator()).passes[-1] == 5
+    five = minimise(problem, GradientDescent(), start, Stop(0.0, 5), torch.Generator())
+    assert five.passes[-1] == 5
+    assert len(five.snapshots) == 0
     assert len(minimise(problem, GradientDescent(), start, Stop(0.0, seconds=0), torch.Generator()).values) == 2
     wild = minimise(problem, GradientDescent(step_size=1e6), start, Stop(0.0), torch.Generator())
     assert wild.ending == "diverged"

@@ -45,8 +45,8 @@ def copies_agreement(
     float or None
         1 for a symmetric particle. None where the maps do not share enough that depends on direction.
     """
-    size = min(SIZE, first.shape[-1])
-    points = ball_points(radius * size / first.shape[-1], RADII, DIRECTION_ORDER).to(first)
+    size = min(SIZE, len(first))
+    points = ball_points(radius * size / len(first), RADII, DIRECTION_ORDER).to(first)
     # interpolated at half the voxel size
     fine = [resample(resample(volume, size), 2 * size) for volume in (first, second)]
     reference, power = _by_direction(sample_map(fine[0], 2 * points))

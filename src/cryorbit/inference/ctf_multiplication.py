@@ -83,13 +83,27 @@ def multiplied_images(source: ParticleSource, index: Int[Tensor, " m"]) -> Bool[
     outer = disc.frequencies.norm(dim=1) > source.box / 4
     parts = [_left_in_each(source, index[part], disc, outer) for part in source.batches(len(index), READ_BATCH)]
     left, error = (torch.cat(each).cpu() for each in zip(*parts, strict=True))
+    kinds = two_kinds(left, error)
+    if kinds is None:
+        return None
+    low, high = kinds
+    # that noise prevails is seen where it remains
+    return low if judge_multiplication(source, index[high]) == "not multiplied" else None
+
+
+def two_kinds(
+    left: Float[Tensor, " m"], error: Float[Tensor, " m"]
+) -> tuple[Bool[Tensor, " m"], Bool[Tensor, " m"]] | None:
+    """Masks of images that leave little and that leave most where their CTF vanishes, by what is left and its error.
+
+    None unless both are many, and few are between them.
+    """
     known = error < SURE_OF_ONE
     low, high = known & (left < FOLLOWS), known & (left > REMAINS)
     between = known & ~low & ~high
     fewest = min(int(low.sum()), int(high.sum()))
-    clear = fewest >= max(FEWEST_OF_A_KIND, LEAST_PART * len(index)) and int(between.sum()) < MOST_BETWEEN * fewest
-    # that noise prevails is seen where it remains
-    return low if clear and judge_multiplication(source, index[high]) == "not multiplied" else None
+    clear = fewest >= max(FEWEST_OF_A_KIND, LEAST_PART * len(left)) and int(between.sum()) < MOST_BETWEEN * fewest
+    return (low, high) if clear else None
 
 
 def _are_filtered(source: ParticleSource, index: Int[Tensor, " m"]) -> bool:
@@ -102,23 +116,14 @@ def _are_filtered(source: ParticleSource, index: Int[Tensor, " m"]) -> bool:
 def _left_in_each(
     source: ParticleSource, index: Int[Tensor, " b"], disc: HalfDisc, chosen: Bool[Tensor, " p"]
 ) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
-    """Part of each image's power, at the chosen frequencies, that is left where its CTF vanishes; and standard errors.
-
-    By a straight line in CTF^2, as in `left_at_zeros`; the error is infinite where nothing can be told.
-    """
+    """Part of each image's power, at the chosen frequencies, that is left where its CTF vanishes; standard errors."""
     params = _bare(source.ctf[index].to(source.device))
     power = (source.transform(index, disc).abs() ** 2).double()
     transfer = ctf_values(params, disc.frequencies / (source.box * source.pixel_size)).double() ** 2
     weight = (_turns_slowly(params, disc, source) & chosen).double()
-    count = weight.sum(1)
-    mean_transfer, mean_power, squares, product = (
-        (weight * each).sum(1) / count for each in (transfer, power, transfer**2, transfer * power)
-    )
-    spread = squares - mean_transfer**2
-    left = 1 - mean_transfer * (product - mean_transfer * mean_power) / (spread * mean_power)
-    error = ((1 + mean_transfer**2 / spread) / count).sqrt()
-    # an image without a usable coefficient is of neither kind
-    return left.nan_to_num(0.5), error.nan_to_num(torch.inf)
+    count = weight.sum(1).clamp_min(1)
+    means = ((weight * each).sum(1) / count for each in (transfer, transfer**2, power, transfer * power))
+    return _left_by_line(count, *means)
 
 
 def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 s"]:
@@ -145,10 +150,9 @@ def _sums(source: ParticleSource, index: Int[Tensor, " m"]) -> Float[Tensor, "6 
 
 
 def left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
-    """Part of a band's mean power that is left where the CTF vanishes, by a straight line in CTF^2.
+    """Part of a band's mean power that is left where the CTF vanishes.
 
-    Of the outer half of the noisy bands that have it to within `SURE` the median; None where there is none. Power is
-    distributed exponentially: it scatters by its mean.
+    Of the outer half of the noisy bands that have it to within `SURE` the median; None where there is none.
 
     Parameters
     ----------
@@ -159,12 +163,27 @@ def left_at_zeros(sums: Float[Tensor, "6 s"]) -> float | None:
     # a band without coefficients has an error of one at least, and is not known
     count = sums[0].clamp_min(1)
     transfer, squares, power, product, outside = sums[1:] / count
-    spread = (squares - transfer**2).clamp_min(torch.finfo(sums.dtype).tiny)
-    left = 1 - transfer * (product - transfer * power) / (spread * power.clamp_min(1e-12))
-    error = ((1 + transfer**2 / spread) / count).sqrt()
+    left, error = _left_by_line(count, transfer, squares, power, product)
     # the particle's power vanishes with the CTF, too
     known = left[(error < SURE) & (outside > NOISY * power)]
     return float(known[len(known) // 2 :].median()) if len(known) else None
+
+
+def _left_by_line(
+    count: Float[Tensor, " n"],
+    transfer: Float[Tensor, " n"],
+    squares: Float[Tensor, " n"],
+    power: Float[Tensor, " n"],
+    product: Float[Tensor, " n"],
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    """Part of a mean power that is left where CTF^2 is zero, by a straight line in it; and the standard error.
+
+    From means over ``count`` coefficients of CTF^2, its square, the power, and that times CTF^2. Power is distributed
+    exponentially: it scatters by its mean.
+    """
+    spread = (squares - transfer**2).clamp_min(torch.finfo(squares.dtype).tiny)
+    left = 1 - transfer * (product - transfer * power) / (spread * power.clamp_min(1e-12))
+    return left, ((1 + transfer**2 / spread) / count).sqrt()
 
 
 def _bare(params: CTFParams) -> CTFParams:

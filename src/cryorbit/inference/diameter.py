@@ -205,6 +205,7 @@ def mean_of_like(profiles: Float[Tensor, "m r"]) -> tuple[Float[Tensor, " r"], F
 
 def ring_means(images: Float[Tensor, "*b n n"]) -> Float[Tensor, "*b r"]:
     """Means of the pixels in rings one pixel wide around the centre, out to the corners."""
-    axis = torch.arange(images.shape[-1], device=images.device) - images.shape[-1] // 2
+    size = images.shape[-1]
+    axis = torch.arange(size, device=images.device) - size // 2
     ring = torch.hypot(axis[:, None].double(), axis.double()).round().long().flatten()
     return shell_sums(images.flatten(-2), ring, int(ring.max()) + 1) / torch.bincount(ring)

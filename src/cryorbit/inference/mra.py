@@ -100,7 +100,8 @@ class MRAOracle:
         (signal, density), (turn, drift) = self._split(x), (vector[:-1], vector[-1])
         templates_TP, offset_T = self._templates(x)
         tilt_TP = self.shifts.project(turn).flatten(1)
-        drift_T = drift - density @ drift - (templates_TP * tilt_TP).sum(1)
+        # what is the same for all shifts, such as the mean drift, moves no posterior
+        drift_T = drift - (templates_TP * tilt_TP).sum(1)
         counts_T, sums_TP = torch.zeros_like(offset_T), torch.zeros_like(templates_TP)
         changes_T, count = torch.zeros_like(offset_T), 0
         for data_BP, _ in self._chunks(idx):

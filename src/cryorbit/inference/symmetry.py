@@ -38,7 +38,7 @@ SCREENING_OPERATORS, SCREENED = 4, 16
 SPECTRUM_PART = 0.6
 """Part of the radius of the transform whose amplitudes are compared: further out there is mostly noise."""
 FEW_OPERATORS = 8
-"""Group order up to which a grid of 15 degrees is searched; larger groups leave room for one of 7.5 degrees."""
+"""Group order below which a grid of 15 degrees is searched; larger groups leave room for one of 7.5 degrees."""
 CENTRE_OPERATORS = 4
 STARTS, FINALISTS = 5, 2
 ANGLE_DEG, STEP = 6.0, 1.0
@@ -72,11 +72,11 @@ class SymmetryAxes:
 
 def find_axes(volume: Float[Tensor, "m m m"], group: Float[Tensor, "g 3 3"], radius: float) -> SymmetryAxes:
     """The axes and the centre under which the map agrees best with its copies within ``radius`` voxels."""
-    small = resample(volume, min(SEARCH_SIZE, volume.shape[-1]))
-    scale = small.shape[-1] / volume.shape[-1]
+    small = resample(volume, min(SEARCH_SIZE, len(volume)))
+    scale = len(small) / len(volume)
     sparse, ball = (ball_points(radius * scale, RADII, order).to(small) for order in (SPARSE_ORDER, DIRECTION_ORDER))
-    operators, frames = without_inverses(group).to(small), _distinct_frames(group).to(small)
-    likely = _likely_frames(whitened_amplitudes(small), frames, SPECTRUM_PART * small.shape[-1], operators)
+    operators, frames = without_inverses(group).to(small), distinct_frames(group).to(small)
+    likely = _likely_frames(whitened_amplitudes(small), frames, SPECTRUM_PART * len(small), operators)
     centres = torch.stack([displaced_centre(small, frame, group.to(small)) for frame in likely])
     centre = centres[_scores(small, likely, centres, operators, ball, structure=False).argmax()]
     nearby = _likely_frames(small, frames, radius * scale, operators, centre)
@@ -111,7 +111,7 @@ def without_inverses(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "o 3 3"]:
     return torch.stack(kept)
 
 
-def _distinct_frames(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "f 3 3"]:
+def distinct_frames(group: Float[Tensor, "g 3 3"]) -> Float[Tensor, "f 3 3"]:
     """A grid of frames without those that differ by an operator of the group."""
     frames = hopf_grid(2 if len(group) < FEW_OPERATORS else 3)
     return frames[asymmetric_unit(frames.mT, group.double())]
@@ -163,7 +163,7 @@ def _scores(
 
 def whitened_amplitudes(volume: Float[Tensor, "m m m"]) -> Float[Tensor, "n n n"]:
     """Amplitudes of the map's transform, each shell on one scale: they do not depend on the centre."""
-    size = volume.shape[-1]
+    size = len(volume)
     # samples half a Fourier pixel apart: squared amplitudes vary twice as fast as the transform
     padded = torch.nn.functional.pad(volume, (0, size) * 3)
     amplitude = torch.fft.fftshift(torch.fft.fftn(padded)).abs()
@@ -181,7 +181,7 @@ def displaced_centre(
 
     What the group leaves undetermined, along the axis of a Cn, is that of the centre of mass.
     """
-    size = volume.shape[-1]
+    size = len(volume)
     # padded: displacements of up to the box must not come round at its other side
     spectrum = torch.fft.rfftn(torch.nn.functional.pad(volume, (0, size) * 3))
     others = group[1:]

@@ -17,7 +17,7 @@ def rotated(
     The centre is ``(x, y, z)`` in voxels from the middle, by default the middle itself. Values are interpolated from a
     map of half the voxel size.
     """
-    size = volume.shape[-1]
+    size = len(volume)
     axis = torch.arange(size, device=volume.device, dtype=volume.dtype) - size // 2
     z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
     points = torch.stack([x, y, z], -1).flatten(0, -2) @ rotation
@@ -28,7 +28,7 @@ def rotated(
 
 def sample_map(volume: Float[Tensor, "m m m"], points: Float[Tensor, "*b 3"]) -> Float[Tensor, "*b"]:
     """Trilinear values of the map at ``(x, y, z)`` in voxels from its centre; 0 outside."""
-    size = volume.shape[-1]
+    size = len(volume)
     # grid_sample measures positions from -1, the first voxel, to 1, the last
     grid = (points + size // 2) * (2 / (size - 1)) - 1
     values = torch.nn.functional.grid_sample(

@@ -57,7 +57,8 @@ DIE_WITHIN_OUTPUTS = (
     DIE
     + """
 from cryorbit.recipes.abinit import outputs
-outputs.write_particles = die
+outputs.write_particle_files  # what is not there cannot die
+outputs.write_particle_files = die
 """
 )
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}

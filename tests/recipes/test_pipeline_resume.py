@@ -34,7 +34,9 @@ DIE_WITHIN = (
     DIE
     + """
 from importlib import import_module
-import_module("cryorbit.recipes.{0}.{1}").{2} = die
+module = import_module("cryorbit.recipes.{0}.{1}")
+module.{2}  # what is not there cannot die
+module.{2} = die
 """
 )
 NO_REPORT = """
@@ -105,11 +107,11 @@ def test_killed_in_every_stage(folder: Path, straight: Path) -> None:
         == -signal.SIGKILL
     )
     for before in (
-        DIE_WITHIN.format("abinit", "outputs", "write_particles"),
+        DIE_WITHIN.format("abinit", "outputs", "write_particle_files"),
         DIE_BEFORE_A_STAGE,
         DIE_BEFORE_CHECKPOINT.format(1),
         DIE_WITHIN_CHECKPOINT.format(2),
-        DIE_WITHIN.format("refine", "outputs", "write_particles"),
+        DIE_WITHIN.format("refine", "outputs", "write_particle_files"),
         DIE_WITHIN.format("postprocess", "outputs", "write_fsc"),
         DIE_WITHIN.format("pipeline", "outputs", "write_joined"),
     ):

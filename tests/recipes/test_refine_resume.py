@@ -39,7 +39,8 @@ DIE_WITHIN_OUTPUTS = (
     DIE
     + """
 from cryorbit.recipes.refine import outputs
-outputs.write_particles = die
+outputs.write_particle_files  # what is not there cannot die
+outputs.write_particle_files = die
 """
 )
 

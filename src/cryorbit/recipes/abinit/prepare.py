@@ -56,7 +56,8 @@ def _require_memory(config: AbinitConfig, particles: Particles) -> None:
     symmetric = config.symmetry.upper() != "C1"
     # the last pass over all particles keeps the coarse poses of each of them
     cells = config.grow.cells * config.classes * len(particles)
-    load = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, cells=cells)
+    # of both half-sets at once, as whole numbers, which take twice the memory, and as what these become
+    load = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, sums=3, cells=cells)
     require_volumes(config, load, particles.pixel_size)
     require_volumes(config, VolumeLoad(particles.box, written, config.classes, symmetric=symmetric))
 

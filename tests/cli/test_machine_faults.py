@@ -5,7 +5,7 @@ import errno
 import pytest
 import torch
 
-from cryorbit.cli.machine_faults import machine_fault
+from cryorbit.cli.machine_faults import ProcessLostError, machine_fault
 
 
 def test_a_full_disk_names_the_file() -> None:
@@ -61,6 +61,6 @@ def test_a_fault_of_the_program_stays_one(error: Exception) -> None:
 
 def test_the_end_of_another_process_is_told_with_what_goes_on() -> None:
     told = machine_fault(RuntimeError("[../pair.cc:534] Connection closed by peer [127.0.0.1]:29511"))
-    assert told is not None
+    assert isinstance(told, ProcessLostError)
     assert "another process of this job has ended" in str(told)
     assert "cryorbit resume" in str(told)

@@ -42,6 +42,10 @@ _LOST = ("connection closed by peer", "connection reset by peer", "application t
 """Of gloo, by which processes speak to each other."""
 
 
+class ProcessLostError(InputError):
+    """Another process of the job has ended, for a reason of its own."""
+
+
 def machine_fault(error: Exception) -> InputError | None:
     """What to tell the user of an error of the system; None when it is a fault of the program."""
     texts = [str(each).lower() for each in _chain(error)]
@@ -53,7 +57,7 @@ def machine_fault(error: Exception) -> InputError | None:
         return InputError("the memory is exhausted", mend=mend)
     if any(words in text for words in _LOST for text in texts):
         mend = f"its own message tells why; {_GOES_ON}"
-        return InputError("another process of this job has ended", mend=mend)
+        return ProcessLostError("another process of this job has ended", mend=mend)
     if isinstance(error, OSError) and error.errno in _MENDS:
         return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
     return None

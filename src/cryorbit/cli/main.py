@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.text import Text
 
 from cryorbit import __version__
-from cryorbit.cli.machine_faults import machine_fault
+from cryorbit.cli.machine_faults import ProcessLostError, machine_fault
 from cryorbit.cli.options import RUNNING
-from cryorbit.cli.processes import require_sharing, run_processes
+from cryorbit.cli.processes import EXIT_LOST, require_sharing, run_processes
 from cryorbit.cli.voice import Voice, speaking
 from cryorbit.core.errors import InputError
 from cryorbit.core.place import place_of_process
@@ -119,4 +119,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _tell(error: InputError) -> NoReturn:
     Console(stderr=True).print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
-    sys.exit(EXIT_USAGE)
+    sys.exit(EXIT_LOST if isinstance(error, ProcessLostError) else EXIT_USAGE)

@@ -17,6 +17,8 @@ from cryorbit.core.errors import InputError
 
 SHARING = ("abinit", "classify", "reconstruct", "refine", "resume", "run")
 """Verbs whose work processes can share."""
+EXIT_LOST = 3
+"""Exit code of a process that ends since another one has ended."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 20.0
 """For the others to end by themselves once one has ended without success."""
@@ -36,7 +38,8 @@ def require_sharing(verb: str | None, count: int) -> None:
 def run_processes(arguments: Sequence[str], count: int) -> int:
     """Run the command with these arguments as so many processes; returns its exit code.
 
-    The first process speaks as the command does by itself. What another one says is shown if it was the first to fail.
+    The first process speaks as the command does by itself. What the others say is shown if it did not end as they did:
+    what all of them refuse is said once.
     """
     shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
     words = [sys.executable, "-m", "cryorbit", *arguments]
@@ -50,9 +53,9 @@ def run_processes(arguments: Sequence[str], count: int) -> int:
             failed = _wait(processes)
         if failed is None:
             return 0
-        if failed > 0:
-            _show(others)
         code = processes[failed].returncode
+        if processes[0].returncode != code:
+            _show(others)
     # as a shell tells the end by a signal
     return code if code >= 0 else 128 - code
 
@@ -72,9 +75,9 @@ def _wait(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
 
 
 def _first_failed(processes: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    """Of those that have failed by now, one that a signal ended: the others noticed."""
-    failed = [number for number, process in enumerate(processes) if process.poll()]
-    return min(failed, key=lambda number: (processes[number].returncode > 0, number), default=None)
+    """Of those that have failed by now, one that a signal ended or that failed by itself: the others noticed."""
+    codes = {number: process.returncode for number, process in enumerate(processes) if process.poll()}
+    return min(codes, key=lambda number: (codes[number] == EXIT_LOST, codes[number] > 0, number), default=None)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cryorbit.cli.processes import run_processes
+from cryorbit.cli.processes import free_port, run_processes
 from cryorbit.execution.group import SINGLE_PROCESS, once
 from cryorbit.execution.torch_group import join_group
 
@@ -52,7 +52,8 @@ def started(program: Path, rank: int, port: int) -> subprocess.Popen[str]:
 def test_three_processes_come_to_the_same(tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
-    processes = [started(program, rank, 29511) for rank in range(3)]
+    port = free_port()
+    processes = [started(program, rank, port) for rank in range(3)]
     for rank, process in enumerate(processes):
         out, err = process.communicate(timeout=120)
         assert out == f"done {rank}\n", err

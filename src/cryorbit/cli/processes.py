@@ -41,7 +41,7 @@ def run_processes(arguments: Sequence[str], count: int) -> int:
     The first process speaks as the command does by itself. What the others say is shown if it did not end as they did:
     what all of them refuse is said once.
     """
-    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(count)}
+    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(count)}
     words = [sys.executable, "-m", "cryorbit", *arguments]
     with tempfile.TemporaryFile("w+") as others:
         processes: list[subprocess.Popen[bytes]] = []
@@ -102,7 +102,8 @@ def _show(others: IO[str]) -> None:
     sys.stderr.write(others.read())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine at which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return int(probe.getsockname()[1])

@@ -15,7 +15,7 @@ from numba import prange
 from torch import Tensor
 
 from cryorbit.kernels.compiled import compiled
-from cryorbit.kernels.trilinear import corners, plane_axes, sample_points
+from cryorbit.kernels.trilinear import cell_around, corners, plane_axes, sample_points
 
 
 def add_exact_torch(
@@ -72,16 +72,7 @@ def _add_exact(values, weights, axes, points, lanes, lane_of_plane, per_unit, co
         for g in range(axes.shape[0]):
             r = axes[g]
             for p in range(points.shape[0]):
-                px, py = points[p, 0], points[p, 1]
-                x = r[0] * px + r[3] * py
-                y = r[1] * px + r[4] * py
-                z = r[2] * px + r[5] * py
-                sign = -one if x < 0 else one
-                x, y, z = sign * x, sign * y, sign * z
-                x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
-                fx, fy, fz = x - np.float32(x0), y - np.float32(y0), z - np.float32(z0)
-                near, far = z0 + (size if z0 < 0 else 0), z0 + 1 + (size if z0 < -1 else 0)
-                below, above = y0 + (size if y0 < 0 else 0), y0 + 1 + (size if y0 < -1 else 0)
+                sign, (x0, below, above, near, far), (fx, fy, fz) = cell_around(r, points[p], size)
                 w = per_unit[1] * weights[g, p]
                 re, im = per_unit[0] * values[g, p].real, sign * per_unit[0] * values[g, p].imag
                 for plane, wz in ((near, one - fz), (far, fz)):

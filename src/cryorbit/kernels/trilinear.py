@@ -54,6 +54,25 @@ def plane_axes(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:
 
 
 @inlined(fastmath=True)
+def cell_around(rotation, point, size):
+    """The cell around a point of a slice: sign, corners and place within, where a sign of -1 takes the mate's.
+
+    ``rotation`` holds the six numbers that map (kx, ky) to the volume, ``point`` kx and ky in padded Fourier pixels.
+    Corners are the lower x, both y and both z, wrapped; the place is the distance from the lower ones.
+    """
+    one = np.float32(1)
+    x = rotation[0] * point[0] + rotation[3] * point[1]
+    y = rotation[1] * point[0] + rotation[4] * point[1]
+    z = rotation[2] * point[0] + rotation[5] * point[1]
+    sign = -one if x < 0 else one
+    x, y, z = sign * x, sign * y, sign * z
+    x0, y0, z0 = int(x), int(np.floor(y)), int(np.floor(z))
+    near, far = z0 + (size if z0 < 0 else 0), z0 + 1 + (size if z0 < -1 else 0)
+    below, above = y0 + (size if y0 < 0 else 0), y0 + 1 + (size if y0 < -1 else 0)
+    return sign, (x0, below, above, near, far), (x - np.float32(x0), y - np.float32(y0), z - np.float32(z0))
+
+
+@inlined(fastmath=True)
 def block_scratch():
     """Memory that ``sample_block`` works in: offsets of four pairs of corners and six weights of every point."""
     return np.empty(4 * BLOCK, dtype=np.int32), np.empty(6 * BLOCK, dtype=np.float32)

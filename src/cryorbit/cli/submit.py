@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -20,26 +21,41 @@ TEMPLATE = Path(__file__).parent / "templates" / "slurm.sh.j2"
 POSITIVE = validators.Number(gte=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What is asked of the batch system; the names are those that a template can use."""
+
+    nodes: Annotated[int, Parameter(help="Machines.", validator=POSITIVE)] = 1
+    processes: Annotated[int, Parameter(name="--per-node", help="Processes on each of them.", validator=POSITIVE)] = 1
+    cores: Annotated[int, Parameter(help="Cores of each process.", validator=POSITIVE)] = 8
+    gpus: Annotated[
+        int,
+        Parameter(name="--gpus-per-process", help="GPUs of each process, 0 or 1.", validator=validators.Number(gte=0)),
+    ] = 0
+    time: Annotated[str | None, Parameter(help="Time limit, for example 12:00:00. Default: that of the partition.")] = (
+        None
+    )
+    memory: Annotated[
+        str | None,
+        Parameter(
+            name="--node-memory",
+            help="Memory of each machine with its unit: 64GB is written 64G. Default: SLURM's.",
+        ),
+    ] = None
+    partition: Annotated[str | None, Parameter(help="Partition. Default: SLURM's.")] = None
+    account: Annotated[str | None, Parameter(help="Account. Default: SLURM's.")] = None
+
+
+LITTLE = Resources()
+"""What stands for resources that were not given."""
+
+
 def submit(
     *command: Annotated[str, Parameter(help="The command to run, from its verb on.", allow_leading_hyphen=True)],
     slurm: Annotated[
         bool, Parameter(negative="", help="Write the script for SLURM, the one batch system known here.")
     ] = False,
-    nodes: Annotated[int, Parameter(help="Machines.", validator=POSITIVE)] = 1,
-    processes: Annotated[int, Parameter(name="--per-node", help="Processes on each of them.", validator=POSITIVE)] = 1,
-    cores: Annotated[int, Parameter(help="Cores of each process.", validator=POSITIVE)] = 8,
-    gpus: Annotated[
-        int,
-        Parameter(name="--gpus-per-process", help="GPUs of each process, 0 or 1.", validator=validators.Number(gte=0)),
-    ] = 0,
-    time: Annotated[
-        str | None, Parameter(help="Time limit, for example 12:00:00. Default: that of the partition.")
-    ] = None,
-    node_memory: Annotated[
-        str | None, Parameter(help="Memory of each machine with its unit: 64GB is written 64G. Default: SLURM's.")
-    ] = None,
-    partition: Annotated[str | None, Parameter(help="Partition. Default: SLURM's.")] = None,
-    account: Annotated[str | None, Parameter(help="Account. Default: SLURM's.")] = None,
+    resources: Annotated[Resources, Parameter(name="*")] = LITTLE,
     template: Annotated[
         Path | None, Parameter(help="Template of the script (Jinja). Default: the one that comes with cryorbit.")
     ] = None,
@@ -52,34 +68,20 @@ def submit(
     """
     if not slurm:
         raise InputError("the script is for no batch system", mend="add --slurm")
-    verb = command[0] if command else None
-    if verb is None:
+    if not command:
         raise InputError("there is no command to run", mend="write it at the end: cryorbit submit ... refine ...")
-    if nodes * processes > 1:
-        require_sharing(verb, nodes * processes)
+    verb, count = command[0], resources.nodes * resources.processes
+    require_sharing(verb, count)
     script = script or Path(f"{verb}.slurm.sh")
     require_new_files(script)
-    values = {
-        "name": verb,
-        "nodes": nodes,
-        "processes": processes,
-        "cores": cores,
-        "gpus": gpus,
-        "memory": node_memory,
-        "time": time,
-        "partition": partition,
-        "account": account,
-        "log": f"{script.stem}-%j.log",
-        "command": shlex.join(["cryorbit", *_with_threads(command, cores)]),
-    }
+    words = shlex.join(["cryorbit", *_with_threads(command, resources.cores)])
+    values = {"name": verb, "log": f"{script.stem}-%j.log", "command": words, **asdict(resources)}
     text = _rendered(template or TEMPLATE, values)
     script.write_text(text)
     console = Console()
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-    if send:
-        console.print(_sent(script), markup=False)
-    else:
-        console.print(f"change it if need be, and send it: sbatch {script}", markup=False, soft_wrap=True)
+    last = _sent(script) if send else f"change it if need be, and send it: sbatch {script}"
+    console.print(last, markup=False, soft_wrap=True)
 
 
 def _with_threads(command: tuple[str, ...], cores: int) -> list[str]:

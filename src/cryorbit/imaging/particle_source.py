@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Complex, Float, Int
@@ -66,6 +67,8 @@ class ParticleSource:
         What else than their CTF parameters the microscope does to the images, or None.
     group
         The processes that share passes over the particles.
+    scratch
+        Folder for large files that are gone after a pass; None for the system's.
     """
 
     images: ImageStack
@@ -79,6 +82,7 @@ class ParticleSource:
     scale: Float[Tensor, " n"] | None = None
     aberrations: Aberrations | None = None
     group: Group = SINGLE_PROCESS
+    scratch: Path | None = None
 
     @classmethod
     def of(

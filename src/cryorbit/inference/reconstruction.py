@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
@@ -54,16 +53,15 @@ def reconstruct(
     symmetry: Float[Tensor, "s 3 3"] | None = None,
     after: Callable[[slice], None] | None = None,
     stop: Callable[[], bool] | None = None,
-    scratch: Path | None = None,
 ) -> VolumeStatistics:
     """Statistics of the particles at ``index``, which rises, in known poses; ``mstep.maximise`` turns them into maps.
 
     Residuals and evidence are left at zero: there is no model to compare with. ``after`` is told the rows of each batch
     that is done, of one half-set after the other; ``stop`` ends the work, as `Shards.run` has it. Sums of the first
-    half-set are put into a file in ``scratch`` while those of the second are made.
+    half-set are put into a file in ``source.scratch`` while those of the second are made.
     """
     terms = no_terms(band.noise_variance, classes)
-    with Shelf(scratch) as shelf:
+    with Shelf(source.scratch) as shelf:
         for half in range(2):
             rows = torch.nonzero(known.half_set == half)[:, 0]
             sums = exact_sums(band, len(rows), 1, classes, source.device)

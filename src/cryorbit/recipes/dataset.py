@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 import torch
@@ -66,8 +65,6 @@ class Dataset:
         Sentences on the noise, the box, the CTFs, half-sets and optics that the user should know.
     half_doubt
         What is wrong with the half-sets, with a fix, or None.
-    scratch
-        Folder for large files that are gone after a pass; None for the system's.
     """
 
     everything: Particles
@@ -81,7 +78,6 @@ class Dataset:
     half_set: Int[Tensor, " n"]
     remarks: tuple[str, ...]
     half_doubt: str | None
-    scratch: Path | None
 
     @property
     def count(self) -> ParticleCount:
@@ -127,7 +123,7 @@ class Dataset:
 
     def of_job(self, job: JobFolder) -> Self:
         """The same particles for a job, whose processes work on a share each and have their scratch in its folder."""
-        return replace(self, source=replace(self.source, group=job.group), scratch=job.path / "checkpoint")
+        return replace(self, source=replace(self.source, group=job.group, scratch=job.path / "checkpoint"))
 
     def particle_radius(self, size: int) -> float:
         """Radius of the particle on a working box of ``size`` voxels, within the box."""
@@ -209,7 +205,6 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
             in_words(sentence, particles.source) for sentence in (*sentences, *unused_optics(particles).sentences())
         ),
         half_doubt=halves.doubt,
-        scratch=None,
     )
 
 

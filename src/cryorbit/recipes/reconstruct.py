@@ -150,8 +150,7 @@ def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, 
         number, began = number + 1, time.monotonic()
         progress.advance()
 
-    ends = progress.stop_requested
-    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, ends, dataset.scratch)
+    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, progress.stop_requested)
 
 
 def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:

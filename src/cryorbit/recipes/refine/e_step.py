@@ -98,7 +98,7 @@ def e_step(
     like = state.references.new_zeros(0, dtype=torch.complex64)
     classes = state.references.shape[1]
     estimates, searched, terms = [], [], []
-    with Shelf(dataset.scratch) as shelf:
+    with Shelf(dataset.source.scratch) as shelf:
         for half, images in enumerate(index):
             mine = replace(band, noise_variance=state.noise_variance[half])
             sums = exact_sums(mine, len(images), 1, classes, like.device)

@@ -22,8 +22,8 @@ FLOORS = (
     {"__main__"},
 )
 FLOOR_OF = {package: number for number, packages in enumerate(FLOORS) for package in packages}
-KNOWING_DEVICES = {"kernels.kernel", "core.memory", "io.provenance"}
-"""Ask for the kind of a device: to choose a kernel, to measure the memory there, to tell its name."""
+KNOWING_DEVICES = {"kernels.kernel", "core.memory", "core.tagged", "io.provenance"}
+"""Ask for the kind of a device: to choose a kernel, to measure its memory, to put things back, to tell its name."""
 LONGEST_FILE = 500
 FILES = sorted(SOURCE.rglob("*.py"))
 

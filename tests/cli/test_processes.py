@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ import torch
 from cryorbit.cli.main import main
 from cryorbit.cli.processes import SHARING, require_sharing
 from cryorbit.core.errors import InputError
+from cryorbit.io.job_folder import PASS
 from cryorbit.io.mrc import write_map
+from cryorbit.io.pass_journal import MANIFEST
 from phantom_sets import sharp_phantom
 
 COUNT = 1100
 """Images, of two shards."""
 SAME = ("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc", "particles.star", "fsc.csv")
-PASSES = "[passes]\niterations = 3\n"
+PASSES = "save_minutes = 0\n\n[passes]\niterations = 3\n"
+"""What passes have done is kept after each batch."""
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +86,9 @@ def test_processes_that_are_stopped_or_killed_go_on_as_another_number(
 ) -> None:
     job = images / f"ended_{number.value}"
     process = subprocess.Popen([sys.executable, "-m", "cryorbit", *refine(images, job.name, 2)])
-    deadline = time.monotonic() + 300
-    while not (job / "checkpoint" / "state.pt").exists():
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.05)
+    wait_for(process, lambda: (job / "checkpoint" / "state.pt").exists())
+    # in the middle of the second pass
+    wait_for(process, lambda: len(list(job.glob(f"checkpoint/{PASS}/*/{MANIFEST}"))) == 2)
     if number == signal.SIGTERM:
         process.send_signal(number)
     else:
@@ -98,6 +100,15 @@ def test_processes_that_are_stopped_or_killed_go_on_as_another_number(
     done = run(["resume", str(job), "--processes", "1", "--threads", "1", "-q"])
     assert done.returncode == 0, done.stderr
     assert_the_same(job, alone)
+
+
+def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    """Wait until a job at work has come to something."""
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
 
 
 def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> None:

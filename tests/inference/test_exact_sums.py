@@ -1,6 +1,7 @@
 """D and W in whole numbers: those of floating point, the same for any processes, and a limit that is told."""
 
 import math
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,35 @@ def test_shares_of_processes_sum_to_the_same_bits(images: Drawn) -> None:
     whole = added(images, new())
     parts = [added(images, new(), part) for part in (slice(0, 13), slice(13, 14), slice(14, None))]
     assert torch.equal(sum(part.counts for part in parts), whole.counts)
+
+
+def test_sums_that_were_written_down_are_added(images: Drawn) -> None:
+    """With the largest coefficient so far, which may be that of an image before."""
+    whole, (first, then) = added(images, new()), (added(images, new(), part) for part in (slice(0, 9), slice(9, None)))
+    for earlier, later in ((first, then), (new(), first)):
+        stream = BytesIO()
+        earlier.write_to(stream)
+        stream.seek(0)
+        later.add_from(stream)
+    assert torch.equal(then.counts, whole.counts)
+    assert torch.equal(then.largest, whole.largest)
+
+
+def test_a_shelf_hands_out_and_takes_in_single_sums(tmp_path: Path, images: Drawn) -> None:
+    expected, stream = written(added(images, new())), BytesIO()
+    with Shelf(tmp_path) as first, Shelf(tmp_path) as other:
+        first.put(added(images, new(), slice(0, 5)))
+        first.put(added(images, new()))
+        first.write(1, stream)
+        # goes on where it was
+        first.put(added(images, new(), slice(5, 9)))
+        stream.seek(0)
+        other.put_from(stream)
+        assert (len(first), len(other)) == (3, 1)
+        data, weight = empty_volumes(band().grid, 1, 1, torch.zeros(0, dtype=torch.complex64))
+        other.take(data, weight)
+    assert torch.equal(data, expected[0])
+    assert torch.equal(weight, expected[1])
 
 
 @pytest.mark.parametrize("images_announced", [1, 3000, 10**6])

@@ -57,7 +57,7 @@ def one_pass(
     volume = particles.working(RADIUS)
     sums = exact_sums(band, len(index), 2, len(volume), torch.device("cpu"))
     estimates, terms = refine_poses(particles.source, index, cells, volume, band, refinement, sums)
-    return volume_statistics(sums, terms, particles.source.group), estimates
+    return volume_statistics(sums, terms, particles.source.shards), estimates
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ def one_pass(particles: PhantomSet, average: torch.Tensor) -> tuple[torch.Tensor
     refinement = Refinement(Descent(levels, InPlaneSpace(SHIFT_RANGE)), particles.everything % 2)
     sums = exact_sums(BAND, len(particles.everything), 2, 1, torch.device("cpu"))
     found, terms = refine_poses(particles.source, particles.everything, cells, average, BAND, refinement, sums)
-    return solved(volume_statistics(sums, terms, particles.source.group)), found
+    return solved(volume_statistics(sums, terms, particles.source.shards)), found
 
 
 def likeness(particles: PhantomSet, average: torch.Tensor) -> float:

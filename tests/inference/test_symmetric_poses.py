@@ -45,7 +45,7 @@ def search(
     sums = exact_sums(band, len(index), 2, 1, torch.device("cpu"))
     refinement = Refinement(Descent(LEVELS, space), index % 2, reach=reach)
     estimates, terms = refine_poses(particles.source, index, found, volume, band, refinement, sums)
-    return volume_statistics(sums, terms, particles.source.group), estimates
+    return volume_statistics(sums, terms, particles.source.shards), estimates
 
 
 def test_copies_are_one_pose(tmp_path: Path) -> None:

@@ -394,7 +394,7 @@ class StopsAtOnce(SilentProgress):
         return True
 
 
-def test_a_stopped_job_begins_anew_and_ends_the_same(
+def test_a_stopped_job_goes_on_and_ends_the_same(
     folder: Path, tmp_path: Path, finished: tuple[JobFolder, Result]
 ) -> None:
     with pytest.raises(Stopped):

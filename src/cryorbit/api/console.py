@@ -23,11 +23,18 @@ _SHOWN = {
     "log_likelihood": "logL {:.2f}",
     "ess": "ESS {:.1f}",
 }
+LONG_STEP_S = 60.0
+"""After which a line tells how far a step is."""
 
 
 def describe_fields(fields: dict[str, float]) -> str:
     """Render the numbers of a step that are worth a look, with their units."""
     return "  ".join(form.format(fields[name]) for name, form in _SHOWN.items() if fields.get(name) is not None)
+
+
+def describe_part(done: int, total: int) -> str:
+    """Part of a step that is done, in per cent."""
+    return f"{100 * done // max(1, total)} %"
 
 
 class BarProgress:
@@ -36,7 +43,7 @@ class BarProgress:
     Parameters
     ----------
     bar
-        A bar whose columns show the field ``shown``.
+        A bar whose columns show the fields ``shown`` and ``within``.
     stop
         Whether somebody asked to stop.
     """
@@ -44,16 +51,20 @@ class BarProgress:
     def __init__(self, bar: rich.progress.Progress, stop: StopFlag) -> None:
         self._bar = bar
         self._stop = stop
-        self._task = bar.add_task("starting", total=None, shown="")
+        self._task = bar.add_task("starting", total=None, shown="", within="")
 
     def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
         _LOGGER.info("%s: %s steps", description, "some" if total is None else total)
-        self._bar.reset(self._task, total=total, description=description, shown="")
+        self._bar.reset(self._task, total=total, description=description, shown="", within="")
 
     def advance(self, **fields: float) -> None:
         """Count one step and show its numbers."""
-        self._bar.update(self._task, advance=1, shown=describe_fields(fields))
+        self._bar.update(self._task, advance=1, shown=describe_fields(fields), within="")
+
+    def within(self, done: int, total: int) -> None:
+        """Show how far the step is."""
+        self._bar.update(self._task, within=describe_part(done, total))
 
     def note(self, message: str) -> None:
         """Put a line above the bar."""
@@ -118,6 +129,14 @@ class LineProgress:
         elif shown:
             self._write(f"{self._description}  {shown}")
 
+    def within(self, done: int, total: int) -> None:
+        """Tell how far the step is if the last line is old."""
+        now = time.monotonic()
+        if now - self._told >= LONG_STEP_S:
+            self._told = now
+            step = f" {self._done + 1}" if self._total != 1 else ""
+            self._write(f"{self._description}{step}: {describe_part(done, total)}")
+
     def note(self, message: str) -> None:
         """Write a line."""
         _LOGGER.info(message)
@@ -154,6 +173,7 @@ def watch(console: Console, stop: StopFlag) -> Iterator[Progress]:
         TextColumn("[bold]{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
+        TextColumn("{task.fields[within]}"),
         TextColumn("{task.fields[shown]}"),
         TimeRemainingColumn(compact=True),
     )

@@ -1,4 +1,4 @@
-"""Ctrl-C, once to stop at the next checkpoint, twice to stop at once."""
+"""Ctrl-C and what clusters send: once to keep what is done and stop, twice to stop at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from types import FrameType
 
 from rich.console import Console
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ()))
+"""Ask a job to stop; SLURM can send any before the time is over."""
 
 
 class StopFlag:
@@ -31,14 +32,14 @@ class StopFlag:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._console.print("stopping after this iteration; press Ctrl-C again to stop at once")
+        self._console.print("stopping as soon as what is done is kept; press Ctrl-C again to stop at once")
 
 
 @contextmanager
 def stop_on_interrupt(console: Console) -> Iterator[StopFlag]:
-    """Turn SIGINT and SIGTERM into a request to stop while the block runs; in the main thread, which alone has them."""
+    """Turn signals into a request to stop while the block runs; in the main thread, which alone has them."""
     flag = StopFlag(console)
-    ours = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    ours = SIGNALS if threading.current_thread() is threading.main_thread() else ()
     before = {number: signal.signal(number, flag) for number in ours}
     try:
         yield flag

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -16,7 +17,9 @@ _LOGGER = logging.getLogger("cryorbit")
 
 
 class JsonProgress:
-    """Progress as lines with ``time`` (UTC) and ``event``: ``stage``, ``step``, ``note`` or ``finished``.
+    """Progress as lines with ``time`` (UTC) and ``event``.
+
+    Events are ``stage``, ``step``, ``within`` (how far a step is), ``note`` and ``finished``.
 
     Parameters
     ----------
@@ -31,6 +34,7 @@ class JsonProgress:
         self._stop = stop
         self._stage, self._done = "", 0
         self._total: int | None = None
+        self._told = time.monotonic()
 
     def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
@@ -41,6 +45,12 @@ class JsonProgress:
         """Count one step and tell its numbers."""
         self._done += 1
         self._write("step", stage=self._stage, done=self._done, total=self._total, **fields)
+
+    def within(self, done: int, total: int) -> None:
+        """Tell how far the step is, once a second at most."""
+        if time.monotonic() - self._told >= 1:
+            self._told = time.monotonic()
+            self._write("within", stage=self._stage, done=done, total=total)
 
     def note(self, message: str) -> None:
         """Tell one line."""

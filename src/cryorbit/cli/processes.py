@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from cryorbit.api.interrupts import SIGNALS
 from cryorbit.core.errors import InputError
 
 SHARING = ("abinit", "classify", "reconstruct", "refine", "resume", "run")
 """Verbs whose work processes can share."""
 EXIT_LOST = 3
 """Exit code of a process that ends since another one has ended."""
-FORWARDED = (signal.SIGTERM, signal.SIGINT)
 GRACE_S = 20.0
 """For the others to end by themselves once one has ended without success."""
 LOOK_S = 0.05
@@ -89,7 +89,7 @@ def _forwarding(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
             if process.poll() is None:
                 process.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in FORWARDED}
+    before = {number: signal.signal(number, forward) for number in SIGNALS}
     try:
         yield
     finally:

@@ -25,6 +25,10 @@ class Progress(Protocol):
         """Count one step; ``fields`` are numbers worth showing, named as in ``metrics.jsonl``."""
         ...
 
+    def within(self, done: int, total: int) -> None:
+        """Tell how much of the present step is done; a step may be made of several parts, one after the other."""
+        ...
+
     def note(self, message: str) -> None:
         """Tell people one line that is not a step, and log it."""
         ...
@@ -45,6 +49,9 @@ class SilentProgress:
         """Do nothing."""
 
     def advance(self, **fields: float) -> None:
+        """Do nothing."""
+
+    def within(self, done: int, total: int) -> None:
         """Do nothing."""
 
     def note(self, message: str) -> None:

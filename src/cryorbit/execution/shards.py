@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from cryorbit.core.progress import Stopped
 from cryorbit.execution.group import Group
+from cryorbit.execution.watch import UNWATCHED, AddedUp, Rows, Watch
 
 T = TypeVar("T")
 MOST_SHARDS = 64
@@ -29,10 +29,13 @@ class Shards:
         Number of particles, N.
     group
         The processes that share the work.
+    watch
+        Who looks on.
     """
 
     particles: int
     group: Group
+    watch: Watch = UNWATCHED
 
     @property
     def first_particles(self) -> Int[Tensor, " bounds"]:
@@ -67,23 +70,36 @@ class Shards:
         ]
 
     def run(
-        self,
-        work: Callable[[slice], T],
-        index: Int[Tensor, " n"],
-        size: int,
-        stop: Callable[[], bool] | None = None,
+        self, work: Callable[[slice], T], index: Int[Tensor, " n"], size: int, into: AddedUp | None = None
     ) -> list[T]:
         """Return what ``work`` makes of each of the batches of the particles at ``index``, in order, of all processes.
 
-        ``work`` takes rows of ``index``. Sums that it adds to in place are those of this process: one call of
-        ``group.sum_``, for all of the sums of a pass, has to follow. Once ``stop`` says so in one process, no more
-        batches are begun there, and `Stopped` is raised in all.
+        ``work`` takes rows of ``index``. Sums that it adds to in place, ``into``, are those of this process: one call
+        of ``group.sum_``, for all of the sums of a pass, has to follow. A run that was ended goes on with what its
+        watch has kept of it.
+
+        Raises
+        ------
+        Stopped
+            The watch of some process asked for it.
         """
-        mine = []
-        for rows in self.batches(index, size):
-            if stop is not None and stop():
+        batches = [(rows.start, rows.stop) for rows in self.batches(index, size)]
+        before = self.watch.sweep(batches, into)
+        results, stopped = dict(before.held), False
+        for rows in batches:
+            if rows in before.done:
+                continue
+            stopped = self.watch.stop_requested()
+            if stopped:
                 break
-            mine.append(work(rows))
-        if stop is not None and self.group.any(flag=stop()):
-            raise Stopped
-        return [result for of_process in self.group.gather(mine) for result in of_process]
+            results[rows] = work(slice(*rows))
+            self.watch.finished(rows, results[rows])
+        everywhere = self.group.gather((stopped, results))
+        if any(ended for ended, _ in everywhere):
+            self.watch.stop()
+        return [result for _, result in sorted((item for _, each in everywhere for item in each.items()), key=_place)]
+
+
+def _place(item: tuple[Rows, object]) -> Rows:
+    """Rows of a result."""
+    return item[0]

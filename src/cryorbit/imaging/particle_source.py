@@ -21,6 +21,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.core.memory import BATCH_BYTES
 from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.execution.shards import Shards
+from cryorbit.execution.watch import UNWATCHED, Watch
 from cryorbit.fourier.half_disc import HalfDisc, image_transform
 from cryorbit.imaging.aberrations import Aberrations
 from cryorbit.imaging.ctf import ctf_values
@@ -67,6 +68,8 @@ class ParticleSource:
         What else than their CTF parameters the microscope does to the images, or None.
     group
         The processes that share passes over the particles.
+    watch
+        Who looks on while passes are made.
     scratch
         Folder for large files that are gone after a pass; None for the system's.
     """
@@ -82,6 +85,7 @@ class ParticleSource:
     scale: Float[Tensor, " n"] | None = None
     aberrations: Aberrations | None = None
     group: Group = SINGLE_PROCESS
+    watch: Watch = UNWATCHED
     scratch: Path | None = None
 
     @classmethod
@@ -157,7 +161,7 @@ class ParticleSource:
     @property
     def shards(self) -> Shards:
         """The parts in which passes over the particles are made."""
-        return Shards(len(self), self.group)
+        return Shards(len(self), self.group, self.watch)
 
     def batch_size(self, at_most: int) -> int:
         """Number of images, at most so many, whose way to observations takes a bounded amount of memory."""

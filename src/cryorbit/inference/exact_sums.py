@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -94,6 +95,24 @@ class ExactSums:
         largest = torch.stack([torch.maximum(most, -least), weights.amax()])
         torch.maximum(self.largest, largest.to(self.largest), out=self.largest)
 
+    def write_to(self, stream: BinaryIO) -> None:
+        """Write down the counts, plane by plane, and the largest parts."""
+        np.save(stream, self.largest.cpu().numpy())
+        for place in np.ndindex(*self.counts.shape[:3]):
+            rows = touched_rows(self.counts[place])
+            np.save(stream, rows.cpu().numpy())
+            np.save(stream, self.counts[place][rows].cpu().numpy())
+
+    def add_from(self, stream: BinaryIO) -> None:
+        """Add sums on the same grid that were written down."""
+        torch.maximum(self.largest, self._read(stream), out=self.largest)
+        for place in np.ndindex(*self.counts.shape[:3]):
+            rows = self._read(stream)
+            self.counts[place].index_add_(0, rows, self._read(stream))
+
+    def _read(self, stream: BinaryIO) -> Tensor:
+        return torch.from_numpy(np.load(stream)).to(self.counts.device)
+
     def gather_(self, group: Group) -> None:
         """Make them the sums over the images of all processes, in place."""
         group.sum_([self.counts])
@@ -116,7 +135,7 @@ class ExactSums:
             )
         for place in np.ndindex(*self.counts.shape[:3]):
             plane = self.counts[place]
-            rows = torch.nonzero(plane.flatten(1).any(1))[:, 0]
+            rows = touched_rows(plane)
             values = plane[rows].float()
             data = torch.view_as_complex(values[..., :2] * self.quanta[0])
             yield SumPlane(place, rows, data, values[..., 2] * self.quanta[1])
@@ -131,6 +150,11 @@ class ExactSums:
         """
         for plane in self.planes():
             data[plane.place][plane.rows], weight[plane.place][plane.rows] = plane.data, plane.weight
+
+
+def touched_rows(plane: Int64[Tensor, "q h 3"]) -> Int64[Tensor, " r"]:
+    """Rows of a plane that something fell on."""
+    return torch.nonzero(plane.flatten(1).any(1))[:, 0]
 
 
 def exact_sums(band: Band, images: int, halves: int, classes: int, device: torch.device) -> ExactSums:

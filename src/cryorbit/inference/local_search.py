@@ -152,7 +152,7 @@ def refine_poses(
         )
         return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near), terms
 
-    estimates, terms = zip(*source.shards.run(add, index, batch_size(band.disc)), strict=True)
+    estimates, terms = zip(*source.shards.run(add, index, batch_size(band.disc), into), strict=True)
     return joined_estimates(estimates), reduce(operator.add, terms)
 
 

@@ -15,12 +15,11 @@ from cryorbit.core.data import Poses
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
-from cryorbit.inference.exact_sums import ExactSums, exact_sums
-from cryorbit.inference.shelf import Shelf
+from cryorbit.inference.exact_sums import ExactSums
+from cryorbit.inference.half_set_sums import half_set_sums
 from cryorbit.inference.statistics import (
     ImageTerms,
     VolumeStatistics,
-    empty_volumes,
     inserted_copies,
     no_terms,
     symmetrised,
@@ -51,30 +50,26 @@ def reconstruct(
     band: Band,
     classes: int,
     symmetry: Float[Tensor, "s 3 3"] | None = None,
-    after: Callable[[slice], None] | None = None,
-    stop: Callable[[], bool] | None = None,
+    after: Callable[[int], None] | None = None,
 ) -> VolumeStatistics:
     """Statistics of the particles at ``index``, which rises, in known poses; ``mstep.maximise`` turns them into maps.
 
-    Residuals and evidence are left at zero: there is no model to compare with. ``after`` is told the rows of each batch
-    that is done, of one half-set after the other; ``stop`` ends the work, as `Shards.run` has it. Sums of the first
-    half-set are put into a file in ``source.scratch`` while those of the second are made.
+    Residuals and evidence are left at zero: there is no model to compare with. ``after`` is told the number of images
+    of each half-set that is done.
     """
-    terms = no_terms(band.noise_variance, classes)
-    with Shelf(source.scratch) as shelf:
-        for half in range(2):
-            rows = torch.nonzero(known.half_set == half)[:, 0]
-            sums = exact_sums(band, len(rows), 1, classes, source.device)
-            add = partial(_add_known, sums, source, index[rows.to(index.device)], known[rows], symmetry, after)
-            mine = source.shards.run(add, index[rows.to(index.device)], source.batch_size(BATCH), stop)
-            terms = reduce(operator.add, mine, terms)
-            sums.gather_(source.group)
-            shelf.put(sums)
-            del sums, add
-        like = torch.zeros(0, dtype=torch.complex64, device=source.device)
-        data, weight = empty_volumes(band.grid, 2, classes, like)
-        shelf.take(data, weight)
-    return symmetrised(VolumeStatistics.of(data, weight, terms), symmetry, band.grid)
+    halves = [torch.nonzero(known.half_set == half)[:, 0] for half in range(2)]
+
+    def add(half: int, sums: ExactSums) -> ImageTerms:
+        rows, none = halves[half], no_terms(band.noise_variance, classes)
+        mine = index[rows.to(index.device)]
+        work = partial(_add_known, sums, source, mine, known[rows], symmetry)
+        terms = reduce(operator.add, source.shards.run(work, mine, source.batch_size(BATCH), sums), none)
+        if after is not None:
+            after(len(rows))
+        return terms
+
+    data, weight, terms = half_set_sums(source, [band, band], [len(rows) for rows in halves], classes, add)
+    return symmetrised(VolumeStatistics.of(data, weight, terms[0] + terms[1]), symmetry, band.grid)
 
 
 def _add_known(
@@ -83,7 +78,6 @@ def _add_known(
     index: Int[Tensor, " n"],
     known: KnownPoses,
     symmetry: Float[Tensor, "s 3 3"] | None,
-    after: Callable[[slice], None] | None,
     part: slice,
 ) -> ImageTerms:
     """Add a batch of particles to the sums, in place: they may be too large for a second copy."""
@@ -101,7 +95,5 @@ def _add_known(
         d, w = data[mine], weights[mine]
         for copies in inserted_copies(rotations[mine], symmetry):
             sums.add(0, k, d, w, copies)
-    if after is not None:
-        after(part)
     mass = none.class_mass.index_add(0, known.klass, known.weight.double())
     return replace(none, class_mass=mass, images=none.images + len(observations))

@@ -23,7 +23,7 @@ from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
-from cryorbit.inference.exact_sums import exact_sums
+from cryorbit.inference.exact_sums import ExactSums, exact_sums
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.inference.statistics import no_terms, volume_statistics
 from cryorbit.volumes.model import Model, solve
@@ -72,9 +72,9 @@ class PosedImages:
     consensus: Model
     band: Band
 
-    def run(self, work: Callable[[slice], T]) -> list[T]:
-        """What ``work`` makes of each batch of the particles."""
-        return self.source.shards.run(work, self.index, self.source.batch_size(BATCH))
+    def run(self, work: Callable[[slice], T], into: ExactSums | None = None) -> list[T]:
+        """What ``work``, which adds to ``into``, makes of each batch of the particles."""
+        return self.source.shards.run(work, self.index, self.source.batch_size(BATCH), into)
 
     def residual(self, part: slice) -> tuple[Complex[Tensor, "b p"], Float[Tensor, "b p"], Float[Tensor, "b 3 3"]]:
         """Weighted images minus the consensus, their weights and rotations."""
@@ -131,8 +131,8 @@ def _update_components(
             z, zz = coordinate[part, j, None], second[part, j, None]
             sums.add(0, j, residual * z, precision * zz, rotations)
 
-    images.run(add)
-    statistics = volume_statistics(sums, no_terms(images.band.noise_variance, count), images.source.group)
+    images.run(add, sums)
+    statistics = volume_statistics(sums, no_terms(images.band.noise_variance, count), images.source.shards)
     return solve(join_mates(statistics.data[0]), join_mates(statistics.weight[0]) + ridge, images.band.grid)
 
 

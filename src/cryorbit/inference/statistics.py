@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
 
-from cryorbit.execution.group import Group
+from cryorbit.execution.shards import Shards
 from cryorbit.fourier.interpolation import join_mates
 from cryorbit.fourier.turned_grid import average_turned
 from cryorbit.geometry.grid_operators import grid_factors
@@ -90,8 +90,8 @@ def empty_volumes(
     return zeros(shape, like), zeros(shape, like.real)
 
 
-def volume_statistics(sums: ExactSums, terms: ImageTerms, group: Group) -> VolumeStatistics:
-    """Statistics from the sums of this process' share of the images and the terms of all images.
+def volume_statistics(sums: ExactSums, terms: ImageTerms, shards: Shards) -> VolumeStatistics:
+    """Statistics from the sums of this process' share of the images, which are over, and the terms of all images.
 
     Raises
     ------
@@ -101,8 +101,9 @@ def volume_statistics(sums: ExactSums, terms: ImageTerms, group: Group) -> Volum
     halves, classes = sums.counts.shape[:2]
     like = torch.zeros(0, dtype=torch.complex64, device=sums.counts.device)
     data, weight = empty_volumes(sums.band.grid, halves, classes, like)
-    sums.gather_(group)
+    sums.gather_(shards.group)
     sums.write(data, weight)
+    shards.watch.close()
     return VolumeStatistics.of(data, weight, terms)
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
+import torch
 
 from cryorbit import __version__
 from cryorbit.core.errors import InputError
+from cryorbit.core.progress import Progress
 from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
@@ -22,8 +24,11 @@ from cryorbit.io.destinations import LOG, make_folder, other_files, require_free
 from cryorbit.io.job_record import RECORD, read_record, seal
 from cryorbit.io.job_result import Kind, as_record, read_result
 from cryorbit.io.metrics import METRICS, append_metrics, complete_lines, parse_metrics, plain, sound_lines
+from cryorbit.io.pass_journal import PassJournal
 from cryorbit.io.provenance import command_line, describe_input, describe_machine
 
+PASS = "pass"
+"""Folder, beside the checkpoint, of what is done of the iteration after it."""
 LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", "checkpoint", "figures")
 """What a job may have written before its first checkpoint: of one that failed by then, another may take its place."""
 
@@ -40,10 +45,13 @@ class JobFolder:
         The folder; of a process other than the first, one of its own that nobody reads.
     group
         The processes that work on the job.
+    origin
+        The job's folder, where ``path`` is a copy of it.
     """
 
     path: Path
     group: Group = SINGLE_PROCESS
+    origin: Path | None = None
 
     @classmethod
     def create(cls, path: Path, *, verb: str, config: Mapping[str, Any], inputs: Sequence[Path] = ()) -> JobFolder:
@@ -169,6 +177,11 @@ class JobFolder:
         file = self._checkpoint_file
         return read_checkpoint(file, self.read()["id"]) if file.exists() else None
 
+    def journal(self, progress: Progress, device: str, minutes: float) -> PassJournal:
+        """What keeps what is done of an iteration, every so many minutes, in one folder for all processes."""
+        folder = (self.origin or self.path) / "checkpoint" / PASS
+        return PassJournal(folder, self.read()["id"], self.group, progress, torch.device(device), 60 * minutes)
+
     @contextmanager
     def shared(self, group: Group) -> Iterator[JobFolder]:
         """The job as each of its processes writes to it: the first to its folder, the others to copies of that.
@@ -181,8 +194,8 @@ class JobFolder:
         else:
             copy = self.path / "checkpoint" / f"process_{group.rank}"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock"))
-            job = replace(self, path=copy, group=group)
+            shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock", PASS))
+            job = replace(self, path=copy, group=group, origin=self.path)
         # nobody changes the folder before all have their copies
         group.gather(None)
         try:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.execution.watch import UNWATCHED, Watch
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.masks import soft_ball
@@ -121,9 +122,10 @@ class Dataset:
         """Operators of the point group, or None where there is only the identity."""
         return self.symmetry if len(self.symmetry) > 1 else None
 
-    def of_job(self, job: JobFolder) -> Self:
+    def of_job(self, job: JobFolder, watch: Watch = UNWATCHED) -> Self:
         """The same particles for a job, whose processes work on a share each and have their scratch in its folder."""
-        return replace(self, source=replace(self.source, group=job.group, scratch=job.path / "checkpoint"))
+        source = replace(self.source, group=job.group, watch=watch, scratch=job.path / "checkpoint")
+        return replace(self, source=source)
 
     def particle_radius(self, size: int) -> float:
         """Radius of the particle on a working box of ``size`` voxels, within the box."""

@@ -24,7 +24,7 @@ from cryorbit.geometry.point_groups import point_group
 from cryorbit.inference.band import Band, band_within
 from cryorbit.inference.constraints import windowed, without_corners
 from cryorbit.inference.mstep import Maps, compare_halves, regularised
-from cryorbit.inference.reconstruction import BATCH, KnownPoses, reconstruct
+from cryorbit.inference.reconstruction import KnownPoses, reconstruct
 from cryorbit.inference.statistics import VolumeStatistics
 from cryorbit.io.column_names import column_name
 from cryorbit.io.job_folder import JobFolder
@@ -44,6 +44,9 @@ from cryorbit.recipes.posed_warnings import on_symmetry, on_views, require_on_ha
 from cryorbit.recipes.settings import ParticleSettings
 from cryorbit.recipes.volume_memory import VolumeLoad, require_volumes
 
+INSERT = "insert"
+"""Name of the one iteration."""
+
 
 class ReconstructConfig(ParticleSettings):
     """Everything that determines a reconstruction from known poses."""
@@ -56,20 +59,20 @@ class ReconstructConfig(ParticleSettings):
 
 
 def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result:
-    """Reconstruct; a job that was stopped begins anew, as it holds nothing but sums.
+    """Reconstruct; a job that was stopped goes on within the sums.
 
     Raises
     ------
     InputError
         The particles cannot be used, or the volumes do not fit into the memory.
     Stopped
-        The job was asked to stop.
+        The job was asked to stop; what it has summed is kept.
     """
     posed, without_pose = read_posed(config)
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
-    dataset = read_dataset(config, posed).of_job(job)
+    dataset = read_dataset(config, posed).of_job(job, job.journal(progress, config.device, config.save_minutes))
     known = _known(dataset)
     if config.mask is not None and mask is not None:
         require_on_halves(mask, dataset, known, config.mask)
@@ -137,20 +140,21 @@ def largest_radius(config: ReconstructConfig, particles: Particles) -> float:
 def add_images(dataset: Dataset, known: KnownPoses, band: Band, job: JobFolder, progress: Progress) -> VolumeStatistics:
     """Sums over the images of both half-sets, batch after batch: memory does not grow with their number."""
     source, everything = dataset.source, torch.arange(len(dataset.particles))
-    halves = [everything[dataset.half_set == half] for half in range(2)]
     job.truncate_metrics(0)
-    batches = (source.shards.batches(half, source.batch_size(BATCH)) for half in halves)
-    progress.start(sum(map(len, batches)), "adding up images")
+    progress.start(2, "adding up half-sets")
     number, began = 0, time.monotonic()
 
-    def tell(part: slice) -> None:
+    def tell(images: int) -> None:
         nonlocal number, began
-        spent = {"batch": part.stop - part.start, "seconds": time.monotonic() - began}
-        job.write_metrics({"stage": "insert", "iteration": number, **spent})
+        spent = {"batch": images, "seconds": time.monotonic() - began}
+        job.write_metrics({"stage": INSERT, "iteration": number, **spent})
         number, began = number + 1, time.monotonic()
         progress.advance()
 
-    return reconstruct(source, everything, known, band, 1, dataset.operators, tell, progress.stop_requested)
+    source.watch.begin(INSERT)
+    statistics = reconstruct(source, everything, known, band, 1, dataset.operators, tell)
+    source.watch.begin(None)
+    return statistics
 
 
 def solve_maps(dataset: Dataset, band: Band, statistics: VolumeStatistics) -> Maps:

@@ -67,6 +67,9 @@ class ParticleSettings(TransferSettings, JobSettings):
     keep_same_places: bool = Field(
         False, description="Whether particles within 20 A of another one are used; they share a half-set."
     )
+    save_minutes: float = Field(
+        5.0, ge=0, le=MOST, description="Minutes after which what a pass over the particles has done is kept."
+    )
     memory: Gigabytes | None = Field(
         None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
     )

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.records import pack
 from cryorbit.execution.group import SINGLE_PROCESS, Group
+from cryorbit.execution.watch import UNWATCHED, Watch
 from cryorbit.io.job_folder import JobFolder
 
 LOGGER = logging.getLogger(__name__)
@@ -67,6 +68,8 @@ class Stages(Generic[State]):
         Least time between checkpoints, for iterations that take less than a checkpoint does.
     group
         The processes that share the job.
+    watch
+        Keeps what an iteration has done before it is over.
     """
 
     iterations: Mapping[str, Callable[[State], tuple[State, dict[str, Any]]]]
@@ -77,6 +80,7 @@ class Stages(Generic[State]):
     remarks: Callable[[str, State], Iterable[str]] = _nothing
     checkpoint_seconds: float = 0.0
     group: Group = SINGLE_PROCESS
+    watch: Watch = UNWATCHED
 
 
 def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder, progress: Progress) -> State:
@@ -96,7 +100,13 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
             progress.start(stages.planned(state), description)
         began, cpu_began = time.monotonic(), time.process_time()
         entry = {"iteration": state.iteration, "stage": state.stage, **stages.labels(state)}
-        state, metrics = stages.iterations[entry["stage"]](state)
+        stages.watch.begin(" ".join(map(str, entry.values())))
+        try:
+            state, metrics = stages.iterations[entry["stage"]](state)
+        except Stopped:
+            # what is kept of the iteration is nothing without the state that it begins with
+            _save(state, job)
+            raise
         for sentence in stages.remarks(entry["stage"], state):
             progress.note(sentence)
         spent = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu_began}
@@ -105,11 +115,16 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
         progress.advance(**{name: value for name, value in metrics.items() if isinstance(value, int | float)})
         stops = stages.group.any(flag=progress.stop_requested())
         if stops or state.stage == OVER or time.monotonic() - saved >= stages.checkpoint_seconds:
-            job.save_checkpoint({"state": pack(state), "metrics": job.metrics_count()})
+            _save(state, job)
             saved = time.monotonic()
         if stops and state.stage != OVER:
             raise Stopped
+    stages.watch.begin(None)
     return state
+
+
+def _save(state: State, job: JobFolder) -> None:
+    job.save_checkpoint({"state": pack(state), "metrics": job.metrics_count()})
 
 
 def _begin(stages: Stages[State], first: Callable[[], State], job: JobFolder) -> State:

@@ -111,6 +111,11 @@ class LiveReport:
         self._done += 1
         self._update()
 
+    def within(self, done: int, total: int) -> None:
+        """Hand on how far the step is."""
+        self._watcher.within(done, total)
+        self._update()
+
     def note(self, message: str) -> None:
         """Hand a line on."""
         self._watcher.note(message)

@@ -164,7 +164,7 @@ def full_pass(
     refinement = Refinement(Descent(levels, PoseSpace(config.shift_range * dataset.box, symmetry)), half)
     sums = exact_sums(band, len(index), 2, len(volume), volume.device)
     estimates, terms = refine_poses(dataset.source, index, cells, volume, band, refinement, sums)
-    statistics = symmetrised(volume_statistics(sums, terms, dataset.source.group), symmetry, grid)
+    statistics = symmetrised(volume_statistics(sums, terms, dataset.source.shards), symmetry, grid)
     return statistics, estimates, maximise(statistics, grid, state.radius, dataset.window(grid.size))
 
 

@@ -45,7 +45,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     """
     # a mistake is told before images are read
     config.search.made()
-    dataset = prepare(config).of_job(job)
+    dataset = prepare(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[AbinitState] = Stages(
@@ -56,6 +56,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
         group=dataset.source.group,
+        watch=dataset.source.watch,
     )
     state = go_through(stages, lambda: begin(config, dataset, 0, ()), job, progress)
     return write_outputs(config, dataset, state, job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
@@ -12,16 +12,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.fourier.half_disc import half_disc
-from cryorbit.inference.band import Band, band_within
-from cryorbit.inference.exact_sums import ExactSums, exact_sums
+from cryorbit.inference.band import band_within
+from cryorbit.inference.exact_sums import ExactSums
+from cryorbit.inference.half_set_sums import half_set_sums
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates
-from cryorbit.inference.shelf import Shelf
 from cryorbit.inference.statistics import (
     ImageTerms,
     VolumeStatistics,
-    empty_volumes,
     no_terms,
     symmetrised,
 )
@@ -95,28 +94,34 @@ def e_step(
     """Poses and statistics of the images at ``index`` (of each half-set), inserted up to a radius of ``inserted``."""
     dataset = replace(dataset, source=replace(dataset.source, scale=state.scale))
     band = band_within(dataset.box, inserted, state.noise_variance[0])
-    like = state.references.new_zeros(0, dtype=torch.complex64)
-    classes = state.references.shape[1]
-    estimates, searched, terms = [], [], []
-    with Shelf(dataset.source.scratch) as shelf:
-        for half, images in enumerate(index):
-            mine = replace(band, noise_variance=state.noise_variance[half])
-            sums = exact_sums(mine, len(images), 1, classes, like.device)
-            searches = pose_searches(config, dataset, state, half, images)
-            parts = [_search(config, dataset, state, half, images[each.rows], each, mine, sums) for each in searches]
-            # settled images were searched apart from the others: back in the order of their numbers
-            order = torch.cat([each.rows for each in searches]).argsort()
-            estimates.append(joined_estimates([poses for poses, _ in parts])[order])
-            searched.append(sum(len(each.rows) for each in searches if each.everywhere))
-            terms.append(reduce(operator.add, (each for _, each in parts), no_terms(mine.noise_variance, classes)))
-            sums.gather_(dataset.source.group)
-            shelf.put(sums)
-            del sums
-        data, weight = empty_volumes(band.grid, 2, classes, like)
-        shelf.take(data, weight)
+    bands = [replace(band, noise_variance=variance) for variance in state.noise_variance]
+    work = partial(_add_half_set, config, dataset, state, index)
+    images = [len(each) for each in index]
+    data, weight, halves = half_set_sums(dataset.source, bands, images, state.references.shape[1], work)
+    (first, second), (searched, also), terms = zip(*halves, strict=True)
     statistics = symmetrised(VolumeStatistics.of(data, weight, terms[0] + terms[1]), dataset.operators, band.grid)
     residual, counts = (torch.stack([getattr(each, name) for each in terms]) for name in ("residual", "images"))
-    return EStep(statistics, residual, counts, index, (estimates[0], estimates[1]), (searched[0], searched[1]))
+    return EStep(statistics, residual, counts, index, (first, second), (searched, also))
+
+
+def _add_half_set(
+    config: RefineConfig,
+    dataset: Dataset,
+    state: RefineState,
+    index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
+    half: int,
+    into: ExactSums,
+) -> tuple[PoseEstimates, int, ImageTerms]:
+    """Poses of the images of a half-set, how many of them were searched everywhere, and their terms."""
+    images, band = index[half], into.band
+    searches = pose_searches(config, dataset, state, half, images)
+    parts = [_search(config, dataset, state, half, images[each.rows], each, into) for each in searches]
+    # settled images were searched apart from the others: back in the order of their numbers
+    order = torch.cat([each.rows for each in searches]).argsort()
+    estimates = joined_estimates([poses for poses, _ in parts])[order]
+    searched = sum(len(each.rows) for each in searches if each.everywhere)
+    none = no_terms(band.noise_variance, state.references.shape[1])
+    return estimates, searched, reduce(operator.add, (each for _, each in parts), none)
 
 
 def _search(
@@ -126,10 +131,10 @@ def _search(
     half: int,
     index: Int[Tensor, " m"],
     search: PoseSearch,
-    band: Band,
     into: ExactSums,
 ) -> tuple[PoseEstimates, ImageTerms]:
     """Refine the poses of some images of a half-set and add their D and W to ``into``."""
+    band = into.band
     alone = torch.zeros(len(index), dtype=torch.long, device=band.disc.shells.device)
     descent = Descent(search.levels, pose_space(config, dataset), local=not search.everywhere)
     refinement = Refinement(descent, alone, config.poses.assignment == "best", local_reach(dataset, state))

@@ -55,7 +55,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         config.late.made()
     particles = read_chosen(config)
     require_memory(config, particles)
-    dataset = read_dataset(config, particles).of_job(job)
+    dataset = read_dataset(config, particles).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
     stages: Stages[RefineState] = Stages(
@@ -64,6 +64,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         planned=lambda state: _planned(config, state.stage),
         restore=lambda packed: unpack(RefineState, packed, dataset.source.device),
         group=dataset.source.group,
+        watch=dataset.source.watch,
     )
     state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
     classes = write_outputs(config, dataset, state, job)

@@ -111,6 +111,38 @@ def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) ->
         time.sleep(0.02)
 
 
+STARTS = "[search]\niterations = 8\n\n[grow]\niterations = 2\nimages = 300\n"
+
+
+def find_map(images: Path, job: str, processes: int) -> list[str]:
+    """A command that makes a map from three random starts."""
+    (images / "starts.toml").write_text(STARTS)
+    files = (images / "set" / "particles.star", "--config", images / "starts.toml", "-o", images / job)
+    words = ["abinit", *map(str, files), "--seeds", "3", "--diameter", "100"]
+    return [*words, "--processes", str(processes), "--threads", "1", "-q"]
+
+
+@pytest.mark.slow
+def test_starts_dealt_out_come_to_what_one_process_does(images: Path) -> None:
+    """And a job whose starts were dealt out goes on as one process."""
+    for job, processes in (("starts_of_one", 1), ("starts_of_two", 2)):
+        done = run(find_map(images, job, processes))
+        assert done.returncode == 0, done.stderr
+    stopped = images / "starts_stopped"
+    process = subprocess.Popen([sys.executable, "-m", "cryorbit", *find_map(images, stopped.name, 2)])
+    wait_for(process, lambda: len(list(stopped.glob("checkpoint/part_*/checkpoint/state.pt"))) == 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=300) == 130
+    done = run(["resume", str(stopped), "--threads", "1", "-q"])
+    assert done.returncode == 0, done.stderr
+    alone = images / "starts_of_one"
+    for other in (images / "starts_of_two", stopped):
+        for name in ("class_1.mrc", "particles.star", "seeds.json"):
+            assert (other / name).read_bytes() == (alone / name).read_bytes(), name
+        assert measured(other) == measured(alone)
+        assert sorted(each.name for each in (other / "checkpoint").iterdir()) == ["lock", "state.pt"]
+
+
 def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["inspect", "particles.star", "--processes", "2"])

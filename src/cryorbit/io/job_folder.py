@@ -29,6 +29,8 @@ from cryorbit.io.provenance import command_line, describe_input, describe_machin
 
 PASS = "pass"
 """Folder, beside the checkpoint, of what is done of the iteration after it."""
+PART = "part_"
+"""Beginning of the names of folders, beside the checkpoint, of what single processes do alone."""
 LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", "checkpoint", "figures")
 """What a job may have written before its first checkpoint: of one that failed by then, another may take its place."""
 
@@ -180,7 +182,25 @@ class JobFolder:
     def journal(self, progress: Progress, device: str, minutes: float) -> PassJournal:
         """What keeps what is done of an iteration, every so many minutes, in one folder for all processes."""
         folder = (self.origin or self.path) / "checkpoint" / PASS
-        return PassJournal(folder, self.read()["id"], self.group, progress, torch.device(device), 60 * minutes)
+        # of a stage of a job each process has a record of its own
+        job = self.group.broadcast(self.read()["id"])
+        return PassJournal(folder, job, self.group, progress, torch.device(device), 60 * minutes)
+
+    def part_of(self, number: int) -> JobFolder:
+        """A folder, seen by all processes, for a part of the job that one of them does alone."""
+        return JobFolder((self.origin or self.path) / "checkpoint" / f"{PART}{number}")
+
+    def begin_part(self) -> None:
+        """Make the folder of a part, which has the record of the job, if it is not there yet."""
+        make_folder(self.path / "checkpoint")
+        if not (self.path / RECORD).exists():
+            with self.atomic(RECORD) as file:
+                shutil.copyfile(self.path.parent.parent / RECORD, file)
+
+    def remove_parts(self) -> None:
+        """Remove the folders of parts, once their results are in the job's checkpoint."""
+        for folder in self.path.glob(f"checkpoint/{PART}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def shared(self, group: Group) -> Iterator[JobFolder]:
@@ -194,7 +214,7 @@ class JobFolder:
         else:
             copy = self.path / "checkpoint" / f"process_{group.rank}"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock", PASS))
+            shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock", PASS, f"{PART}*"))
             job = replace(self, path=copy, group=group, origin=self.path)
         # nobody changes the folder before all have their copies
         group.gather(None)

@@ -44,16 +44,29 @@ def held_out_evidence(
 
 def judge(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:
     """Close a start with its held-out likelihood; go on to the next start, or to the best of all."""
+    outcome, metrics = after_start(config, dataset, state)
+    return closed(config, dataset, state, (*state.outcomes, outcome)), metrics
+
+
+def after_start(
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState
+) -> tuple[StartOutcome, dict[str, Any]]:
+    """What a start has come to, and the metrics of that."""
     radius = judging_radius(config, dataset)
     likelihood = held_out_likelihood(config, dataset, replace(state, radius=radius))
     even = torch.ones(len(state.volume)) / len(state.volume)
     fractions = even if state.class_fractions is None else state.class_fractions
     outcome = StartOutcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
-    outcomes = (*state.outcomes, outcome)
-    metrics = {"resolution_A": dataset.extent / radius, "held_out_log_likelihood": likelihood}
+    return outcome, {"resolution_A": dataset.extent / radius, "held_out_log_likelihood": likelihood}
+
+
+def closed(
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, outcomes: tuple[StartOutcome, ...]
+) -> AbinitState:
+    """The state after a start: at the beginning of the next one, or with the best of all."""
     if len(outcomes) < config.seeds:
-        return begin(config, dataset, state.start + 1, outcomes), metrics
-    best = max(outcomes, key=lambda o: o.held_out) if len(outcomes) > 1 else outcome
+        return begin(config, dataset, state.start + 1, outcomes)
+    best = max(outcomes, key=lambda o: o.held_out) if len(outcomes) > 1 else outcomes[0]
     return replace(
         state,
         start=best.seed - config.seed,
@@ -64,7 +77,7 @@ def judge(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> t
         cells=None,
         estimates=None,
         outcomes=outcomes,
-    ), metrics
+    )
 
 
 def finish_iteration(

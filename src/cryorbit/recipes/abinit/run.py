@@ -11,6 +11,7 @@ from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.dealt_starts import dealt_starts, is_dealt
 from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
@@ -48,7 +49,20 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     dataset = prepare(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
-    stages: Stages[AbinitState] = Stages(
+    stages = partial(_stages, config)
+
+    def first() -> AbinitState:
+        if is_dealt(config, job):
+            return dealt_starts(config, dataset, stages, job, progress)
+        return begin(config, dataset, 0, ())
+
+    state = go_through(stages(dataset), first, job, progress)
+    job.remove_parts()
+    return write_outputs(config, dataset, state, job)
+
+
+def _stages(config: AbinitConfig, dataset: AbinitDataset) -> Stages[AbinitState]:
+    return Stages(
         iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
         describe=lambda state: _description(config, state),
         planned=lambda state: _planned(config, state.stage),
@@ -58,8 +72,6 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
         group=dataset.source.group,
         watch=dataset.source.watch,
     )
-    state = go_through(stages, lambda: begin(config, dataset, 0, ()), job, progress)
-    return write_outputs(config, dataset, state, job)
 
 
 def _remarks(stage: str, state: AbinitState) -> list[str]:

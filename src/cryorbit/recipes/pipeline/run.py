@@ -32,7 +32,7 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> Result:
     def work(stage: Stage[Kind]) -> Kind:
         stages.append(stage.record)
         job.write_result(Result(stages=tuple(stages)))
-        return work_on(stage, progress, job.group)
+        return work_on(stage, progress, job)
 
     require_refinable(config, job.path)
     beginning = abinit_stage(config, job.path)

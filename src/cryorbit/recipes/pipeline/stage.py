@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Generic
 
 from cryorbit.core.progress import Progress, Stopped
-from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import Kind, StageRecord
 from cryorbit.io.job_run import running
@@ -49,8 +48,8 @@ class Stage(Generic[Kind]):
         return StageRecord(self.title, self.verb, self.folder.name)
 
 
-def work_on(stage: Stage[Kind], progress: Progress, group: Group = SINGLE_PROCESS) -> Kind:
-    """Do what is left of a stage, all processes together; returns its result, as it stands in its ``job.json``.
+def work_on(stage: Stage[Kind], progress: Progress, whole: JobFolder | None = None) -> Kind:
+    """Do what is left of a stage, all processes of the whole job together; returns its result.
 
     Raises
     ------
@@ -59,9 +58,12 @@ def work_on(stage: Stage[Kind], progress: Progress, group: Group = SINGLE_PROCES
     Stopped
         The job was asked to stop before or within the stage; what is done is kept.
     """
-    job = replace(_open_or_create(stage), group=group)
+    job = _open_or_create(stage)
+    if whole is not None:
+        origin = None if whole.origin is None else whole.origin / stage.folder.name
+        job = replace(job, group=whole.group, origin=origin)
     if job.read()["status"] != "finished":
-        if group.any(flag=progress.stop_requested()):
+        if job.group.any(flag=progress.stop_requested()):
             raise Stopped
         progress.note(f"{stage.title}, in {stage.folder.name}/")
         with running(job):

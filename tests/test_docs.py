@@ -68,6 +68,17 @@ def test_pictures_are_written_in_markdown(page: Path) -> None:
     assert "<img" not in prose(page)
 
 
+STIFF = re.compile(r"\b(mends?|mended|found out|(?:is|are) told|in good order|as it was before|the whole way|anew)\b")
+"""Turns of phrase that nobody would say to a colleague."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_pages_are_written_plainly(page: Path) -> None:
+    text = re.sub(r"`[^`]*`|\"[^\"]*\"", "", prose(page))
+    assert STIFF.findall(text) == []
+    assert re.findall(r"\d A\b(?!\.)", re.sub(r"<div>.*?</div>", "", text, flags=re.DOTALL)) == []
+
+
 LANGUAGES = {"sh", "toml", "python", "json", "text", "math"}
 
 

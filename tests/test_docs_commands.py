@@ -21,7 +21,7 @@ from cryorbit.api.recipe_table import find_recipe
 from cryorbit.cli.main import main, make_app, with_command
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.config import load_config
-from documents import PAGES, ROOT, Step, inline_commands, page_name, python_blocks, steps
+from documents import PAGES, ROOT, Step, blocks, inline_commands, page_name, python_blocks, steps
 from phantom_sets import sharp_phantom
 
 PIXEL_SIZE = 5.0
@@ -166,6 +166,31 @@ def test_python_in_a_page_compiles_and_its_imports_exist(page: Path) -> None:
             elif isinstance(node, ast.Import):
                 for alias in node.names:
                     import_module(alias.name)
+
+
+def test_the_batch_script_of_its_page_is_the_one_that_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "processes.md"
+    command = next(step.text for step in steps(page) if "submit" in step.text and "--nodes" in step.text)
+    assert carry_out(command) == 0
+    assert (tmp_path / "refine.slurm.sh").read_text() in [block.text for block in blocks(page)]
+
+
+@pytest.mark.parametrize(
+    ("page", "phrase"),
+    [
+        ("tutorial.md", "the map can be trusted at low resolution."),
+        ("tutorial.md", "Against the truth: resolution "),
+        ("abinit.md", " A is needed"),
+        ("postprocess.md", "cryorbit: data to "),
+        ("faq.md", "  fix: "),
+    ],
+)
+def test_what_a_page_quotes_is_what_the_program_says(page: str, phrase: str) -> None:
+    assert phrase in (ROOT / "docs" / page).read_text()
+    assert any(phrase in file.read_text() for file in (ROOT / "src").rglob("*.py"))
 
 
 def test_what_is_replaced_is_still_written() -> None:

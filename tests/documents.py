@@ -6,7 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r'^( *)```(\w*)(?: title="([^"]+)")?\n(.*?)^ *```$', re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block.
+
+    Attributes
+    ----------
+    language
+        What the fence says: ``sh`` (commands), ``toml``, ``python``, ``json``, ``text`` (output), ``math``, ...
+    text
+        Its lines, without the indentation of the fence.
+    title
+        Name of the file whose content it is, or None.
+    """
+
+    language: str
+    text: str
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +45,38 @@ class Step:
     file: str | None = None
 
 
-def indented_blocks(page: Path) -> Iterator[str]:
-    """Blocks indented by four spaces, outside of lists and fences, as they are typed."""
-    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    for block in re.findall(r"(?:^    .*\n|^\n(?=    ))+", text, re.MULTILINE):
-        yield "\n".join(line[4:] for line in block.strip("\n").splitlines()).replace("\\\n", " ")
+def page_name(page: Path) -> str:
+    """A page by its place in the repository."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Fenced blocks of a page, in order."""
+    for indentation, language, title, text in FENCE.findall(page.read_text()):
+        yield Block(language, re.sub(rf"^{indentation}", "", text, flags=re.MULTILINE), title or None)
 
 
 def steps(page: Path) -> Iterator[Step]:
-    """Commands and settings files of a page, in order; a file begins with its name, ``# settings.toml``."""
-    for block in indented_blocks(page):
-        named = re.match(r"# (\w+\.toml)\b.*\n", block)
-        content = block[named.end() :] if named else block
-        lines = content.splitlines()
-        typed = next((number for number, line in enumerate(lines) if "cryorbit " in line), len(lines))
-        if named:
-            yield Step("\n".join(lines[:typed]) + "\n", named[1])
-        for line in lines[typed:] if named else lines:
-            if found := re.search(r"(?:^|&& )(cryorbit .*?)(?:\s+#.*)?$", line):
-                yield Step(found[1])
+    """Commands and settings files of a page, in order; a settings file is named after the verb that it is for."""
+    for block in blocks(page):
+        if block.language == "toml":
+            yield Step(block.text, block.title or "")
+        if block.language == "sh":
+            for line in block.text.replace("\\\n", " ").splitlines():
+                if found := re.search(r"(?:^|&& )(cryorbit .*?)(?:\s+#.*)?$", line):
+                    yield Step(found[1])
 
 
 def python_blocks(page: Path) -> list[str]:
-    """Fenced blocks of Python."""
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    """Blocks of Python."""
+    return [block.text for block in blocks(page) if block.language == "python"]
+
+
+def prose(page: Path) -> str:
+    """The text of a page without its fenced blocks."""
+    return FENCE.sub("", page.read_text())
 
 
 def inline_commands(page: Path) -> list[str]:
     """Commands that stand in a line of text, wrapped lines joined."""
-    text = re.sub(r"^```.*?^```|^    .*$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return [" ".join(found.split()) for found in re.findall(r"`(cryorbit [^`]+)`", text)]
+    return [" ".join(found.split()) for found in re.findall(r"`(cryorbit [^`]+)`", prose(page))]

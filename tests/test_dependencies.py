@@ -15,6 +15,7 @@ from documents import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = PROJECT["project"]["dependencies"]
 TEST = PROJECT["project"]["optional-dependencies"]["test"]
+DOCS = PROJECT["project"]["optional-dependencies"]["docs"]
 BUILD = PROJECT["build-system"]["requires"]
 
 
@@ -50,7 +51,8 @@ def imported_distributions(*folders: str) -> set[str]:
     """Third-party distributions that the files below some folders of the repository import."""
     files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
     # what stands in the folders themselves is imported by its bare name
-    own = {"cryorbit", *(file.stem for file in files), *(file.parent.name for file in files)}
+    beside = (ROOT / "website").glob("*.py")
+    own = {"cryorbit", *(file.stem for file in (*files, *beside)), *(file.parent.name for file in files)}
     roots = set().union(*(imported_roots(file.read_text()) for file in files)) - set(sys.stdlib_module_names) - own
     # there for type checkers alone
     roots.discard("_typeshed")
@@ -63,6 +65,10 @@ def test_the_package_requires_what_it_imports_and_no_more() -> None:
 
 def test_the_tests_require_what_they_import() -> None:
     assert imported_distributions("tests", "benchmarks") <= names([*RUNTIME, *TEST])
+
+
+def test_the_documentation_requires_what_it_imports() -> None:
+    assert imported_distributions("website") <= names([*RUNTIME, *DOCS])
 
 
 def test_the_tests_require_no_more() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pytest
 
-from documents import ROOT
+from documents import ROOT, python_blocks
 
 FOLDER = ROOT / "examples"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -95,3 +95,13 @@ def test_a_cell_ends_with_what_it_shows() -> None:
     assert run_cell("a = 2\na + 1", names) == 3
     assert run_cell("b = a", names) is None
     assert names["b"] == 2
+
+
+def test_the_page_of_a_notebook_has_its_cells() -> None:
+    page = ROOT / "docs" / "notebook_first_map.md"
+    notebook = FOLDER / "first_map.ipynb"
+    assert [block.rstrip("\n") for block in python_blocks(page)] == cells(notebook, "code")
+    first, *others = cells(notebook, "markdown")
+    assert page.read_text().startswith(first)
+    # links lead elsewhere from the page
+    assert all(text.partition("](")[0] in page.read_text() for text in others)

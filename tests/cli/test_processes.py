@@ -16,7 +16,7 @@ import torch
 from cryorbit.cli.main import main
 from cryorbit.cli.processes import SHARING, require_sharing
 from cryorbit.core.errors import InputError
-from cryorbit.io.job_folder import PASS
+from cryorbit.io.job_folder import PASS, JobFolder
 from cryorbit.io.mrc import write_map
 from cryorbit.io.pass_journal import MANIFEST
 from phantom_sets import sharp_phantom
@@ -141,6 +141,52 @@ def test_starts_dealt_out_come_to_what_one_process_does(images: Path) -> None:
             assert (other / name).read_bytes() == (alone / name).read_bytes(), name
         assert measured(other) == measured(alone)
         assert sorted(each.name for each in (other / "checkpoint").iterdir()) == ["lock", "state.pt"]
+
+
+QUICK = {
+    "moments": "diameter = 100.0\nresolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\n",
+    "optimise": "diameter = 100.0\nepochs = 0.3\nresolution = 60.0\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", QUICK)
+def test_two_processes_make_the_map_of_one(images: Path, verb: str) -> None:
+    (images / f"{verb}.toml").write_text(QUICK[verb])
+    for processes in (1, 2):
+        files = (
+            images / "set" / "particles.star",
+            "--config",
+            images / f"{verb}.toml",
+            "-o",
+            images / f"{verb}{processes}",
+        )
+        done = run([verb, *map(str, files), "--processes", str(processes), "--threads", "1", "-q"])
+        assert done.returncode == 0, done.stderr
+    assert (images / f"{verb}1" / "map.mrc").read_bytes() == (images / f"{verb}2" / "map.mrc").read_bytes()
+
+
+@pytest.mark.slow
+def test_a_stopped_job_makes_maps_of_what_is_done(images: Path) -> None:
+    stopped = images / "early"
+    process = subprocess.Popen([sys.executable, "-m", "cryorbit", *refine(images, stopped.name, 1)])
+    wait_for(process, lambda: (stopped / "checkpoint" / "state.pt").exists())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=300) == 130
+    passes = len(measured(stopped))
+    done = run(["resume", str(stopped), "--finish-now", "--threads", "1"])
+    assert done.returncode == 0, done.stderr
+    assert "finished early" in done.stderr
+    assert [line["stage"] for line in measured(stopped)] == ["pass"] * passes + ["final"]
+    assert "finished early" in (stopped / "report.html").read_text()
+    assert (stopped / "map.mrc").exists()
+
+
+def test_nothing_is_made_of_nothing(images: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = JobFolder.create(images / "nothing", verb="refine", config={"seed": 0})
+    with pytest.raises(SystemExit):
+        main(["resume", str(job.path), "--finish-now"])
+    assert "nothing is done yet" in capsys.readouterr().err
 
 
 def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> None:

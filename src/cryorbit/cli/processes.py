@@ -16,7 +16,7 @@ from typing import IO
 from cryorbit.api.interrupts import SIGNALS
 from cryorbit.core.errors import InputError
 
-SHARING = ("abinit", "classify", "reconstruct", "refine", "resume", "run")
+SHARING = ("abinit", "classify", "moments", "optimise", "reconstruct", "refine", "resume", "run")
 """Verbs whose work processes can share."""
 EXIT_LOST = 3
 """Exit code of a process that ends since another one has ended."""

@@ -17,14 +17,28 @@ def resume(
     device: Device = None,
     threads: Threads = None,
     memory: Memory = None,
+    finish_now: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Make the maps from what is done: no more iterations but a last pass over all particles.",
+        ),
+    ] = False,
     trust: Trust = False,
 ) -> None:
     """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings.
 
     A project can be moved as a whole before; --data-dir tells where images are that were moved by themselves.
     """
+    from dataclasses import replace
+
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.jobs import carry_out
+    from cryorbit.core.errors import InputError
+    from cryorbit.io.job_folder import JobFolder
 
     settings = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
-    carry_out(*reopen_job(folder, settings, trust=trust))
+    if finish_now and not JobFolder.open(folder).has_begun:
+        raise InputError("nothing is done yet", file=folder, mend="resume without --finish-now")
+    planned, job = reopen_job(folder, settings, trust=trust)
+    carry_out(planned, replace(job, finish_now=finish_now))

@@ -49,11 +49,14 @@ class JobFolder:
         The processes that work on the job.
     origin
         The job's folder, where ``path`` is a copy of it.
+    finish_now
+        Whether maps are to be made from what is done.
     """
 
     path: Path
     group: Group = SINGLE_PROCESS
     origin: Path | None = None
+    finish_now: bool = False
 
     @classmethod
     def create(cls, path: Path, *, verb: str, config: Mapping[str, Any], inputs: Sequence[Path] = ()) -> JobFolder:
@@ -163,6 +166,11 @@ class JobFolder:
     def _checkpoint_file(self) -> Path:
         return self.path / "checkpoint" / "state.pt"
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it, or a job or part within it, has a checkpoint."""
+        return any(self.path.rglob(self._checkpoint_file.name))
+
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint by ``state`` (tensors, numbers, strings and containers of them)."""
         with atomic_path(self._checkpoint_file) as file:
@@ -188,7 +196,7 @@ class JobFolder:
 
     def part_of(self, number: int) -> JobFolder:
         """A folder, seen by all processes, for a part of the job that one of them does alone."""
-        return JobFolder((self.origin or self.path) / "checkpoint" / f"{PART}{number}")
+        return JobFolder((self.origin or self.path) / "checkpoint" / f"{PART}{number}", finish_now=self.finish_now)
 
     def begin_part(self) -> None:
         """Make the folder of a part, which has the record of the job, if it is not there yet."""

@@ -36,6 +36,7 @@ from cryorbit.recipes.settings import ParticleSettings, TransferSettings
 SAMPLE = 2000
 """Images looked at for the diameter and the noise."""
 WINDOW_MARGIN = 1.1
+FINISHED_EARLY = "The job was finished early, on request: the maps are those of what was done by then."
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,8 @@ class Dataset:
     def of_job(self, job: JobFolder, watch: Watch = UNWATCHED) -> Self:
         """The same particles for a job, whose processes work on a share each and have their scratch in its folder."""
         source = replace(self.source, group=job.group, watch=watch, scratch=job.path / "checkpoint")
-        return replace(self, source=source)
+        early = (FINISHED_EARLY,) if job.finish_now else ()
+        return replace(self, source=source, remarks=(*self.remarks, *early))
 
     def particle_radius(self, size: int) -> float:
         """Radius of the particle on a working box of ``size`` voxels, within the box."""

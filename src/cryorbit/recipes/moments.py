@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import torch
@@ -83,40 +84,45 @@ class RingPlan:
 
 @dataclass(slots=True)
 class _Work:
-    """A job under way: particles done, sums of both halves, fits by name; each step is kept as soon as it is done."""
+    """A job under way: sums of both halves, fits by name; each step is kept as soon as it is done."""
 
     job: JobFolder
     progress: Progress
-    position: int
     sums: list[RingSums]
     fits: dict[str, Fit]
 
     @classmethod
-    def resumed(cls, job: JobFolder, progress: Progress, rings: Rings) -> _Work:
+    def resumed(cls, job: JobFolder, progress: Progress, device: torch.device) -> _Work:
         """What the checkpoint holds, or nothing done."""
-        checkpoint = job.load_checkpoint()
+        checkpoint = job.group.broadcast(job.load_checkpoint())
         if checkpoint is None:
-            nothing = RingSums.none(rings.orders, len(rings.radii), rings.radii.device)
-            return cls(job, progress, 0, [nothing, nothing], {})
-        sums = [RingSums(*(tensor.to(rings.radii.device) for tensor in each)) for each in checkpoint["sums"]]
-        fits = {name: Fit(*each) for name, each in checkpoint["fits"].items()}
-        return cls(job, progress, checkpoint["position"], sums, fits)
+            return cls(job, progress, [], {})
+        sums = [RingSums(*(tensor.to(device) for tensor in each)) for each in checkpoint["sums"]]
+        return cls(job, progress, sums, {name: Fit(*each) for name, each in checkpoint["fits"].items()})
 
-    def once(self, name: str, make: Callable[[], Fit]) -> Fit:
-        """The fit of a name, made now unless it was made before."""
-        if name not in self.fits:
-            self.fits[name] = make()
-            LOGGER.info("%s: cost %.1f after %d evaluations", name, self.fits[name].cost, self.fits[name].evaluations)
+    def all_of(self, makes: Mapping[str, Callable[[], Fit]]) -> list[Fit]:
+        """Fits by their names: those that were not made before are dealt out to the processes of the job."""
+        group = self.job.group
+        left = [name for name in makes if name not in self.fits]
+        for name in makes.keys() - set(left):
+            self.progress.advance(cost=self.fits[name].cost)
+        for first in range(0, len(left), group.size):
+            names = left[first : first + group.size]
+            mine = names[group.rank :][:1]
+            for fits in group.gather({name: makes[name]() for name in mine}):
+                for name, fit in fits.items():
+                    self.fits[name] = fit
+                    LOGGER.info("%s: cost %.1f after %d evaluations", name, fit.cost, fit.evaluations)
+                    self.progress.advance(cost=fit.cost)
             self.save()
-        self.progress.advance(cost=self.fits[name].cost)
-        return self.fits[name]
+        return [self.fits[name] for name in makes]
 
     def save(self) -> None:
         """Keep everything; ``Stopped`` if that was asked for."""
         fits = {name: [fit.parameters, fit.cost, fit.evaluations] for name, fit in self.fits.items()}
         sums = [list(each.tensors()) for each in self.sums]
-        self.job.save_checkpoint({"position": self.position, "sums": sums, "fits": fits})
-        if self.progress.stop_requested():
+        self.job.save_checkpoint({"sums": sums, "fits": fits})
+        if self.job.group.any(flag=self.progress.stop_requested()):
             raise Stopped
 
 
@@ -130,7 +136,7 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     Stopped
         The job was asked to stop; it goes on where it was when it is resumed.
     """
-    dataset = read_dataset(config).of_job(job)
+    dataset = read_dataset(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
     if len(dataset.symmetry) > 1:
         raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
     other = None
@@ -141,8 +147,9 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     if dataset.source.aberrations is not None:
         progress.note("Moments are formed without a correction for aberrations, which matter at higher resolution.")
     plan = plan_rings(dataset, config.resolution)
-    work = _Work.resumed(job, progress, plan.rings)
-    _add_images(dataset, plan.rings, work)
+    work = _Work.resumed(job, progress, plan.rings.radii.device)
+    if not work.sums:
+        _add_images(dataset, plan.rings, work)
     return write_moment_job(job, dataset, _invert(config, dataset.box, plan, work), other)
 
 
@@ -161,19 +168,30 @@ def plan_rings(dataset: Dataset, resolution: float | None) -> RingPlan:
 
 
 def _add_images(dataset: Dataset, rings: Rings, work: _Work) -> None:
-    """Sums over the images of both halves that are not done yet, batch after batch."""
-    parts = [part for part in dataset.source.batches(len(dataset.particles), BATCH) if part.start >= work.position]
-    work.progress.start(len(parts), "moments")
-    for part in parts:
-        index = torch.arange(part.start, part.stop)
-        waves = rings.analyse(dataset.source.read(index))
-        transfer = ring_transfer(dataset.source, index, rings.radii)
-        for number, chosen in enumerate(dataset.half_set[index].to(waves.device) == half for half in (0, 1)):
-            added = RingSums.of(waves[chosen], transfer[chosen], premultiplied=dataset.source.premultiplied)
-            work.sums[number] = work.sums[number] + added
-        work.position = part.stop
-        work.progress.advance()
-        work.save()
+    """Sums over the images of both halves, shard after shard."""
+    source = dataset.source
+    everything = torch.arange(len(source))
+
+    def add(shard: slice) -> tuple[RingSums, RingSums]:
+        first = second = RingSums.none(rings.orders, len(rings.radii), rings.radii.device)
+        for part in source.batches(shard.stop - shard.start, BATCH):
+            index = everything[shard][part]
+            waves = rings.analyse(source.read(index))
+            transfer = ring_transfer(source, index, rings.radii)
+            chosen = dataset.half_set[index].to(waves.device) == 0
+            first, second = (
+                sums + RingSums.of(waves[mine], transfer[mine], premultiplied=source.premultiplied)
+                for sums, mine in ((first, chosen), (second, ~chosen))
+            )
+        return first, second
+
+    work.progress.start(1, "moments")
+    source.watch.begin("moments")
+    shards = source.shards.run(add, everything, len(source))
+    work.sums = [reduce(operator.add, halves) for halves in zip(*shards, strict=True)]
+    work.save()
+    source.watch.begin(None)
+    work.progress.advance()
 
 
 def _invert(config: MomentsConfig, box: int, plan: RingPlan, work: _Work) -> MomentFit:
@@ -185,29 +203,35 @@ def _invert(config: MomentsConfig, box: int, plan: RingPlan, work: _Work) -> Mom
         for each in (*halves, halves[0] + halves[1])
     )
     work.progress.start(2 * (config.starts + min(config.kept, config.starts) + 1), "inversion")
-    ends = [_fit_half(config, half, levels, work) for half, levels in enumerate((first, second))]
+    ends = _fit_halves(config, (first, second), work)
     problem = everything[1]
-    fits = [
-        work.once(f"all from half {half + 1}", partial(problem.fit, end.parameters, config.fine_steps))
+    makes = {
+        f"all from half {half + 1}": partial(problem.fit, end.parameters, config.fine_steps)
         for half, end in enumerate(ends)
-    ]
-    best = min(fits, key=lambda fit: fit.cost)
+    }
+    best = min(work.all_of(makes), key=lambda fit: fit.cost)
     return MomentFit(problem, best.parameters, (ends[0].parameters, ends[1].parameters))
 
 
-def _fit_half(config: MomentsConfig, half: int, levels: tuple[RingProblem, RingProblem], work: _Work) -> Fit:
-    """The best fine fit of a half, from its best coarse ones."""
-    coarse, fine = levels
+def _fit_halves(config: MomentsConfig, halves: Sequence[tuple[RingProblem, RingProblem]], work: _Work) -> list[Fit]:
+    """The best fine fit of each half, from its best coarse ones."""
 
-    def begin(number: int) -> Fit:
+    def begin(half: int, number: int) -> Fit:
+        coarse, _ = halves[half]
         start = coarse.start(generator_for(config.seed, "volume from moments", half, number))
         return coarse.fit(coarse.fit_even(start, config.coarse_steps).parameters, config.coarse_steps)
 
-    coarsely = [work.once(f"half {half + 1} coarse {n + 1}", partial(begin, n)) for n in range(config.starts)]
-    best = sorted(coarsely, key=lambda fit: fit.cost)[: config.kept]
-    starts = [fine.from_coarse(coarse, fit.parameters) for fit in best]
-    finely = [
-        work.once(f"half {half + 1} fine {number + 1}", partial(fine.fit, start, config.fine_steps))
-        for number, start in enumerate(starts)
-    ]
-    return min(finely, key=lambda fit: fit.cost)
+    def refine(half: int, begun: Fit) -> Fit:
+        coarse, fine = halves[half]
+        return fine.fit(fine.from_coarse(coarse, begun.parameters), config.fine_steps)
+
+    coarsely = work.all_of(
+        {f"half {h + 1} coarse {n + 1}": partial(begin, h, n) for h in range(len(halves)) for n in range(config.starts)}
+    )
+    finely: dict[str, Callable[[], Fit]] = {}
+    for half in range(len(halves)):
+        mine = coarsely[half * config.starts :][: config.starts]
+        best = sorted(mine, key=lambda fit: fit.cost)[: config.kept]
+        finely |= {f"half {half + 1} fine {n + 1}": partial(refine, half, fit) for n, fit in enumerate(best)}
+    ends, kept = work.all_of(finely), len(finely) // len(halves)
+    return [min(ends[half * kept :][:kept], key=lambda fit: fit.cost) for half in range(len(halves))]

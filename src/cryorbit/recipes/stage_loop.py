@@ -41,6 +41,10 @@ def _unlabelled(state: Any) -> dict[str, Any]:
     return {}
 
 
+def _none(state: State) -> State:
+    return state
+
+
 def _nothing(stage: str, state: Any) -> Iterable[str]:
     del stage, state
     return ()
@@ -70,6 +74,8 @@ class Stages(Generic[State]):
         The processes that share the job.
     watch
         Keeps what an iteration has done before it is over.
+    shortcut
+        The state from which maps are made at once from what another one holds.
     """
 
     iterations: Mapping[str, Callable[[State], tuple[State, dict[str, Any]]]]
@@ -81,6 +87,7 @@ class Stages(Generic[State]):
     checkpoint_seconds: float = 0.0
     group: Group = SINGLE_PROCESS
     watch: Watch = UNWATCHED
+    shortcut: Callable[[State], State] = _none
 
 
 def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder, progress: Progress) -> State:
@@ -92,6 +99,9 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     state = _begin(stages, first, job)
+    if job.finish_now and state.stage != OVER:
+        state = stages.shortcut(state)
+        progress.note("Finishing now: the maps are those of what was done before.")
     announced, saved = None, time.monotonic()
     while state.stage != OVER:
         description = stages.describe(state)

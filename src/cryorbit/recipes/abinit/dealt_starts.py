@@ -11,11 +11,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress, Stopped
 from cryorbit.execution.group import SINGLE_PROCESS
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.finish_stage import after_start, closed
+from cryorbit.recipes.abinit.finish_stage import after_start, closed, judged_now
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import begin
 from cryorbit.recipes.abinit.state import AbinitState
@@ -45,11 +46,18 @@ def dealt_starts(
 
     Raises
     ------
+    InputError
+        It is to finish now, and no start has been begun.
     Stopped
         A process was asked to stop; what the starts have come to is kept.
     """
-    group, stopped = job.group, False
-    for start in range(group.rank, config.seeds, group.size):
+    group, stopped, starts = job.group, False, list(range(config.seeds))
+    if job.finish_now:
+        # all of them are there to see before one is begun
+        starts = group.broadcast([start for start in starts if job.part_of(start).load_checkpoint() is not None])
+        if not starts:
+            raise InputError("no start has been begun", mend="resume without --finish-now")
+    for start in starts[group.rank :: group.size]:
         try:
             _make(config, dataset, stages, start, job.part_of(start), progress)
         except Stopped:
@@ -57,14 +65,14 @@ def dealt_starts(
             break
     if group.any(flag=stopped):
         raise Stopped
-    parts = [job.part_of(start) for start in range(config.seeds)]
+    parts = [job.part_of(start) for start in starts]
     for part in parts:
         for line in part.read_metrics():
             job.write_metrics(line)
     restore = stages(dataset).restore
     states = [restore(checkpoint["state"]) for part in parts if (checkpoint := part.load_checkpoint()) is not None]
     outcomes = tuple(outcome for state in states for outcome in state.outcomes)
-    return closed(config, dataset, states[-1], outcomes)
+    return closed(config.model_copy(update={"seeds": len(outcomes)}), dataset, states[-1], outcomes)
 
 
 def _make(
@@ -82,7 +90,7 @@ def _make(
     everything = stages(mine)
     iterations = dict(everything.iterations)
     iterations["judge"] = partial(_close, config, mine)
-    alone = replace(everything, iterations=iterations)
+    alone = replace(everything, iterations=iterations, shortcut=partial(judged_now, config))
     go_through(alone, lambda: begin(config, mine, start, ()), part, progress)
 
 

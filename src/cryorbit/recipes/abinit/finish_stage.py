@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.abinit.config import AbinitConfig
@@ -58,6 +59,27 @@ def after_start(
     fractions = even if state.class_fractions is None else state.class_fractions
     outcome = StartOutcome(config.seed + state.start, state.volume, state.radius, likelihood, fractions)
     return outcome, {"resolution_A": dataset.extent / radius, "held_out_log_likelihood": likelihood}
+
+
+def shortcut(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> AbinitState:
+    """The state after the starts that are over, or, if none is, after the present one as far as it has come.
+
+    Raises
+    ------
+    InputError
+        No start has come to the classes that are asked for.
+    """
+    if state.stage in {"symmetrise", "finish"}:
+        return state
+    outcomes = state.outcomes or (after_start(config, dataset, judged_now(config, state))[0],)
+    return closed(config.model_copy(update={"seeds": len(outcomes)}), dataset, state, outcomes)
+
+
+def judged_now(config: AbinitConfig, state: AbinitState) -> AbinitState:
+    """The state of a start at its end, as far as it has come; ``InputError`` if it has not come to its classes."""
+    if len(state.volume) < config.classes:
+        raise InputError("the particles are not split into classes yet", mend="resume without --finish-now")
+    return replace(state, stage="judge", iteration=0)
 
 
 def closed(

@@ -12,7 +12,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.class_stages import sort_iteration, split
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.dealt_starts import dealt_starts, is_dealt
-from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge
+from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge, shortcut
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
 from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
@@ -69,6 +69,7 @@ def _stages(config: AbinitConfig, dataset: AbinitDataset) -> Stages[AbinitState]
         restore=lambda packed: unpack(AbinitState, packed, dataset.source.device),
         labels=lambda state: {"seed": config.seed + state.start},
         remarks=_remarks,
+        shortcut=partial(shortcut, config, dataset),
         group=dataset.source.group,
         watch=dataset.source.watch,
     )

@@ -21,6 +21,7 @@ from cryorbit.inference.full_marginal import BUDGET_BYTES
 from cryorbit.inference.importance import SampledOracle
 from cryorbit.inference.pose_quadrature import PoseQuadrature, ShiftPrior, pose_quadrature
 from cryorbit.inference.priors import DensityPrior
+from cryorbit.inference.volume_oracle import VolumeOracle
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position, Stretches
@@ -31,6 +32,7 @@ from cryorbit.recipes.optimise.config import OptimiseConfig, QuadratureSettings
 from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import OptimiseResult, write_outputs
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem, scale_to_images
+from cryorbit.recipes.optimise.shared_sum import SharedSum
 from cryorbit.recipes.stage_loop import OVER, Stages, go_through
 from cryorbit.volumes.voxel import resample
 
@@ -61,6 +63,8 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     oracle = sum_for(config.method, problem)
     if config.quadrature.draws is not None:
         oracle = sampled(config, problem, oracle)
+    elif isinstance(oracle, VolumeOracle):
+        oracle = SharedSum(oracle, job.group)
     stretches = Stretches(oracle, method, config.seed, config.points)
     for sentence in dataset.sentences:
         progress.note(sentence)

@@ -61,7 +61,7 @@ def work_on(stage: Stage[Kind], progress: Progress, whole: JobFolder | None = No
     job = _open_or_create(stage)
     if whole is not None:
         origin = None if whole.origin is None else whole.origin / stage.folder.name
-        job = replace(job, group=whole.group, origin=origin)
+        job = replace(job, group=whole.group, origin=origin, finish_now=whole.finish_now)
     if job.read()["status"] != "finished":
         if job.group.any(flag=progress.stop_requested()):
             raise Stopped

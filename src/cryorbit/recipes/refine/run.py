@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -63,6 +64,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         describe=lambda state: DESCRIPTIONS[state.stage],
         planned=lambda state: _planned(config, state.stage),
         restore=lambda packed: unpack(RefineState, packed, dataset.source.device),
+        shortcut=_shortcut,
         group=dataset.source.group,
         watch=dataset.source.watch,
     )
@@ -101,6 +103,11 @@ def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> Refine
     for sentence in state.start_notes:
         progress.note(sentence)
     return state
+
+
+def _shortcut(state: RefineState) -> RefineState:
+    """The last pass, under the references as they are."""
+    return replace(state, stage="final", iteration=0, walk=None, fallback=None)
 
 
 def _planned(config: RefineConfig, stage: str) -> int | None:

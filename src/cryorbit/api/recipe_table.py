@@ -59,8 +59,8 @@ class Recipe:
 def find_recipe(verb: str, file: Path | None = None) -> Recipe:
     """Import the recipe behind ``verb``; ``InputError``, of ``file``, if it makes no job that can be resumed."""
     if verb not in CONFIGS:
-        mend = "run the command again in a new folder"
-        raise InputError(f"a job of {verb!r} cannot be resumed", file=file, mend=mend)
+        fix = "run the command again in a new folder"
+        raise InputError(f"a job of {verb!r} cannot be resumed", file=file, fix=fix)
     module_name, _, config_name = CONFIGS[verb].partition(":")
     module = import_module(module_name)
     return Recipe(verb, getattr(module, config_name), module.run, getattr(module, "input_files", _named_files))

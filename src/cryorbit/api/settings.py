@@ -47,9 +47,9 @@ def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for group in groups:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
-                raise InputError(f"{group!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+                raise InputError(f"{group!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
         if last in place:
-            raise InputError(f"{last!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+            raise InputError(f"{last!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
         place[last] = _plain(value)
     return nested
 
@@ -99,7 +99,7 @@ def map_file(source: MapLike, output: Path, number: int = 1) -> Path:
     if isinstance(source, Job):
         classes = JobFolder.open(source.folder).read_result(Result).classes
         if not classes:
-            raise InputError("this job has no map", file=source.folder, mend="go on with it first")
+            raise InputError("this job has no map", file=source.folder, fix="go on with it first")
         return source.folder / classes[0].map
     return Path(source)
 
@@ -110,7 +110,7 @@ def _free(output: Path, name: str, *more: str) -> Path:
     Files of these names, and of ``more``, are those of an earlier attempt only if cryorbit marked them as its own.
     """
     if (output / RECORD).exists() and JobFolder.open(output).read()["status"] != "failed":
-        raise InputError("this folder already holds a job", file=output, mend="choose another folder")
+        raise InputError("this folder already holds a job", file=output, fix="choose another folder")
     require_free_folder(output, LEFT_BY_FAILURE if (output / RECORD).exists() else ())
     mark = output / PREPARED_MARK
     if not mark.exists():

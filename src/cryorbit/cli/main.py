@@ -103,7 +103,7 @@ def _spoken(voice: Voice) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; what the user can mend ends with exit code 2 and no traceback."""
+    """Run the command; what the user can fix ends with exit code 2 and no traceback."""
     try:
         make_app().meta(arguments, exit_on_error=False)
     except CycloptsError:

@@ -45,7 +45,7 @@ def validated(
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, InputError):
             raise InputError(
-                cause.problem, file=from_file or cause.file, row=cause.row, line=cause.line, mend=cause.mend
+                cause.problem, file=from_file or cause.file, row=cause.row, line=cause.line, fix=cause.fix
             ) from error
         raise _input_error(model, location, first, from_file) from error
 
@@ -58,15 +58,15 @@ def _input_error(
     if kind == "extra_forbidden":
         known = _keys(model, location[:-1])
         nearest = difflib.get_close_matches(location[-1], known, n=1)
-        mend = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are {', '.join(known)}"
-        return InputError(f"unknown setting {name!r}", file=file, mend=mend)
+        fix = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are {', '.join(known)}"
+        return InputError(f"unknown setting {name!r}", file=file, fix=fix)
     if kind == "missing":
-        return InputError(f"the setting {name!r} is missing", file=file, mend="give it")
+        return InputError(f"the setting {name!r} is missing", file=file, fix="give it")
     if name and kind in DEMANDS:
         demand = DEMANDS[kind].format(**details.get("ctx", {}))
-        return InputError(f"the setting {name!r} is {_shown(details['input'])}", file=file, mend=f"it must be {demand}")
+        return InputError(f"the setting {name!r} is {_shown(details['input'])}", file=file, fix=f"it must be {demand}")
     what = f"the setting {name!r} does not fit: {details['msg']}" if name else details["msg"]
-    return InputError(what, file=file, mend="change the value")
+    return InputError(what, file=file, fix="change the value")
 
 
 def _shown(value: Any) -> str:

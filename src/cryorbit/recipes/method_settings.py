@@ -87,7 +87,7 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
     try:
         values = validated(settings_model(kind), settings)
     except InputError as error:
-        raise InputError(f"optimiser {name}: {error.problem}", mend=error.mend) from error
+        raise InputError(f"optimiser {name}: {error.problem}", fix=error.fix) from error
     return _made(kind, values)
 
 

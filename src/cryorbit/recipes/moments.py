@@ -132,7 +132,7 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     """
     dataset = read_dataset(config).of_job(job)
     if len(dataset.symmetry) > 1:
-        raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
+        raise InputError("maps from moments are made without symmetry", fix="leave --symmetry out")
     other = None
     if config.compare is not None:
         other = read_like(config.compare, torch.empty((dataset.box,) * 3), dataset.source.pixel_size)

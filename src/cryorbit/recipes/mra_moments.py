@@ -123,7 +123,7 @@ def _from_encoders(path: Path, steps: int, problem: MRAProblem) -> MRASolution:
     shifts = problem.shifts
     if problem.channels != 1 or shifts.window != shifts.length or shifts.length != trained.length:
         wrong = f"the encoders are for real signals of {trained.length} samples seen whole"
-        raise InputError(wrong, file=path, mend="train others, or leave them out")
+        raise InputError(wrong, file=path, fix="train others, or leave them out")
     moments = problem.target.moments.map(lambda x: x.float().cpu()[None])
     *_, outcome = refine(trained.pair, moments, steps, REFINEMENT_RATES)
     return problem.refine(outcome.signals.to(problem.target.moments.first), outcome.densities[0].double())

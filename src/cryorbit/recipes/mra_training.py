@@ -118,14 +118,14 @@ def read_encoders(path: Path) -> Encoders:
         The file cannot be read, or holds something else.
     """
     file = path / ENCODERS_FILE if path.is_dir() else path
-    mend = "give the folder of `cryorbit mra train`"
+    fix = "give the folder of `cryorbit mra train`"
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         networks = {target: make_encoder(content["architecture"], content["length"], target, 0) for target in TARGETS}
         for target, network in networks.items():
             network.load_state_dict(content["weights"][target])
     except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"cannot be read as encoders: {error}", file=file, mend=mend) from error
+        raise InputError(f"cannot be read as encoders: {error}", file=file, fix=fix) from error
     return Encoders(EncoderPair(**networks), content["length"], content["components"])
 
 

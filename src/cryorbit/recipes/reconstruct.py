@@ -120,7 +120,7 @@ def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
             raise InputError(
                 f"there are no particles of class {config.class_number}",
                 file=config.particles,
-                mend=f"the classes here are {there}",
+                fix=f"the classes here are {there}",
             )
         particles = particles.subset(chosen)
     symmetric = len(point_group(config.symmetry)) > 1

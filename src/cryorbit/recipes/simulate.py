@@ -162,13 +162,13 @@ def _read_maps(paths: Sequence[Path]) -> tuple[list[Float[Tensor, "n n n"]], flo
     volumes, pixel_sizes = zip(*(read_map(path) for path in paths), strict=True)
     for path, volume, pixel_size in zip(paths, volumes, pixel_sizes, strict=True):
         if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
-            raise InputError(f"the map is {tuple(volume.shape)}", file=path, mend="give a cube of even side")
+            raise InputError(f"the map is {tuple(volume.shape)}", file=path, fix="give a cube of even side")
         if volume.shape != volumes[0].shape or abs(pixel_size / pixel_sizes[0] - 1) > 1e-3:
             raise InputError(
-                f"the box or the voxel size is not that of {paths[0]}", file=path, mend="resample the maps to one grid"
+                f"the box or the voxel size is not that of {paths[0]}", file=path, fix="resample the maps to one grid"
             )
         if not volume.any():
-            raise InputError("the map is zero everywhere", file=path, mend="give a map with density")
+            raise InputError("the map is zero everywhere", file=path, fix="give a map with density")
     mask = _soft_sphere(volumes[0].shape[0])
     # headers hold float32: without rounding 5.6 A would be written as 5.599999904632568
     return [volume * mask for volume in volumes], round(pixel_sizes[0], 5)
@@ -184,10 +184,10 @@ def _soft_sphere(box: int) -> Float[Tensor, "n n n"]:
 def _draw_truth(config: SimulateConfig, generator: torch.Generator) -> Truth:
     fractions = config.fractions or (1.0,) * len(config.maps)
     if len(fractions) != len(config.maps) or min(fractions) <= 0:
-        raise InputError(f"{len(config.maps)} maps need as many positive fractions", mend="give one share a map")
+        raise InputError(f"{len(config.maps)} maps need as many positive fractions", fix="give one share a map")
     classes = draw_classes(config.count, fractions, config.junk, generator)
     if (classes == JUNK).all():
-        raise InputError("all images would be junk", mend="ask for more particles or less junk")
+        raise InputError("all images would be junk", fix="ask for more particles or less junk")
     if config.poses_from is None:
         poses = draw_poses(config.count, config.shift_sigma, generator)
     else:

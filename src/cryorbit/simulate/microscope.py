@@ -55,7 +55,7 @@ class Microscope:
         if not self.voltage > 0 or not 0 <= self.amplitude_contrast < 1:
             raise InputError("voltage must be positive and amplitude contrast in [0, 1)")
         if self.defocus_range[0] > self.defocus_range[1]:
-            raise InputError("the defocus range begins above its end", mend="give the lower defocus first")
+            raise InputError("the defocus range begins above its end", fix="give the lower defocus first")
         if self.particles_per_micrograph < 1:
             raise InputError("a micrograph has at least one particle")
 

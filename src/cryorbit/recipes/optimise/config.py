@@ -69,5 +69,5 @@ class OptimiseConfig(MethodChoice, ParticleSettings):
         if name != PROJECTION_MATCHING:
             return super().make_method(name, settings)
         if settings:
-            raise InputError(f"{name} has no settings", mend="leave them out")
+            raise InputError(f"{name} has no settings", fix="leave them out")
         return EM()

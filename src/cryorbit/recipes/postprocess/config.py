@@ -50,5 +50,5 @@ class PostprocessConfig(PostprocessSettings, JobSettings):
         if place is None and values.get("half1") is not None:
             place = Path(values["half1"]).parent
         if place is None:
-            raise InputError("there is nothing to process", mend="give a folder, or --half1 and --half2")
+            raise InputError("there is nothing to process", fix="give a folder, or --half1 and --half2")
         return {"output": Path(place) / "postprocess", **values}

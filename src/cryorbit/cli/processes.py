@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from cryorbit.api.interrupts import SIGNALS
 from cryorbit.core.errors import InputError
+from cryorbit.core.signals import SIGNALS
 
 SHARING = ("abinit", "classify", "reconstruct", "refine", "resume", "run")
 """Verbs whose work processes can share."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from cryorbit.api.job import Job
 from cryorbit.api.particle_set import ParticleSet
-from cryorbit.api.recipe_table import find_recipe
+from cryorbit.api.recipe_table import find_config
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
+from cryorbit.core.setting_list import list_settings
 from cryorbit.io.destinations import make_folder, require_free_folder, require_new_file
 from cryorbit.io.job_folder import LEFT_BY_FAILURE, JobFolder
 from cryorbit.io.job_record import RECORD
@@ -27,15 +28,20 @@ PREPARED_MARK = ".cryorbit"
 
 
 def settings(verb: str) -> pd.DataFrame:
-    """Every setting of a verb: its dotted name, what it is unless given, and what it does.
+    """List every setting of a verb: its dotted name, the values it takes, its default, and what it does.
 
     Parameters
     ----------
     verb
-        As on the command line: ``abinit``, ``refine``, ``run``, ...
+        As on the command line: ``abinit``, ``refine``, ``run``, ``simulate``, ...
+
+    Raises
+    ------
+    InputError
+        The verb has no settings, or does not exist.
     """
-    rows = list(_rows(find_recipe(verb).config, ""))
-    return pd.DataFrame(rows, columns=["setting", "default", "what"]).set_index("setting")
+    rows = [(each.name, each.values, each.default, each.meaning) for each in list_settings(find_config(verb))]
+    return pd.DataFrame(rows, columns=["setting", "values", "default", "meaning"]).set_index("setting")
 
 
 def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,11 +125,3 @@ def _free(output: Path, name: str, *more: str) -> Path:
     make_folder(output)
     mark.touch()
     return output / name
-
-
-def _rows(config: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:
-    for name, field in config.model_fields.items():
-        if isinstance(field.default, BaseModel):
-            yield from _rows(type(field.default), f"{prefix}{name}.")
-        else:
-            yield prefix + name, "needed" if field.is_required() else field.default, field.description or ""

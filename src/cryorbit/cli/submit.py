@@ -67,9 +67,13 @@ def submit(
     For example: cryorbit submit --slurm --nodes 2 --per-node 4 refine particles.star --map class_1.mrc -o job
     """
     if not slurm:
-        raise InputError("the script is for no batch system", fix="add --slurm")
+        raise InputError("no batch system is named", fix="add --slurm")
     if not command:
-        raise InputError("there is no command to run", fix="write it at the end: cryorbit submit ... refine ...")
+        raise InputError(
+            "there is no command to run", fix="write it last: cryorbit submit --slurm refine particles.star ..."
+        )
+    if command[0].startswith("-"):
+        raise InputError(f"`cryorbit submit` has no option {command[0]}", fix="`cryorbit submit --help` lists them")
     verb, count = command[0], resources.nodes * resources.processes
     require_sharing(verb, count)
     script = script or Path(f"{verb}.slurm.sh")

@@ -34,7 +34,7 @@ class FlipConfig(Settings):
 
     sources: tuple[Path, ...] = Field(description="Maps, half-maps, masks (MRC), and particle files.")
     output: Path = Field(description="Folder for the flipped files, which keep their names.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
 
 
 def run(config: FlipConfig) -> tuple[Path, ...]:

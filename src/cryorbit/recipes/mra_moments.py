@@ -40,9 +40,13 @@ class MomentsMRAConfig(JobSettings):
     """Settings of a solution from moments."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    starts: int = Field(8, ge=0, le=MOST, description="Random starts beside the spectral one.")
-    encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
-    refinement_steps: int = Field(300, ge=0, le=MOST, description="Steps by which encoders are refined to the moments.")
+    starts: int = Field(8, ge=0, le=MOST, description="Number of random starts in addition to the spectral one.")
+    encoders: Path | None = Field(
+        None, description="Folder of trained encoders, whose output is one more start. Default: none."
+    )
+    refinement_steps: int = Field(
+        300, ge=0, le=MOST, description="Steps by which the encoders are refined on the moments."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,14 +35,18 @@ class ResampleConfig(Settings):
 
     source: Path = Field(description="Map (MRC), RELION STAR file or cryoSPARC .cs file.")
     target: Path = Field(description="File to write: a map, or a STAR file with the images beside it.")
-    pixel_size: float | None = Field(None, gt=0, description="New pixel size, A. None: as it is.")
+    pixel_size: float | None = Field(None, gt=0, description="New pixel size, Å. Default: unchanged.")
     source_pixel_size: float | None = Field(
-        None, gt=0, description="Pixel size of the map as it is, A. None: as its header says."
+        None, gt=0, description="Present pixel size of the map, Å. Default: that of its header."
     )
-    box: int | None = Field(None, ge=4, description="New box, pixels, even. None: the same field of view.")
-    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
+    box: int | None = Field(
+        None, ge=4, description="New box, an even number of pixels. Default: the same field of view."
+    )
+    subset: str | None = Field(
+        None, description="Query on the columns; only particles that match it are used. Default: all particles."
+    )
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,11 @@ class ConvertConfig(Settings):
     source: Path = Field(description="RELION STAR file, or cryoSPARC .cs or .csg file.")
     target: Path = Field(description="File to write; .star, .cs, or .pkl for cryoDRGN.")
     star_version: Literal["3.0", "3.1"] = Field("3.1", description="Layout of a STAR file that is written.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
-    original: Path | None = Field(None, description=".cs file that the particles once came from.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
+    original: Path | None = Field(
+        None, description="The .cs file that the particles were converted from. Default: none."
+    )
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
     check: bool = Field(False, description="Whether to read the file back and compare it, column by column.")
 
 

@@ -53,12 +53,16 @@ class InspectConfig(TransferSettings):
     """Settings of an inspection."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
-    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    sample: int = Field(2000, ge=1, le=MOST, description="Images whose pixels are looked at, at most.")
-    pictures: int = Field(12, ge=1, le=60, description="Images that are shown.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
+    subset: str | None = Field(
+        None, description="Query on the columns; only particles that match it are used. Default: all particles."
+    )
+    sample: int = Field(2000, ge=1, le=MOST, description="Largest number of images that are read.")
+    pictures: int = Field(12, ge=1, le=60, description="Number of images that are shown.")
+    seed: int = Field(
+        0, ge=0, le=LAST_SEED, description="Seed of all random choices; the same seed gives the same result."
+    )
 
 
 def run(config: InspectConfig) -> Inspection:

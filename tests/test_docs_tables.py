@@ -6,7 +6,7 @@ import pytest
 
 import option_tables as options
 import settings_tables as tables
-from cryorbit.api.recipe_table import CONFIGS
+from cryorbit.api.recipe_table import CONFIGS, WITHOUT_JOB
 from cryorbit.api.settings import settings
 from cryorbit.cli.main import _VERBS, make_app
 
@@ -29,7 +29,7 @@ def rows(text: str) -> dict[str, str]:
     return named
 
 
-@pytest.mark.parametrize("verb", CONFIGS)
+@pytest.mark.parametrize("verb", CONFIGS | WITHOUT_JOB)
 def test_every_setting_of_a_verb_is_on_the_page(verb: str) -> None:
     text = tables.settings_tables()
     shared = {name for title in tables.SHARED for name in rows(section(text, title))}
@@ -68,8 +68,7 @@ def test_a_page_asks_for_a_table_by_a_comment() -> None:
     assert "--check-start" in options.on_page_markdown("<!-- options -->\n")
 
 
-def test_settings_that_a_docstring_describes_are_described() -> None:
+def test_settings_of_a_dataclass_are_described() -> None:
     described = rows(section(tables.settings_tables(), "simulate"))
-    assert "Signal-to-noise ratio" in described["snr"]
     assert "kV" in described["microscope.voltage"]
     assert "`[10000.0, 25000.0]`" in described["microscope.defocus_range"]

@@ -3,31 +3,21 @@
 A page asks for them by the comment ``<!-- settings -->``.
 """
 
-import dataclasses
-import re
-import types
 from collections.abc import Iterator
-from importlib import import_module
 from inspect import getdoc
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from cryorbit.api.recipe_table import CONFIGS
-from cryorbit.core.bounds import MOST
+from cryorbit.api.recipe_table import CONFIGS, WITHOUT_JOB, find_config
+from cryorbit.core.setting_list import REQUIRED, Setting, fields_of, is_group
 from cryorbit.recipes.settings import JobSettings, ParticleSettings
 from markdown_table import table
 
 MARK = "<!-- settings -->"
-SIMULATE = {"simulate": "cryorbit.recipes.simulate:SimulateConfig"}
-"""Leaves no job that can be resumed, and yet takes a file of settings."""
 SHARED: dict[str, type[BaseModel]] = {"Every job": JobSettings, "Every job on particles": ParticleSettings}
 """Settings of several commands: title of their section, and the config that the others extend."""
 HEADER = ["setting", "values", "default", "meaning"]
-KINDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
-BOUNDS = {"ge": "≥ {:g}", "gt": "> {:g}", "le": "≤ {:g}", "lt": "< {:g}"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -37,18 +27,12 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def settings_tables() -> str:
     """A section a command, in it a table for each group of settings, named as in a file."""
-    configs = {verb: _config(place) for verb, place in sorted((CONFIGS | SIMULATE).items())}
+    configs = {verb: find_config(verb) for verb in sorted(CONFIGS | WITHOUT_JOB)}
     parts = [f"## {title}\n\n{_summary(base)}\n\n{_table(base)}" for title, base in SHARED.items()]
     for verb, config in configs.items():
         parts.append(f"## {verb}\n\n{_summary(config)} {_shared_by(config)}".rstrip())
         parts += [_group_text(name, group, set(configs) - {verb}) for name, group in _groups(config)]
     return "\n\n".join(part for part in parts if part)
-
-
-def _config(place: str) -> type[BaseModel]:
-    module, _, name = place.partition(":")
-    config: type[BaseModel] = getattr(import_module(module), name)
-    return config
 
 
 def _shared_by(config: type[BaseModel]) -> str:
@@ -60,24 +44,9 @@ def _shared_by(config: type[BaseModel]) -> str:
 def _groups(group: type, name: str = "") -> Iterator[tuple[str, type]]:
     """A config and the groups within it, by the name of their table in a file."""
     yield name, group
-    for key, field in _fields(group).items():
-        if _is_group(field):
+    for key, field in fields_of(group).items():
+        if is_group(field):
             yield from _groups(type(field.default), f"{name}.{key}".lstrip("."))
-
-
-def _is_group(field: FieldInfo) -> bool:
-    return isinstance(field.default, BaseModel) or dataclasses.is_dataclass(field.default)
-
-
-def _fields(group: type) -> dict[str, FieldInfo]:
-    """Fields of a config, or of a dataclass within one."""
-    if issubclass(group, BaseModel):
-        return dict(group.model_fields)
-    hints = get_type_hints(group, include_extras=True)
-    return {
-        each.name: FieldInfo.from_annotated_attribute(hints[each.name], each.default)
-        for each in dataclasses.fields(group)
-    }
 
 
 def _group_text(name: str, group: type, verbs: set[str]) -> str:
@@ -97,63 +66,14 @@ def _table(group: type) -> str:
 
 
 def _rows(group: type) -> list[tuple[str, str, str, str]]:
-    described = _attributes(group)
-    return [
-        (f"`{key}`", _kind(field), _default(field), field.description or described.get(key, ""))
-        for key, field in _fields(group).items()
-        if not _is_group(field)
-    ]
+    return [_row(Setting(key, field)) for key, field in fields_of(group).items() if not is_group(field)]
+
+
+def _row(setting: Setting) -> tuple[str, str, str, str]:
+    default = f"`{setting.written}`" if setting.written else "none" if setting.default != REQUIRED else REQUIRED
+    return f"`{setting.name}`", setting.values, default, setting.meaning
 
 
 def _summary(group: type) -> str:
     """The first paragraph of a docstring."""
     return " ".join((getdoc(group) or "").partition("\n\n")[0].split())
-
-
-def _attributes(group: type) -> dict[str, str]:
-    """What the docstring of a class says of its attributes."""
-    section = re.search(r"^Attributes\n-+\n(.*?)(?=^\w.*\n-+\n|\Z)", getdoc(group) or "", re.MULTILINE | re.DOTALL)
-    entries = re.findall(r"^(\w[\w, ]*)\n((?:[ ]+.*\n?|\n)+)", section[1] if section else "", re.MULTILINE)
-    return {name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")}
-
-
-def _kind(field: FieldInfo) -> str:
-    """What values a setting takes, with its bounds."""
-    bounds = [
-        pattern.format(value)
-        for constraint in field.metadata
-        for name, pattern in BOUNDS.items()
-        if (value := getattr(constraint, name, None)) is not None and abs(value) < MOST
-    ]
-    return ", ".join([_values(field.annotation), *bounds])
-
-
-def _values(annotation: Any) -> str:
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return ", ".join(f"`{value}`" for value in inner)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(_values(each) for each in inner if each is not type(None)))
-    if origin is Annotated:
-        return _values(inner[0])
-    if origin is tuple:
-        return "list of " + " and ".join(dict.fromkeys(_values(each) for each in inner if each is not Ellipsis))
-    return KINDS.get(annotation, "table")
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return "required"
-    value = field.get_default(call_default_factory=True)
-    if value is None or value in ((), {}):
-        return "none"
-    return f"`{_toml(value)}`"
-
-
-def _toml(value: Any) -> str:
-    """A value as it is written in a file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    return f'"{value}"' if isinstance(value, str | Path) else str(value)

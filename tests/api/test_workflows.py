@@ -172,8 +172,9 @@ def test_a_used_folder_is_left_alone(particles: co.ParticleSet, first: co.Job) -
 def test_the_settings_of_a_verb_are_listed() -> None:
     table = co.settings("abinit")
     assert table.loc["search.iterations", "default"] == 60
-    assert table.loc["particles", "default"] == "needed"
-    assert "Degrees" in table.loc["search.angular_spacing", "what"]
+    assert table.loc["particles", "default"] == "required"
+    assert "degrees" in table.loc["search.angular_spacing", "meaning"]
+    assert "kV" in co.settings("simulate").loc["microscope.voltage", "meaning"]
     with pytest.raises(co.InputError):
         co.settings("abinito")
 

@@ -1,4 +1,4 @@
-"""Errors of the system are told as what a user can mend; faults of the program are not."""
+"""Errors of the system are told as what a user can fix; faults of the program are not."""
 
 import errno
 
@@ -47,7 +47,7 @@ def test_a_library_that_finds_no_memory_to_load_into() -> None:
         (errno.EROFS, "-o"),
     ],
 )
-def test_faults_that_a_user_can_mend_name_file_and_mend(number: int, words: str) -> None:
+def test_faults_that_a_user_can_fix_name_file_and_fix(number: int, words: str) -> None:
     told = machine_fault(OSError(number, "why", "job/map.mrc"))
     assert told is not None
     assert "job/map.mrc: why" in str(told)

@@ -53,7 +53,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> torch.Tenso
     progress.start(config.iterations, "counting")
     for iteration in range(state["iteration"], config.iterations):
         if iteration == config.fail_at:
-            raise InputError("a bad row", file="x.star", row=iteration, mend="mend it")
+            raise InputError("a bad row", file="x.star", row=iteration, fix="fix it")
         if iteration == config.interrupt_at and "rng" not in state:
             os.kill(os.getpid(), signal.SIGINT)
         state["total"] = state["total"] + torch.randn((), generator=generator)

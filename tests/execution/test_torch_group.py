@@ -29,7 +29,7 @@ assert not group.any(flag=False)
 assert once(group, lambda: f"made by {group.rank}") == "made by 0"
 
 def refused():
-    raise InputError("the table is empty", file="a.star", row=3, mend="give another")
+    raise InputError("the table is empty", file="a.star", row=3, fix="give another")
 
 try:
     once(group, refused)

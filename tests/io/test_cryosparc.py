@@ -93,8 +93,8 @@ def test_a_passthrough_file_alone(cs_set: Path, main: bool) -> None:
         read_particles(handed)
     offered = ": J7_particles.cs" if main else ""
     assert caught.value.file == handed
-    assert caught.value.mend is not None
-    assert caught.value.mend.endswith(f"give the job's own particles file, beside which it is found{offered}")
+    assert caught.value.fix is not None
+    assert caught.value.fix.endswith(f"give the job's own particles file, beside which it is found{offered}")
 
 
 def test_a_uid_that_occurs_twice_is_named(cs_set: Path) -> None:

@@ -1,4 +1,4 @@
-"""Damaged particle sets: every kind below is refused with an error that names the file and the mend.
+"""Damaged particle sets: every kind below is refused with an error that names the file and the fix.
 
 STAR files: absent; a folder; empty; comments only; binary; not UTF-8; prose; no table of particles (micrographs); no
 rows; a row cut short; two rows glued; a column twice; a block twice; two tables in a block; a label without a value;
@@ -224,15 +224,15 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 def check_refused(path: Path, says: str, *files: Path) -> None:
-    """The set at ``path`` is refused; the message says what, and names one of ``files`` and the mend."""
+    """The set at ``path`` is refused; the message says what, and names one of ``files`` and the fix."""
     with pytest.raises(InputError) as caught:
         particles = read_particles(path)
         require_ctf(particles)
         check_particles(particles)
     assert says in str(caught.value)
     assert any(file.name in str(caught.value) for file in files)
-    assert caught.value.mend
-    assert f"fix: {caught.value.mend}" in str(caught.value)
+    assert caught.value.fix
+    assert f"fix: {caught.value.fix}" in str(caught.value)
 
 
 @pytest.mark.parametrize(("damage", "says"), STAR_DAMAGES.values(), ids=STAR_DAMAGES)
@@ -300,6 +300,6 @@ def test_one_wrong_byte_gives_a_set_or_an_input_error(
     try:
         check_particles(read_particles(particles))
     except InputError as error:
-        assert error.mend
+        assert error.fix
     finally:
         file.write_bytes(whole)

@@ -167,8 +167,8 @@ def test_copies_of_an_expansion_have_one_place_and_one_defocus(
     with pytest.raises(InputError, match="an image that rows of other particles have too") as caught:
         check_particles(read_particles(star))
     assert (caught.value.row, caught.value.problem[:10]) == (1, "120 of 120")
-    assert caught.value.mend is not None
-    assert caught.value.mend.startswith("correct the numbers before the @ in rlnImageName")
+    assert caught.value.fix is not None
+    assert caught.value.fix.startswith("correct the numbers before the @ in rlnImageName")
     assert len(inspect(InspectConfig(particles=star)).unusable[SHARED_IMAGE]) == 3 * COUNT
 
 

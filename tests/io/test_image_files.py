@@ -1,4 +1,4 @@
-"""Image files that are not where the table says, or no files: what is said names them and the mend."""
+"""Image files that are not where the table says, or no files: what is said names them and the fix."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_a_file_of_nearly_the_name_is_named(star_set: Path, near: str) -> None:
     with pytest.raises(InputError, match="is not there") as caught:
         check_particles(read_particles(star_set))
     expected = f"rename the files, or correct their names in the table: there is {near} in that folder"
-    assert caught.value.mend == expected
+    assert caught.value.fix == expected
     assert caught.value.row == 1
     warnings = inspect(InspectConfig(particles=star_set)).warnings()
     assert any(expected in warning for warning in warnings)
@@ -41,8 +41,8 @@ def test_a_near_file_in_the_project_folder_is_named(star_set: Path) -> None:
     with pytest.raises(InputError, match="is not there") as caught:
         check_particles(read_particles(table))
     assert f"{stack} is not there" in caught.value.problem
-    assert caught.value.mend is not None
-    assert "there is a.mrcs.mrcs in that folder" in caught.value.mend
+    assert caught.value.fix is not None
+    assert "there is a.mrcs.mrcs in that folder" in caught.value.fix
 
 
 def test_another_file_is_not_near(star_set: Path) -> None:
@@ -53,8 +53,8 @@ def test_another_file_is_not_near(star_set: Path) -> None:
     assert near_names(extract / "none" / "a.mrcs") == []
     with pytest.raises(InputError) as caught:
         check_particles(read_particles(star_set))
-    assert caught.value.mend is not None
-    assert caught.value.mend.endswith("with --data-dir")
+    assert caught.value.fix is not None
+    assert caught.value.fix.endswith("with --data-dir")
 
 
 def test_the_first_at_separates_number_and_stack(star_set: Path) -> None:
@@ -78,8 +78,8 @@ def test_images_counted_from_0(star_set: Path, number: str) -> None:
     with pytest.raises(InputError, match=f"'{number}@Extract/b.mrcs' is not of the form") as caught:
         read_particles(star_set)
     assert caught.value.row == 21
-    assert caught.value.mend is not None
-    assert caught.value.mend.endswith("where they are counted from 0, add 1 to every number")
+    assert caught.value.fix is not None
+    assert caught.value.fix.endswith("where they are counted from 0, add 1 to every number")
 
 
 @pytest.mark.parametrize("linked", [False, True])
@@ -94,7 +94,7 @@ def test_a_pipe_for_a_stack_is_refused(star_set: Path, linked: bool) -> None:
     with pytest.raises(InputError, match=r"b\.mrcs is a device or a pipe, not a file") as caught:
         read_particles(star_set)
     assert (caught.value.file, caught.value.row) == (star_set, 21)
-    assert caught.value.mend == "give a file; what comes through a pipe is to be saved first"
+    assert caught.value.fix == "give a file; what comes through a pipe is to be saved first"
     with pytest.raises(InputError, match="is a device or a pipe"):
         convert(ConvertConfig(source=star_set, target=star_set.with_name("out.star")))
 
@@ -108,7 +108,7 @@ def test_an_extended_header_that_was_not_copied(star_set: Path) -> None:
     with pytest.raises(InputError, match="an extended header of 1,024 bytes, which is not there") as caught:
         check_particles(read_particles(star_set))
     assert caught.value.file == stack
-    assert caught.value.mend == "set nsymbt (bytes 92 to 95 of the header) to 0, or export the stack again"
+    assert caught.value.fix == "set nsymbt (bytes 92 to 95 of the header) to 0, or export the stack again"
     write_map(stack.with_name("map.mrc"), torch.ones(16, 16, 16), 2.0)
     bare = bytearray(stack.with_name("map.mrc").read_bytes())
     bare[92:96] = (1024).to_bytes(4, "little")
@@ -122,7 +122,7 @@ def test_an_extended_header_that_was_not_copied(star_set: Path) -> None:
         require_complete(stack, read_header(stack), "stack")
 
 
-def test_what_is_wrong_with_a_file_comes_with_its_mend(star_set: Path) -> None:
+def test_what_is_wrong_with_a_file_comes_with_its_fix(star_set: Path) -> None:
     stack = star_set.parent / "Extract" / "a.mrcs"
     stack.write_bytes(stack.read_bytes()[:-4])
     warnings = inspect(InspectConfig(particles=star_set)).warnings()

@@ -71,4 +71,4 @@ def test_labels_of_other_programs(star_set: Path, start: str, program: str) -> N
     """ml-struct-bio/cryodrgn#330, warpem/warp#149."""
     with pytest.raises(InputError, match=f"its labels are those of {program}") as caught:
         changed(star_set, "_rln", f"_{start}")
-    assert caught.value.mend == f"export the particles from {program} for RELION"
+    assert caught.value.fix == f"export the particles from {program} for RELION"

@@ -55,7 +55,7 @@ def test_a_stack_is_no_map(tmp_path: Path, name: str) -> None:
         file.voxel_size = 2.0
     with pytest.raises(InputError, match="a stack of 4 images of 4 x 4 pixels, not a map") as caught:
         read_map(tmp_path / name)
-    assert "the table that names their images" in (caught.value.mend or "")
+    assert "the table that names their images" in (caught.value.fix or "")
 
 
 def test_an_image_is_no_map(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_damaged_maps_are_refused(tmp_path: Path) -> None:
     for file in [*files.values(), tmp_path / "absent.mrc"]:
         with pytest.raises(InputError, match=file.name) as caught:
             read_map(file)
-        assert caught.value.mend
+        assert caught.value.fix
 
 
 def test_how_far_a_map_holds_data_goes_with_the_file(tmp_path: Path) -> None:

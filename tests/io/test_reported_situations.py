@@ -1,4 +1,4 @@
-"""Files as public reports show them: the result is that of the plain set, or the error names file, row and mend.
+"""Files as public reports show them: the result is that of the plain set, or the error names file, row and fix.
 
 Each case is named after its report. The sets are those of ``small_sets``: 40 images of 16 pixels, two stacks.
 """
@@ -177,16 +177,16 @@ REFUSED: dict[str, tuple[Change, str, int | None, str]] = {
 }
 
 
-@pytest.mark.parametrize(("change", "problem", "row", "mend"), REFUSED.values(), ids=REFUSED.keys())
-def test_refused(star_set: Path, change: Change, problem: str, row: int | None, mend: str) -> None:
+@pytest.mark.parametrize(("change", "problem", "row", "fix"), REFUSED.values(), ids=REFUSED.keys())
+def test_refused(star_set: Path, change: Change, problem: str, row: int | None, fix: str) -> None:
     change(star_set)
     with pytest.raises(InputError) as caught:
         check_particles(read_particles(star_set))
     assert problem in caught.value.problem
     assert (caught.value.row or caught.value.line) == row
     assert caught.value.file in (star_set, stack_of(star_set))
-    assert caught.value.mend is not None
-    assert mend in caught.value.mend
+    assert caught.value.fix is not None
+    assert fix in caught.value.fix
 
 
 def with_fields(file: Path, **fields: np.ndarray) -> None:

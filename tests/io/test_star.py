@@ -69,7 +69,7 @@ def test_any_text_gives_tables_or_an_input_error(tmp_path_factory: pytest.TempPa
         read = read_star(file)
     except InputError as error:
         assert str(file) in str(error)
-        assert error.mend
+        assert error.fix
     else:
         assert all(isinstance(table, pd.DataFrame) for table in read.values())
 
@@ -82,7 +82,7 @@ def test_any_bytes_give_tables_or_an_input_error(tmp_path_factory: pytest.TempPa
     try:
         read_star(file)
     except InputError as error:
-        assert error.mend
+        assert error.fix
 
 
 def test_comments_blank_lines_crlf_and_pairs(tmp_path: Path) -> None:
@@ -224,5 +224,5 @@ def test_a_label_too_many_is_told_from_a_line_cut_short(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="values in a table of") as caught:
             read_star(file)
         assert (caught.value.line, caught.value.row) == (line, None)
-        assert caught.value.mend is not None
-        assert caught.value.mend.startswith(begins)
+        assert caught.value.fix is not None
+        assert caught.value.fix.startswith(begins)

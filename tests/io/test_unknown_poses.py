@@ -123,8 +123,8 @@ def test_an_angle_without_the_others(star_set: Path, lost: tuple[str, ...], said
     changed = without(star_set, *lost)
     with pytest.raises(InputError, match=said) as caught:
         posed_particles(read_particles(changed))
-    assert caught.value.mend is not None
-    assert caught.value.mend.startswith(f"add {' and '.join(lost)}, or correct the label")
+    assert caught.value.fix is not None
+    assert caught.value.fix.startswith(f"add {' and '.join(lost)}, or correct the label")
     assert any(said in warning for warning in inspect(InspectConfig(particles=changed)).warnings())
     assert len(check_particles(read_particles(changed)).keep) == COUNT
 

@@ -57,7 +57,7 @@ def test_the_stack_is_named_with_a_fix_that_helps(star_set: Path, rng: np.random
     write_stack(stack, unsigned.view(np.int16))
     with pytest.raises(InputError, match=r"b\.mrcs: the numbers of the stack are unsigned.*from 32,768 on") as caught:
         check_files(read_particles(star_set))
-    assert caught.value.mend == "set the mode of the file, the fourth number of its header, to 6"
+    assert caught.value.fix == "set the mode of the file, the fourth number of its header, to 6"
     assert any(
         "the numbers of the stack are unsigned" in said
         for said in inspect(InspectConfig(particles=star_set)).warnings()

@@ -34,7 +34,7 @@ def test_no_optimiser_can_be_made_with_a_value_that_does_not_fit(name: str, fiel
         for make in (kind, lambda **changes: dataclasses.replace(kind(), **changes)):
             with pytest.raises(InputError, match=rf"{kind.__name__}: the setting '{field}") as told:
                 make(**{field: each})
-            assert "must be" in str(told.value.mend)
+            assert "must be" in str(told.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_unfit_maps_are_refused(
     with pytest.raises(InputError, match=problem) as caught:
         run(pair.model_copy(update={which: tmp_path / "unfit.mrc"}))
     assert "unfit.mrc" in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 def test_mask_outside_0_to_1_is_refused(pair: CompareConfig, tmp_path: Path) -> None:

@@ -227,9 +227,9 @@ def test_two_columns_in_radians_are_no_poses(star_set: Path, rng: np.random.Gene
     tables["particles"][list(ANGLES)] = angles
     tables["particles"][list(labels)] = np.deg2rad(tables["particles"][list(labels)])
     write_star(star_set, tables)
-    problem, mend = inspect(star_set).pose_problem or ("", "")
+    problem, fix = inspect(star_set).pose_problem or ("", "")
     assert "degrees are expected" in problem
-    assert mend.startswith(f"multiply {', '.join(labels)} by 57.296")
+    assert fix.startswith(f"multiply {', '.join(labels)} by 57.296")
 
 
 @pytest.mark.parametrize("angles", [(0.0, 90.0, None), (None, 90.0, None), (0.0, 5.0, None)])

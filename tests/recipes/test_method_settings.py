@@ -92,7 +92,7 @@ VERBS = {"optimise": {"particles": "particles.star"}, "mra solve": {"observation
 
 @pytest.mark.parametrize("verb", VERBS)
 @pytest.mark.parametrize(
-    ("content", "problem", "mend"),
+    ("content", "problem", "fix"),
     [
         ('method = "svrg"\n[settings]\nbase = "scaler"', "'base' is 'scaler'", "it must be 'curvature' or 'scalar'"),
         ('method = "svrg"\n[settings]\nbatch_size = 0', "'batch_size' is 0", "it must be at least 1"),
@@ -101,7 +101,7 @@ VERBS = {"optimise": {"particles": "particles.star"}, "mra solve": {"observation
     ],
 )
 def test_settings_of_optimisers_are_checked_before_a_job_is_made(
-    verb: str, content: str, problem: str, mend: str, tmp_path: Path
+    verb: str, content: str, problem: str, fix: str, tmp_path: Path
 ) -> None:
     file, output = tmp_path / "settings.toml", tmp_path / "job"
     file.write_text(content)
@@ -109,7 +109,7 @@ def test_settings_of_optimisers_are_checked_before_a_job_is_made(
         plan_job(verb, {**VERBS[verb], "output": output}, file)
     assert problem in told.value.problem
     assert told.value.file == file
-    assert mend in str(told.value.mend)
+    assert fix in str(told.value.fix)
     assert not output.exists()
 
 

@@ -311,7 +311,7 @@ def test_unfit_input_is_refused(
     config = PostprocessConfig(output=tmp_path / "job", **{key: tmp_path / name for key, name in given.items()})
     with pytest.raises(InputError, match=problem) as caught:
         process(config)
-    assert caught.value.mend
+    assert caught.value.fix
 
 
 @pytest.mark.relion

@@ -105,7 +105,7 @@ def test_what_cannot_be_made_is_refused(
     before = sorted(folder.iterdir())
     with pytest.raises(InputError, match=problem) as caught:
         run(ResampleConfig(source=folder / source, target=folder / target, **changes))
-    assert caught.value.mend
+    assert caught.value.fix
     assert sorted(folder.iterdir()) == before
 
 

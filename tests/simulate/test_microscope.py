@@ -28,6 +28,20 @@ def test_ranges_and_micrographs(generator: torch.Generator) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "fix"),
+    [
+        ({"voltage": 300_000.0}, "300 for 300000 V"),
+        ({"spherical_aberration": 0.0027}, "2.7 for 0.0027 m"),
+        ({"defocus_range": (1.0, 2.5)}, "defocus_range of a file of settings in Å"),
+        ({"defocus_range": (1e8, 2.5e8)}, "--defocus-range in µm"),
+    ],
+)
+def test_values_in_another_unit_are_answered_with_the_unit(wrong: dict, fix: str) -> None:
+    with pytest.raises(InputError, match=fix):
+        Microscope(**wrong)
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"voltage": 0.0},

@@ -32,14 +32,14 @@ def choose_device(requested: str | None) -> str:
     if kind in UNUSED:
         raise InputError(
             f"jobs do not run on {requested!r}: {UNUSED[kind]}",
-            mend=f"give --device cpu, or leave it out (here: {here})",
+            fix=f"give --device cpu, or leave it out (here: {here})",
         )
     if str(requested) != "cpu" and (kind != "cuda" or (colon and not number.isdecimal())):
-        mend = f"use cpu, cuda (a GPU of NVIDIA, or of AMD with ROCm), cuda:N or auto (here: {here})"
-        raise InputError(f"unknown device {requested!r}", mend=mend)
+        fix = f"use cpu, cuda (a GPU of NVIDIA, or of AMD with ROCm), cuda:N or auto (here: {here})"
+        raise InputError(f"unknown device {requested!r}", fix=fix)
     if kind == "cuda" and int(number or 0) >= count:
-        mend = f"leave --device out to use what there is ({here}); `cryorbit doctor` says what torch can use"
-        raise InputError(f"there is no device {requested!r} here", mend=mend)
+        fix = f"leave --device out to use what there is ({here}); `cryorbit doctor` says what torch can use"
+        raise InputError(f"there is no device {requested!r} here", fix=fix)
     return _own_gpu(count) if requested == "cuda" else str(requested)
 
 

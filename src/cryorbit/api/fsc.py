@@ -40,7 +40,7 @@ class FSC:
         """Resolution in A at which a curve, by default the first, first falls below ``threshold``."""
         name = curve or self.curves[0]
         if name not in self.curves:
-            raise InputError(f"there is no curve {name!r}", mend=f"the curves are {', '.join(self.curves)}")
+            raise InputError(f"there is no curve {name!r}", fix=f"the curves are {', '.join(self.curves)}")
         return resolution_at(FSCCurve(self._column(self.table.columns[0]), self._column(name)), threshold)
 
     def save(self, stem: Path | str, title: str = "FSC", *, overwrite: bool = False) -> None:

@@ -10,8 +10,7 @@ from types import FrameType
 
 from rich.console import Console
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, *((signal.SIGUSR1,) if hasattr(signal, "SIGUSR1") else ()))
-"""Ask a job to stop; SLURM can send any before the time is over."""
+from cryorbit.core.signals import SIGNALS
 
 
 class StopFlag:

@@ -86,7 +86,7 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
     from cryorbit.io.job_record import MAY_DIFFER, RECORD
-    from cryorbit.io.job_result import MEND
+    from cryorbit.io.job_result import FIX
     from cryorbit.io.job_run import check_inputs, check_settings, moved_path, tidy
     from cryorbit.recipes.config import load_config
 
@@ -94,7 +94,7 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     record = job.read()
     if record["status"] == "finished" and (folder / REPORT).is_file():
         tidy(job)
-        raise InputError("this job is finished", file=folder, mend=f"open {folder / REPORT}")
+        raise InputError("this job is finished", file=folder, fix=f"open {folder / REPORT}")
     # an unknown verb is to be told before a changed input
     recipe = find_recipe(record["verb"], folder / RECORD)
     if record["status"] in COMPLETE:
@@ -103,14 +103,14 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     changes = {name: value for name, value in settings.items() if value is not None}
     other = next((name for name in changes if name not in MAY_DIFFER), None)
     if other is not None:
-        mend = f"leave it out ({', '.join(MAY_DIFFER)} may differ), or start a new job with it"
-        raise InputError(f"a job goes on with its own {other!r}", file=folder, mend=mend)
+        fix = f"leave it out ({', '.join(MAY_DIFFER)} may differ), or start a new job with it"
+        raise InputError(f"a job goes on with its own {other!r}", file=folder, fix=fix)
     if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
-        raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, mend="leave --data-dir out")
+        raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, fix="leave --data-dir out")
     try:
         config = load_config(recipe.config, folder / RECORD, {"output": folder, **changes}, record["config"])
     except InputError as error:
-        raise InputError(error.problem, file=error.file, mend=MEND if error.file else error.mend) from error
+        raise InputError(error.problem, file=error.file, fix=FIX if error.file else error.fix) from error
     if not trust:
         refuse_code(config, folder / RECORD, "add --trust, if you know what it does")
     check_settings(job)
@@ -121,7 +121,7 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     return PlannedJob(recipe, settle(config.model_copy(update=moved))), job
 
 
-def refuse_code(config: BaseModel, file: Path | None, mend: str, typed: object = None) -> None:
+def refuse_code(config: BaseModel, file: Path | None, fix: str, typed: object = None) -> None:
     """Raise `InputError` if settings, of groups too, name code to be run, ``module:Class``, that was not ``typed``."""
     from pydantic import BaseModel
 
@@ -130,9 +130,9 @@ def refuse_code(config: BaseModel, file: Path | None, mend: str, typed: object =
     named = typed if isinstance(typed, Mapping) else dict(typed) if isinstance(typed, BaseModel) else {}
     for name, value in config:
         if isinstance(value, BaseModel):
-            refuse_code(value, file, mend, named.get(name))
+            refuse_code(value, file, fix, named.get(name))
         elif name == "method" and isinstance(value, str) and ":" in value and named.get(name) != value:
-            raise InputError(f"the setting 'method' names code to be run, {value!r}", file=file, mend=mend)
+            raise InputError(f"the setting 'method' names code to be run, {value!r}", file=file, fix=fix)
 
 
 def work(planned: PlannedJob, job: JobFolder, progress: Progress, group: Group = SINGLE_PROCESS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
@@ -30,6 +31,11 @@ CONFIGS = {
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",
     "run": "cryorbit.recipes.pipeline:PipelineConfig",
 }
+WITHOUT_JOB = {
+    "mra simulate": "cryorbit.recipes.mra:SimulateMRAConfig",
+    "simulate": "cryorbit.recipes.simulate:SimulateConfig",
+}
+"""Verbs that take a file of settings, too, and make nothing that could be resumed."""
 _FILES = ("particles", "observations", "maps", "start", "mask")
 """Settings that name files a recipe reads, unless it has an ``input_files(config)`` of its own."""
 
@@ -59,11 +65,26 @@ class Recipe:
 def find_recipe(verb: str, file: Path | None = None) -> Recipe:
     """Import the recipe behind ``verb``; ``InputError``, of ``file``, if it makes no job that can be resumed."""
     if verb not in CONFIGS:
-        mend = "run the command again in a new folder"
-        raise InputError(f"a job of {verb!r} cannot be resumed", file=file, mend=mend)
+        fix = "run the command again in a new folder"
+        raise InputError(f"a job of {verb!r} cannot be resumed", file=file, fix=fix)
     module_name, _, config_name = CONFIGS[verb].partition(":")
     module = import_module(module_name)
     return Recipe(verb, getattr(module, config_name), module.run, getattr(module, "input_files", _named_files))
+
+
+def find_config(verb: str) -> type[BaseModel]:
+    """Import the settings of ``verb``; ``InputError`` if it takes none but its options."""
+    known = CONFIGS | WITHOUT_JOB
+    if verb not in known:
+        raise InputError(f"there is no list of settings for {verb!r}", fix=_offer(verb, sorted(known)))
+    module_name, _, config_name = known[verb].partition(":")
+    config: type[BaseModel] = getattr(import_module(module_name), config_name)
+    return config
+
+
+def _offer(verb: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(verb, known, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"name one of {', '.join(known)}"
 
 
 def _named_files(config: BaseModel) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from cryorbit.api.job import Job
 from cryorbit.api.particle_set import ParticleSet
-from cryorbit.api.recipe_table import find_recipe
+from cryorbit.api.recipe_table import find_config
 from cryorbit.api.volume import Volume
 from cryorbit.core.errors import InputError
+from cryorbit.core.setting_list import list_settings
 from cryorbit.io.destinations import make_folder, require_free_folder, require_new_file
 from cryorbit.io.job_folder import LEFT_BY_FAILURE, JobFolder
 from cryorbit.io.job_record import RECORD
@@ -27,15 +28,20 @@ PREPARED_MARK = ".cryorbit"
 
 
 def settings(verb: str) -> pd.DataFrame:
-    """Every setting of a verb: its dotted name, what it is unless given, and what it does.
+    """List every setting of a verb: its dotted name, the values it takes, its default, and what it does.
 
     Parameters
     ----------
     verb
-        As on the command line: ``abinit``, ``refine``, ``run``, ...
+        As on the command line: ``abinit``, ``refine``, ``run``, ``simulate``, ...
+
+    Raises
+    ------
+    InputError
+        The verb has no settings, or does not exist.
     """
-    rows = list(_rows(find_recipe(verb).config, ""))
-    return pd.DataFrame(rows, columns=["setting", "default", "what"]).set_index("setting")
+    rows = [(each.name, each.values, each.default, each.meaning) for each in list_settings(find_config(verb))]
+    return pd.DataFrame(rows, columns=["setting", "values", "default", "meaning"]).set_index("setting")
 
 
 def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,9 +53,9 @@ def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for group in groups:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
-                raise InputError(f"{group!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+                raise InputError(f"{group!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
         if last in place:
-            raise InputError(f"{last!r} is given whole and in parts", mend=f"give {name!r} with the rest of it")
+            raise InputError(f"{last!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
         place[last] = _plain(value)
     return nested
 
@@ -99,7 +105,7 @@ def map_file(source: MapLike, output: Path, number: int = 1) -> Path:
     if isinstance(source, Job):
         classes = JobFolder.open(source.folder).read_result(Result).classes
         if not classes:
-            raise InputError("this job has no map", file=source.folder, mend="go on with it first")
+            raise InputError("this job has no map", file=source.folder, fix="go on with it first")
         return source.folder / classes[0].map
     return Path(source)
 
@@ -110,7 +116,7 @@ def _free(output: Path, name: str, *more: str) -> Path:
     Files of these names, and of ``more``, are those of an earlier attempt only if cryorbit marked them as its own.
     """
     if (output / RECORD).exists() and JobFolder.open(output).read()["status"] != "failed":
-        raise InputError("this folder already holds a job", file=output, mend="choose another folder")
+        raise InputError("this folder already holds a job", file=output, fix="choose another folder")
     require_free_folder(output, LEFT_BY_FAILURE if (output / RECORD).exists() else ())
     mark = output / PREPARED_MARK
     if not mark.exists():
@@ -119,11 +125,3 @@ def _free(output: Path, name: str, *more: str) -> Path:
     make_folder(output)
     mark.touch()
     return output / name
-
-
-def _rows(config: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:
-    for name, field in config.model_fields.items():
-        if isinstance(field.default, BaseModel):
-            yield from _rows(type(field.default), f"{prefix}{name}.")
-        else:
-            yield prefix + name, "needed" if field.is_required() else field.default, field.description or ""

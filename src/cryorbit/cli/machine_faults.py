@@ -1,4 +1,4 @@
-"""Faults of the machine that a user can mend, told as such: a full disk, no permission, no memory."""
+"""Faults of the machine that a user can fix, told as such: a full disk, no permission, no memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _GOES_ON = "a job that had begun goes on with `cryorbit resume`"
 _PERMISSIONS = "check the permissions, or write elsewhere with -o"
 _GONE = f"files were moved or removed while they were in use: put them back; {_GOES_ON}"
 _DISK = f"check the disk and the network; {_GOES_ON}"
-_MENDS = {
+_FIXES = {
     errno.ENOSPC: f"make room; {_GOES_ON}",
     errno.EDQUOT: f"make room in your quota; {_GOES_ON}",
     errno.EFBIG: f"files may not be larger here: raise the limit (ulimit -f), or write to another disk; {_GOES_ON}",
@@ -26,7 +26,7 @@ _MENDS = {
     errno.ENOTDIR: _GONE,
     errno.EISDIR: "a folder has the name of a file: rename it, or write elsewhere with -o",
     errno.ENAMETOOLONG: "give shorter names to files and folders",
-    errno.ELOOP: "links lead in a circle: mend them",
+    errno.ELOOP: "links lead in a circle: remove one of them",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the limit of open files (ulimit -n)",
 }
@@ -50,16 +50,16 @@ def machine_fault(error: Exception) -> InputError | None:
     """What to tell the user of an error of the system; None when it is a fault of the program."""
     texts = [str(each).lower() for each in _chain(error)]
     if type(error).__name__ in _NO_MEMORY or any(words in text for words in _ALLOCATORS for text in texts):
-        mend = (
+        fix = (
             "close other programs, raise the limit of memory (ulimit -v), give a smaller --memory, or larger pixels "
             "(cryorbit resample)"
         )
-        return InputError("the memory is exhausted", mend=mend)
+        return InputError("the memory is exhausted", fix=fix)
     if any(words in text for words in _LOST for text in texts):
-        mend = f"its own message tells why; {_GOES_ON}"
-        return ProcessLostError("another process of this job has ended", mend=mend)
-    if isinstance(error, OSError) and error.errno in _MENDS:
-        return InputError(str(error.strerror), file=error.filename, mend=_MENDS[error.errno])
+        fix = f"its own message tells why; {_GOES_ON}"
+        return ProcessLostError("another process of this job has ended", fix=fix)
+    if isinstance(error, OSError) and error.errno in _FIXES:
+        return InputError(str(error.strerror), file=error.filename, fix=_FIXES[error.errno])
     return None
 
 

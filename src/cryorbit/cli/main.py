@@ -17,6 +17,7 @@ from cryorbit import __version__
 from cryorbit.cli.machine_faults import ProcessLostError, machine_fault
 from cryorbit.cli.options import RUNNING
 from cryorbit.cli.processes import EXIT_LOST, require_sharing, run_processes
+from cryorbit.cli.usage_errors import usage_error
 from cryorbit.cli.voice import Voice, speaking
 from cryorbit.core.errors import InputError
 from cryorbit.core.place import place_of_process
@@ -44,6 +45,7 @@ _VERBS = {
     "optimise": "Minimise the likelihood of particle images by an optimiser of your choice.",
     "moments": "Make a first map from moments of the images, without the pose of any.",
     "mra": "Multireference alignment: a signal from noisy windows of shifted copies.",
+    "settings": "List the settings of a verb, with their defaults.",
     "reproduce": "Compute published tables and figures anew, beside the published numbers.",
 }
 
@@ -56,6 +58,7 @@ def make_app() -> App:
         version=__version__,
         help_format="plaintext",
         exit_on_error=False,
+        print_error=False,
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
@@ -103,11 +106,12 @@ def _spoken(voice: Voice) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command; what the user can mend ends with exit code 2 and no traceback."""
+    """Run the command; what the user can fix ends with exit code 2 and no traceback."""
+    app = make_app()
     try:
-        make_app().meta(arguments, exit_on_error=False)
-    except CycloptsError:
-        sys.exit(EXIT_USAGE)
+        app.meta(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        _tell(usage_error(error, app))
     except InputError as error:
         _tell(error)
     except (OSError, MemoryError, RuntimeError, ImportError) as error:

@@ -15,9 +15,9 @@ def read_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         name = key.strip().replace("-", "_")
         if not equals or not name:
-            raise InputError(f"the setting {pair!r} has no value", mend="write --setting key=value")
+            raise InputError(f"the setting {pair!r} has no value", fix="write --setting key=value")
         if name in settings:
-            raise InputError(f"the setting {name!r} was given twice", mend="leave one out")
+            raise InputError(f"the setting {name!r} was given twice", fix="leave one out")
         try:
             settings[name] = json.loads(value)
         except ValueError:

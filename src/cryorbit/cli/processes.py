@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
-from cryorbit.api.interrupts import SIGNALS
 from cryorbit.core.errors import InputError
+from cryorbit.core.signals import SIGNALS
 
 SHARING = ("abinit", "classify", "moments", "optimise", "reconstruct", "refine", "resume", "run")
 """Verbs whose work processes can share."""
@@ -28,10 +28,10 @@ LOOK_S = 0.05
 def require_sharing(verb: str | None, count: int) -> None:
     """Raise ``InputError`` unless so many processes can share the work of a verb here."""
     if count < 1:
-        raise InputError(f"{count} processes cannot work", mend="give --processes 1 or more")
+        raise InputError(f"{count} processes cannot work", fix="give --processes 1 or more")
     if count > 1 and verb not in SHARING:
         raise InputError(
-            f"the work of `cryorbit {verb}` is that of one process", mend="leave --processes out; --threads helps"
+            f"the work of `cryorbit {verb}` is that of one process", fix="leave --processes out; --threads helps"
         )
 
 

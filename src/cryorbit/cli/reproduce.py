@@ -43,7 +43,7 @@ def _scale(full: bool, medium: bool) -> str:
     from cryorbit.core.errors import InputError
 
     if full and medium:
-        raise InputError("--full and --medium were given", mend="leave one out")
+        raise InputError("--full and --medium were given", fix="leave one out")
     return "full" if full else "medium" if medium else "quick"
 
 
@@ -64,7 +64,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
 
     entry = find_reproduction(name)
     if output is None:
-        raise InputError("no folder for the results was given", mend="name one with -o")
+        raise InputError("no folder for the results was given", fix="name one with -o")
     limit_threads(threads)
     config = load_config(
         ReproduceConfig, None, {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}

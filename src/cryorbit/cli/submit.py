@@ -67,9 +67,13 @@ def submit(
     For example: cryorbit submit --slurm --nodes 2 --per-node 4 refine particles.star --map class_1.mrc -o job
     """
     if not slurm:
-        raise InputError("the script is for no batch system", mend="add --slurm")
+        raise InputError("no batch system is named", fix="add --slurm")
     if not command:
-        raise InputError("there is no command to run", mend="write it at the end: cryorbit submit ... refine ...")
+        raise InputError(
+            "there is no command to run", fix="write it last: cryorbit submit --slurm refine particles.star ..."
+        )
+    if command[0].startswith("-"):
+        raise InputError(f"`cryorbit submit` has no option {command[0]}", fix="`cryorbit submit --help` lists them")
     verb, count = command[0], resources.nodes * resources.processes
     require_sharing(verb, count)
     script = script or Path(f"{verb}.slurm.sh")
@@ -102,18 +106,18 @@ def _rendered(template: Path, values: dict[str, object]) -> str:
     try:
         return environment.from_string(template.read_text()).render(values)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=template, mend="check the path") from error
+        raise InputError(f"cannot be read: {error.strerror}", file=template, fix="check the path") from error
     except (jinja2.TemplateError, UnicodeDecodeError) as error:
         known = ", ".join(values)
-        raise InputError(f"is no template: {error}", file=template, mend=f"use the names {known}") from error
+        raise InputError(f"is no template: {error}", file=template, fix=f"use the names {known}") from error
 
 
 def _sent(script: Path) -> str:
     """What sbatch answers; ``InputError`` if it is not there or refuses the script."""
     program = shutil.which("sbatch")
     if program is None:
-        raise InputError("there is no sbatch here", file=script, mend="send the script from a machine of the cluster")
+        raise InputError("there is no sbatch here", file=script, fix="send the script from a machine of the cluster")
     answer = subprocess.run([program, str(script)], capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise InputError(f"sbatch refused it: {answer.stderr.strip()}", file=script, mend="change the script")
+        raise InputError(f"sbatch refused it: {answer.stderr.strip()}", file=script, fix="change the script")
     return answer.stdout.strip()

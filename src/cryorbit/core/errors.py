@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message names the file, the row and the mend.
+    """Something the user gave cannot be used; the message names the file, the row and how to fix it.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ class InputError(ValueError):
         One-based row of the particle table at fault.
     line
         Or line of the file, from 1.
-    mend
+    fix
         What the user can do about it.
     """
 
@@ -29,14 +29,14 @@ class InputError(ValueError):
         file: Path | str | None = None,
         row: int | None = None,
         line: int | None = None,
-        mend: str | None = None,
+        fix: str | None = None,
     ) -> None:
         self.problem = problem
         self.file = file
         self.row = row
         self.line = line
-        self.mend = mend
+        self.fix = fix
         within = "" if row is None else f", row {row}"
         within += "" if line is None else f", line {line}"
         place = "" if file is None else f"{file}{within}: "
-        super().__init__(f"{place}{problem}" + (f"\n  fix: {mend}" if mend else ""))
+        super().__init__(f"{place}{problem}" + (f"\n  fix: {fix}" if fix else ""))

@@ -43,15 +43,15 @@ def gigabytes(stated: float | str) -> float:
         It is no amount of memory, or not more than none.
     """
     parts = re.fullmatch(r"([-+.\de]+?)\s*([kmgt]?)(i?b)?", str(stated).strip().lower())
-    mend = "give GB, for example 8, or an amount with its unit: 8GB, 800MB"
+    fix = "give GB, for example 8, or an amount with its unit: 8GB, 800MB"
     try:
         amount = float(parts[1]) * _UNITS[parts[2]] if parts else math.nan
     except ValueError:
         amount = math.nan
     if not math.isfinite(amount):
-        raise InputError(f"{stated!r} is no amount of memory", mend=mend)
+        raise InputError(f"{stated!r} is no amount of memory", fix=fix)
     if amount <= 0:
-        raise InputError(f"{stated!r} of memory is not enough for anything", mend=mend)
+        raise InputError(f"{stated!r} of memory is not enough for anything", fix=fix)
     return amount
 
 
@@ -73,15 +73,13 @@ def room(asked_gb: float | None, device: torch.device) -> int:
     return int(asked_gb * GIB / here) - taken
 
 
-def require(needs: Mapping[str, int], allowed: int, mend: str) -> None:
+def require(needs: Mapping[str, int], allowed: int, fix: str) -> None:
     """Raise `InputError` unless the needs, bytes by name, fit the bytes that are allowed."""
     needed = sum(needs.values())
     if needed <= allowed:
         return
     parts = ", ".join(f"{name} {_gb(size)}" for name, size in needs.items())
-    raise InputError(
-        f"the job needs {_gb(needed)} of memory ({parts}), {_gb(max(allowed, 0))} is left to it", mend=mend
-    )
+    raise InputError(f"the job needs {_gb(needed)} of memory ({parts}), {_gb(max(allowed, 0))} is left to it", fix=fix)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.setting_list import fields_of, holds_settings
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -26,6 +28,10 @@ DEMANDS = {
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
     "string_type": "text in quotes",
+    "path_type": "a path in quotes",
+    **dict.fromkeys(("tuple_type", "list_type"), "a list"),
+    "too_short": "a list of {min_length} or more",
+    "too_long": "a list of {max_length} or fewer",
     **dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "a table of settings"),
 }
 """What a setting must be, for each way of not being it that pydantic knows by these names."""
@@ -45,7 +51,7 @@ def validated(
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, InputError):
             raise InputError(
-                cause.problem, file=from_file or cause.file, row=cause.row, line=cause.line, mend=cause.mend
+                cause.problem, file=from_file or cause.file, row=cause.row, line=cause.line, fix=cause.fix
             ) from error
         raise _input_error(model, location, first, from_file) from error
 
@@ -55,18 +61,28 @@ def _input_error(
 ) -> InputError:
     """Say what is wrong with the setting at ``location`` and what to write in its place."""
     name, kind = ".".join(location), details["type"]
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys(model, location[:-1])
         nearest = difflib.get_close_matches(location[-1], known, n=1)
-        mend = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are {', '.join(known)}"
-        return InputError(f"unknown setting {name!r}", file=file, mend=mend)
+        fix = f"did you mean {nearest[0]!r}?" if nearest else f"the keys here are {', '.join(known)}"
+        return InputError(f"unknown setting {name!r}", file=file, fix=fix)
+    meaning = _meaning(model, location)
     if kind == "missing":
-        return InputError(f"the setting {name!r} is missing", file=file, mend="give it")
+        return InputError(f"the setting {name!r} is missing", file=file, fix=f"add it{meaning}")
     if name and kind in DEMANDS:
         demand = DEMANDS[kind].format(**details.get("ctx", {}))
-        return InputError(f"the setting {name!r} is {_shown(details['input'])}", file=file, mend=f"it must be {demand}")
+        problem = f"the setting {name!r} is {_shown(details['input'])}"
+        return InputError(problem, file=file, fix=f"it must be {demand}{meaning}")
     what = f"the setting {name!r} does not fit: {details['msg']}" if name else details["msg"]
-    return InputError(what, file=file, mend="change the value")
+    return InputError(what, file=file, fix=f"change the value{meaning}")
+
+
+def _meaning(model: type[BaseModel], location: tuple[str, ...]) -> str:
+    """What a setting is, in brackets, with its unit; nothing where its config does not say."""
+    *groups, name = [part for part in location if not part.isdecimal()] or [""]
+    field = _group(model, groups).get(name)
+    description = (field.description or "") if field else ""
+    return f" ({description.partition(' Default: ')[0].rstrip('.')})" if description else ""
 
 
 def _shown(value: Any) -> str:
@@ -75,13 +91,18 @@ def _shown(value: Any) -> str:
     return str(text) if len(str(text)) <= LONGEST_SHOWN else f"{str(text)[:LONGEST_SHOWN]}..."
 
 
-def _keys(model: type[BaseModel], location: tuple[str, ...]) -> list[str]:
+def _keys(model: type[BaseModel], location: Sequence[str]) -> list[str]:
     """Keys that the group of settings at ``location`` has."""
+    return sorted(_group(model, location))
+
+
+def _group(config: type, location: Sequence[str]) -> dict[str, FieldInfo]:
+    """Fields of the group of settings at ``location``; none where there is no such group."""
+    fields = fields_of(config)
     for part in location:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        candidates = [annotation, *get_args(annotation)]
-        groups = [each for each in candidates if isinstance(each, type) and issubclass(each, BaseModel)]
+        annotation = fields[part].annotation if part in fields else None
+        groups = [each for each in (annotation, *get_args(annotation)) if holds_settings(each)]
         if not groups:
-            return []
-        model = groups[0]
-    return sorted(model.model_fields)
+            return {}
+        fields = fields_of(groups[0])
+    return fields

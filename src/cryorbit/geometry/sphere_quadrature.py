@@ -58,7 +58,7 @@ def lebedev(degree: int) -> SphereRule:
     """
     if degree not in LEBEDEV_DEGREES:
         better = next((d for d in LEBEDEV_DEGREES if d > degree), LEBEDEV_DEGREES[-1])
-        raise InputError(f"no Lebedev rule of degree {degree} with positive weights", mend=f"use {better}")
+        raise InputError(f"no Lebedev rule of degree {degree} with positive weights", fix=f"use {better}")
     points, weights = lebedev_rule(degree)
     return SphereRule(torch.from_numpy(points.T.copy()), torch.from_numpy(weights / (4 * math.pi)), degree)
 
@@ -85,7 +85,7 @@ def spherical_design(count: int, degree: int) -> SphereRule:
         _harmonic_means, start, _harmonic_means_jacobian, args=(degree,), ftol=None, xtol=1e-15, gtol=1e-15
     )
     if np.abs(solution.fun).max() > 1e-12:
-        raise InputError(f"no design of {count} points and degree {degree} was found", mend="use more points")
+        raise InputError(f"no design of {count} points and degree {degree} was found", fix="use more points")
     polar, azimuth = np.split(solution.x, 2)
     points = np.stack([np.sin(polar) * np.cos(azimuth), np.sin(polar) * np.sin(azimuth), np.cos(polar)], -1)
     directions = torch.from_numpy(np.concatenate([points, -points]))

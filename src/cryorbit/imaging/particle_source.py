@@ -203,7 +203,7 @@ class ParticleSource:
         raise InputError(
             f"image {int(self.images.section[first]) + 1} has pixels that are not finite, and was sound before",
             file=self.images.files[self.images.file_index[first]],
-            mend="leave the stack alone while a job uses it, and start the job again",
+            fix="leave the stack alone while a job uses it, and start the job again",
         )
 
     def transform(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Complex[Tensor, "b p"]:

@@ -173,10 +173,10 @@ class _Columns:
             row, f"{label} is {self._texts(label).iloc[row]!r}, not {kind}", f"correct {label}, or remove the column"
         )
 
-    def _fault(self, row: int, problem: str, mend: str) -> InputError:
+    def _fault(self, row: int, problem: str, fix: str) -> InputError:
         return InputError(
             problem,
             file=self.particles.source,
             row=int(self.particles.rows[self.first[row]]),
-            mend=f"{mend} if nothing is to be corrected for",
+            fix=f"{fix} if nothing is to be corrected for",
         )

@@ -39,7 +39,7 @@ class WindowedShifts:
         if not 1 <= window <= length:
             raise InputError(
                 f"a window of {window} entries does not fit a signal of {length} samples",
-                mend=f"choose one of 1 to {length}",
+                fix=f"choose one of 1 to {length}",
             )
         index = torch.arange(length, device=like.device)
         entries = (index + index[:, None]) % length

@@ -131,7 +131,7 @@ class ExactSums:
         if not bool((self.largest <= self.limits).all()):
             raise InputError(
                 f"an image is over {LARGEST_AMPLITUDE:,.0f} times as strong as the noise",
-                mend="normalise the images (mean 0 and standard deviation 1 around the particle)",
+                fix="normalise the images (mean 0 and standard deviation 1 around the particle)",
             )
         for place in np.ndindex(*self.counts.shape[:3]):
             plane = self.counts[place]

@@ -139,5 +139,5 @@ def _sphere_rule(least: int) -> SphereRule:
         if (degree + 4) ** 2 / 3 > least and len(rule := lebedev(degree)) >= least:
             return rule
     raise InputError(
-        f"no Lebedev rule has {least:,} directions", mend="score a coarser resolution, or undersample the quadrature"
+        f"no Lebedev rule has {least:,} directions", fix="score a coarser resolution, or undersample the quadrature"
     )

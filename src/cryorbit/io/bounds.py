@@ -32,7 +32,7 @@ class Bound:
         Bounds, both allowed.
     unit
         Of the bounds; empty for pure numbers.
-    mend
+    fix
         What the user can do about a value outside.
     """
 
@@ -41,7 +41,7 @@ class Bound:
     low: float
     high: float
     unit: str
-    mend: str
+    fix: str
 
     @property
     def reason(self) -> str:
@@ -57,7 +57,7 @@ class Bound:
         """Raise `InputError` unless the value of the whole set lies inside."""
         if not self.low <= value <= self.high:
             unit = f" {self.unit}" if self.unit else ""
-            raise InputError(f"{self.reason}: it is {value:g}{unit}", file=file, mend=self.mend)
+            raise InputError(f"{self.reason}: it is {value:g}{unit}", file=file, fix=self.fix)
 
 
 _ANGULAR = "degrees (in radians in a .cs file)"
@@ -70,7 +70,7 @@ DEFOCUS = Bound(
     "A",
     "give the defocus in A, not micrometres, and underfocus as positive",
 )
-NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.mend)
+NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.fix)
 """With a phase plate there is contrast at and about focus."""
 PHASE_PLATE_DEG = 20.0
 """Phase shift from which on a phase plate makes the contrast, degrees."""
@@ -78,7 +78,7 @@ NEARLY_ALL = 0.9
 """Part of the phase shifts that tells the unit of all."""
 LEAST_SET = 0.05
 """Part of the particles that have a phase shift, where it tells a unit."""
-ASTIGMATISM = Bound("astigmatism", DEFOCUS.label, 0.0, 20_000.0, "A", DEFOCUS.mend)
+ASTIGMATISM = Bound("astigmatism", DEFOCUS.label, 0.0, 20_000.0, "A", DEFOCUS.fix)
 VOLTAGE = Bound("a voltage", "rlnVoltage", 20.0, 2000.0, "kV", "give the voltage in kV")
 CONTRAST = Bound(
     "an amplitude contrast", "rlnAmplitudeContrast", 0.0, 1.0, "", "give it as a part of 1, not in percent"
@@ -108,11 +108,11 @@ STRONGEST_ENVELOPE = 2000.0
 MOST_GAIN = 3.0
 """Logarithm of the most that a negative B-factor may strengthen the image at its Nyquist frequency."""
 SPREAD = Bound("a standard deviation of the pixels", "rlnImageName", 1e-12, 1e12, "", "extract the particle again")
-PHASE_UNITS_MEND = (
+PHASE_UNITS_FIX = (
     "multiply rlnPhaseShift by 57.296 if it is in radians, by 180 if in parts of pi; remove it if there was no phase "
     "plate"
 )
-_SHIFT_MEND = "origins are those of the particle within its box: rlnOriginXAngst in A, rlnOriginX in pixels"
+_SHIFT_FIX = "origins are those of the particle within its box: rlnOriginXAngst in A, rlnOriginX in pixels"
 
 
 def b_factor_bound(pixel_size: float) -> Bound:
@@ -121,14 +121,14 @@ def b_factor_bound(pixel_size: float) -> Bound:
     The envelope is ``exp(-B k^2 / 4)`` with ``k = 1 / (2 pixel_size)`` at Nyquist.
     """
     low = -4 * MOST_GAIN * (2 * pixel_size) ** 2
-    mend = "give the B-factor of the particle (0 for none), not of the map"
-    return Bound("a B-factor", "rlnCtfBfactor", round(low), STRONGEST_ENVELOPE, "A^2", mend)
+    fix = "give the B-factor of the particle (0 for none), not of the map"
+    return Bound("a B-factor", "rlnCtfBfactor", round(low), STRONGEST_ENVELOPE, "A^2", fix)
 
 
 def shift_bound(box: int) -> Bound:
     """The bounds of a shift in images of ``box`` pixels: beyond it the particle is not in its image."""
     most = math.nextafter(float(box), 0)
-    return Bound("a shift", "rlnOriginXAngst, rlnOriginYAngst", -most, most, "pixels, the box", _SHIFT_MEND)
+    return Bound("a shift", "rlnOriginXAngst, rlnOriginYAngst", -most, most, "pixels, the box", _SHIFT_FIX)
 
 
 def impossible_values(

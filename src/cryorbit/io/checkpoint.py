@@ -24,7 +24,7 @@ LAYOUT = 3
 _END = 22
 """Bytes of the end record of a zip archive without a comment; the last two are the length of the comment."""
 _SEARCHED = _END + 2**10
-_MEND = "delete the folder checkpoint and resume: the job then starts from its beginning"
+FIX = "delete the folder checkpoint and resume: the job then starts from its beginning"
 
 
 def write_checkpoint(file: Path, state: Mapping[str, Any], job: str) -> None:
@@ -52,7 +52,7 @@ def read_checkpoint(file: Path, job: str) -> dict[str, Any]:
     except (RuntimeError, UnpicklingError, EOFError, OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError("the checkpoint is damaged", file=file, mend=_MEND) from error
+        raise InputError("the checkpoint is damaged", file=file, fix=FIX) from error
     return state
 
 
@@ -65,17 +65,17 @@ def _check(file: Path, job: str) -> None:
         end = tail.rfind(b"PK\x05\x06")
         comment = tail[end + _END :]
         if end < 0 or len(comment) != int.from_bytes(tail[end + _END - 2 : end + _END], "little"):
-            raise InputError("the checkpoint is damaged", file=file, mend=_MEND)
+            raise InputError("the checkpoint is damaged", file=file, fix=FIX)
         seal = json.loads(comment) if comment else {}
         if not isinstance(seal, dict) or seal.get("layout") != LAYOUT:
             version = seal.get("version") if isinstance(seal, dict) else None
             origin = f"version {version} of cryorbit" if version else "another program, or an older version of cryorbit"
-            raise InputError(f"the checkpoint was written by {origin}", file=file, mend=_MEND)
+            raise InputError(f"the checkpoint was written by {origin}", file=file, fix=FIX)
         if seal.get("job") != job:
-            raise InputError("the checkpoint is that of another job", file=file, mend=_MEND)
+            raise InputError("the checkpoint is that of another job", file=file, fix=FIX)
         said = {name: seal.get(name) for name in ("version", "layout", "job")}
         if seal.get("sha256") != _digest(stream, size - 2 - len(comment), said):
-            raise InputError("the checkpoint is damaged", file=file, mend=_MEND)
+            raise InputError("the checkpoint is damaged", file=file, fix=FIX)
 
 
 def _digest(stream: BinaryIO, length: int, said: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.bounds import PHASE_UNITS_MEND, SPREAD, impossible_values, phase_units_problem
+from cryorbit.io.bounds import PHASE_UNITS_FIX, SPREAD, impossible_values, phase_units_problem
 from cryorbit.io.column_names import in_words, in_words_of
 from cryorbit.io.duplicates import same_field, same_images, same_places, shared_images
 from cryorbit.io.file_checks import check_files
@@ -42,7 +42,7 @@ SHARED_IMAGE = "an image that rows of other particles have too (rlnImageName)"
 SAME_IMAGE, SAME_PLACE = "a duplicate of an earlier row", "the place of an earlier row on the micrograph"
 SAME_PIXELS = "the pixels of an earlier row, under another name"
 SAME_FIELD = "the pixels of an earlier row, moved by a few"
-_SHARED_MEND = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
+_SHARED_FIX = "correct the numbers before the @ in rlnImageName: the images of a stack are those of one particle each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,25 +205,25 @@ def _refuse_too_many(
         return
     row = int(particles.rows[int(faulty.int().argmax())])
     reason = str(set_aside.loc[set_aside["row"] == row, "reason"].iloc[0])
-    mend = in_words(_mend(particles, reason), particles.source)
+    fix = in_words(_fix(particles, reason), particles.source)
     raise InputError(
         f"{count} of {len(particles)} particles are unusable; this one has {reason}",
         file=particles.source,
         row=row,
-        mend=f"{mend}; at most {100 * max_bad_fraction:g} % can be set aside",
+        fix=f"{fix}; at most {100 * max_bad_fraction:g} % can be set aside",
     )
 
 
-def _mend(particles: Particles, reason: str) -> str:
+def _fix(particles: Particles, reason: str) -> str:
     """What the user can do about the first of the reasons."""
     bounds = (*impossible_values(particles.ctf, particles.poses, particles.pixel_size, particles.box), SPREAD)
-    mends = {bound.reason: bound.mend for bound in bounds} | {SHARED_IMAGE: _SHARED_MEND}
-    mends = {in_words(reason, particles.source): mend for reason, mend in mends.items()}
-    return mends.get(reason.split("; ")[0], "correct the table or extract again")
+    fixes = {bound.reason: bound.fix for bound in bounds} | {SHARED_IMAGE: _SHARED_FIX}
+    fixes = {in_words(reason, particles.source): fix for reason, fix in fixes.items()}
+    return fixes.get(reason.split("; ")[0], "correct the table or extract again")
 
 
 def _refuse_phase_units(particles: Particles) -> None:
     problem = phase_units_problem(particles.ctf.phase_shift)
     if problem is not None:
         with in_words_of(particles.source):
-            raise InputError(problem, file=particles.source, mend=PHASE_UNITS_MEND)
+            raise InputError(problem, file=particles.source, fix=PHASE_UNITS_FIX)

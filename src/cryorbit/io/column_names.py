@@ -43,5 +43,5 @@ def in_words_of(file: Path) -> Iterator[None]:
     except InputError as error:
         if file.suffix not in SUFFIXES or error.file is None or Path(error.file) != file:
             raise
-        problem, mend = (in_words(text, file) for text in (error.problem, error.mend or ""))
-        raise InputError(problem, file=error.file, row=error.row, line=error.line, mend=mend or None) from error
+        problem, fix = (in_words(text, file) for text in (error.problem, error.fix or ""))
+        raise InputError(problem, file=error.file, row=error.row, line=error.line, fix=fix or None) from error

@@ -40,7 +40,7 @@ def write_cryodrgn(poses_file: Path, particles: Particles) -> Path:
             f"{int((~particles.aligned).sum())} particles have no pose (rotation 0, or no number)",
             file=particles.source,
             row=int(particles.rows[int((~particles.aligned).int().argmax())]),
-            mend="give a file without them: `cryorbit reconstruct` writes one, particles.star",
+            fix="give a file without them: `cryorbit reconstruct` writes one, particles.star",
         )
     rotations, shifts = particles.poses.rotations, particles.poses.shifts / particles.box
     ctf_file = ctf_file_of(poses_file)

@@ -67,12 +67,12 @@ def read_cs(path: Path | str, passthrough: Path | str | None = None, *, ctf: boo
             f"there is no field {missing[0]} "
             f"({len(missing)} of {len(NEEDED_IMAGES) + len(NEEDED_CTF)} needed fields are missing)",
             file=file,
-            mend=f"{_mend_for_missing(file)}{unfit}{NO_CTF if missing == [*NEEDED_CTF] else ''}",
+            fix=f"{_fix_for_missing(file)}{unfit}{NO_CTF if missing == [*NEEDED_CTF] else ''}",
         )
     return records
 
 
-def _mend_for_missing(file: Path) -> str:
+def _fix_for_missing(file: Path) -> str:
     """What the user can do where ``file``, with what was found beside it, lacks fields."""
     if not _is_passthrough(file):
         return "give the passthrough file of the job too, or put it beside this one"
@@ -94,15 +94,15 @@ def _named_in_group(group: Path) -> list[Path]:
         text = group.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise InputError(f"the file cannot be read ({problem})", file=group, mend=_GIVE_CS) from error
+        raise InputError(f"the file cannot be read ({problem})", file=group, fix=_GIVE_CS) from error
     names = dict.fromkeys(match["name"].strip() for match in _METAFILE.finditer(text))
     if not names:
-        raise InputError("the group names no .cs file (metafile)", file=group, mend=_GIVE_CS)
+        raise InputError("the group names no .cs file (metafile)", file=group, fix=_GIVE_CS)
     files = sorted((group.parent / name for name in names), key=_is_passthrough)
     absent = [file for file in files if not file.is_file()]
     if absent:
         raise InputError(
-            f"the group names {absent[0].name}, which is not beside it", file=group, mend=f"put it there, or {_GIVE_CS}"
+            f"the group names {absent[0].name}, which is not beside it", file=group, fix=f"put it there, or {_GIVE_CS}"
         )
     return files
 
@@ -115,24 +115,24 @@ def _load(file: Path) -> np.ndarray:
             records: np.ndarray = np.load(handle, allow_pickle=False, max_header_size=LONGEST_HEADER)
     except OSError as error:
         raise InputError(
-            f"the file cannot be read ({error.strerror or error})", file=file, mend="check the name and the permissions"
+            f"the file cannot be read ({error.strerror or error})", file=file, fix="check the name and the permissions"
         ) from error
     except InputError:
         raise
     except _DAMAGED as error:
-        raise InputError(f"this is no .cs file ({error})", file=file, mend=_GIVE_CS) from error
+        raise InputError(f"this is no .cs file ({error})", file=file, fix=_GIVE_CS) from error
     names = names_of(records) if isinstance(records, np.ndarray) else ()
     if "uid" not in names or records.ndim != 1:
-        raise InputError("this is no .cs file of particles (no records with a uid)", file=file, mend=_GIVE_CS)
+        raise InputError("this is no .cs file of particles (no records with a uid)", file=file, fix=_GIVE_CS)
     if not len(records):
-        raise InputError("the file has no particles", file=file, mend="give the file of the particles that were kept")
+        raise InputError("the file has no particles", file=file, fix="give the file of the particles that were kept")
     # what numpy holds in the other byte order, pandas and torch do not take
     records = records.astype(records.dtype.newbyteorder("="), copy=False)
     _check_types(records, file)
     twice = pd.Series(records["uid"]).duplicated().to_numpy()
     if twice.any():
         row = int(twice.argmax()) + 1
-        raise InputError("a uid occurs twice", file=file, row=row, mend="remove duplicate particles in cryoSPARC")
+        raise InputError("a uid occurs twice", file=file, row=row, fix="remove duplicate particles in cryoSPARC")
     _check_split(records, file)
     return records
 
@@ -146,16 +146,16 @@ def _check_split(records: np.ndarray, file: Path) -> None:
     if wrong.any():
         row = int(wrong.argmax()) + 1
         problem = f"alignments3D/split is {split[row - 1]}, not 0 or 1"
-        raise InputError(problem, file=file, row=row, mend="split the particles again in cryoSPARC")
+        raise InputError(problem, file=file, row=row, fix="split the particles again in cryoSPARC")
 
 
 def _check_types(records: np.ndarray, file: Path) -> None:
     for name in set(names_of(records)) & USED.keys():
         kinds, shape = USED[name]
         if records[name].dtype.kind not in kinds or records[name].shape[1:] != shape:
-            raise InputError(f"the field {name} is not of the expected type", file=file, mend=_GIVE_CS)
+            raise InputError(f"the field {name} is not of the expected type", file=file, fix=_GIVE_CS)
         if "S" in kinds and not all(map(str.isprintable, texts(records, name))):
-            raise InputError(f"a name in the field {name} is damaged", file=file, mend="copy or export the file again")
+            raise InputError(f"a name in the field {name} is damaged", file=file, fix="copy or export the file again")
 
 
 def _is_passthrough(file: Path) -> bool:
@@ -176,7 +176,7 @@ def _joined(records: np.ndarray, file: Path, other: Path) -> np.ndarray:
     rows = pd.Index(others["uid"]).get_indexer(records["uid"])
     if (rows < 0).any():
         raise InputError(
-            f"particles of {file.name} are missing", file=other, mend="give the passthrough file of the same job"
+            f"particles of {file.name} are missing", file=other, fix="give the passthrough file of the same job"
         )
     extra = {name: others[name][rows] for name in names_of(others) if name not in names_of(records)}
     return with_fields(records, extra)

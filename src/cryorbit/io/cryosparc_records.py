@@ -94,7 +94,7 @@ def updated_records(original: np.ndarray, tables: RelionTables) -> np.ndarray:
             "the particle is not in the original .cs file",
             file=tables.file,
             row=int(np.argmax(rows < 0)) + 1,
-            mend="give the .cs file that the particles were converted from",
+            fix="give the .cs file that the particles were converted from",
         )
     return realigned(original[rows], {**_ctf_fields(tables), **alignment_fields(tables)})
 
@@ -153,7 +153,7 @@ def _stated_uids(tables: RelionTables) -> UInt[np.ndarray, " n"]:
             f"{UID} is {texts.iloc[row]}, which is no uid",
             file=tables.file,
             row=int(tables.particles.index[row]) + 1,
-            mend=f"correct the value, or remove the column {UID}: new ones are made then",
+            fix=f"correct the value, or remove the column {UID}: new ones are made then",
         )
     return np.array([int(text) for text in texts], dtype=np.uint64)
 
@@ -166,7 +166,7 @@ def _uids(tables: RelionTables, made: bool = True) -> UInt[np.ndarray, " n"]:
         raise InputError(
             f"there is no column {UID}, by which particles are found in the original .cs file",
             file=tables.file,
-            mend="leave --original out, or convert the .cs file anew and keep that column",
+            fix="leave --original out, or convert the .cs file anew and keep that column",
         )
     names = tables.particles["rlnImageName"].astype(str)
     digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]

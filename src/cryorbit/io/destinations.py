@@ -33,19 +33,19 @@ def require_usable_path(path: Path) -> None:
     """
     text = str(path.absolute())
     shown = text.encode("utf-8", "backslashreplace").decode()
-    mend = "rename the file or folder, or use another one"
+    fix = "rename the file or folder, or use another one"
     if shown != text:
-        raise InputError("the path holds bytes that are no UTF-8", file=shown, mend=mend)
+        raise InputError("the path holds bytes that are no UTF-8", file=shown, fix=fix)
     if not text.isprintable():
-        raise InputError("the path holds a line break or another control character", file=repr(shown), mend=mend)
+        raise InputError("the path holds a line break or another control character", file=repr(shown), fix=fix)
     longest = max(path.parts, key=len, default="")
     if len(os.fsencode(longest)) > LONGEST_NAME or len(os.fsencode(text)) > LONGEST_PATH:
-        raise InputError("the name is too long for the files of a job", file=f"{longest[:40]}...", mend="shorten it")
+        raise InputError("the name is too long for the files of a job", file=f"{longest[:40]}...", fix="shorten it")
     for each in (path, *path.parents):
         if each.name == ".." and not os.path.lexists(each.parent):
-            raise InputError(f"{each} leads out of a folder that is not there", file=path, mend="leave that part out")
+            raise InputError(f"{each} leads out of a folder that is not there", file=path, fix="leave that part out")
     if is_device(path):
-        raise InputError("this is a device or a pipe, not a file", file=path, mend=SAVE_FIRST)
+        raise InputError("this is a device or a pipe, not a file", file=path, fix=SAVE_FIRST)
 
 
 def is_device(path: Path) -> bool:
@@ -73,8 +73,8 @@ def require_free_folder(folder: Path, made: Collection[str] = ()) -> None:
     _require_folder(folder)
     if others := other_files(folder, made):
         named = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
-        mend = "choose a new or an empty folder with -o"
-        raise InputError(f"this folder holds other files, which results could replace: {named}", file=folder, mend=mend)
+        fix = "choose a new or an empty folder with -o"
+        raise InputError(f"this folder holds other files, which results could replace: {named}", file=folder, fix=fix)
 
 
 def require_new_file(file: Path) -> None:
@@ -82,7 +82,7 @@ def require_new_file(file: Path) -> None:
     require_usable_path(file)
     _require_folder(file.parent)
     if os.path.lexists(file):
-        raise InputError("the file exists", file=file, mend="choose another name, or remove it first")
+        raise InputError("the file exists", file=file, fix="choose another name, or remove it first")
 
 
 def require_new_files(*files: Path | None) -> None:
@@ -91,14 +91,14 @@ def require_new_files(*files: Path | None) -> None:
     for number, file in enumerate(named):
         require_new_file(file)
         if file.resolve() in {each.resolve() for each in named[:number]}:
-            raise InputError("two results would be written to this file", file=file, mend="give each a name of its own")
+            raise InputError("two results would be written to this file", file=file, fix="give each a name of its own")
 
 
 def _require_folder(path: Path) -> None:
     """Raise `InputError` if ``path``, or the nearest of its parents that there is, is a file and no folder."""
     place = next(each for each in (path.absolute(), *path.absolute().parents) if os.path.lexists(each))
     if not place.is_dir():
-        raise InputError("cannot make the folder: Not a directory", file=place, mend="choose another folder with -o")
+        raise InputError("cannot make the folder: Not a directory", file=place, fix="choose another folder with -o")
 
 
 def make_folder(path: Path) -> None:
@@ -106,8 +106,8 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        mend = "choose another folder with -o"
-        raise InputError(f"cannot make the folder: {error.strerror}", file=path.parent, mend=mend) from error
+        fix = "choose another folder with -o"
+        raise InputError(f"cannot make the folder: {error.strerror}", file=path.parent, fix=fix) from error
 
 
 def other_files(folder: Path, made: Collection[str] = ()) -> list[str]:

@@ -80,7 +80,7 @@ def _refuse_wrapped(stack: ImageStack, number: int, header: MrcHeader) -> None:
             "the numbers of the stack are unsigned, and its mode is that of signed ones: "
             f"those from {2 ** (8 * header.dtype.itemsize - 1):,} on are read as negative",
             file=stack.files[number],
-            mend=_AS_UNSIGNED[header.dtype.itemsize],
+            fix=_AS_UNSIGNED[header.dtype.itemsize],
         )
 
 

@@ -19,7 +19,7 @@ class ForeignFormat(NamedTuple):
     """A kind of file that holds no particle table: what it is, and what the user can do."""
 
     name: str
-    mend: str
+    fix: str
 
 
 BEGINNINGS = {
@@ -65,7 +65,7 @@ def refuse_foreign(head: bytes, file: Path) -> None:
     """Raise `InputError` if ``file``, which begins with ``head``, is known to be no particle table."""
     known = foreign_format(head)
     if known is not None:
-        raise InputError(f"this is {known.name}", file=file, mend=known.mend)
+        raise InputError(f"this is {known.name}", file=file, fix=known.fix)
 
 
 def refuse_folder(path: Path) -> None:
@@ -74,4 +74,4 @@ def refuse_folder(path: Path) -> None:
         return
     inside = sorted(each.name for each in path.iterdir() if each.suffix in (".star", ".cs", ".csg"))
     offered = f"give one of the tables in it: {', '.join(inside[:5])}" if inside else _TABLES
-    raise InputError("this is a folder, not a particle table", file=path, mend=offered)
+    raise InputError("this is a folder, not a particle table", file=path, fix=offered)

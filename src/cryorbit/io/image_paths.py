@@ -63,7 +63,7 @@ def parse_image_names(column: pd.Series, file: Path) -> ImageNames:
                 f"the image name {name!r} is not of the form NNNNNN@stack.mrcs with a number from 1",
                 file=file,
                 row=int(column.index[row]) + 1,
-                mend=_COUNT_FROM_1 if number and not number.strip("0") else "correct rlnImageName or take the row out",
+                fix=_COUNT_FROM_1 if number and not number.strip("0") else "correct rlnImageName or take the row out",
             )
         numbers.append(int(number or 1) - 1)
         stacks.append(stack)
@@ -84,7 +84,7 @@ def search_folders(table: Path, data_dir: Path | str | None, cwd: bool = True) -
     homes = list(dict.fromkeys((table.absolute().parent, table.resolve().parent)))
     near = [folder for home in homes for folder in (home, *list(home.parents)[:PARENTS])]
     if data_dir is not None and not _is_folder(Path(data_dir)):
-        raise InputError("there is no such folder", file=data_dir, mend="correct --data-dir, or leave it out")
+        raise InputError("there is no such folder", file=data_dir, fix="correct --data-dir, or leave it out")
     named = [] if data_dir is None else [Path(data_dir).absolute()]
     return [*named, *near, *([Path.cwd()] if cwd else [])]
 
@@ -120,7 +120,7 @@ def _bare(name: str) -> str:
     return re.sub(r"(\.mrcs?)+$", "", name.lower())
 
 
-def mend_for_missing(first: Path) -> str:
+def fix_for_missing(first: Path) -> str:
     """What the user can do where image files are not where they should be, the ``first`` of them at that place."""
     near = near_names(first)
     if near:

@@ -132,7 +132,7 @@ class ImageStack:
             raise InputError(
                 f"the stack cannot be read ({error.strerror})",
                 file=path,
-                mend="check the file or give the data folder",
+                fix="check the file or give the data folder",
             ) from error
 
     def check_header(self, path: Path, header: MrcHeader, sections: Int[np.ndarray, " g"], by: str = "") -> None:
@@ -141,13 +141,13 @@ class ImageStack:
             raise InputError(
                 f"the images are {header.shape[2]} x {header.shape[1]} pixels, not {self.box} x {self.box}",
                 file=path,
-                mend="correct rlnImageSize (blob/shape), or give the stack the table was made for",
+                fix="correct rlnImageSize (blob/shape), or give the stack the table was made for",
             )
         if len(sections) and int(sections.max()) >= header.shape[0]:
             raise InputError(
                 f"image {int(sections.max()) + 1} is asked for{by}, the stack holds {header.shape[0]}",
                 file=path,
-                mend="give the stack the table was made for; images are counted from 1 in STAR, from 0 in .cs files",
+                fix="give the stack the table was made for; images are counted from 1 in STAR, from 0 in .cs files",
             )
 
 
@@ -166,6 +166,6 @@ def _read_sections(handle: FileIO, header: MrcHeader, first: int, count: int, pa
         raise InputError(
             f"the file ends within images {first + 1} to {first + count}: it is cut short",
             file=path,
-            mend="copy the stack again, or extract the particles again",
+            fix="copy the stack again, or extract the particles again",
         )
     return values.reshape(count, *header.shape[1:])

@@ -40,7 +40,7 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
             f"{label} is {table[label].iloc[row]}, not a whole number",
             file=file,
             row=int(table.index[row]) + 1,
-            mend="correct the value or take the row out",
+            fix="correct the value or take the row out",
         )
     values[~unknown] = known.astype(np.int64)
     return values

@@ -83,7 +83,7 @@ class JobFolder:
         job = cls(Path(path))
         missing = next((file for file in inputs if not file.is_file()), None)
         if missing is not None:
-            raise InputError("no such file", file=missing, mend="check the path")
+            raise InputError("no such file", file=missing, fix="check the path")
         job._require_free()
         make_folder(job.path / "checkpoint")
         # of two commands that name the folder at once, one makes the job
@@ -117,8 +117,8 @@ class JobFolder:
             return False
         gone = self.read()["status"] == "failed" and not self._checkpoint_file.exists()
         if not gone or other_files(self.path, LEFT_BY_FAILURE):
-            mend = f"choose another folder with -o, or go on with `cryorbit resume {self.path}`"
-            raise InputError("this folder already holds a job", file=self.path, mend=mend)
+            fix = f"choose another folder with -o, or go on with `cryorbit resume {self.path}`"
+            raise InputError("this folder already holds a job", file=self.path, fix=fix)
         return True
 
     @classmethod
@@ -238,13 +238,13 @@ class JobFolder:
         try:
             lock = filelock.FileLock(self.path / "checkpoint" / "lock", timeout=0).acquire()
         except filelock.Timeout:
-            mend = "wait for it, or stop it first"
-            raise InputError("another process is working on this job", file=self.path, mend=mend) from None
+            fix = "wait for it, or stop it first"
+            raise InputError("another process is working on this job", file=self.path, fix=fix) from None
         except (FileExistsError, NotADirectoryError) as error:
             raise InputError(
                 "this is a file where the job has a folder",
                 file=self.path / "checkpoint",
-                mend="run the command again in a new folder",
+                fix="run the command again in a new folder",
             ) from error
         with lock:
             yield

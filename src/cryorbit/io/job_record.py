@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryorbit.core.errors import InputError
-from cryorbit.io.job_result import MEND, Result, damage, read_result
+from cryorbit.io.job_result import FIX, Result, damage, read_result
 
 RECORD = "job.json"
 MAY_DIFFER = ("data_dir", "device", "threads", "memory", "save_minutes")
@@ -68,16 +68,16 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     file = folder / RECORD
     if file.exists() and not file.is_file():
-        raise InputError("is no file", file=file, mend=MEND)
+        raise InputError("is no file", file=file, fix=FIX)
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
-        mend = "give the folder that was named with -o"
-        raise InputError("this folder holds no job (no job.json)", file=folder, mend=mend) from None
+        fix = "give the folder that was named with -o"
+        raise InputError("this folder holds no job (no job.json)", file=folder, fix=fix) from None
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=file, mend="check the permissions") from error
+        raise InputError(f"cannot be read: {error.strerror}", file=file, fix="check the permissions") from error
     except (ValueError, RecursionError) as error:
-        raise InputError(f"cannot be read: {error}", file=file, mend=MEND) from error
+        raise InputError(f"cannot be read: {error}", file=file, fix=FIX) from error
     try:
         known = _Record.model_validate(content)
     except ValidationError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Kind = TypeVar("Kind", bound="DataclassInstance")
-MEND = "the job cannot go on; start it again in another folder"
+FIX = "the job cannot go on; start it again in another folder"
 Measured: TypeAlias = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A number that may not be finite: JSON has null for it, which is read as NaN."""
 
@@ -222,7 +222,7 @@ def damage(error: ValidationError, file: Path | None, *place: str) -> InputError
         else first["msg"].lower().replace("tuple", "list")
     )
     what = f"{where!r}: {wrong}" if where else "it holds no table of entries"
-    return InputError(f"is damaged, or no record of a job: {what}", file=file, mend=MEND)
+    return InputError(f"is damaged, or no record of a job: {what}", file=file, fix=FIX)
 
 
 @cache

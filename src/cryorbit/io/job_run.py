@@ -81,8 +81,8 @@ def check_settings(job: JobFolder) -> None:
     """Raise ``InputError`` if the record no longer says what it said when the job began: it would be another job."""
     record = job.read()
     if record["seal"] != seal(record):
-        mend = "put the old settings back, or start a new job with the new ones"
-        raise InputError("the settings are not those that the job began with", file=job.path / RECORD, mend=mend)
+        fix = "put the old settings back, or start a new job with the new ones"
+        raise InputError("the settings are not those that the job began with", file=job.path / RECORD, fix=fix)
 
 
 def check_inputs(job: JobFolder) -> None:
@@ -91,11 +91,11 @@ def check_inputs(job: JobFolder) -> None:
     for entry in record["inputs"]:
         file = moved_path(Path(entry["path"]), record.get("folder"), job.path)
         if not file.is_file():
-            mend = "put the file back, or move the job's folder and its inputs together"
-            raise InputError(f"an input of {job.path / RECORD} is gone", file=file, mend=mend)
+            fix = "put the file back, or move the job's folder and its inputs together"
+            raise InputError(f"an input of {job.path / RECORD} is gone", file=file, fix=fix)
         if describe_input(file) | {"path": entry["path"]} != entry:
-            mend = "put the old file back, or start a new job"
-            raise InputError("the job's input has changed since the job began", file=file, mend=mend)
+            fix = "put the old file back, or start a new job"
+            raise InputError("the job's input has changed since the job began", file=file, fix=fix)
 
 
 def moved_path(path: Path, folder_then: str | None, folder: Path) -> Path:

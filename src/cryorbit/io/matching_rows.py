@@ -40,10 +40,10 @@ def matching_rows(table: pd.DataFrame, optics: pd.DataFrame | None, query: str, 
     except UnknownColumnError as error:
         raise _unknown_column(error.name, columns) from error
     except QueryError as error:
-        mend = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
-        raise InputError(f"the query {_shown(query)} cannot be read: {error}", mend=mend) from error
+        fix = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
+        raise InputError(f"the query {_shown(query)} cannot be read: {error}", fix=fix) from error
     if not matches.any():
-        raise InputError(f"the query {_shown(query)} holds of no particle", file=file, mend="widen the query")
+        raise InputError(f"the query {_shown(query)} holds of no particle", file=file, fix="widen the query")
     rows: Int[np.ndarray, " m"] = matches.to_numpy().nonzero()[0]
     return rows
 
@@ -58,8 +58,8 @@ def _with_optics(table: pd.DataFrame, optics: pd.DataFrame | None) -> pd.DataFra
 
 def _unknown_column(name: str, table: pd.DataFrame) -> InputError:
     nearest = difflib.get_close_matches(name, list(table), n=1)
-    mend = f"did you mean {nearest[0]}?" if nearest else f"the columns are {', '.join(table)}"
-    return InputError(f"the query names {name!r}, and there is no such column", mend=mend)
+    fix = f"did you mean {nearest[0]}?" if nearest else f"the columns are {', '.join(table)}"
+    return InputError(f"the query names {name!r}, and there is no such column", fix=fix)
 
 
 def _shown(query: str) -> str:

@@ -105,7 +105,7 @@ def read_header(path: Path | str) -> MrcHeader:
             return parse_header(handle, path)
     except OSError as error:
         raise InputError(
-            f"the file cannot be read ({error.strerror})", file=path, mend="check the name and the permissions"
+            f"the file cannot be read ({error.strerror})", file=path, fix="check the name and the permissions"
         ) from error
 
 
@@ -114,11 +114,11 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     raw = handle.read(HEADER_BYTES)
     for program, mark in COMPRESSED.items():
         if raw.startswith(mark):
-            raise InputError(f"the file is compressed ({program})", file=path, mend="unpack it first")
+            raise InputError(f"the file is compressed ({program})", file=path, fix="unpack it first")
     try:
         return _parsed(raw)
     except ValueError as error:
-        raise InputError(f"this is no MRC file {error}", file=path, mend=_MODES) from error
+        raise InputError(f"this is no MRC file {error}", file=path, fix=_MODES) from error
 
 
 @lru_cache(KEPT_HEADERS)
@@ -162,12 +162,12 @@ def require_complete(path: Path, header: MrcHeader, what: Literal["map", "stack"
         raise InputError(
             f"the header promises an extended header of {extended:,} bytes, which is not there",
             file=path,
-            mend=f"set nsymbt (bytes 92 to 95 of the header) to 0, or export the {what} again",
+            fix=f"set nsymbt (bytes 92 to 95 of the header) to 0, or export the {what} again",
         )
     raise InputError(
         f"the {what} is cut short: {size} bytes where its header promises {header.file_bytes}",
         file=path,
-        mend=_AGAIN[what],
+        fix=_AGAIN[what],
     )
 
 
@@ -186,7 +186,7 @@ def read_map_header(path: Path | str) -> MrcHeader:
         raise InputError(
             f"this is {held} of {columns} x {rows} pixels, not a map",
             file=path,
-            mend="give a map; of particles, give the table that names their images (.star or .cs)",
+            fix="give a map; of particles, give the table that names their images (.star or .cs)",
         )
     # a cut file must be refused before memory for what its header promises is asked for
     require_complete(Path(path), header, "map")
@@ -216,7 +216,7 @@ def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Ten
     stored = header.axes[::-1]
     volume = values.transpose([stored.index(axis) for axis in (3, 2, 1)]).astype(np.float32)
     if not np.isfinite(volume).all():
-        raise InputError("the map holds values that are not finite", file=path, mend="export the map again")
+        raise InputError("the map holds values that are not finite", file=path, fix="export the map again")
     return torch.from_numpy(np.ascontiguousarray(volume)), size
 
 
@@ -282,10 +282,10 @@ def _holds_to(header: np.recarray) -> float | None:
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:
     sizes = np.array(header.pixel_size)
     if not sizes.all():
-        raise InputError("the map states no voxel size", file=path, mend=STATE_SIZE)
+        raise InputError("the map states no voxel size", file=path, fix=STATE_SIZE)
     if np.ptp(sizes) > 1e-3 * sizes.mean():
         raise InputError(
-            f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, mend="resample the map to cubes"
+            f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, fix="resample the map to cubes"
         )
     return float(sizes[0])
 

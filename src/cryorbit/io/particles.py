@@ -17,7 +17,7 @@ from cryorbit.io import relion
 from cryorbit.io.column_names import in_words_of
 from cryorbit.io.cryosparc import names_of
 from cryorbit.io.destinations import SAVE_FIRST, is_device, require_usable_path
-from cryorbit.io.image_paths import ImageNames, is_file, locate, mend_for_missing, parse_image_names
+from cryorbit.io.image_paths import ImageNames, fix_for_missing, is_file, locate, parse_image_names
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.matching_rows import matching_rows
 from cryorbit.io.mrc import read_header
@@ -225,7 +225,7 @@ def require_ctf(particles: Particles) -> None:
         raise InputError(
             f"there is no column {DEFOCUS}",
             file=particles.source,
-            mend="add the CTF parameters; or give --no-ctf for images that have no CTF, such as negative stain",
+            fix="add the CTF parameters; or give --no-ctf for images that have no CTF, such as negative stain",
         )
 
 
@@ -238,7 +238,7 @@ def refuse_devices(tables: relion.RelionTables, names: ImageNames, files: tuple[
             f"{files[number]} is a device or a pipe, not a file",
             file=tables.file,
             row=row,
-            mend=SAVE_FIRST,
+            fix=SAVE_FIRST,
         )
 
 
@@ -258,7 +258,7 @@ def _box(tables: relion.RelionTables, files: tuple[Path, ...], *, unknown_box: b
         stated, at_fault = read_header(there[0]).shape[1], there[0]
     if stated % 2:
         raise InputError(
-            f"the box is {stated} pixels, an odd number", file=at_fault, mend="extract the particles in an even box"
+            f"the box is {stated} pixels, an odd number", file=at_fault, fix="extract the particles in an even box"
         )
     return stated
 
@@ -279,7 +279,7 @@ def missing_files(table: Path, row: int, first: Path, missing: int, files: int) 
         f"{first} is not there ({missing} of {files} image files are missing)",
         file=table,
         row=row,
-        mend=mend_for_missing(first),
+        fix=fix_for_missing(first),
     )
 
 
@@ -292,7 +292,7 @@ def _signs(records: np.ndarray, file: Path) -> np.ndarray | None:
         raise InputError(
             f"blob/sign is {signs[~np.isin(signs, (1.0, -1.0))][0]:g}, not 1 or -1",
             file=file,
-            mend="import the particles again with a data sign of 1 or -1",
+            fix="import the particles again with a data sign of 1 or -1",
         )
     return None if (signs == 1).all() else signs
 

@@ -317,5 +317,5 @@ class PassJournal:
         try:
             return read_checkpoint(file, self._job)
         except InputError as error:
-            mend = f"delete {self._common} and resume: the pass that the job was in begins anew"
-            raise InputError(error.problem, file=error.file, mend=mend) from error
+            fix = f"delete {self._common} and resume: the pass that the job was in begins anew"
+            raise InputError(error.problem, file=error.file, fix=fix) from error

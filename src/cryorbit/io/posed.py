@@ -28,7 +28,7 @@ NEARLY_ALL = 0.9
 """Part of the particles of which two angles are small where these two are in radians."""
 LEAST_RANGE_RAD = 1.5
 """Range of each of the two, at least."""
-MEND = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses"
+FIX = f"give a file with {', '.join(ANGLES)} (alignments3D/pose); `cryorbit abinit` finds poses"
 
 
 def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
@@ -43,18 +43,18 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     """
     if particles.poses is None:
         if (missing := _missing_angles(particles)) is not None:
-            raise InputError(f"the particles have no poses: {missing[0]}", file=particles.source, mend=missing[1])
-        raise InputError(f"the particles have no poses{_of_classes(particles)}", file=particles.source, mend=MEND)
+            raise InputError(f"the particles have no poses: {missing[0]}", file=particles.source, fix=missing[1])
+        raise InputError(f"the particles have no poses{_of_classes(particles)}", file=particles.source, fix=FIX)
     aligned = particles.aligned
     count = int((~aligned).sum())
     if count == len(particles):
         raise InputError(
             "the particles have no poses: all rotations are 0, as where nothing was aligned, or no number",
             file=particles.source,
-            mend=MEND,
+            fix=FIX,
         )
     if (problem := pose_problem(particles)) is not None:
-        raise InputError(problem[0], file=particles.source, mend=problem[1])
+        raise InputError(problem[0], file=particles.source, fix=problem[1])
     if not count:
         return particles, None
     first = ", ".join(map(str, particles.rows[(~aligned).numpy()][:NAMED].tolist()))
@@ -107,7 +107,7 @@ def _one_view(particles: Particles) -> tuple[str, str] | None:
     columns = " and ".join(dict.fromkeys(column_name(label, particles.source) for label in ANGLES[:2]))
     alike = "are alike" if " and " in columns else "leaves one direction"
     told = f"all particles have the same view ({columns} {alike}), as after a classification in two dimensions"
-    return told, MEND
+    return told, FIX
 
 
 def _in_radians(particles: Particles) -> tuple[str, str] | None:

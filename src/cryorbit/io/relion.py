@@ -97,7 +97,7 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
         raise no_image_names(tables, file)
     particles = tables[name]
     if particles.empty:
-        raise InputError("the table of particles has no rows", file=file, mend="export the particles again")
+        raise InputError("the table of particles has no rows", file=file, fix="export the particles again")
     # 0 is RELION's own number of no class; no particle is without optics
     integral = {name: unset for name, unset in ((CLASS, 0), ("rlnOpticsGroup", None)) if name in particles}
     particles = particles.assign(**{name: integers(particles, name, file, unset) for name, unset in integral.items()})
@@ -168,7 +168,7 @@ def _refuse_half_a_shift(tables: RelionTables) -> None:
             raise InputError(
                 f"there is a column {there} and no column {absent}",
                 file=tables.file,
-                mend=f"add {absent}, or correct its label; remove {there} if the particles have no shifts",
+                fix=f"add {absent}, or correct its label; remove {there} if the particles have no shifts",
             )
 
 
@@ -193,7 +193,7 @@ def pixel_sizes(tables: RelionTables) -> Float[np.ndarray, " n"]:
     raise InputError(
         "there is no pixel size",
         file=tables.file,
-        mend="add rlnImagePixelSize to data_optics (or rlnMagnification and rlnDetectorPixelSize)",
+        fix="add rlnImagePixelSize to data_optics (or rlnMagnification and rlnDetectorPixelSize)",
     )
 
 
@@ -235,7 +235,7 @@ def half_sets(tables: RelionTables) -> Int[Tensor, " n"] | None:
             f"rlnRandomSubset is {tables.particles['rlnRandomSubset'].iloc[row]}, not 1 or 2",
             file=tables.file,
             row=int(tables.particles.index[row]) + 1,
-            mend="assign every particle to half-set 1 or 2, or remove the column",
+            fix="assign every particle to half-set 1 or 2, or remove the column",
         )
     return torch.from_numpy(values)
 
@@ -260,7 +260,7 @@ def premultiplied(tables: RelionTables) -> bool:
         raise InputError(
             "some images were multiplied with their CTF and others not",
             file=tables.file,
-            mend="give one kind at a time: --subset 'rlnCtfDataAreCtfPremultiplied == 1'",
+            fix="give one kind at a time: --subset 'rlnCtfDataAreCtfPremultiplied == 1'",
         )
     return bool(values.all())
 
@@ -271,25 +271,25 @@ def _optics_rows(particles: pd.DataFrame, optics: pd.DataFrame | None, file: Pat
             raise InputError(
                 "the particles name optics groups, but there is no block data_optics",
                 file=file,
-                mend="put the data_optics block of the original file back",
+                fix="put the data_optics block of the original file back",
             )
         return None
     if "rlnOpticsGroup" not in optics:
         raise InputError(
             "data_optics has no column rlnOpticsGroup",
             file=file,
-            mend="add it, or correct its label: the number that particles name the group by",
+            fix="add it, or correct its label: the number that particles name the group by",
         )
     group_numbers = pd.Index(numbers(optics, "rlnOpticsGroup", file))
     if group_numbers.has_duplicates:
-        raise InputError("an optics group is defined twice", file=file, mend="renumber rlnOpticsGroup in data_optics")
+        raise InputError("an optics group is defined twice", file=file, fix="renumber rlnOpticsGroup in data_optics")
     rows: Int[np.ndarray, " n"] = group_numbers.get_indexer(integers(particles, "rlnOpticsGroup", file))
     if (rows < 0).any():
         raise InputError(
             "the optics group of the particle is not in data_optics",
             file=file,
             row=int(particles.index[np.argmax(rows < 0)]) + 1,
-            mend="add the group to data_optics or take the particles out",
+            fix="add the group to data_optics or take the particles out",
         )
     return rows
 
@@ -303,12 +303,12 @@ def _refuse_unsupported(tables: RelionTables) -> None:
             "extract the particles again without flipping phases; the column alone does not turn them back",
         ),
     }
-    for label, (value, problem, mend) in supported.items():
+    for label, (value, problem, fix) in supported.items():
         if tables.has(label) and (tables.numbers(label) != value).any():
             raise InputError(
                 f"{problem} ({label}), which is not supported",
                 file=tables.file,
-                mend=mend,
+                fix=fix,
             )
 
 
@@ -319,13 +319,13 @@ def _one_value(tables: RelionTables, what: str, values: Float[np.ndarray, " n"])
             f"the {what} is {values[wrong][0]:g}",
             file=tables.file,
             row=int(tables.particles.index[np.argmax(wrong)]) + 1,
-            mend=f"correct the {what}; it must be positive",
+            fix=f"correct the {what}; it must be positive",
         )
     if np.ptp(values) > SAME_SIZE * values.min():
         raise InputError(
             f"the {what} is {values.min():g} for some particles and {values.max():g} for others",
             file=tables.file,
-            mend=f"give one kind at a time: {_one_kind(tables)}; to join them, extract all with one {what}, or bring "
+            fix=f"give one kind at a time: {_one_kind(tables)}; to join them, extract all with one {what}, or bring "
             "them to one with `cryorbit resample`",
         )
     return float(values[0])

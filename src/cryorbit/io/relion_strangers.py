@@ -25,7 +25,7 @@ def refuse_tomography(tables: Mapping[str, pd.DataFrame], file: Path) -> None:
         raise InputError(
             f"these are tomographic particles ({label}), which are not supported",
             file=file,
-            mend="give particles of single-particle images",
+            fix="give particles of single-particle images",
         )
 
 
@@ -38,10 +38,10 @@ def no_image_names(tables: Mapping[str, pd.DataFrame], file: Path) -> InputError
         return InputError(
             f"{what}: its labels are those of {program}",
             file=file,
-            mend=f"export the particles from {program} for RELION",
+            fix=f"export the particles from {program} for RELION",
         )
     return InputError(
         f"{what} (blocks: {', '.join(map(repr, tables))})",
         file=file,
-        mend="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
+        fix="give the particle STAR file, not one of micrographs or coordinates; data_particles may be missing",
     )

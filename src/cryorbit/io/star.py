@@ -71,7 +71,7 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
                     f"a second block data_{name}",
                     file=file,
                     line=number,
-                    mend="keep one block of each name; the file may be two files glued together",
+                    fix="keep one block of each name; the file may be two files glued together",
                 )
             block = blocks[name] = _Block(file)
         elif block is not None:
@@ -80,7 +80,7 @@ def read_star(path: Path | str) -> dict[str, pd.DataFrame]:
         raise InputError(
             "the file holds no data block",
             file=file,
-            mend="give a STAR file: its tables stand under a line that begins with data_",
+            fix="give a STAR file: its tables stand under a line that begins with data_",
         )
     return {name: block.table() for name, block in blocks.items()}
 
@@ -94,7 +94,7 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
         The column is not there, or a value of it (the first one is named) is no number.
     """
     if label not in table:
-        raise InputError(f"there is no column {label}", file=file, mend=f"add {label}: it is needed")
+        raise InputError(f"there is no column {label}", file=file, fix=f"add {label}: it is needed")
     column = table[label]
     values: Float[np.ndarray, " n"]
     if pd.api.types.is_numeric_dtype(column):
@@ -109,7 +109,7 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
             f"{label} is {column.iloc[row]!r}, which is no number",
             file=file,
             row=int(table.index[row]) + 1,
-            mend="correct the value or take the row out",
+            fix="correct the value or take the row out",
         )
     return values
 
@@ -139,20 +139,20 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             refuse_foreign(handle.peek(HEAD_BYTES)[:HEAD_BYTES], file)
             for number, line in enumerate(iter(lambda: text.readline(LONGEST_LINE), ""), 1):
                 if "\0" in line:
-                    raise InputError("the file is binary, not text", file=file, line=number, mend="give a STAR file")
+                    raise InputError("the file is binary, not text", file=file, line=number, fix="give a STAR file")
                 if len(line) == LONGEST_LINE:
                     what = f"a line has more than {LONGEST_LINE:,} characters"
-                    raise InputError(what, file=file, line=number, mend="give a STAR file")
+                    raise InputError(what, file=file, line=number, fix="give a STAR file")
                 stripped = line.strip()
                 if stripped and not stripped.startswith("#"):
                     yield number, stripped
     except OSError as error:
         raise InputError(
-            f"the file cannot be read ({error.strerror})", file=file, mend="check the name and the permissions"
+            f"the file cannot be read ({error.strerror})", file=file, fix="check the name and the permissions"
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"the file is not text (byte {error.start} is no UTF-8)", file=file, mend="give a STAR file, saved as UTF-8"
+            f"the file is not text (byte {error.start} is no UTF-8)", file=file, fix="give a STAR file, saved as UTF-8"
         ) from error
 
 
@@ -213,8 +213,8 @@ class _Block:
         values, quoted = _split(line)
         if len(values) != len(self.labels):
             first = not self.rows and not self.chunks
-            mend = _LABELS_DO_NOT_FIT if first else _LINE_DOES_NOT_FIT
-            raise self._error(f"{len(values)} values in a table of {len(self.labels)} columns", number, mend)
+            fix = _LABELS_DO_NOT_FIT if first else _LINE_DOES_NOT_FIT
+            raise self._error(f"{len(values)} values in a table of {len(self.labels)} columns", number, fix)
         self.text_columns |= quoted
         self.rows.append(values)
         if len(self.rows) == ROWS_PER_CHUNK:
@@ -225,8 +225,8 @@ class _Block:
             self.chunks.append(pd.DataFrame(self.rows, columns=self.labels, dtype="str"))
             self.rows = []
 
-    def _error(self, problem: str, number: int, mend: str) -> InputError:
-        return InputError(problem, file=self.file, line=number, mend=mend)
+    def _error(self, problem: str, number: int, fix: str) -> InputError:
+        return InputError(problem, file=self.file, line=number, fix=fix)
 
 
 def _is_word(line: str, keyword: str, *, exact: bool = False) -> bool:

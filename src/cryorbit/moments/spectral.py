@@ -43,8 +43,8 @@ def spectral_solution(moments: Moments, least_power: float = 0.0) -> tuple[Float
     power = spectral_moments(moments)[1].diagonal().real
     seen = power > max(least_power, LEAST_POWER * float(power.max()))
     if not seen.any():
-        mend = "take more observations, or check the noise variance"
-        raise InputError("no frequency rises above the noise", mend=mend)
+        fix = "take more observations, or check the noise variance"
+        raise InputError("no frequency rises above the noise", fix=fix)
     amplitude = torch.where(seen, power, 0.0).sqrt()
     gains = torch.where(seen, 1 / amplitude, 0.0)
     flat = _filtered(_filtered(moments.second, gains).mT, gains)

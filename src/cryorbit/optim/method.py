@@ -55,5 +55,5 @@ def state_kind(method: Method[State]) -> type[State]:
     kind = get_type_hints(type(method).init).get("return")
     if not isinstance(kind, type):
         name = type(method).__name__
-        raise InputError(f"{name}.init names no class of its state", mend="annotate what it returns: -> MyState")
+        raise InputError(f"{name}.init names no class of its state", fix="annotate what it returns: -> MyState")
     return kind

@@ -71,14 +71,14 @@ def find_method(name: str) -> type[Method[Any]]:
         try:
             method: type[Method[Any]] = getattr(import_module(module_name), class_name)
         except (ImportError, AttributeError) as error:
-            raise InputError(f"no method {name!r}: {error}", mend="give an importable module:Class") from error
+            raise InputError(f"no method {name!r}: {error}", fix="give an importable module:Class") from error
         if not isinstance(method, type):
-            raise InputError(f"{name!r} is no class", mend="give an importable module:Class")
+            raise InputError(f"{name!r} is no class", fix="give an importable module:Class")
         missing = [part for part in ("init", "step") if not hasattr(method, part)]
         if missing:
             raise InputError(
                 f"{name!r} is no method: it has no {' and no '.join(missing)}",
-                mend="give a class with `init` and `step`, as docs/optimise.md says",
+                fix="give a class with `init` and `step`, as docs/optimise.md says",
             )
         return method
-    raise InputError(f"no method {name!r}", mend=f"choose one of {', '.join(METHODS)}, or module:Class")
+    raise InputError(f"no method {name!r}", fix=f"choose one of {', '.join(METHODS)}, or module:Class")

@@ -71,7 +71,7 @@ class Checked:
         try:
             validated(settings_model(kind), _written(self))
         except InputError as error:
-            raise InputError(f"{kind.__name__}: {error.problem}", mend=error.mend) from error
+            raise InputError(f"{kind.__name__}: {error.problem}", fix=error.fix) from error
 
 
 def _written(settings: Checked) -> dict[str, Any]:
@@ -83,6 +83,6 @@ def _written(settings: Checked) -> dict[str, Any]:
         if isinstance(value, Checked):
             value = _written(value)
         elif isinstance(group, type) and issubclass(group, SettingsModel):
-            raise InputError(f"the setting {name!r} is {value!r}", mend=f"it must be a {group.__name__}")
+            raise InputError(f"the setting {name!r} is {value!r}", fix=f"it must be a {group.__name__}")
         values[name] = value
     return values

@@ -20,23 +20,25 @@ from cryorbit.recipes.refine.outputs import RefineResult
 
 
 class ClassPassSettings(PassSettings):
-    """Passes that end when the classes have settled."""
+    """Passes over all particles, which end when the classes have settled."""
 
     class_changes: float | None = Field(
-        0.01, ge=0, le=1, description="Part of the particles that may change class in the last pass."
+        0.01, ge=0, le=1, description="Fraction of the particles that may still change class in the last pass."
     )
 
 
 class ClassifyConfig(RefineConfig):
-    """Everything that determines a classification."""
+    """Settings of a classification."""
 
-    maps: tuple[Path, ...] = Field(min_length=2, description="Start maps of the classes, MRC; they must differ.")
+    maps: tuple[Path, ...] = Field(min_length=2, description="Starting maps of the classes (MRC); they must differ.")
     method: Literal["em", "psgd"] = Field(
-        "em", description="Passes over all particles alone, or mini-batches first, while they pay."
+        "em",
+        description="Algorithm: passes over all particles (em), or mini-batches first (psgd), which is faster for "
+        "large sets.",
     )
-    initial_resolution: float = Field(20.0, gt=0, le=COARSEST_A, description="Low-pass filter of the start maps, A.")
+    initial_resolution: float = Field(20.0, gt=0, le=COARSEST_A, description="Low-pass filter of the starting maps, Å.")
     max_resolution: float | None = Field(
-        12.0, gt=0, le=COARSEST_A, description="Finest resolution poses are scored at, A."
+        12.0, gt=0, le=COARSEST_A, description="Finest resolution at which poses are scored, Å."
     )
     passes: ClassPassSettings = ClassPassSettings()
 

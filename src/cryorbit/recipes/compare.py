@@ -79,7 +79,7 @@ def read_reference(path: Path, beside: Path) -> tuple[Float[Tensor, "n n n"], fl
     volume, stated = read_box(path, unstated=0.0)
     pixel_size = _size_beside(stated, len(volume), beside)
     if not pixel_size:
-        raise InputError("neither map states a voxel size", file=path, mend=STATE_SIZE)
+        raise InputError("neither map states a voxel size", file=path, fix=STATE_SIZE)
     return volume, pixel_size
 
 
@@ -114,7 +114,7 @@ def require_box(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
     """Raise `InputError`, of ``file`` if there is one, unless the box is an even cube and holds something."""
     if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
         size = " x ".join(str(side) for side in volume.shape)
-        raise InputError(f"the box of {size} voxels is not an even cube", file=file, mend="pad it to an even cube")
+        raise InputError(f"the box of {size} voxels is not an even cube", file=file, fix="pad it to an even cube")
     require_content(volume, file)
 
 
@@ -132,7 +132,7 @@ def require_like(
             f"the map has {volume.shape[0]} voxels of {volume_pixel_size:.4g} A along a side, "
             f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
             file=file,
-            mend=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",
+            fix=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",
         )
 
 

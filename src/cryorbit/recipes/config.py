@@ -58,14 +58,14 @@ def _read_toml(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8-sig")
         return tomllib.loads(text)
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=file, mend="check the path") from error
+        raise InputError(f"cannot be read: {error.strerror}", file=file, fix="check the path") from error
     except UnicodeDecodeError as error:
-        mend = "save the file as plain text (UTF-8)"
-        raise InputError(f"is not valid TOML: byte {error.start} is no UTF-8", file=file, mend=mend) from error
+        fix = "save the file as plain text (UTF-8)"
+        raise InputError(f"is not valid TOML: byte {error.start} is no UTF-8", file=file, fix=fix) from error
     except (ValueError, RecursionError) as error:
         # not only the parser's own error: of numbers of thousands of digits, and of very deep lists
-        mend = 'write `key = value` lines below `[group]` lines, and text in quotes: symmetry = "D2"'
-        raise InputError(f"is not valid TOML: {_with_line(str(error), text)}", file=file, mend=mend) from error
+        fix = 'write `key = value` lines below `[group]` lines, and text in quotes: symmetry = "D2"'
+        raise InputError(f"is not valid TOML: {_with_line(str(error), text)}", file=file, fix=fix) from error
 
 
 def _with_line(message: str, text: str) -> str:

@@ -188,7 +188,7 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
     # before the diameter and the noise, which mean nothing where two kinds of images are mixed
     contradicted = _contradicted(settings, particles, report, source, sample)
     if contradicted is not None:
-        raise InputError(contradicted[0], file=settings.particles, mend=contradicted[1])
+        raise InputError(contradicted[0], file=settings.particles, fix=contradicted[1])
     diameter, evidence = _diameter(settings, source, sample)
     noise = _noise(settings, source, sample, diameter)
     halves = half_sets(particles, settings.seed)
@@ -219,7 +219,7 @@ def _require_enough(settings: ParticleSettings, particles: Particles, report: Ch
     aside = report.set_aside
     lost = f"; {len(aside)} were set aside, row {aside.iloc[0].row} for {aside.iloc[0].reason}" if len(aside) else ""
     raise InputError(
-        f"only {len(particles)} usable particles{lost}", file=settings.particles, mend=f"give at least {FEWEST}"
+        f"only {len(particles)} usable particles{lost}", file=settings.particles, fix=f"give at least {FEWEST}"
     )
 
 
@@ -254,7 +254,7 @@ def _noise(
         raise InputError(
             f"the images hold no noise outside a particle of {diameter:.0f} A: they were masked",
             file=settings.particles,
-            mend="extract the particles again without a mask, or give a smaller --diameter",
+            fix="extract the particles again without a mask, or give a smaller --diameter",
         )
     return noise
 
@@ -266,7 +266,7 @@ def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Te
         if settings.diameter > extent:
             raise InputError(
                 f"the diameter, {settings.diameter:g} A, exceeds the box, {extent:g} A",
-                mend="give a smaller --diameter",
+                fix="give a smaller --diameter",
             )
         return settings.diameter, "as set"
     estimate = estimate_diameter(source, sample)

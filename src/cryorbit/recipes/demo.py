@@ -53,9 +53,11 @@ class DemoConfig(JobSettings):
         Stages of the reconstruction.
     """
 
-    count: int = Field(1500, ge=100, le=MOST, description="Images that are simulated.")
-    snr: float = Field(0.1, gt=0, le=MOST, description="Variance of the signal over that of the noise.")
-    seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the reconstruction.")
+    count: int = Field(1500, ge=100, le=MOST, description="Number of images to simulate.")
+    snr: float = Field(
+        0.1, gt=0, le=MOST, description="Signal-to-noise ratio: variance of the signal over variance of the noise."
+    )
+    seeds: int = Field(2, ge=1, le=50, description="Number of independent random starts of the reconstruction.")
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
 

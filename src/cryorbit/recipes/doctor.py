@@ -38,11 +38,11 @@ GROW = GrowSettings(iterations=3)
 
 
 class DoctorConfig(Settings):
-    """Settings of the examination."""
+    """Settings of the examination of a machine."""
 
-    folder: Path = Field(Path(), description="Where jobs will lie.")
-    device: str = Field("cpu", description="Where the reconstruction is made.")
-    quick: bool = Field(False, description="Whether to leave the reconstruction out.")
+    folder: Path = Field(Path(), description="Folder in which you want to run jobs.")
+    device: str = Field("cpu", description="Where the test reconstruction is computed.")
+    quick: bool = Field(False, description="Whether to skip the test reconstruction.")
 
 
 @dataclass(frozen=True, slots=True)

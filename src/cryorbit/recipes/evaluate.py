@@ -134,7 +134,7 @@ def run(config: EvaluateConfig) -> Evaluation:
         file to write exists.
     """
     if not config.truth_maps and config.truth_poses is None:
-        raise InputError("no truth was given", mend="give --truth-map, --truth-poses or both")
+        raise InputError("no truth was given", fix="give --truth-map, --truth-poses or both")
     if config.json_file is not None:
         require_new_file(config.json_file)
     maps = _class_maps(config.folder)
@@ -159,7 +159,7 @@ def _class_maps(folder: Path) -> dict[int, Path]:
         return {1: folder / "map.mrc"}
     if not maps:
         raise InputError(
-            "there is no class_1.mrc or map.mrc in this folder", file=folder, mend="give the folder of a finished job"
+            "there is no class_1.mrc or map.mrc in this folder", file=folder, fix="give the folder of a finished job"
         )
     return dict(sorted(maps.items()))
 
@@ -211,7 +211,7 @@ def _read_pairs(estimated_file: Path, true_file: Path) -> _Pairs:
         raise InputError(
             f"none of the images of {estimated_file} is named here",
             file=true_file,
-            mend="give the truth of these images",
+            fix="give the truth of these images",
         )
     here, there = (torch.from_numpy(rows[name].to_numpy(copy=True)) for name in both)
     true_poses = true.poses[there]
@@ -235,6 +235,6 @@ def _image_rows(particles: Particles) -> pd.Series:
             "two rows name the same image, apart from the folder",
             file=particles.source,
             row=row,
-            mend="keep one of them, or give the stacks different names",
+            fix="keep one of them, or give the stacks different names",
         )
     return pd.Series(np.arange(len(particles)), index=index)

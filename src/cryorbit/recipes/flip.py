@@ -34,7 +34,7 @@ class FlipConfig(Settings):
 
     sources: tuple[Path, ...] = Field(description="Maps, half-maps, masks (MRC), and particle files.")
     output: Path = Field(description="Folder for the flipped files, which keep their names.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
 
 
 def run(config: FlipConfig) -> tuple[Path, ...]:
@@ -47,7 +47,7 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
         be written exists.
     """
     if not config.sources:
-        raise InputError("there is nothing to flip", mend="name maps, half-maps, masks or particle files")
+        raise InputError("there is nothing to flip", fix="name maps, half-maps, masks or particle files")
     targets = [config.output / (f"{file.stem}.star" if file.suffix == ".cs" else file.name) for file in config.sources]
     for source, target in zip(config.sources, targets, strict=True):
         _check(source, target, targets)
@@ -81,18 +81,18 @@ def flipped_poses(poses: Poses) -> Poses:
 
 def _check(source: Path, target: Path, targets: list[Path]) -> None:
     if source.suffix not in (*TABLES, *MAPS):
-        raise InputError("neither a map nor a particle file", file=source, mend="give .mrc, .star or .cs files")
+        raise InputError("neither a map nor a particle file", file=source, fix="give .mrc, .star or .cs files")
     if source.suffix in MAPS:
         read_map_header(source)
     require_new_file(target)
     if targets.count(target) > 1:
-        raise InputError("two files would get this name", file=target, mend="flip them one at a time")
+        raise InputError("two files would get this name", file=target, fix="flip them one at a time")
 
 
 def _posed(file: Path, data_dir: Path | None) -> Particles:
     particles = read_particles(file, data_dir)
     if particles.poses is None:
-        raise InputError("the particles have no poses", file=file, mend="leave the file out: it knows no hand")
+        raise InputError("the particles have no poses", file=file, fix="leave the file out: it knows no hand")
     return particles
 
 

@@ -111,7 +111,7 @@ def _stated_half_sets(particles: Particles) -> Int[Tensor, " n"]:
     raise InputError(
         f"all particles are in half-set {int(stated[0]) + 1} ({column_name(SUBSET, particles.source)})",
         file=particles.source,
-        mend=f"give the particles of both half-sets, or {_removal(particles)} to have halves drawn at random",
+        fix=f"give the particles of both half-sets, or {_removal(particles)} to have halves drawn at random",
     )
 
 

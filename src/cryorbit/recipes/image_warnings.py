@@ -29,11 +29,11 @@ TIGHT = 0.75
 """Part of the box that a particle fills at least where the box is too tight; 0.5 to 0.67 is usual."""
 GAPS_LISTED = 4
 """Gaps in the CTF that are named one by one."""
-MEND_MULTIPLIED = (
+FIX_MULTIPLIED = (
     "set rlnCtfDataAreCtfPremultiplied to 1 in data_optics, or give --premultiplied; "
     "if the table is right, give --not-premultiplied"
 )
-MEND_NOT_MULTIPLIED = (
+FIX_NOT_MULTIPLIED = (
     "take rlnCtfDataAreCtfPremultiplied out of the table, or give --not-premultiplied; "
     "if the table is right, give --premultiplied"
 )
@@ -54,10 +54,10 @@ def multiplication_contradicted(source: ParticleSource, index: Int[Tensor, " m"]
     verdict = judge_multiplication(source, index[:: max(1, len(index) // LOOKED_AT)])
     if verdict == "multiplied" and not source.premultiplied:
         told = "the images were multiplied with their CTF (their noise follows CTF^2), and the table does not say so"
-        return told, MEND_MULTIPLIED
+        return told, FIX_MULTIPLIED
     if verdict == "not multiplied" and source.premultiplied:
         told = "the table says that the images were multiplied with their CTF, but their noise does not follow it"
-        return told, MEND_NOT_MULTIPLIED
+        return told, FIX_NOT_MULTIPLIED
     return None
 
 

@@ -26,10 +26,10 @@ LOOKED_AT = 100
 """Images of a part whose noise is measured."""
 MIXTURE_LOOKED_AT = 600
 """Images that are looked at one by one."""
-MULTIPLICATION_MEND = (
+MULTIPLICATION_FIX = (
     "give the sets that were joined one by one; --premultiplied and --not-premultiplied take all images as of one kind"
 )
-CONTRAST_MEND = (
+CONTRAST_FIX = (
     "multiply the images of one contrast by -1 (relion_image_handler --multiply_constant -1), or give each set by "
     "itself; --invert-contrast and --no-invert take them as they are"
 )
@@ -56,13 +56,13 @@ def contrasts_contradicted(particles: Particles, contrasts: Float[Tensor, " n"])
         first = ", ".join(map(str, rows[:3].tolist()))
         sign = "dark" if bool(contrasts[rare][0] < 0) else "white"
         told = f"the images are of two contrasts: protein is {sign} in {len(rows):,} of {len(particles):,}"
-        return f"{told} (rows {first} ...), and the opposite in the others", CONTRAST_MEND
+        return f"{told} (rows {first} ...), and the opposite in the others", CONTRAST_FIX
     parts = parts_of(particles)
     opposite = opposite_contrasts([contrasts[index] for index in parts.values()])
     if opposite is None:
         return None
     white, dark = (list(parts)[number] for number in opposite)
-    return f"the images are of two contrasts: protein is white in {white}, and dark in {dark}", CONTRAST_MEND
+    return f"the images are of two contrasts: protein is white in {white}, and dark in {dark}", CONTRAST_FIX
 
 
 def multiplication_of_parts_contradicted(
@@ -94,7 +94,7 @@ def _mixture_contradicted(
     told = (
         f"at least {len(rows):,} of the {len(chosen):,} images looked at (rows {first} ...) were multiplied with their"
     )
-    return f"{told} CTF, and the others were not", MULTIPLICATION_MEND
+    return f"{told} CTF, and the others were not", MULTIPLICATION_FIX
 
 
 def on_noise_of_parts(source: ParticleSource, particles: Particles, radius: float) -> list[str]:

@@ -18,7 +18,7 @@ LOGGER = logging.getLogger(__name__)
 EMPTY = 0.5
 """Largest value of a mask that has no inside."""
 LEAVES_OUT = "the mask leaves out the particle"
-LEAVES_OUT_MEND = (
+LEAVES_OUT_FIX = (
     "give a mask that is 1 on the particle and lies on this map; if 0 and 1 are exchanged, give 1 minus this mask"
 )
 
@@ -46,15 +46,15 @@ def require_mask(mask: Float[Tensor, "z y x"], file: Path | None) -> Float[Tenso
         raise InputError(
             f"the mask has values from {mask.min():.3g} to {mask.max():.3g}",
             file=file,
-            mend="give a mask with values from 0 to 1",
+            fix="give a mask with values from 0 to 1",
         )
     if float(mask.max()) <= EMPTY:
-        raise InputError("the mask is empty", file=file, mend="give a mask that is 1 on the particle")
+        raise InputError("the mask is empty", file=file, fix="give a mask that is 1 on the particle")
     if len(set(mask.shape)) == 1 and covers_the_outside(mask):
         raise InputError(
             "the mask is 1 at the sides of the box and 0 in its middle: 0 and 1 are exchanged",
             file=file,
-            mend="give 1 minus this mask",
+            fix="give 1 minus this mask",
         )
     return torch.clamp(mask, 0.0, 1.0)
 
@@ -77,4 +77,4 @@ def require_on_density(
         The mask.
     """
     if leaves_out(mask, half1, half2):
-        raise InputError(LEAVES_OUT, file=file, mend=LEAVES_OUT_MEND)
+        raise InputError(LEAVES_OUT, file=file, fix=LEAVES_OUT_FIX)

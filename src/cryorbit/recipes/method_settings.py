@@ -48,16 +48,16 @@ class MethodChoice(Settings):
 
 
 class StageSettings(MethodChoice):
-    """The optimiser of a stage of a job; a stage that may be left out has None for its name."""
+    """The optimiser of one stage of a job; a stage whose method is None is skipped."""
 
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType({})
     """Settings that the stage was tuned with, of some optimisers."""
 
-    method: str | None = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
+    method: str | None = Field(MOMENTUM, description="Optimiser by name, or module:Class for one of your own.")
     settings: dict[str, Any] | None = Field(
         None,
-        description="Settings of the optimiser. None: those that the stage was tuned with, if it was with this one, "
-        "else its own defaults.",
+        description="Settings of the optimiser. Default: those tuned for this stage if there are any for this "
+        "optimiser, otherwise its own.",
     )
 
     def made(self) -> Method[Any]:
@@ -67,11 +67,11 @@ class StageSettings(MethodChoice):
 
 
 class SearchingSettings(StageSettings):
-    """The optimiser of a stage whose every step is on new images."""
+    """The optimiser of a stage whose steps each use new images."""
 
-    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class.")
+    method: str = Field(MOMENTUM, description="Optimiser by name, or module:Class for one of your own.")
     pool: int = Field(
-        8, ge=2, le=MOST, description="Mini-batches that an optimiser with a memory of its images takes as one sum."
+        8, ge=2, le=MOST, description="Mini-batches that a variance-reduced optimiser treats as one term of its sum."
     )
 
 
@@ -87,7 +87,7 @@ def make_method(name: str, settings: Mapping[str, Any]) -> Method[Any]:
     try:
         values = validated(settings_model(kind), settings)
     except InputError as error:
-        raise InputError(f"optimiser {name}: {error.problem}", mend=error.mend) from error
+        raise InputError(f"optimiser {name}: {error.problem}", fix=error.fix) from error
     return _made(kind, values)
 
 

@@ -45,17 +45,27 @@ SEEN_AROUND = 0.14
 
 
 class MomentsConfig(ParticleSettings):
-    """Everything that determines a map from moments."""
+    """Settings of a map from moments."""
 
     resolution: float | None = Field(
-        None, gt=0, le=COARSEST_A, description="Finest detail of the map, A. None: 30, or coarser."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Finest resolution of the map, Å. Default: 30 Å, coarser for large particles.",
     )
-    starts: int = Field(4, ge=1, le=MOST, description="Random starts for each half of the particles.")
-    kept: int = Field(2, ge=1, le=MOST, description="Best starts of each half that go on to the fine level.")
-    coarse_steps: int = Field(120, ge=1, le=MOST, description="Steps of a coarse fit.")
-    fine_steps: int = Field(200, ge=1, le=MOST, description="Steps of a fine fit.")
-    density_degree: int = Field(4, ge=0, le=MOST, description="Degree of the density of views; 0: even views.")
-    compare: Path | None = Field(None, description="Another map of the particle, to hold this one against.")
+    starts: int = Field(4, ge=1, le=MOST, description="Number of random starts for each half of the particles.")
+    kept: int = Field(
+        2, ge=1, le=MOST, description="Number of best starts of each half that are continued at the fine level."
+    )
+    coarse_steps: int = Field(120, ge=1, le=MOST, description="Optimisation steps of each coarse fit.")
+    fine_steps: int = Field(200, ge=1, le=MOST, description="Optimisation steps of each fine fit.")
+    density_degree: int = Field(
+        4,
+        ge=0,
+        le=MOST,
+        description="Degree of the spherical harmonics that describe the density of views; 0 for uniform views.",
+    )
+    compare: Path | None = Field(None, description="Another map of the particle to compare with (MRC). Default: none.")
 
 
 def input_files(config: MomentsConfig) -> list[Path]:
@@ -138,7 +148,7 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     """
     dataset = read_dataset(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
     if len(dataset.symmetry) > 1:
-        raise InputError("maps from moments are made without symmetry", mend="leave --symmetry out")
+        raise InputError("maps from moments are made without symmetry", fix="leave --symmetry out")
     other = None
     if config.compare is not None:
         other = read_like(config.compare, torch.empty((dataset.box,) * 3), dataset.source.pixel_size)

@@ -20,19 +20,26 @@ OBSERVATIONS = "observations.npz"
 class SimulateMRAConfig(Settings):
     """Settings of a simulation: a Gaussian pulse of norm 1 under shifts from an equal mixture of Gaussians."""
 
-    output: Path = Field(description="Folder for the observations.")
-    length: int = Field(16, ge=2, le=MOST, description="Samples of the signal.")
-    window: int = Field(12, ge=1, le=MOST, description="Samples of an observation.")
-    count: int = Field(3000, ge=1, le=MOST, description="Observations.")
+    output: Path = Field(description="Folder for the observations; new or empty.")
+    length: int = Field(16, ge=2, le=MOST, description="Length of the signal, samples.")
+    window: int = Field(12, ge=1, le=MOST, description="Length of an observation, samples.")
+    count: int = Field(3000, ge=1, le=MOST, description="Number of observations.")
     sigma: float = Field(0.2, gt=0, le=MOST, description="Standard deviation of the noise.")
     pulse_width: float = Field(
-        0.125, gt=0, le=MOST, description="Standard deviation of the pulse, parts of the length."
+        0.125, gt=0, le=MOST, description="Standard deviation of the pulse, as a fraction of the length."
     )
     centres: tuple[Annotated[float, Field(ge=-MOST, le=MOST)], ...] = Field(
-        (0.25, 0.6875), min_length=1, description="Centres of shifts, parts of the length."
+        (0.25, 0.6875), min_length=1, description="Centres of the density of shifts, as fractions of the length."
     )
-    density_width: float = Field(0.125, gt=0, le=MOST, description="Their standard deviation, parts of the length.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
+    density_width: float = Field(
+        0.125,
+        gt=0,
+        le=MOST,
+        description="Standard deviation of the shifts around each centre, as a fraction of the length.",
+    )
+    seed: int = Field(
+        0, ge=0, le=LAST_SEED, description="Seed of all random choices; the same seed gives the same result."
+    )
 
 
 def simulate(config: SimulateMRAConfig) -> Path:

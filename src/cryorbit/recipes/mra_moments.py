@@ -40,9 +40,13 @@ class MomentsMRAConfig(JobSettings):
     """Settings of a solution from moments."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    starts: int = Field(8, ge=0, le=MOST, description="Random starts beside the spectral one.")
-    encoders: Path | None = Field(None, description="Trained encoders, whose outputs are another start.")
-    refinement_steps: int = Field(300, ge=0, le=MOST, description="Steps by which encoders are refined to the moments.")
+    starts: int = Field(8, ge=0, le=MOST, description="Number of random starts in addition to the spectral one.")
+    encoders: Path | None = Field(
+        None, description="Folder of trained encoders, whose output is one more start. Default: none."
+    )
+    refinement_steps: int = Field(
+        300, ge=0, le=MOST, description="Steps by which the encoders are refined on the moments."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,7 @@ def _from_encoders(path: Path, steps: int, problem: MRAProblem) -> MRASolution:
     shifts = problem.shifts
     if problem.channels != 1 or shifts.window != shifts.length or shifts.length != trained.length:
         wrong = f"the encoders are for real signals of {trained.length} samples seen whole"
-        raise InputError(wrong, file=path, mend="train others, or leave them out")
+        raise InputError(wrong, file=path, fix="train others, or leave them out")
     moments = problem.target.moments.map(lambda x: x.float().cpu()[None])
     *_, outcome = refine(trained.pair, moments, steps, REFINEMENT_RATES)
     return problem.refine(outcome.signals.to(problem.target.moments.first), outcome.densities[0].double())

@@ -40,11 +40,15 @@ class SolveMRAConfig(MethodChoice, JobSettings):
     """Settings of a solution."""
 
     observations: Path = Field(description="File of observations (.npz).")
-    method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
-    tolerance: float = Field(1e-12, ge=0, le=MOST, description="Difference of the objective between epochs to stop at.")
-    passes: float = Field(2000.0, gt=0, le=MOST, description="Cost-weighted epochs after which to give up.")
-    memory: Gigabytes | None = Field(None, description="GB that the process may take. None: 70 % of what is free.")
+    method: str = Field("sem-vr-quasi-newton", description="Optimiser by name, or module:Class for one of your own.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser. Default: its own.")
+    tolerance: float = Field(
+        1e-12, ge=0, le=MOST, description="Difference of the objective between epochs below which the job stops."
+    )
+    passes: float = Field(2000.0, gt=0, le=MOST, description="Largest number of cost-weighted epochs.")
+    memory: Gigabytes | None = Field(
+        None, description="Memory that the job may use, GB. Default: 70 % of what is free."
+    )
 
 
 @dataclass(frozen=True, slots=True)

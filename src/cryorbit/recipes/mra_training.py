@@ -35,15 +35,18 @@ _LOGGER = logging.getLogger(__name__)
 class TrainEncodersConfig(JobSettings):
     """Settings of a training."""
 
-    components: int = Field(2, ge=1, le=MOST, description="Gaussians in the mixtures of signals and of densities.")
-    length: int = Field(32, ge=4, le=MOST, description="Samples of the signal.")
-    architecture: Architecture = Field(
-        "equivariant", description="Encoders: those of the appendix, or such as turn with the signal."
+    components: int = Field(
+        2, ge=1, le=MOST, description="Number of Gaussians in the mixtures of signals and of densities."
     )
-    steps: int = Field(25_000, ge=1, le=MOST, description="Steps for each of the two encoders.")
-    batch: int = Field(64, ge=1, le=MOST, description="New examples a step.")
-    rate: float = Field(3e-3, gt=0, le=MOST, description="First learning rate.")
-    test_count: int = Field(20_000, ge=1, le=MOST, description="Examples for the test error.")
+    length: int = Field(32, ge=4, le=MOST, description="Length of the signal, samples.")
+    architecture: Architecture = Field(
+        "equivariant",
+        description="Architecture of the encoders: that of the paper's appendix, or one that is equivariant to shifts.",
+    )
+    steps: int = Field(25_000, ge=1, le=MOST, description="Training steps of each of the two encoders.")
+    batch: int = Field(64, ge=1, le=MOST, description="New examples per training step.")
+    rate: float = Field(3e-3, gt=0, le=MOST, description="Initial learning rate.")
+    test_count: int = Field(20_000, ge=1, le=MOST, description="Number of examples for the test error.")
 
     @property
     def schedule(self) -> Schedule:
@@ -118,14 +121,14 @@ def read_encoders(path: Path) -> Encoders:
         The file cannot be read, or holds something else.
     """
     file = path / ENCODERS_FILE if path.is_dir() else path
-    mend = "give the folder of `cryorbit mra train`"
+    fix = "give the folder of `cryorbit mra train`"
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
         networks = {target: make_encoder(content["architecture"], content["length"], target, 0) for target in TARGETS}
         for target, network in networks.items():
             network.load_state_dict(content["weights"][target])
     except (OSError, RuntimeError, UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"cannot be read as encoders: {error}", file=file, mend=mend) from error
+        raise InputError(f"cannot be read as encoders: {error}", file=file, fix=fix) from error
     return Encoders(EncoderPair(**networks), content["length"], content["components"])
 
 

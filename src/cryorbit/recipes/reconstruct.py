@@ -49,12 +49,17 @@ INSERT = "insert"
 
 
 class ReconstructConfig(ParticleSettings):
-    """Everything that determines a reconstruction from known poses."""
+    """Settings of a reconstruction from known poses."""
 
-    mask: Path | None = Field(None, description="Soft mask, MRC, for the correlation. None: made from the map.")
-    class_number: int | None = Field(None, ge=1, le=MOST, description="Only the particles of this class. None: of all.")
+    mask: Path | None = Field(None, description="Soft mask for the FSC (MRC). Default: made from the map.")
+    class_number: int | None = Field(
+        None, ge=1, le=MOST, description="Use only the particles of this class. Default: all particles."
+    )
     max_resolution: float | None = Field(
-        None, gt=0, le=COARSEST_A, description="Finest resolution, A. None: that of the pixels."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Finest resolution of the map, Å; coarser takes less memory. Default: that of the pixels.",
     )
 
 
@@ -120,7 +125,7 @@ def read_posed(config: ReconstructConfig) -> tuple[Particles, list[str]]:
             raise InputError(
                 f"there are no particles of class {config.class_number}",
                 file=config.particles,
-                mend=f"the classes here are {there}",
+                fix=f"the classes here are {there}",
             )
         particles = particles.subset(chosen)
     symmetric = len(point_group(config.symmetry)) > 1

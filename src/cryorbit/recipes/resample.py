@@ -35,14 +35,18 @@ class ResampleConfig(Settings):
 
     source: Path = Field(description="Map (MRC), RELION STAR file or cryoSPARC .cs file.")
     target: Path = Field(description="File to write: a map, or a STAR file with the images beside it.")
-    pixel_size: float | None = Field(None, gt=0, description="New pixel size, A. None: as it is.")
+    pixel_size: float | None = Field(None, gt=0, description="New pixel size, Å. Default: unchanged.")
     source_pixel_size: float | None = Field(
-        None, gt=0, description="Pixel size of the map as it is, A. None: as its header says."
+        None, gt=0, description="Present pixel size of the map, Å. Default: that of its header."
     )
-    box: int | None = Field(None, ge=4, description="New box, pixels, even. None: the same field of view.")
-    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
+    box: int | None = Field(
+        None, ge=4, description="New box, an even number of pixels. Default: the same field of view."
+    )
+    subset: str | None = Field(
+        None, description="Query on the columns; only particles that match it are used. Default: all particles."
+    )
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +68,21 @@ def run(config: ResampleConfig) -> Resampling:
         smaller pixels or a larger box than they have.
     """
     if config.pixel_size is None and config.box is None:
-        raise InputError("there is nothing to change", mend="give --pixel-size, --box, or both")
+        raise InputError("there is nothing to change", fix="give --pixel-size, --box, or both")
     if config.box is not None and config.box % 2:
-        raise InputError(f"the box is {config.box}, an odd number", mend="give an even --box")
+        raise InputError(f"the box is {config.box}, an odd number", fix="give an even --box")
     is_table = config.source.suffix in TABLES
     if is_table and config.source_pixel_size is not None:
-        raise InputError("the table says the pixel size of particles", mend="leave --source-pixel-size out")
+        raise InputError("the table says the pixel size of particles", fix="leave --source-pixel-size out")
     if not is_table and config.subset is not None:
-        raise InputError("a map has no particles to choose from", mend="leave --subset out")
+        raise InputError("a map has no particles to choose from", fix="leave --subset out")
     _check_target(config.target, (".star",) if is_table else MAPS)
     return _resample_particles(config) if is_table else _resample_map(config)
 
 
 def _check_target(target: Path, suffixes: tuple[str, ...]) -> None:
     if target.suffix not in suffixes:
-        raise InputError("the name has another ending", file=target, mend=f"let it end in {' or '.join(suffixes)}")
+        raise InputError("the name has another ending", file=target, fix=f"let it end in {' or '.join(suffixes)}")
     require_new_files(target, target.with_suffix(".mrcs"))
 
 
@@ -107,13 +111,13 @@ def _resample_particles(config: ResampleConfig) -> Resampling:
         raise InputError(
             f"the images have pixels of {old:.4g} A and hold nothing for {new:.4g} A",
             file=config.source,
-            mend=f"give {old:.4g} A or more, or extract the particles with smaller pixels",
+            fix=f"give {old:.4g} A or more, or extract the particles with smaller pixels",
         )
     if box * new > particles.box * old + 2 * new:
         raise InputError(
             f"the images are {particles.box * old:.0f} A wide, a box of {box} pixels would be {box * new:.0f} A",
             file=config.source,
-            mend="give a smaller --box, or extract the particles in a larger one",
+            fix="give a smaller --box, or extract the particles in a larger one",
         )
     stack = config.target.with_suffix(".mrcs")
     _write_images(stack, particles, box, new)

@@ -37,13 +37,13 @@ def require_resolvable(settings: BaseModel, box: int, pixel_size: float, file: P
             raise InputError(
                 f"{name} is {value:g} A, but pixels of {pixel_size:.4g} A hold nothing finer than {nyquist:.4g} A",
                 file=file,
-                mend=f"give {nyquist:.4g} A or coarser, or particles that were extracted with smaller pixels",
+                fix=f"give {nyquist:.4g} A or coarser, or particles that were extracted with smaller pixels",
             )
         if value > extent * (1 + ROUNDING) and not name.endswith(SHARED):
             raise InputError(
                 f"{name} is {value:g} A, but the box is only {extent:.4g} A wide",
                 file=file,
-                mend=f"give {extent / 4:.0f} A or finer, in A",
+                fix=f"give {extent / 4:.0f} A or finer, in A",
             )
 
 

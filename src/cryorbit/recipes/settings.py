@@ -34,42 +34,59 @@ class Settings(BaseModel):
 
 
 class JobSettings(Settings):
-    """What every recipe asks that leaves a job folder: where, from which seed, and on what it runs."""
+    """Settings of every job: its folder, its seed, and where it runs."""
 
-    output: Path = Field(description="Job folder.")
-    seed: int = Field(0, ge=0, le=LAST_SEED, description="Of all random numbers of the job.")
-    device: str = Field("cpu", description="Where tensors are, as PyTorch names it.")
+    output: Path = Field(description="Job folder; new or empty.")
+    seed: int = Field(
+        0, ge=0, le=LAST_SEED, description="Seed of all random choices; the same seed gives the same result."
+    )
+    device: str = Field("cpu", description="Where the job computes, as --device names it.")
     threads: int | None = Field(
-        None, ge=1, le=MOST_THREADS, description="Of the CPU. None: one a core, and never more."
+        None, ge=1, le=MOST_THREADS, description="CPU threads, at most one per core. Default: one per core."
     )
 
 
 class TransferSettings(Settings):
-    """What is said of the CTF of images beside their table."""
+    """Whether images have a CTF, and whether they were multiplied by it."""
 
-    ctf: bool = Field(True, description="Whether images have a CTF. Without: 1 at all frequencies.")
+    ctf: bool = Field(True, description="Whether the images have a CTF; false is for negative stain and the like.")
     premultiplied: bool | None = Field(
-        None, description="Whether the images were multiplied with their CTF. None: as the table says."
+        None, description="Whether the images were multiplied by their CTF. Default: as the particle file says."
     )
 
 
 class ParticleSettings(TransferSettings, JobSettings):
-    """What every recipe asks that works on particles: where they are, how their images are taken, where it runs."""
+    """Settings of every job on particles: which particles it uses, how it reads their images, and where it runs."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    symmetry: str = Field("C1", description="Point group.")
-    diameter: float | None = Field(None, gt=0, le=COARSEST_A, description="Particle diameter, A. None: estimated.")
-    data_dir: Path | None = Field(None, description="Folder that image files are looked for in first.")
-    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    limit: int | None = Field(None, ge=1, le=MOST, description="Particles at most, drawn at random by the seed.")
-    invert_contrast: bool | None = Field(None, description="None: found out from the images.")
-    max_bad_fraction: float = Field(0.1, ge=0, le=1, description="Particles that may be set aside.")
+    symmetry: str = Field("C1", description="Point group: C1, C4, D2, T, O, I, ...")
+    diameter: float | None = Field(
+        None, gt=0, le=COARSEST_A, description="Particle diameter, Å. Default: estimated from the images."
+    )
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
+    subset: str | None = Field(
+        None, description="Query on the columns; only particles that match it are used. Default: all particles."
+    )
+    limit: int | None = Field(
+        None, ge=1, le=MOST, description="Largest number of particles, drawn at random. Default: all particles."
+    )
+    invert_contrast: bool | None = Field(
+        None,
+        description="Whether the images show dark protein and must be inverted. Default: detected from the images.",
+    )
+    max_bad_fraction: float = Field(
+        0.1, ge=0, le=1, description="Largest fraction of unusable particles; with more, the job refuses to start."
+    )
     keep_same_places: bool = Field(
-        False, description="Whether particles within 20 A of another one are used; they share a half-set."
+        False, description="Whether to keep particles within 20 Å of another one; they share a half-set."
     )
     save_minutes: float = Field(
-        5.0, ge=0, le=MOST, description="Minutes after which what a pass over the particles has done is kept."
+        5.0,
+        ge=0,
+        le=MOST,
+        description="Time between two savings of the work done in a pass over the particles, minutes.",
     )
     memory: Gigabytes | None = Field(
-        None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
+        None,
+        description="Memory that the job may use, in GB or with a unit (800MB). Default: 70 % of what is free.",
     )

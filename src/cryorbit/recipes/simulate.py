@@ -49,58 +49,40 @@ MASK_EDGE = 3.0
 
 
 class SimulateConfig(Settings):
-    """Settings of a simulation.
+    """Settings of a simulation."""
 
-    Attributes
-    ----------
-    maps
-        Maps of the classes, one box and voxel size.
-    output
-        Folder of the results.
-    count
-        Particles in all.
-    snr
-        Signal-to-noise ratio of the set, defined in ``simulate.particles``.
-    fractions
-        Shares of the classes; equal if None.
-    junk
-        Share of images of pure noise.
-    shift_sigma
-        Standard deviation of the shifts along each axis, pixels.
-    noise
-        ``white``, or ``coloured`` with power 1 + (corner / k)^exponent.
-    noise_corner
-        Corner of the coloured noise, A.
-    noise_exponent
-        Exponent of the coloured noise.
-    invert_contrast
-        Dark protein.
-    microscope
-        How CTFs are drawn when ``ctf_from`` is None.
-    ctf_from, poses_from
-        Particle files whose rows are sampled for CTF parameters and for angles; shifts are always drawn.
-    seed
-        Seed of all random choices.
-    device
-        Where images are computed; noise is drawn on the CPU, so that it does not depend on it.
-    """
-
-    maps: tuple[Path, ...] = Field(min_length=1)
-    output: Path
-    count: int = Field(1000, gt=0, le=MOST)
-    snr: float = Field(0.1, gt=0, le=MOST)
-    fractions: tuple[Annotated[float, Field(gt=0, le=MOST)], ...] | None = None
-    junk: float = Field(0.0, ge=0, lt=1)
-    shift_sigma: float = Field(2.0, ge=0, le=MOST)
-    noise: Literal["white", "coloured"] = "white"
-    noise_corner: float = Field(40.0, gt=0, le=COARSEST_A)
-    noise_exponent: float = Field(2.0, gt=0, le=MOST)
-    invert_contrast: bool = False
+    maps: tuple[Path, ...] = Field(min_length=1, description="Maps of the classes (MRC), of one box and voxel size.")
+    output: Path = Field(description="Folder for the results; new or empty.")
+    count: int = Field(1000, gt=0, le=MOST, description="Number of particles.")
+    snr: float = Field(
+        0.1, gt=0, le=MOST, description="Signal-to-noise ratio: variance of the signal over variance of the noise."
+    )
+    fractions: tuple[Annotated[float, Field(gt=0, le=MOST)], ...] | None = Field(
+        None, description="Fractions of the classes, in the order of the maps. Default: equal."
+    )
+    junk: float = Field(0.0, ge=0, lt=1, description="Fraction of images of pure noise.")
+    shift_sigma: float = Field(
+        2.0, ge=0, le=MOST, description="Standard deviation of the shifts along each axis, pixels."
+    )
+    noise: Literal["white", "coloured"] = Field(
+        "white", description="Noise spectrum: white, or coloured with power 1 + (corner / k)^exponent at frequency k."
+    )
+    noise_corner: float = Field(40.0, gt=0, le=COARSEST_A, description="Resolution of the corner of coloured noise, Å.")
+    noise_exponent: float = Field(2.0, gt=0, le=MOST, description="Exponent of coloured noise.")
+    invert_contrast: bool = Field(False, description="Whether the protein is dark, as in micrographs.")
     microscope: Microscope = Microscope()
-    ctf_from: Path | None = None
-    poses_from: Path | None = None
-    seed: int = Field(0, ge=0, le=LAST_SEED)
-    device: str = "cpu"
+    ctf_from: Path | None = Field(
+        None, description="Particle file whose CTF parameters are sampled. Default: drawn as [microscope] says."
+    )
+    poses_from: Path | None = Field(
+        None, description="Particle file whose angles are sampled; shifts are always drawn. Default: uniform angles."
+    )
+    seed: int = Field(
+        0, ge=0, le=LAST_SEED, description="Seed of all random choices; the same seed gives the same result."
+    )
+    device: str = Field(
+        "cpu", description="Where images are computed, as --device names it; the noise does not depend on it."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +144,13 @@ def _read_maps(paths: Sequence[Path]) -> tuple[list[Float[Tensor, "n n n"]], flo
     volumes, pixel_sizes = zip(*(read_map(path) for path in paths), strict=True)
     for path, volume, pixel_size in zip(paths, volumes, pixel_sizes, strict=True):
         if len(set(volume.shape)) > 1 or volume.shape[0] % 2:
-            raise InputError(f"the map is {tuple(volume.shape)}", file=path, mend="give a cube of even side")
+            raise InputError(f"the map is {tuple(volume.shape)}", file=path, fix="give a cube of even side")
         if volume.shape != volumes[0].shape or abs(pixel_size / pixel_sizes[0] - 1) > 1e-3:
             raise InputError(
-                f"the box or the voxel size is not that of {paths[0]}", file=path, mend="resample the maps to one grid"
+                f"the box or the voxel size is not that of {paths[0]}", file=path, fix="resample the maps to one grid"
             )
         if not volume.any():
-            raise InputError("the map is zero everywhere", file=path, mend="give a map with density")
+            raise InputError("the map is zero everywhere", file=path, fix="give a map with density")
     mask = _soft_sphere(volumes[0].shape[0])
     # headers hold float32: without rounding 5.6 A would be written as 5.599999904632568
     return [volume * mask for volume in volumes], round(pixel_sizes[0], 5)
@@ -184,10 +166,10 @@ def _soft_sphere(box: int) -> Float[Tensor, "n n n"]:
 def _draw_truth(config: SimulateConfig, generator: torch.Generator) -> Truth:
     fractions = config.fractions or (1.0,) * len(config.maps)
     if len(fractions) != len(config.maps) or min(fractions) <= 0:
-        raise InputError(f"{len(config.maps)} maps need as many positive fractions", mend="give one share a map")
+        raise InputError(f"{len(config.maps)} maps need as many positive fractions", fix="give one share a map")
     classes = draw_classes(config.count, fractions, config.junk, generator)
     if (classes == JUNK).all():
-        raise InputError("all images would be junk", mend="ask for more particles or less junk")
+        raise InputError("all images would be junk", fix="ask for more particles or less junk")
     if config.poses_from is None:
         poses = draw_poses(config.count, config.shift_sigma, generator)
     else:

@@ -53,7 +53,7 @@ def write_inspection(folder: Path, inspection: Inspection) -> Path:
 def refuse_used_folder(folder: Path) -> None:
     """Raise `InputError` if the folder holds a page or other files already, or cannot be made."""
     if (folder / PAGE).exists():
-        raise InputError("this folder already holds a report", file=folder, mend="choose another folder with -o")
+        raise InputError("this folder already holds a report", file=folder, fix="choose another folder with -o")
     require_free_folder(folder)
     make_folder(folder)
 

@@ -87,12 +87,12 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
 def find_reproduction(name: str) -> Reproduction:
     """The entry of that name; ``InputError`` naming those there are if there is none."""
     if name not in REPRODUCTIONS:
-        raise InputError(f"nothing to reproduce is called {name!r}", mend=f"choose one of {', '.join(REPRODUCTIONS)}")
+        raise InputError(f"nothing to reproduce is called {name!r}", fix=f"choose one of {', '.join(REPRODUCTIONS)}")
     return REPRODUCTIONS[name]
 
 
 def choose_scale(scales: Mapping[str, S], config: ReproduceConfig) -> S:
     """The entry of ``scales`` that was asked for; ``InputError`` naming those there are if there is none."""
     if config.scale not in scales:
-        raise InputError(f"{config.name} has no scale {config.scale!r}", mend=f"choose one of {', '.join(scales)}")
+        raise InputError(f"{config.name} has no scale {config.scale!r}", fix=f"choose one of {', '.join(scales)}")
     return scales[config.scale]

@@ -62,7 +62,7 @@ def _gram(basis: SphericalBessel, points: Float[Tensor, "p 3"], weights: Float[T
 def _ball(basis: SphericalBessel, box: int, like: Tensor) -> Int[Tensor, "p 3"]:
     """Integer frequencies ``(x, y, z)`` of the half space x >= 0 below the cutoff."""
     if basis.cutoff > box / 2:
-        raise InputError(f"a box of {box} voxels holds no frequencies up to {basis.cutoff:g}", mend="take a larger box")
+        raise InputError(f"a box of {box} voxels holds no frequencies up to {basis.cutoff:g}", fix="take a larger box")
     axis = torch.arange(-(box // 2), box // 2 + 1, device=like.device)
     z, y, x = torch.meshgrid(axis, axis, axis[axis >= 0], indexing="ij")
     points = torch.stack([x, y, z], -1).flatten(0, 2)

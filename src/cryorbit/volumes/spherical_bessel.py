@@ -161,7 +161,7 @@ def resolved_basis(cutoff: float, extent: float, degree: int | None = None) -> S
     zeros = bessel_zeros(max(0, math.ceil(limit)), max(1, math.ceil(limit / math.pi)))
     counts = [count for row in zeros if (count := int((row < limit).sum()))]
     if not counts:
-        raise InputError(f"no function of cutoff {cutoff:g} fits {extent:g} of the box", mend="raise the cutoff")
+        raise InputError(f"no function of cutoff {cutoff:g} fits {extent:g} of the box", fix="raise the cutoff")
     return SphericalBessel(cutoff, tuple(counts[: None if degree is None else degree + 1]))
 
 

@@ -14,89 +14,161 @@ from cryorbit.recipes.settings import ParticleSettings, Settings
 
 
 class SearchSettings(SearchingSettings):
-    """The stochastic search from a random start: full steps, averaged over ten mini-batches."""
+    """The stochastic search from a random start, in full steps averaged over ten mini-batches."""
 
     tuned: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
         {"momentum": {"momentum": 0.9, "schedule": "constant", "decay": 0.0}}
     )
 
-    iterations: int = Field(60, ge=1, le=MOST, description="Mini-batches, if poses are told by then.")
+    iterations: int = Field(
+        60,
+        ge=1,
+        le=MOST,
+        description="Mini-batches of the search; it continues beyond them while poses are still ambiguous.",
+    )
     ambiguous: float = Field(
-        2.0, ge=1, le=MOST, description="Effective poses of an image above which the search goes on."
+        2.0,
+        ge=1,
+        le=MOST,
+        description="Effective number of poses per image (ESS) above which poses count as ambiguous and the search "
+        "continues.",
     )
     longest: float = Field(
-        2.5, ge=1, le=MOST, description="Most mini-batches of a search that goes on, over `iterations`."
+        2.5, ge=1, le=MOST, description="Upper limit of a search that continues, as a multiple of `iterations`."
     )
     batch_first: int = Field(90, ge=1, le=MOST, description="Images in the first mini-batch.")
     batch_last: int = Field(150, ge=1, le=MOST, description="Images in the last mini-batch; the size grows linearly.")
     initial_resolution: float | None = Field(
-        None, gt=0, le=COARSEST_A, description="A. None: 35, within D/8 to D/3.5 of a particle of diameter D."
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Resolution at which the search starts, Å. Default: 35 Å, but between D/8 and D/3.5 for a "
+        "particle of diameter D.",
     )
-    annealing: float = Field(1.2, ge=1, le=MOST, description="The last radius over the first.")
-    angular_spacing: float = Field(15.0, gt=0, le=180, description="Degrees between rotations of the search grid.")
+    annealing: float = Field(
+        1.2,
+        ge=1,
+        le=MOST,
+        description="Largest frequency at the end of the search, as a multiple of that at its start.",
+    )
+    angular_spacing: float = Field(15.0, gt=0, le=180, description="Angular spacing of the search grid, degrees.")
     metric: Literal["diagonal", "largest"] = Field(
-        "diagonal", description="The gradient is divided by W, or by its largest value."
+        "diagonal",
+        description="Preconditioner of the gradient: the weights W of each frequency, or their largest value.",
     )
-    noise_inflation: float = Field(2.0, ge=1, le=MOST, description="Noise variance at the start over its estimate.")
-    noise_inflation_images: float = Field(1000.0, gt=0, le=MOST, description="Images after which half of that is gone.")
-    class_mixing: float = Field(0.1, ge=0, le=1, description="Class similarity early on, with several classes.")
-    positive_fraction: float = Field(0.5, ge=0, le=1, description="Part of the search with density kept positive.")
+    noise_inflation: float = Field(
+        2.0, ge=1, le=MOST, description="Noise variance at the start of the search, as a multiple of its estimate."
+    )
+    noise_inflation_images: float = Field(
+        1000.0, gt=0, le=MOST, description="Number of images after which half of the noise inflation has decayed."
+    )
+    class_mixing: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="How far the classes are mixed with each other early in a search with several classes, 0 to 1.",
+    )
+    positive_fraction: float = Field(
+        0.5, ge=0, le=1, description="Fraction of the search during which the density is kept positive."
+    )
 
 
 class GrowSettings(Settings):
-    """Resolution growth on a large batch, poses refined where their posterior is."""
+    """Growth of the resolution on a large batch of images, with poses refined where their posterior lies."""
 
-    iterations: int = Field(10, ge=1, le=MOST, description="Passes at most.")
+    iterations: int = Field(10, ge=1, le=MOST, description="Largest number of passes over the images.")
     least_gain: float = Field(
-        0.01, ge=0, le=MOST, description="Relative gain in log-likelihood below which passes end."
+        0.01, ge=0, le=MOST, description="Relative gain in log-likelihood below which the passes end."
     )
-    images: int = Field(3000, ge=100, le=MOST, description="Images of a pass; all of them when there are no more.")
-    cells: int = Field(16, ge=1, le=MOST, description="Coarse orientations an image may keep.")
+    images: int = Field(3000, ge=100, le=MOST, description="Images per pass; all images if there are fewer.")
+    cells: int = Field(16, ge=1, le=MOST, description="Largest number of coarse orientations kept for an image.")
     candidates: int = Field(
-        12, ge=1, le=MOST, description="Finer orientations of an image that go on from level to level."
+        12,
+        ge=1,
+        le=MOST,
+        description="Largest number of finer orientations kept for an image at each level of the search.",
     )
     check_images: int = Field(
-        200, ge=1, le=MOST, description="Images whose orientations are searched afresh before a pass."
+        200,
+        ge=1,
+        le=MOST,
+        description="Images whose orientations are searched from scratch before each pass, as a check.",
     )
     moved: float = Field(
-        0.04, ge=0, le=1, description="Part of them found elsewhere from which on all images are searched afresh."
+        0.04,
+        ge=0,
+        le=1,
+        description="Fraction of the checked images with another orientation above which all images are searched "
+        "from scratch.",
     )
-    threshold: float = Field(0.143, gt=0, lt=1, description="Half-map correlation up to which poses are scored.")
-    margin: float = Field(3.0, ge=0, le=MOST, description="Shells beyond it.")
+    threshold: float = Field(
+        0.143, gt=0, lt=1, description="Half-map FSC down to which frequencies are used to score poses."
+    )
+    margin: float = Field(
+        3.0, ge=0, le=MOST, description="Shells beyond that frequency that are still used to score poses."
+    )
     relaxation: float = Field(
-        0.75, ge=0, lt=1, description="Part of its change by which a map goes beyond each pass once the radius stands."
+        0.75,
+        ge=0,
+        lt=1,
+        description="Over-relaxation: fraction of its last change by which a map is moved further, once the "
+        "resolution no longer changes.",
     )
-    noise_prior: float = Field(50.0, ge=0, le=MOST, description="Weight of the old noise spectrum, in images.")
+    noise_prior: float = Field(
+        50.0,
+        ge=0,
+        le=MOST,
+        description="Weight of the previous noise spectrum when it is updated, as a number of images.",
+    )
 
 
 class ClassSettings(Settings):
-    """How one consensus becomes several classes."""
+    """How the consensus map is split into classes."""
 
     iterations: int = Field(8, ge=1, le=MOST, description="Passes with all classes before the last one.")
-    principal_iterations: int = Field(15, ge=1, le=MOST, description="Power iterations for the principal components.")
-    split_radius: float = Field(0.6, gt=0, le=1, description="Radius of the split over that of the consensus.")
-    splits: int = Field(2, ge=1, le=MOST, description="Ways to split that are compared by held-out likelihood.")
-    smallest: float = Field(0.02, ge=0, lt=1, description="A class below this part of the particles is started anew.")
+    principal_iterations: int = Field(
+        15,
+        ge=1,
+        le=MOST,
+        description="Power iterations for the principal components of the variation between particles.",
+    )
+    split_radius: float = Field(
+        0.6,
+        gt=0,
+        le=1,
+        description="Largest frequency used to split the consensus, as a fraction of that of the consensus.",
+    )
+    splits: int = Field(
+        2, ge=1, le=MOST, description="Number of ways to split that are compared by their held-out likelihood."
+    )
+    smallest: float = Field(
+        0.02, ge=0, lt=1, description="Fraction of the particles below which a class is started again."
+    )
 
 
 class AbinitSettings(Settings):
-    """What is particular to ab initio reconstruction, wherever its particles come from."""
+    """Settings of ab initio reconstruction alone, without those of its particles."""
 
     max_resolution: float | None = Field(
         None,
         gt=0,
         le=COARSEST_A,
-        description="Finest resolution poses are scored at, A. None: 12, or diameter / 10 if that is finer.",
+        description="Finest resolution at which poses are scored, Å. Default: 12 Å, or a tenth of the diameter if "
+        "that is finer.",
     )
-    shift_range: float = Field(0.1, gt=0, le=0.5, description="Largest shift over the box.")
-    held_out: float = Field(0.05, ge=0, le=0.5, description="Part of the particles kept for comparing maps.")
+    shift_range: float = Field(
+        0.1, gt=0, le=0.5, description="Largest shift that is searched, as a fraction of the box."
+    )
+    held_out: float = Field(
+        0.05, ge=0, le=0.5, description="Fraction of the particles held out, on which maps are compared."
+    )
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
     classify: ClassSettings = ClassSettings()
 
 
 class AbinitConfig(AbinitSettings, ParticleSettings):
-    """Everything that determines an ab initio reconstruction; its symmetry is imposed after the search."""
+    """Settings of an ab initio reconstruction; its symmetry is imposed after the search."""
 
-    classes: int = Field(1, ge=1, le=20, description="Maps that are made of one set.")
-    seeds: int = Field(1, ge=1, le=50, description="Independent random starts.")
+    classes: int = Field(1, ge=1, le=20, description="Number of maps.")
+    seeds: int = Field(1, ge=1, le=50, description="Number of independent random starts, which are compared.")

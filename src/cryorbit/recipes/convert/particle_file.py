@@ -132,7 +132,7 @@ def _boxes(particles: ParticleFile) -> Int[np.ndarray, " n"]:
         raise InputError(
             f"the box is not known: there is no {IMAGE_SIZE}, and no image file is there",
             file=particles.tables.file,
-            mend=f"add {IMAGE_SIZE} to data_optics, or give the folder of the images with --data-dir",
+            fix=f"add {IMAGE_SIZE} to data_optics, or give the folder of the images with --data-dir",
         )
     return np.full(len(particles), box)
 
@@ -145,6 +145,6 @@ def _stated_boxes(tables: RelionTables) -> Int[np.ndarray, " n"]:
             f"{IMAGE_SIZE} is {values[wrong][0]:g}, which is no box",
             file=tables.file,
             row=int(tables.particles.index[np.argmax(wrong)]) + 1,
-            mend=f"give the side of the images in pixels, or remove the column {IMAGE_SIZE}",
+            fix=f"give the side of the images in pixels, or remove the column {IMAGE_SIZE}",
         )
     return values.round().astype(np.int64)

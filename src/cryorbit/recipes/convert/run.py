@@ -16,7 +16,7 @@ from cryorbit.io.cryosparc import names_of, with_fields
 from cryorbit.io.cryosparc_files import read_cs, write_cs
 from cryorbit.io.cryosparc_records import updated_records
 from cryorbit.io.destinations import require_new_files
-from cryorbit.io.image_paths import mend_for_missing
+from cryorbit.io.image_paths import fix_for_missing
 from cryorbit.io.particles import read_particles, require_ctf
 from cryorbit.io.star_versions import IMAGE_SIZE, as_version_30, as_version_31
 from cryorbit.io.star_writing import write_star
@@ -31,9 +31,11 @@ class ConvertConfig(Settings):
     source: Path = Field(description="RELION STAR file, or cryoSPARC .cs or .csg file.")
     target: Path = Field(description="File to write; .star, .cs, or .pkl for cryoDRGN.")
     star_version: Literal["3.0", "3.1"] = Field("3.1", description="Layout of a STAR file that is written.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
-    original: Path | None = Field(None, description=".cs file that the particles once came from.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
+    original: Path | None = Field(
+        None, description="The .cs file that the particles were converted from. Default: none."
+    )
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
     check: bool = Field(False, description="Whether to read the file back and compare it, column by column.")
 
 
@@ -86,14 +88,14 @@ def run(config: ConvertConfig) -> Conversion:
 
 def _check_names(config: ConvertConfig) -> None:
     if config.target.suffix not in (".star", ".cs", ".pkl"):
-        mend = "let the name end in .star, .cs, or .pkl for cryoDRGN"
-        raise InputError("neither a .star nor a .cs file", file=config.target, mend=mend)
+        fix = "let the name end in .star, .cs, or .pkl for cryoDRGN"
+        raise InputError("neither a .star nor a .cs file", file=config.target, fix=fix)
     if config.target.suffix == ".pkl" and config.check:
-        mend = "leave --check out: the pickles hold poses and CTF parameters only"
-        raise InputError("files for cryoDRGN cannot be checked", file=config.target, mend=mend)
+        fix = "leave --check out: the pickles hold poses and CTF parameters only"
+        raise InputError("files for cryoDRGN cannot be checked", file=config.target, fix=fix)
     if config.original is not None and config.target.suffix != ".cs":
         raise InputError(
-            "an original is of use only for a .cs file", file=config.target, mend="leave --original out, or write a .cs"
+            "an original is of use only for a .cs file", file=config.target, fix="leave --original out, or write a .cs"
         )
     require_new_files(config.target, ctf_file_of(config.target) if config.target.suffix == ".pkl" else None)
 
@@ -140,7 +142,7 @@ def _notes(source: ParticleFile, config: ConvertConfig) -> list[str]:
     if missing:
         notes.append(
             f"{len(missing)} of {len(source.files)} image files were not found, {missing[0]} first; "
-            f"their names stay as they came. Fix: {mend_for_missing(missing[0])}."
+            f"their names stay as they came. Fix: {fix_for_missing(missing[0])}."
         )
     if config.target.suffix == ".star" and not source.tables.has(IMAGE_SIZE) and source.box is None:
         notes.append(f"The box is not known: RELION will want {IMAGE_SIZE} in data_optics.")

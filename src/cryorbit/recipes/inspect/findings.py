@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cryorbit.io.checks import FEWEST
 from cryorbit.io.column_names import in_words
-from cryorbit.io.image_paths import mend_for_missing
+from cryorbit.io.image_paths import fix_for_missing
 from cryorbit.recipes.image_warnings import on_ctf_gaps
 from cryorbit.recipes.inspect.image_findings import ImageFindings, contradicted
 
@@ -35,19 +35,19 @@ class FileFault:
         How many particles are in it.
     problem
         What is wrong.
-    mend
+    fix
         What the user can do about it.
     """
 
     file: Path
     particles: int
     problem: str
-    mend: str | None = None
+    fix: str | None = None
 
     @property
     def sentence(self) -> str:
         """What the user is told."""
-        fix = f" Fix: {self.mend}." if self.mend else ""
+        fix = f" Fix: {self.fix}." if self.fix else ""
         return f"{self.file}: {self.problem} ({_counted(self.particles)}).{fix}"
 
 
@@ -182,7 +182,7 @@ class Inspection:
             count = f"{len(self.missing):,} of {self.files:,} image files are not there"
             first = self.missing[0]
             particles = _counted(self.missing_particles)
-            sentences = [f"{count} ({particles}), {first} first. Fix: {mend_for_missing(first)}."]
+            sentences = [f"{count} ({particles}), {first} first. Fix: {fix_for_missing(first)}."]
         sentences += [fault.sentence for fault in self.faults[:LISTED]]
         if len(self.faults) > LISTED:
             sentences.append(f"{len(self.faults) - LISTED:,} more image files cannot be used.")
@@ -202,8 +202,8 @@ class Inspection:
         if self.unaligned and self.posed:
             sentences.append(f"Without a pose (rotation 0, or no number): {_named(self.unaligned)}.")
         if self.pose_problem is not None:
-            problem, mend = self.pose_problem
-            sentences.append(f"The poses cannot be used: {problem}. Fix: {mend}.")
+            problem, fix = self.pose_problem
+            sentences.append(f"The poses cannot be used: {problem}. Fix: {fix}.")
         return sentences
 
     def record(self) -> dict[str, Any]:

@@ -109,9 +109,9 @@ class ImageFindings:
         }
 
 
-def contradicted(problem: str, mend: str) -> str:
+def contradicted(problem: str, fix: str) -> str:
     """The sentence on a problem for which a job refuses the set, and its fix."""
-    return f"{problem[0].upper()}{problem[1:]}. Fix: {mend}."
+    return f"{problem[0].upper()}{problem[1:]}. Fix: {fix}."
 
 
 def _on_repairs(repairs: dict[int, str]) -> list[str]:

@@ -20,7 +20,7 @@ from cryorbit.core.memory import free_bytes
 from cryorbit.core.verdict import sentence_of
 from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
-from cryorbit.io.bounds import PHASE_UNITS_MEND, phase_units_problem
+from cryorbit.io.bounds import PHASE_UNITS_FIX, phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
 from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
@@ -53,12 +53,16 @@ class InspectConfig(TransferSettings):
     """Settings of an inspection."""
 
     particles: Path = Field(description="RELION STAR file or cryoSPARC .cs file.")
-    data_dir: Path | None = Field(None, description="Folder that image paths are relative to.")
-    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. None: found beside it.")
-    subset: str | None = Field(None, description="Query on the columns; the particles of which it holds are used.")
-    sample: int = Field(2000, ge=1, le=MOST, description="Images whose pixels are looked at, at most.")
-    pictures: int = Field(12, ge=1, le=60, description="Images that are shown.")
-    seed: int = Field(0, ge=0, le=LAST_SEED)
+    data_dir: Path | None = Field(None, description="Folder that image paths are relative to. Default: detected.")
+    passthrough: Path | None = Field(None, description="Passthrough file of a .cs file. Default: detected beside it.")
+    subset: str | None = Field(
+        None, description="Query on the columns; only particles that match it are used. Default: all particles."
+    )
+    sample: int = Field(2000, ge=1, le=MOST, description="Largest number of images that are read.")
+    pictures: int = Field(12, ge=1, le=60, description="Number of images that are shown.")
+    seed: int = Field(
+        0, ge=0, le=LAST_SEED, description="Seed of all random choices; the same seed gives the same result."
+    )
 
 
 def run(config: InspectConfig) -> Inspection:
@@ -147,13 +151,13 @@ def _half_sets(particles: Particles, seed: int) -> tuple[tuple[str, ...], list[t
     try:
         return half_sets(particles, seed).remarks, []
     except InputError as error:
-        return (), [(error.problem, error.mend or "")]
+        return (), [(error.problem, error.fix or "")]
 
 
 def _unit_problem(particles: Particles) -> list[tuple[str, str]]:
     """What is wrong with the units of a column, with a fix."""
     problem = phase_units_problem(particles.ctf.phase_shift)
-    return [] if problem is None else [(problem, PHASE_UNITS_MEND)]
+    return [] if problem is None else [(problem, PHASE_UNITS_FIX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +184,7 @@ def _files(particles: Particles) -> _Files:
             headers[number] = check_file(particles, number, int(last[number]))
         except InputError as error:
             unfit.add(number)
-            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem, error.mend))
+            faults.append(FileFault(stack.files[number], int(counts[number]), error.problem, error.fix))
     return _Files(
         missing=tuple(stack.files[number] for number in missing),
         missing_particles=int(counts[missing].sum()),

@@ -20,40 +20,60 @@ PROJECTION_MATCHING = "projection-matching"
 
 
 class QuadratureSettings(Settings):
-    """Which poses are summed over."""
+    """The poses over which the likelihood is summed."""
 
     undersampling: float = Field(
-        1.0, gt=0, le=MOST, description="Factor on angular and shift steps; above 1 is cheaper."
+        1.0, gt=0, le=MOST, description="Factor on the angular and shift steps; above 1 is faster and less exact."
     )
-    shift_sigma: float = Field(0.015, ge=0, lt=0.5, description="Standard deviation of shifts over the box; 0: none.")
-    shift_range: float | None = Field(None, gt=0, le=0.5, description="Largest shift over the box. None: 2.5 sigma.")
+    shift_sigma: float = Field(
+        0.015, ge=0, lt=0.5, description="Standard deviation of the shifts, as a fraction of the box; 0 for none."
+    )
+    shift_range: float | None = Field(
+        None, gt=0, le=0.5, description="Largest shift, as a fraction of the box. Default: 2.5 standard deviations."
+    )
     draws: int | None = Field(
-        None, ge=10, le=MOST, description="Poses drawn an image. None: all of the sum is evaluated."
+        None,
+        ge=10,
+        le=MOST,
+        description="Number of poses drawn per image. Default: the sum over all poses is evaluated.",
     )
 
 
 class PriorSettings(Settings):
-    """Strengths of the prior of density, images having noise of variance 1."""
+    """Strengths of the prior on the density, for images with noise of variance 1."""
 
-    positive: float = Field(1e-4, ge=0, le=MOST, description="Of exp(-lambda v) for positive voxels.")
-    negative: float = Field(1e-4, ge=0, le=MOST, description="Of exp(-lambda |v|^3) for negative voxels.")
+    positive: float = Field(
+        1e-4, ge=0, le=MOST, description="Strength lambda of the prior exp(-lambda v) on positive voxels v."
+    )
+    negative: float = Field(
+        1e-4, ge=0, le=MOST, description="Strength lambda of the prior exp(-lambda |v|^3) on negative voxels v."
+    )
 
 
 class OptimiseConfig(MethodChoice, ParticleSettings):
-    """Everything that determines an optimisation."""
+    """Settings of an optimisation."""
 
-    method: str = Field("sgd", description="Optimiser by name, module:Class, or projection-matching.")
-    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser.")
+    method: str = Field(
+        "sgd", description="Optimiser by name, module:Class for one of your own, or projection-matching."
+    )
+    settings: dict[str, Any] = Field(default_factory=dict, description="Settings of the optimiser. Default: its own.")
     resolution: float | None = Field(
         None,
         gt=0,
         le=COARSEST_A,
-        description="Finest detail that is scored, A. None: 30, or what a radius of 10 reaches.",
+        description="Finest resolution of the likelihood, Å. Default: 30 Å, or that of 10 shells if it is coarser.",
     )
-    epochs: float = Field(3.0, gt=0, le=MOST, description="Gradients to evaluate, in units of the number of particles.")
-    points: int = Field(5, ge=1, le=MOST, description="Evaluations of the held-out particles an epoch.")
-    held_out: int = Field(100, ge=1, le=MOST, description="Particles that only judge.")
-    start: Path | None = Field(None, description="Start map, MRC. None: random spheres.")
+    epochs: float = Field(
+        3.0,
+        gt=0,
+        le=MOST,
+        description="Length of the optimisation: gradients of single images, as a multiple of the number of particles.",
+    )
+    points: int = Field(5, ge=1, le=MOST, description="Evaluations of the held-out likelihood per epoch.")
+    held_out: int = Field(
+        100, ge=1, le=MOST, description="Number of held-out particles, which only measure the likelihood."
+    )
+    start: Path | None = Field(None, description="Starting map (MRC). Default: random spheres.")
     quadrature: QuadratureSettings = QuadratureSettings()
     prior: PriorSettings = PriorSettings()
 
@@ -69,5 +89,5 @@ class OptimiseConfig(MethodChoice, ParticleSettings):
         if name != PROJECTION_MATCHING:
             return super().make_method(name, settings)
         if settings:
-            raise InputError(f"{name} has no settings", mend="leave them out")
+            raise InputError(f"{name} has no settings", fix="leave them out")
         return EM()

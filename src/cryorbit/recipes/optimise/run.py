@@ -116,7 +116,7 @@ def scored_radius(config: OptimiseConfig, dataset: Dataset) -> float:
     if not 2 <= radius <= dataset.box / 2 - 1:
         raise InputError(
             f"a resolution of {config.resolution:g} A cannot be scored in a box of {dataset.extent:.0f} A",
-            mend=f"give one between {dataset.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
+            fix=f"give one between {dataset.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
         )
     return radius
 
@@ -127,7 +127,7 @@ def prepare(config: OptimiseConfig, dataset: Dataset, radius: float) -> Optimise
     quadrature = poses_of(config.quadrature, radius, dataset.box)
     if config.held_out >= len(dataset.source) // 2:
         raise InputError(
-            f"{config.held_out} particles cannot be held out of {len(dataset.source)}", mend="hold out fewer than half"
+            f"{config.held_out} particles cannot be held out of {len(dataset.source)}", fix="hold out fewer than half"
         )
     _require_memory(config, len(dataset.source), disc, quadrature)
     order = torch.randperm(len(dataset.source), generator=generator_for(config.seed, "held-out images"))
@@ -148,7 +148,7 @@ def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: flo
 def sampled(config: OptimiseConfig, problem: OptimiseProblem, oracle: Oracle) -> SampledOracle:
     """The sum estimated from poses drawn; ``InputError`` if the method looks for the best pose of all."""
     if oracle is not problem.oracle:
-        raise InputError(f"{config.method} looks at all poses", mend="leave quadrature.draws out")
+        raise InputError(f"{config.method} looks at all poses", fix="leave quadrature.draws out")
     disc = problem.oracle.model.operator.disc
     coarse = poses_of(config.quadrature, disc.radius, disc.box, COARSER)
     assert config.quadrature.draws is not None
@@ -185,8 +185,8 @@ def _require_memory(config: OptimiseConfig, images: int, disc: HalfDisc, quadrat
     slices = 5 * 8 * len(quadrature.rotations) * len(disc)
     scores = max(BUDGET_BYTES, 16 * len(quadrature.rotations) * len(quadrature.shifts))
     needs = {"images": BYTES_PER_COEFFICIENT * images * len(disc) + BATCH_BYTES, "poses": slices + scores}
-    mend = "give more --memory, a coarser --resolution, or a larger quadrature.undersampling"
-    require(needs, room(config.memory, torch.device(config.device)), mend)
+    fix = "give more --memory, a coarser --resolution, or a larger quadrature.undersampling"
+    require(needs, room(config.memory, torch.device(config.device)), fix)
 
 
 def _planned(config: OptimiseConfig, terms: int, position: Position) -> int:

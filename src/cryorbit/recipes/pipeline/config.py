@@ -12,16 +12,18 @@ from cryorbit.recipes.settings import ParticleSettings
 
 
 class PipelineConfig(ParticleSettings):
-    """Everything that determines the way from particle images to sharpened maps."""
+    """Settings of a complete run, from particle images to sharpened maps."""
 
-    classes: int = Field(1, ge=1, le=20, description="Maps of the ab initio stage.")
-    seeds: int = Field(2, ge=1, le=50, description="Independent random starts of the ab initio stage.")
-    refine_all: bool = Field(False, description="Refine every class on its own particles, not only the first.")
+    classes: int = Field(1, ge=1, le=20, description="Number of maps of the ab initio stage.")
+    seeds: int = Field(2, ge=1, le=50, description="Number of independent random starts of the ab initio stage.")
+    refine_all: bool = Field(
+        False, description="Whether to refine every class on its own particles, not only the first."
+    )
     max_resolution: float | None = Field(
         None,
         gt=0,
         le=COARSEST_A,
-        description="Finest resolution poses are scored at in refinement, A. None: what the data hold.",
+        description="Finest resolution at which poses are scored in the refinement, Å. Default: as the images allow.",
     )
     abinit: AbinitSettings = AbinitSettings()
     refine: RefineSettings = RefineSettings()

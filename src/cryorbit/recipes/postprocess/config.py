@@ -14,31 +14,48 @@ from cryorbit.recipes.settings import JobSettings, Settings
 
 
 class PostprocessSettings(Settings):
-    """What is particular to post-processing, wherever its half-maps come from."""
+    """Settings of post-processing alone, without those of its half-maps."""
 
-    b_factor: float | None = Field(None, ge=-10_000, le=10_000, description="A^2, negative sharpens. None: fitted.")
-    low_pass: float | None = Field(None, gt=0, le=COARSEST_A, description="A. None: at the resolution found.")
-    local_threshold: float = Field(0.5, gt=0, lt=1, description="Correlation at which local resolution is read.")
-    local_window: float | None = Field(
-        None, gt=0, le=COARSEST_A, description="Diameter of its window, A. None: 6 times the resolution."
+    b_factor: float | None = Field(
+        None, ge=-10_000, le=10_000, description="B-factor, Å²; negative sharpens, positive blurs. Default: fitted."
     )
-    local_filter: bool = Field(False, description="Also write the map filtered to its local resolution.")
+    low_pass: float | None = Field(
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Low-pass filter of the sharpened map, Å. Default: the measured resolution.",
+    )
+    local_threshold: float = Field(0.5, gt=0, lt=1, description="FSC threshold of the local resolution.")
+    local_window: float | None = Field(
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Diameter of the window of the local resolution, Å. Default: 6 times the resolution.",
+    )
+    local_filter: bool = Field(False, description="Whether to also write the map filtered to its local resolution.")
 
 
 class PostprocessConfig(PostprocessSettings, JobSettings):
-    """Everything that determines a post-processed map; either ``folder`` or both half-maps are given."""
+    """Settings of post-processing; give either ``folder`` or both half-maps."""
 
-    folder: Path | None = Field(None, description="Folder with half-maps, and particles.star if there is one.")
-    output: Path = Field(description="Job folder. Not given: postprocess/ beside the half-maps.")
-    half1: Path | None = Field(None, description="First half-map, unfiltered.")
-    half2: Path | None = Field(None, description="Second half-map, unfiltered.")
+    folder: Path | None = Field(
+        None,
+        description="Folder with half-maps and, if there is one, particles.star. Default: half1 and half2 are used.",
+    )
+    output: Path = Field(description="Job folder. Default: postprocess/ beside the half-maps.")
+    half1: Path | None = Field(None, description="First half-map, unfiltered (MRC). Default: that of the folder.")
+    half2: Path | None = Field(None, description="Second half-map, unfiltered (MRC). Default: that of the folder.")
     class_number: int = Field(
         1, ge=1, le=MOST, description="Class whose half-maps and particles are taken from the folder."
     )
-    particles: Path | None = Field(None, description="STAR file with poses. None: the folder's, if it has one.")
-    mask: Path | None = Field(None, description="Soft mask in [0, 1]. None: found from the map.")
-    pixel_size: float | None = Field(None, gt=0, le=COARSEST_A, description="A. None: as the half-maps say.")
-    symmetry: str = Field("C1", description="Point group of the map; it multiplies the views.")
+    particles: Path | None = Field(
+        None, description="STAR file with poses. Default: particles.star of the folder, if there is one."
+    )
+    mask: Path | None = Field(None, description="Soft mask with values from 0 to 1 (MRC). Default: made from the map.")
+    pixel_size: float | None = Field(
+        None, gt=0, le=COARSEST_A, description="Pixel size of the half-maps, Å. Default: that of their headers."
+    )
+    symmetry: str = Field("C1", description="Point group of the map, by which its views are multiplied.")
 
     @model_validator(mode="before")
     @classmethod
@@ -50,5 +67,5 @@ class PostprocessConfig(PostprocessSettings, JobSettings):
         if place is None and values.get("half1") is not None:
             place = Path(values["half1"]).parent
         if place is None:
-            raise InputError("there is nothing to process", mend="give a folder, or --half1 and --half2")
+            raise InputError("there is nothing to process", fix="give a folder, or --half1 and --half2")
         return {"output": Path(place) / "postprocess", **values}

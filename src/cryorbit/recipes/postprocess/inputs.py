@@ -74,15 +74,15 @@ def half_map_files(config: PostprocessConfig) -> tuple[Path, Path]:
     if config.half1 is not None and config.half2 is not None:
         return config.half1, config.half2
     if config.half1 is not None or config.half2 is not None:
-        raise InputError("one half-map is missing", mend="give both --half1 and --half2")
+        raise InputError("one half-map is missing", fix="give both --half1 and --half2")
     if config.folder is None:
-        raise InputError("there is nothing to process", mend="give a job folder, or --half1 and --half2")
+        raise InputError("there is nothing to process", fix="give a job folder, or --half1 and --half2")
     names = _half_map_names(config.class_number)
     for first, second in names:
         if (config.folder / first).is_file() and (config.folder / second).is_file():
             return config.folder / first, config.folder / second
-    mend = f"give --half1 and --half2, or another --class-number; looked for {', '.join(name for name, _ in names)}"
-    raise InputError("this folder holds no pair of half-maps", file=config.folder, mend=mend)
+    fix = f"give --half1 and --half2, or another --class-number; looked for {', '.join(name for name, _ in names)}"
+    raise InputError("this folder holds no pair of half-maps", file=config.folder, fix=fix)
 
 
 def input_files(config: PostprocessConfig) -> list[Path]:
@@ -103,13 +103,13 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
     half2, stated2 = read_box(second, unstated=0.0)
     stated = believed(stated1, len(half1), stated2, len(half2)) or config.pixel_size
     if not stated:
-        mend = "give --pixel-size, the voxel size of the half-maps in A"
-        raise InputError("the half-maps state no voxel size", file=first, mend=mend)
+        fix = "give --pixel-size, the voxel size of the half-maps in A"
+        raise InputError("the half-maps state no voxel size", file=first, fix=fix)
     require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if _is_copy(half1, half2):
-        mend = "give half-maps that were reconstructed from different particles"
-        raise InputError("the half-maps are one and the same map", file=second, mend=mend)
+        fix = "give half-maps that were reconstructed from different particles"
+        raise InputError("the half-maps are one and the same map", file=second, fix=fix)
     mask = None if config.mask is None else read_mask(config.mask, half1, stated)
     device, pixel_size = torch.device(config.device), config.pixel_size or stated
     last, said = _end_of_data((first, second), half1, half2, stated)

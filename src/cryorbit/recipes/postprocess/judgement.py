@@ -13,7 +13,7 @@ from cryorbit.evaluation.sharpening import FIT_FROM_A
 from cryorbit.evaluation.view_sampling import BIASED
 from cryorbit.inference.copies import SYMMETRIC
 from cryorbit.recipes.limits import on_limit
-from cryorbit.recipes.masks import LEAVES_OUT, LEAVES_OUT_MEND
+from cryorbit.recipes.masks import LEAVES_OUT, LEAVES_OUT_FIX
 from cryorbit.recipes.postprocess.analysis import HalfMapAnalysis, Sharpened
 
 SHARED_POSES = "the half-maps share the poses of one ab initio map: the resolution is an upper bound"
@@ -84,7 +84,7 @@ def _about_frames(misplaced: Misplacement, pixel_size: float) -> Remark:
 
 
 def _about_wrong_mask() -> Remark:
-    problem = f"Do not use this resolution: {LEAVES_OUT}. Fix: {LEAVES_OUT_MEND}."
+    problem = f"Do not use this resolution: {LEAVES_OUT}. Fix: {LEAVES_OUT_FIX}."
     return Remark("bad", problem, "the half-maps have their signal where the mask is 0")
 
 

@@ -23,6 +23,6 @@ def refuse_same(volumes: Sequence[Float[Tensor, "m m m"]], paths: Sequence[Path]
             raise InputError(
                 f"at the resolution of the start, the map is the same as {path}: classes cannot be told apart",
                 file=other,
-                mend="give maps that differ, a finer --initial-resolution, or have classes found "
+                fix="give maps that differ, a finer --initial-resolution, or have classes found "
                 "by `cryorbit abinit --classes K`",
             )

@@ -195,21 +195,21 @@ def refuse_bad_start(finding: StartFindings, path: Path) -> None:
         raise InputError(
             "the map is dark: the images fit it better when its contrast is inverted",
             file=path,
-            mend="multiply the grey values of the map by -1, so that protein is white; "
+            fix="multiply the grey values of the map by -1, so that protein is white; "
             "if it is, the contrast of the images was taken wrongly: give --invert-contrast or --no-invert",
         )
     if not is_shown(finding):
         raise InputError(
             "the images fit the map no better than a random map of the same spectrum",
             file=path,
-            mend="give a map of this particle, for example one made by `cryorbit abinit`; "
+            fix="give a map of this particle, for example one made by `cryorbit abinit`; "
             "if you know better, use --no-check-start",
         )
     if finding.magnification != 1:
         raise InputError(
             f"the images fit the map better when it is magnified {finding.magnification:g} times",
             file=path,
-            mend="check the pixel sizes of the map and of the particles; if they are right, use --no-check-start",
+            fix="check the pixel sizes of the map and of the particles; if they are right, use --no-check-start",
         )
 
 

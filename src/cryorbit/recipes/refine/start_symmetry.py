@@ -52,7 +52,7 @@ def on_axes(
         raise InputError(
             problem,
             file=path,
-            mend="leave --symmetry out, or give a map that has it, for example one made by "
+            fix="leave --symmetry out, or give a map that has it, for example one made by "
             f"`cryorbit abinit --symmetry {config.symmetry}`; if you know better, use --no-check-start",
         )
     return density, f"{path.name}: {problem}."

@@ -24,7 +24,7 @@ def odd_plane(side: int) -> Float[Tensor, "p 2"]:
         The side is even, so that some coefficients are their own conjugates.
     """
     if side % 2 == 0:
-        raise InputError(f"an image of {side} pixels a side has coefficients without a mate", mend="choose an odd side")
+        raise InputError(f"an image of {side} pixels a side has coefficients without a mate", fix="choose an odd side")
     reach = side // 2
     kx, ky = torch.meshgrid(torch.arange(reach + 1), torch.arange(-reach, reach + 1), indexing="ij")
     plane = torch.stack([kx, ky], -1).flatten(0, 1)

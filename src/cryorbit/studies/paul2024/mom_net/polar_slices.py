@@ -92,7 +92,7 @@ def _one_of_each_pair(rule: SphereRule) -> Tensor:
     apart = (rule.directions[:, None] + rule.directions).norm(dim=-1)
     distance, partner = apart.min(1)
     if float(distance.max()) > SAME or not torch.allclose(rule.weights, rule.weights[partner]):
-        raise InputError("the nodes do not come in opposite pairs", mend="take a Lebedev rule or an antipodal design")
+        raise InputError("the nodes do not come in opposite pairs", fix="take a Lebedev rule or an antipodal design")
     return torch.arange(len(rule)) < partner
 
 

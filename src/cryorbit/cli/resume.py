@@ -39,6 +39,6 @@ def resume(
 
     settings = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
     if finish_now and not JobFolder.open(folder).has_begun:
-        raise InputError("nothing is done yet", file=folder, mend="resume without --finish-now")
+        raise InputError("nothing is done yet", file=folder, fix="resume without --finish-now")
     planned, job = reopen_job(folder, settings, trust=trust)
     carry_out(planned, replace(job, finish_now=finish_now))

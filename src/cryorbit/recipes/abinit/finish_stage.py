@@ -78,7 +78,7 @@ def shortcut(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -
 def judged_now(config: AbinitConfig, state: AbinitState) -> AbinitState:
     """The state of a start at its end, as far as it has come; ``InputError`` if it has not come to its classes."""
     if len(state.volume) < config.classes:
-        raise InputError("the particles are not split into classes yet", mend="resume without --finish-now")
+        raise InputError("the particles are not split into classes yet", fix="resume without --finish-now")
     return replace(state, stage="judge", iteration=0)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import DataDir, Device, Memory, Threads, Trust
+from cryorbit.cli.options import DataDir, Device, Memory, Scratch, Threads, Trust
 
 
 def resume(
@@ -17,6 +17,7 @@ def resume(
     device: Device = None,
     threads: Threads = None,
     memory: Memory = None,
+    scratch: Scratch = None,
     trust: Trust = False,
 ) -> None:
     """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings.
@@ -26,5 +27,11 @@ def resume(
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.jobs import carry_out
 
-    settings = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
+    settings = {
+        "data_dir": data_dir,
+        "device": device,
+        "threads": threads,
+        "memory": memory,
+        "scratch": scratch,
+    }
     carry_out(*reopen_job(folder, settings, trust=trust))

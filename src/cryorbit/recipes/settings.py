@@ -73,3 +73,8 @@ class ParticleSettings(TransferSettings, JobSettings):
     memory: Gigabytes | None = Field(
         None, description="GB, or as 800MB, that the process may take. None: 70 % of what is free."
     )
+    scratch: Path | None = Field(
+        None,
+        description="Folder on a fast local disk for large temporary files. "
+        "None: images are kept in memory as far as they fit, sums in the job folder.",
+    )

@@ -63,7 +63,8 @@ def main(
             maker.start()
             maker.join()
             rows += [measured(place, step, count, threads) for step in steps]
-    show("Many rows", rows, [f"images of {BOX} px, {threads} threads"])
+        # sets take long, and each tells something
+        show("Many rows", rows, [f"images of {BOX} px, {threads} threads"])
     save(output, "million_rows", {"threads": threads, "rows": rows})
 
 

@@ -16,21 +16,10 @@ import cyclopts
 
 # ruff: isort: split
 from measure import CRYORBIT, run_measured
+from simulated import simulate_box
 
 HELD_MIB = 430
 """Of a process when the memory is estimated: libraries, and the table of the particles."""
-
-RESAMPLE = """
-import sys
-from pathlib import Path
-import cryorbit
-from cryorbit.io.mrc import read_map, write_map
-from cryorbit.volumes.voxel import resample
-volume, pixel_size = read_map(Path(cryorbit.__file__).parent / "data" / "ribosome_70S.mrc")
-box = int(sys.argv[1])
-write_map(Path(sys.argv[2]), resample(volume, box), pixel_size * len(volume) / box)
-"""
-"""A program that brings the packaged map to another box: this process shall not grow by it."""
 
 
 def main(
@@ -70,14 +59,9 @@ def main(
 
 def refined(scratch: Path, box: int, count: int, threads: int) -> tuple[float, float]:
     """CPU seconds and peak memory, MiB, of a refinement of simulated images."""
-    particles = scratch / f"set_{box}"
-    start = scratch / f"map_{box}.mrc"
-    if not particles.exists():
-        run_measured([*CRYORBIT[:2], RESAMPLE, str(box), start], scratch / f"map_{box}.log")
-        words = ("simulate", start, "-o", particles, "-n", str(count), "--snr", "0.1", "--seed", "1")
-        run_measured([*CRYORBIT, *words], particles.with_suffix(".log"))
+    particles = simulate_box(scratch / f"set_{box}", box, count, 0.1)
     job = scratch / f"job_{box}_{threads}"
-    words = ("refine", particles / "particles.star", "--map", particles / "truth_1.mrc", "-o", job)
+    words = ("refine", particles.star, "--map", particles.truth_map, "-o", job)
     options = ("--threads", str(threads), "--device", "cpu")
     cost = run_measured([*CRYORBIT, *words, *options], job.with_suffix(".log"))
     return cost.cpu_s, cost.peak_MiB

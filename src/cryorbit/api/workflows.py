@@ -143,8 +143,9 @@ def demo(output: Path | str, *, real: bool = False, progress: Progress | None = 
 
 
 def resume(folder: Job | Path | str, *, progress: Progress | None = None, trust: bool = False, **settings: Any) -> Job:
-    """Go on with a job that was stopped or killed; only ``data_dir``, ``device``, ``threads``, ``memory`` may differ.
+    """Go on with a job that was stopped or killed.
 
+    Only ``data_dir``, ``device``, ``threads``, ``memory`` and ``scratch`` may differ.
     ``trust`` lets it run code of your own (``module:Class``) that it was started with.
     """
     place = folder.folder if isinstance(folder, Job) else Path(folder)

@@ -81,6 +81,14 @@ Memory = Annotated[
         group=RUNNING,
     ),
 ]
+Scratch = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder on a fast local disk for temporary files: images that many passes need, and sums. "
+        "Default: images are kept in memory as far as they fit.",
+        group=RUNNING,
+    ),
+]
 
 MethodSettings = Annotated[
     tuple[str, ...], Parameter(negative="", help="A setting of the optimiser, key=value; may be repeated.")
@@ -111,6 +119,7 @@ class ParticleOptions:
     device: Device = None
     threads: Threads = None
     memory: Memory = None
+    scratch: Scratch = None
 
     def settings(self) -> dict[str, Any]:
         """Those that are settings of the recipe: all but the file of settings."""

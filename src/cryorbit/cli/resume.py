@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cryorbit.cli.options import DataDir, Device, Memory, Threads, Trust
+from cryorbit.cli.options import DataDir, Device, Memory, Scratch, Threads, Trust
 
 
 def resume(
@@ -17,6 +17,7 @@ def resume(
     device: Device = None,
     threads: Threads = None,
     memory: Memory = None,
+    scratch: Scratch = None,
     finish_now: Annotated[
         bool,
         Parameter(
@@ -37,7 +38,13 @@ def resume(
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
 
-    settings = {"data_dir": data_dir, "device": device, "threads": threads, "memory": memory}
+    settings = {
+        "data_dir": data_dir,
+        "device": device,
+        "threads": threads,
+        "memory": memory,
+        "scratch": scratch,
+    }
     if finish_now and not JobFolder.open(folder).has_begun:
         raise InputError("nothing is done yet", file=folder, fix="resume without --finish-now")
     planned, job = reopen_job(folder, settings, trust=trust)

@@ -73,6 +73,13 @@ def room(asked_gb: float | None, device: torch.device) -> int:
     return int(asked_gb * GIB / here) - taken
 
 
+def main_memory_beside(needed: int, asked_gb: float | None, device: torch.device) -> int:
+    """Bytes of main memory that are left to a job which needs so many on ``device``; ``asked_gb`` as for `room`."""
+    if device.type == "cpu":
+        return max(0, room(asked_gb, device) - needed)
+    return room(None, torch.device("cpu"))
+
+
 def require(needs: Mapping[str, int], allowed: int, fix: str) -> None:
     """Raise `InputError` unless the needs, bytes by name, fit the bytes that are allowed."""
     needed = sum(needs.values())

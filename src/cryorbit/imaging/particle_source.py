@@ -1,8 +1,8 @@
 """Particles as inference sees them: observations of any subset, at any radius, computed when asked for.
 
-Nothing is kept: images are read, go through a list of operators, are transformed and weighted per batch, so memory does
-not grow with the number of particles. What reaches inference is finite: the checks at the start set everything else
-aside, and a file that has changed since is an error.
+Images are read, go through a list of operators, are transformed and weighted per batch, so memory does not grow with
+the number of particles, but for transforms that a cache of limited size keeps. What reaches inference is finite: the
+checks at the start set everything else aside, and a file that has changed since is an error.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from cryorbit.imaging.magnification import Magnification
 from cryorbit.imaging.observations import Observations, observe
 from cryorbit.imaging.stated_optics import aberrations_of, magnification_of
 from cryorbit.imaging.transfer import Transfer
+from cryorbit.imaging.transform_cache import TransformCache
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.particles import Particles
@@ -72,6 +73,8 @@ class ParticleSource:
         Who looks on while passes are made.
     scratch
         Folder for large files that are gone after a pass; None for the system's.
+    cache
+        Keeps transforms of these images, as the operators leave them; None for none.
     """
 
     images: ImageStack
@@ -87,6 +90,7 @@ class ParticleSource:
     group: Group = SINGLE_PROCESS
     watch: Watch = UNWATCHED
     scratch: Path | None = None
+    cache: TransformCache | None = None
 
     @classmethod
     def of(
@@ -207,8 +211,10 @@ class ParticleSource:
         )
 
     def transform(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Complex[Tensor, "b p"]:
-        """Unitary transforms of the images."""
-        return image_transform(self.read(index), disc)
+        """Unitary transforms of the images; in half precision where a cache keeps them."""
+        if self.cache is None:
+            return image_transform(self.read(index), disc)
+        return self.cache.transforms(index, disc, self.read)
 
     def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Transfer:
         """CTFs of the images, times their scales, and what aberrations do to their phases."""

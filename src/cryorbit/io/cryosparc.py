@@ -221,7 +221,10 @@ def texts(records: np.ndarray, field: str) -> list[str]:
 
 def paths(records: np.ndarray, field: str) -> list[str]:
     """Paths of a field, plain."""
-    return [plain_path(text) for text in texts(records, field)]
+    index, distinct = pd.factorize(np.array(texts(records, field), dtype=object))
+    # many particles share a file
+    plain = [plain_path(text) for text in distinct]
+    return [plain[number] for number in index.tolist()]
 
 
 def plain_path(text: str) -> str:

@@ -32,21 +32,20 @@ _AS_UNSIGNED = {
 
 def check_files(particles: Particles) -> list[str]:
     """Raise `InputError` unless every stack is there, whole, and fits the table; else what is to be said of headers."""
-    last = last_sections(particles.images)
+    images_of = images_of_files(particles.images)
     absent = missing_stacks(particles.images)
     if len(absent):
-        row = int(particles.rows[np.argmax(particles.images.file_index == absent[0])])
-        first, files = particles.images.files[absent[0]], int((last >= 0).sum())
-        raise missing_files(particles.source, row, first, len(absent), files)
-    used = np.flatnonzero(last >= 0).tolist()
-    return header_remarks(particles, {number: check_file(particles, number, int(last[number])) for number in used})
+        row = int(particles.rows[images_of[int(absent[0])][0]])
+        raise missing_files(particles.source, row, particles.images.files[absent[0]], len(absent), len(images_of))
+    headers = {number: check_file(particles, number, images) for number, images in images_of.items()}
+    return header_remarks(particles, headers)
 
 
-def last_sections(stack: ImageStack) -> Int[np.ndarray, " f"]:
-    """The last section, from 0, that is asked for of each file; -1 where no image is."""
-    last = np.full(len(stack.files), -1, dtype=np.int64)
-    np.maximum.at(last, stack.file_index, stack.section)
-    return last
+def images_of_files(stack: ImageStack) -> dict[int, Int[np.ndarray, " m"]]:
+    """Numbers of the images that are asked for of each file, rising; of files of which none is, there is no entry."""
+    order = np.argsort(stack.file_index, kind="stable")
+    numbers, first = np.unique(stack.file_index[order], return_index=True)
+    return dict(zip(numbers.tolist(), np.split(order, first[1:]), strict=True))
 
 
 def missing_stacks(stack: ImageStack) -> Int[np.ndarray, " m"]:
@@ -56,24 +55,23 @@ def missing_stacks(stack: ImageStack) -> Int[np.ndarray, " m"]:
     return np.array([number for number in in_order if not is_file(stack.files[number])], dtype=np.int64)
 
 
-def check_file(particles: Particles, number: int, last_section: int) -> MrcHeader:
-    """The header of file ``number``; `InputError` unless it is there, whole, fits the table and has that section."""
+def check_file(particles: Particles, number: int, images: Int[np.ndarray, " m"]) -> MrcHeader:
+    """The header of file ``number``; `InputError` unless it is there, whole, fits the table and has its ``images``."""
     path = particles.images.files[number]
     header = read_header(path)
     stack = particles.images
-    asks = int(np.argmax((stack.file_index == number) & (stack.section == last_section)))
-    by = f" (row {particles.rows[asks]} of {particles.source.name})"
-    stack.check_header(path, header, np.array([last_section]), by)
+    last = images[np.argmax(stack.section[images])]
+    by = f" (row {particles.rows[last]} of {particles.source.name})"
+    stack.check_header(path, header, stack.section[[last]], by)
     require_complete(path, header, "stack")
-    _refuse_wrapped(stack, number, header)
+    _refuse_wrapped(stack, number, images, header)
     return header
 
 
-def _refuse_wrapped(stack: ImageStack, number: int, header: MrcHeader) -> None:
+def _refuse_wrapped(stack: ImageStack, number: int, images: Int[np.ndarray, " m"], header: MrcHeader) -> None:
     """Raise `InputError` where signed whole numbers of a file were unsigned ones; a few of its images tell."""
     if header.dtype.kind != "i":
         return
-    images = np.flatnonzero(stack.file_index == number)
     values = stack.read(images[:: -(-len(images) // LOOKED_AT)]).numpy()
     if are_wrapped(values, header.dtype.itemsize):
         raise InputError(

@@ -5,6 +5,7 @@ Every image is measured.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -95,15 +96,31 @@ def image_statistics(
     # the images, their float64 copy, and temporaries of the reductions and differences
     size = chunk_size(5 * pixels_bytes, BUDGET_BYTES, len(stack))
     regions = background_and_centre(stack.box)
-    parts = []
-    for part in chunks(len(stack), size):
-        images = stack.read(torch.arange(part.start, part.stop))
-        at_levels = images if levels is None else levels[torch.arange(part.start, part.stop)].apply(images)
+
+    def measured(part: slice) -> ImageStatistics:
+        index = torch.arange(part.start, part.stop)
+        images = stack.read(index)
+        at_levels = images if levels is None else levels[index].apply(images)
         padding = padding_depths(images)
-        parts.append(statistics_of(without_padding(at_levels, padding), padding, regions, describe))
-    return ImageStatistics(
-        *(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(ImageStatistics))
-    )
+        return statistics_of(without_padding(at_levels, padding), padding, regions, describe)
+
+    return _joined(measured, len(stack), size)
+
+
+def _joined(measured: Callable[[slice], ImageStatistics], count: int, size: int) -> ImageStatistics:
+    """What is measured of chunks of at most ``size`` images, of ``count`` in all.
+
+    It is written to its place at once: small arrays that stay, between the large ones that go, would keep the memory
+    of these from being used again, 5 kB an image.
+    """
+    names = [field.name for field in fields(ImageStatistics)]
+    whole: dict[str, Tensor] = {}
+    for part in chunks(count, size):
+        mine = measured(part)
+        whole = whole or {name: (each := getattr(mine, name)).new_empty(count, *each.shape[1:]) for name in names}
+        for name in names:
+            whole[name][part] = getattr(mine, name)
+    return ImageStatistics(**whole)
 
 
 def background_and_centre(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:

@@ -14,7 +14,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.job_result import FIX, Result, damage, read_result
 
 RECORD = "job.json"
-MAY_DIFFER = ("data_dir", "device", "threads", "memory", "save_minutes")
+MAY_DIFFER = ("data_dir", "device", "threads", "memory", "scratch", "save_minutes")
 """Settings that a job can be resumed with others of: where images are, and how fast it goes."""
 _SEALED = ("verb", "seed", "folder", "config", "inputs")
 

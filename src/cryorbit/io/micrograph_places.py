@@ -41,8 +41,9 @@ def image_numbers(particles: Particles) -> Int[Tensor, " n"]:
     """Number from 0 of the image of each particle: the same for all rows that lead to it, by whatever path."""
     stack = particles.images
     files = pd.factorize(pd.Series([str(file_identity(file)) for file in stack.files]))[0]
-    places = pd.MultiIndex.from_arrays([files[stack.file_index], stack.section])
-    return torch.from_numpy(places.factorize()[0].astype(np.int64))
+    # one number of both: pairs would be a tuple of Python for each of the particles
+    places = files[stack.file_index].astype(np.int64) * (1 + stack.section.max(initial=0)) + stack.section
+    return torch.from_numpy(pd.factorize(places)[0].astype(np.int64))
 
 
 def places_on_micrographs(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
@@ -76,9 +77,7 @@ def has_picks(table: pd.DataFrame) -> bool:
 def _shared_by_many(coordinates: Float[np.ndarray, "n 2"], image: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
     """Mask of the coordinates that more than `CROWD` images have to the last digit."""
     table = pd.DataFrame({"x": coordinates[:, 0], "y": coordinates[:, 1], "image": image})
-    images = table.drop_duplicates().groupby(["x", "y"]).size()
-    pairs = pd.MultiIndex.from_arrays([table["x"], table["y"]])
-    shared: Bool[np.ndarray, " n"] = pairs.isin(images[images > CROWD].index)
+    shared: Bool[np.ndarray, " n"] = (table.groupby(["x", "y"])["image"].transform("nunique") > CROWD).to_numpy()
     return shared
 
 

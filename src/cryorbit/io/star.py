@@ -127,7 +127,7 @@ def numeric_kind(column: pd.Series) -> str | None:
     """``"int64"`` or ``"float64"`` when every value of a text column is written as such a number, else None."""
     if not len(column) or not re.fullmatch(REAL, column.iloc[0]):
         return None
-    if column.str.fullmatch(INTEGER).all():
+    if re.fullmatch(INTEGER, column.iloc[0]) and column.str.fullmatch(INTEGER).all():
         return "int64"
     return "float64" if column.str.fullmatch(REAL).all() else None
 
@@ -234,9 +234,11 @@ def _is_word(line: str, keyword: str, *, exact: bool = False) -> bool:
 
     A row of a table may begin with such a word, as with a micrograph ``data_0001.mrc``: other values follow.
     """
+    # most lines of most files are told by their first letters
+    if line[: len(keyword)].lower() != keyword:
+        return False
     word, *rest = line.split(maxsplit=1)
-    fits = word.lower() == keyword if exact else word[: len(keyword)].lower() == keyword
-    return fits and not (rest and rest[0][0] != "#")
+    return (not exact or len(word) == len(keyword)) and not (rest and rest[0][0] != "#")
 
 
 def _split(line: str) -> tuple[list[str], set[int]]:

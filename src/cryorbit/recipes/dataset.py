@@ -24,6 +24,7 @@ from cryorbit.io.column_names import in_words
 from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import ParticleCount
+from cryorbit.io.kept_rows import require_scratch_folder
 from cryorbit.io.particles import Particles, read_particles, require_ctf
 from cryorbit.io.selection import random_rows
 from cryorbit.recipes.half_sets import half_sets
@@ -124,9 +125,10 @@ class Dataset:
         return self.symmetry if len(self.symmetry) > 1 else None
 
     def of_job(self, job: JobFolder, watch: Watch = UNWATCHED) -> Self:
-        """The same particles for a job, whose processes work on a share each and have their scratch in its folder."""
-        source = replace(self.source, group=job.group, watch=watch, scratch=job.path / "checkpoint")
+        """The same particles for a job, whose processes work on a share each; scratch is in its folder by default."""
+        scratch = self.source.scratch or job.path / "checkpoint"
         early = (FINISHED_EARLY,) if job.finish_now else ()
+        source = replace(self.source, group=job.group, watch=watch, scratch=scratch)
         return replace(self, source=source, remarks=(*self.remarks, *early))
 
     def particle_radius(self, size: int) -> float:
@@ -143,8 +145,10 @@ class Dataset:
 def read_chosen(settings: ParticleSettings) -> Particles:
     """The particles that the settings choose; errors as for ``read_particles``.
 
-    Resolutions among the settings are held against their pixels.
+    Resolutions among the settings are held against their pixels, and the scratch folder is tried.
     """
+    if settings.scratch is not None:
+        require_scratch_folder(settings.scratch)
     read = read_particles(
         settings.particles,
         settings.data_dir,
@@ -242,7 +246,8 @@ def _contradicted(
 
 def _source(settings: ParticleSettings, particles: Particles, report: CheckReport) -> ParticleSource:
     inverted = report.grey.inverted if settings.invert_contrast is None else settings.invert_contrast
-    return ParticleSource.of(particles, report.grey.levels, torch.device(settings.device), inverted=inverted)
+    source = ParticleSource.of(particles, report.grey.levels, torch.device(settings.device), inverted=inverted)
+    return replace(source, scratch=settings.scratch)
 
 
 def _noise(

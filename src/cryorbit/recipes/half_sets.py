@@ -157,12 +157,12 @@ def _balanced(group: Int[Tensor, " n"], generator: torch.Generator) -> Int[Tenso
     sizes = torch.bincount(group)
     order = torch.randperm(len(sizes), generator=generator).argsort()
     order = order[sizes[order].argsort(descending=True, stable=True)]
-    half_of, filled = torch.empty_like(sizes), [0, 0]
-    for number in order.tolist():
+    halves, filled = [], [0, 0]
+    for size in sizes[order].tolist():
         half = int(filled[1] < filled[0])
-        half_of[number] = half
-        filled[half] += int(sizes[number])
-    return half_of[group]
+        halves.append(half)
+        filled[half] += size
+    return torch.empty_like(sizes).index_copy(0, order, torch.tensor(halves))[group]
 
 
 def _first_of_each(half_set: Int[Tensor, " n"], unit: Int[Tensor, " n"]) -> Int[Tensor, " n"]:

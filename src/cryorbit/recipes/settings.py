@@ -90,3 +90,8 @@ class ParticleSettings(TransferSettings, JobSettings):
         None,
         description="Memory that the job may use, in GB or with a unit (800MB). Default: 70 % of what is free.",
     )
+    scratch: Path | None = Field(
+        None,
+        description="Folder on a fast local disk for large temporary files. "
+        "None: images are kept in memory as far as they fit, sums in the job folder.",
+    )

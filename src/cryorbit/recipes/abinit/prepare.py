@@ -49,6 +49,13 @@ def prepare(config: AbinitConfig) -> AbinitDataset:
 
 def _require_memory(config: AbinitConfig, particles: Particles) -> None:
     """Refuse a job whose volumes would not fit, in the passes or in the last reconstruction."""
+    passes, written = volume_loads(config, particles)
+    require_volumes(config, passes, particles.pixel_size)
+    require_volumes(config, written)
+
+
+def volume_loads(config: AbinitConfig, particles: Particles) -> tuple[VolumeLoad, VolumeLoad]:
+    """The volumes of the passes and of the last reconstruction, both at their largest."""
     extent, nyquist = particles.box * particles.pixel_size, particles.box / 2 - 1
     finest = config.max_resolution or min(12.0, (config.diameter or SMALLEST_PARTICLE * extent) / 10)
     scored = min(nyquist, extent / finest)
@@ -57,9 +64,8 @@ def _require_memory(config: AbinitConfig, particles: Particles) -> None:
     # the last pass over all particles keeps the coarse poses of each of them
     cells = config.grow.cells * config.classes * len(particles)
     # of both half-sets at once, as whole numbers, which take twice the memory, and as what these become
-    load = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, sums=3, cells=cells)
-    require_volumes(config, load, particles.pixel_size)
-    require_volumes(config, VolumeLoad(particles.box, written, config.classes, symmetric=symmetric))
+    passes = VolumeLoad(particles.box, scored, config.classes, searched=True, symmetric=symmetric, sums=3, cells=cells)
+    return passes, VolumeLoad(particles.box, written, config.classes, symmetric=symmetric)
 
 
 def _held_out(config: AbinitConfig, count: int) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:

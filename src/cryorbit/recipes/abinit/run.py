@@ -15,10 +15,11 @@ from cryorbit.recipes.abinit.dealt_starts import dealt_starts, is_dealt
 from cryorbit.recipes.abinit.finish_stage import finish_iteration, judge, shortcut
 from cryorbit.recipes.abinit.outputs import AbinitResult, write_outputs
 from cryorbit.recipes.abinit.passes import grow_iteration
-from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare
+from cryorbit.recipes.abinit.prepare import AbinitDataset, prepare, volume_loads
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.abinit.symmetry_stage import symmetrise
+from cryorbit.recipes.kept_transforms import keeping_transforms
 from cryorbit.recipes.stage_loop import Stages, go_through
 
 Iteration = Callable[[AbinitConfig, AbinitDataset, AbinitState], tuple[AbinitState, dict[str, Any]]]
@@ -49,6 +50,13 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     dataset = prepare(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
+    with keeping_transforms(config, dataset, *volume_loads(config, dataset.particles)) as kept:
+        state = _reconstructed(config, kept, job, progress)
+        return write_outputs(config, kept, state, job)
+
+
+def _reconstructed(config: AbinitConfig, dataset: AbinitDataset, job: JobFolder, progress: Progress) -> AbinitState:
+    """The state after all stages, or after what is left of them."""
     stages = partial(_stages, config)
 
     def first() -> AbinitState:
@@ -58,7 +66,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
 
     state = go_through(stages(dataset), first, job, progress)
     job.remove_parts()
-    return write_outputs(config, dataset, state, job)
+    return state
 
 
 def _stages(config: AbinitConfig, dataset: AbinitDataset) -> Stages[AbinitState]:

@@ -22,7 +22,7 @@ from cryorbit.imaging.ctf_gaps import ctf_gaps
 from cryorbit.imaging.unused_optics import unused_optics
 from cryorbit.io.bounds import PHASE_UNITS_FIX, phase_units_problem
 from cryorbit.io.checks import any_of, broken_pixels, duplicates, impossible_numbers, mistaken_images
-from cryorbit.io.file_checks import check_file, header_remarks, last_sections, missing_stacks
+from cryorbit.io.file_checks import check_file, header_remarks, images_of_files, missing_stacks
 from cryorbit.io.grey_levels import GreyLevels
 from cryorbit.io.grey_values import judge_grey_values
 from cryorbit.io.image_stack import ImageStack
@@ -174,14 +174,14 @@ class _Files:
 def _files(particles: Particles) -> _Files:
     """Look at every file: one header each."""
     stack = particles.images
-    last, counts = last_sections(stack), np.bincount(stack.file_index, minlength=len(stack.files))
+    counts = np.bincount(stack.file_index, minlength=len(stack.files))
     missing = missing_stacks(stack)
     unfit, faults, headers = set(missing.tolist()), [], {}
-    for number in np.flatnonzero(last >= 0).tolist():
+    for number, images in images_of_files(stack).items():
         if number in unfit:
             continue
         try:
-            headers[number] = check_file(particles, number, int(last[number]))
+            headers[number] = check_file(particles, number, images)
         except InputError as error:
             unfit.add(number)
             faults.append(FileFault(stack.files[number], int(counts[number]), error.problem, error.fix))

@@ -12,6 +12,7 @@ from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
+from cryorbit.recipes.kept_transforms import keeping_transforms
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
@@ -59,16 +60,8 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     dataset = read_dataset(config, particles).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
-    stages: Stages[RefineState] = Stages(
-        iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
-        describe=lambda state: DESCRIPTIONS[state.stage],
-        planned=lambda state: _planned(config, state.stage),
-        restore=lambda packed: unpack(RefineState, packed, dataset.source.device),
-        shortcut=_shortcut,
-        group=dataset.source.group,
-        watch=dataset.source.watch,
-    )
-    state = go_through(stages, lambda: _first(config, dataset, progress), job, progress)
+    with keeping_transforms(config, dataset, volume_load(config, particles)) as kept:
+        state = _refined(config, kept, job, progress)
     classes = write_outputs(config, dataset, state, job)
     verdict = judge(Ending(config, dataset, state, classes, job.read_metrics()))
     result = summarise(dataset, state, classes, verdict)
@@ -79,11 +72,30 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     return result
 
 
+def _refined(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: Progress) -> RefineState:
+    """The state after all stages, or after what is left of them."""
+    stages: Stages[RefineState] = Stages(
+        iterations={name: partial(iteration, config, dataset) for name, iteration in ITERATIONS.items()},
+        describe=lambda state: DESCRIPTIONS[state.stage],
+        planned=lambda state: _planned(config, state.stage),
+        restore=lambda packed: unpack(RefineState, packed, dataset.source.device),
+        shortcut=_shortcut,
+        group=dataset.source.group,
+        watch=dataset.source.watch,
+    )
+    return go_through(stages, lambda: _first(config, dataset, progress), job, progress)
+
+
 def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
+    require_volumes(config, volume_load(config, particles), particles.pixel_size)
+
+
+def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:
+    """The volumes of the refinement in its last pass."""
     radius = final_radius(config, particles.box, particles.pixel_size)
     sums = 1 if config.late.method is None else late_sums(config.late)
-    load = VolumeLoad(
+    return VolumeLoad(
         box=particles.box,
         radius=radius,
         maps=len(config.maps),
@@ -93,7 +105,6 @@ def require_memory(config: RefineConfig, particles: Particles) -> None:
         # of one half-set at a time
         cells=config.poses.cells * len(config.maps) * len(particles) // 2,
     )
-    require_volumes(config, load, particles.pixel_size)
 
 
 def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> RefineState:

@@ -1,0 +1,121 @@
+"""Cost of what is done with every row of a particle table, up to a million: memory and CPU time should be linear.
+
+    python benchmarks/million_rows.py --counts 50000 --counts 100000
+    python benchmarks/million_rows.py --counts 1000000 --steps inspect --steps convert --folder /local/disk
+
+Images are 32 pixels wide, in half precision, a thousand to a micrograph and each with noise of its own, so that none is
+a duplicate; what they show are projections of a ribosome. A million take 2 GB of disk (``--folder``) while this runs.
+``abinit`` has settings with which it passes through all of its stages quickly: no good map is to be expected.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+from pathlib import Path
+
+import cyclopts
+import mrcfile
+import numpy as np
+
+# ruff: isort: split
+from measure import CRYORBIT, run_measured
+from simulated import ParticleSet, simulate_box
+from tables import Row, save, show
+
+BOX, PATTERNS, OF_A_STACK = 32, 500, 1000
+SNR = 0.1
+SPACING, COLUMNS = 100, 32
+"""Particles lie on a lattice, so many pixels apart, so many to a row of their micrograph."""
+SETTINGS = """max_resolution = 40.0
+
+[search]
+iterations = 20
+batch_first = 60
+batch_last = 60
+angular_spacing = 30.0
+
+[grow]
+iterations = 2
+images = 1000
+cells = 2
+candidates = 2
+"""
+STEPS = ("inspect", "convert", "abinit", "report")
+
+
+def main(
+    *,
+    counts: tuple[int, ...] = (50_000, 100_000),
+    steps: tuple[str, ...] = STEPS,
+    threads: int = 1,
+    folder: Path | None = None,
+    output: Path | None = None,
+) -> None:
+    """Make a set of each size, and measure the steps on it; ``report`` is that of ``abinit``."""
+    rows: list[Row] = []
+    for count in counts:
+        with tempfile.TemporaryDirectory(dir=folder) as name:
+            place = Path(name)
+            patterns = simulate_box(place / "patterns", BOX, PATTERNS, 100.0)
+            # in a process of its own: the memory of this one would count towards that of what it starts
+            maker = multiprocessing.get_context("spawn").Process(target=make_set, args=(patterns, place, count))
+            maker.start()
+            maker.join()
+            rows += [measured(place, step, count, threads) for step in steps]
+        # sets take long, and each tells something
+        show("Many rows", rows, [f"images of {BOX} px, {threads} threads"])
+    save(output, "million_rows", {"threads": threads, "rows": rows})
+
+
+def measured(place: Path, step: str, count: int, threads: int) -> Row:
+    """Cost of one step."""
+    (place / "settings.toml").write_text(SETTINGS)
+    star, job, running = place / "particles.star", place / "job", ("--threads", str(threads))
+    if step == "report":
+        (job / "report.html").unlink()
+    words = {
+        "inspect": ("inspect", star, *running),
+        "convert": ("convert", star, place / "particles.cs", "--check"),
+        "abinit": ("abinit", star, "-o", job, "--config", place / "settings.toml", "--device", "cpu", *running),
+        "report": ("resume", job),
+    }[step]
+    cost = run_measured([*CRYORBIT, *words], place / f"{step}.log")
+    return {
+        "rows": count,
+        "step": step,
+        "CPU s": cost.cpu_s,
+        "CPU us a row": 1e6 * cost.cpu_s / count,
+        "peak MiB": cost.peak_MiB,
+    }
+
+
+def make_set(patterns: ParticleSet, folder: Path, count: int) -> None:
+    """Write images of the patterns, each with fresh noise, to stacks in ``folder``, and their table beside them."""
+    heading, table = _split(patterns.star)
+    clean = mrcfile.read(patterns.star.with_suffix(".mrcs"))
+    spread = float(np.sqrt(clean.var() / SNR))
+    with (folder / "particles.star").open("w") as file:
+        file.write(heading + "_rlnCoordinateX #10\n_rlnCoordinateY #11\n")
+        for number, start in enumerate(range(0, count, OF_A_STACK), start=1):
+            rng = np.random.default_rng(number)
+            chosen = rng.integers(len(clean), size=min(OF_A_STACK, count - start))
+            noise = rng.standard_normal((len(chosen), BOX, BOX), dtype=np.float32)
+            with mrcfile.new(folder / f"{number:06d}.mrcs") as stack:
+                stack.set_data((clean[chosen] / spread + noise).astype(np.float16))
+                stack.set_image_stack()
+            for place, values in enumerate(table[pattern] for pattern in chosen):
+                x, y = SPACING * (1 + place % COLUMNS), SPACING * (1 + place // COLUMNS)
+                name = f"{place + 1:06d}@{number:06d}.mrcs {number:06d}.mrc"
+                file.write(f"{name} {values} {x}.0 {y}.0\n")
+
+
+def _split(star: Path) -> tuple[str, list[str]]:
+    """The text of a table up to its rows, and the rows without the names of their images and micrographs."""
+    lines = star.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if "@" in line)
+    return "\n".join(lines[:first]) + "\n", [line.split(maxsplit=2)[2] for line in lines[first:] if "@" in line]
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)

@@ -47,6 +47,12 @@ def test_without_a_card_there_is_no_device_to_compile_for() -> None:
     assert (fused_device() is None) == (not torch.cuda.is_available())
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+def test_a_card_without_its_driver_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert fused_device() is None
+
+
 def test_without_triton_there_is_none_either(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "find_spec", lambda _: None)
     assert fused_device() is None

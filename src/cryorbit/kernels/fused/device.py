@@ -22,7 +22,7 @@ def fused_device() -> str | None:
 
     try:
         return str(driver.active.get_active_torch_device().type)
-    except (RuntimeError, ImportError, OSError, SubprocessError):
+    except (AssertionError, RuntimeError, ImportError, OSError, SubprocessError):
         return None
 
 

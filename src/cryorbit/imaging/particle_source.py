@@ -212,7 +212,7 @@ class ParticleSource:
 
     def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Transfer:
         """CTFs of the images, times their scales, and what aberrations do to their phases."""
-        params, frequencies = self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size)
+        params, frequencies = self.ctf[index], disc.frequencies / (self.box * self.pixel_size)
         aberrations = None if self.aberrations is None else self.aberrations[index].to(self.device)
         even = None if aberrations is None else aberrations.even_phase(frequencies)
         odd = None if aberrations is None else aberrations.odd_phase(frequencies)

@@ -203,6 +203,10 @@ class _WeightedSlices:
     data: Complex[Tensor, "e p"]
     weight: Float[Tensor, "e p"]
 
+    def __getitem__(self, index: Int[Tensor, " m"]) -> _WeightedSlices:
+        """Some of them."""
+        return _WeightedSlices(self.candidates[index], self.mass[index], self.data[index], self.weight[index])
+
 
 def _weighted_slices(
     candidates: Candidates,
@@ -213,7 +217,7 @@ def _weighted_slices(
 ) -> _WeightedSlices:
     """Sum each candidate's shifts: what is left to insert is one slice a candidate."""
     mass = gamma.sum(1)
-    live = mass > 0
+    live = torch.nonzero(mass > 0)[:, 0]
     gamma, mass = gamma[live], mass[live]
     kept = candidates[live]
     phases = shift_phases(kept.centre, disc) * (gamma.to(observations.data.dtype) @ shift_phases(lattice, disc))
@@ -242,12 +246,13 @@ def _insert_live(
     symmetry: Float[Tensor, "s 3 3"] | None,
 ) -> None:
     """Insert weighted slices into the sums of their half-set and class."""
-    klass = live.candidates.klass
-    half = half_set[live.candidates.image]
-    for h, k in itertools.product(*map(range, sums.counts.shape[:2])):
-        mine = torch.nonzero((half == h) & (klass == k))[:, 0]
-        if not len(mine):
+    parts = list(itertools.product(*map(range, sums.counts.shape[:2])))
+    for h, k in parts:
+        mine = live
+        if len(parts) > 1:
+            of_part = (half_set[live.candidates.image] == h) & (live.candidates.klass == k)
+            mine = live[torch.nonzero(of_part)[:, 0]]
+        if not len(mine.mass):
             continue
-        data, weight = live.data[mine], live.weight[mine]
-        for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
-            sums.add(h, k, data, weight, copies)
+        for copies in inserted_copies(mine.candidates.rotation, symmetry):
+            sums.add(h, k, mine.data, mine.weight, copies)

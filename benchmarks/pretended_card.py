@@ -1,8 +1,8 @@
-"""A pretended graphics card: tensors that say ``card:0`` and are computed on the CPU, and a count of what a card would do.
+"""A pretended graphics card: tensors that say ``card:0`` and are computed on the CPU. What a card would do is counted.
 
 An operation that a real card refuses raises `MixedDevicesError`: tensors of two devices, or a generator of the CPU for
-numbers of the card. Launches of kernels, the bytes that they read and write, waits of the CPU for the card and copies to
-the card are counted, the latter two by the line of the package that asks for them.
+numbers of the card. Launches of kernels, the bytes that they read and write, waits of the CPU for the card and copies
+to the card are counted, the latter two by the line of the package that asks for them.
 
 It tells neither the speed of kernels nor their numerics. Kernels in Triton do not run on it: if they are pretended too,
 their compiled counterparts for the CPU do their work, and one launch is counted with the bytes that are modelled here.
@@ -11,6 +11,7 @@ their compiled counterparts for the CPU do their work, and one launch is counted
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -64,6 +65,8 @@ class Counts:
     ----------
     launches, bytes
         Kernels and copies to the card, and what they read and wrote.
+    largest
+        Bytes of the largest array.
     waits
         Times that the CPU waited for a result of the card, by place in the package.
     uploads
@@ -72,6 +75,7 @@ class Counts:
 
     launches: int = 0
     bytes: int = 0
+    largest: int = 0
     waits: Counter[str] = field(default_factory=Counter)
     uploads: Counter[str] = field(default_factory=Counter)
 
@@ -85,6 +89,7 @@ class Counts:
         return Counts(
             self.launches - other.launches,
             self.bytes - other.bytes,
+            max(self.largest, other.largest),
             self.waits - other.waits,
             self.uploads - other.uploads,
         )
@@ -130,12 +135,12 @@ class PretendedCard(TorchDispatchMode):
         What happened on it.
     """
 
-    def __init__(self, *, fused: bool = False) -> None:
-        """A card; with ``fused`` the kernels in Triton are pretended."""
+    def __init__(self, *, fused: bool = False, largest: float = math.inf) -> None:
+        """A card; with ``fused`` the kernels in Triton are pretended; ``largest`` bytes of an array find room."""
         super().__init__()
         _register()
         self.counts = Counts()
-        self._fused = fused
+        self._fused, self._largest = fused, largest
         self._patches = contextlib.ExitStack()
 
     def __enter__(self) -> PretendedCard:
@@ -181,12 +186,20 @@ class PretendedCard(TorchDispatchMode):
         result = operation(*unwrapped(arguments), **unwrapped(settings))
         if name == "copy_":
             is_result_here = isinstance(arguments[0], CardTensor)
+        if is_result_here:
+            self._take(max((size_of(value) for value in tree_leaves(result) if _is_tensor(value)), default=0))
         self._count(operation, name, (arguments, settings), result, is_result_here)
         if not is_result_here or name == "_local_scalar_dense":
             return result
         if operation._schema.is_mutable and arguments and result is getattr(arguments[0], "stored", None):
             return arguments[0]
         return tree_map(_wrapped, result)
+
+    def _take(self, size: int) -> None:
+        """Find room for an array."""
+        if size > self._largest:
+            raise torch.OutOfMemoryError(f"no room for {size} bytes in {_place()}")
+        self.counts.largest = max(self.counts.largest, size)
 
     def _count(self, operation: Any, name: str, given: Any, result: Any, is_result_here: bool) -> None:
         tensors = [value for value in tree_leaves(given) if isinstance(value, torch.Tensor)]
@@ -296,6 +309,10 @@ def _traffic(name: str, tensors: list[torch.Tensor], result: Any) -> int:
     if name in ("index", "index_select", "gather"):
         return 2 * written + sum(map(size_of, tensors[1:]))
     return written + sum(map(size_of, tensors))
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
 
 
 def size_of(tensor: torch.Tensor) -> int:

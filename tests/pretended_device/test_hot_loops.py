@@ -3,9 +3,12 @@
 A budget is what a batch takes today, a little rounded. Who needs more raises it here, and says why.
 """
 
+import math
+
 import pytest
 import torch
 
+from cryorbit.core.errors import InputError
 from cryorbit.inference import reconstruction
 from hot_loops import LOOPS, Problem
 from pretended_card import NAME, Counts, PretendedCard
@@ -71,3 +74,26 @@ def test_results_are_those_of_the_cpu(loop: str, problem: Problem, fused: bool) 
     # of plain torch and the compiled kernels, which round differently: poses of nearly equal scores may change places
     assert (found - expected).norm() < 0.02 * expected.norm()
     assert torch.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("loop", "images"), [("refined poses", 130), ("branch and bound", 10)])
+def test_batches_that_do_not_fit_the_card_give_the_same_result(loop: str, images: int, problem: Problem) -> None:
+    results, largest, launches = [], math.inf, []
+    for _ in range(2):
+        with PretendedCard(fused=True, largest=largest) as card:
+            results.append(LOOPS[loop](problem.on(NAME, images)).cpu())
+        largest = 0.6 * card.counts.largest
+        launches.append(card.counts.launches)
+    # numbers of the same images in other batches, where sums of floating-point numbers round differently
+    whole, halves = (each.double() for each in results)
+    assert (whole - halves).norm() < 1e-5 * whole.norm()
+    assert launches[1] > 1.5 * launches[0]
+
+
+def test_sums_that_were_begun_are_not_added_to_again(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr("cryorbit.volumes.voxel.add_exact_slices", full)
+    with PretendedCard(fused=True), pytest.raises(InputError, match="memory of the GPU is full"):
+        LOOPS["refined poses"](problem.on(NAME))

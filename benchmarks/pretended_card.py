@@ -187,7 +187,7 @@ class PretendedCard(TorchDispatchMode):
         if name == "copy_":
             is_result_here = isinstance(arguments[0], CardTensor)
         if is_result_here:
-            self._take(max((size_of(value) for value in tree_leaves(result) if _is_tensor(value)), default=0))
+            self.take(result)
         self._count(operation, name, (arguments, settings), result, is_result_here)
         if not is_result_here or name == "_local_scalar_dense":
             return result
@@ -195,8 +195,9 @@ class PretendedCard(TorchDispatchMode):
             return arguments[0]
         return tree_map(_wrapped, result)
 
-    def _take(self, size: int) -> None:
-        """Find room for an array."""
+    def take(self, result: Any) -> None:
+        """Find room for the arrays of a result."""
+        size = max((size_of(value) for value in tree_leaves(result) if isinstance(value, torch.Tensor)), default=0)
         if size > self._largest:
             raise torch.OutOfMemoryError(f"no room for {size} bytes in {_place()}")
         self.counts.largest = max(self.counts.largest, size)
@@ -264,6 +265,7 @@ def _choose_fused(card: PretendedCard, choose: Callable[..., Any], row: Kernel, 
             raise MixedDevicesError(f"arguments of a kernel in {_place()}")
         name = next(name for name, value in vars(table).items() if value is row)
         card.launched(_fused_traffic(name, arguments))
+        card.take(result)
         return tree_map(_wrapped, result)
 
     return call
@@ -309,10 +311,6 @@ def _traffic(name: str, tensors: list[torch.Tensor], result: Any) -> int:
     if name in ("index", "index_select", "gather"):
         return 2 * written + sum(map(size_of, tensors[1:]))
     return written + sum(map(size_of, tensors))
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, torch.Tensor)
 
 
 def size_of(tensor: torch.Tensor) -> int:

@@ -155,7 +155,7 @@ is {rule}, all launches one after the other. Time for reading images from disk i
 
 Before batches were made to wait less, in plain torch, and without what is done once a pass: launches, waits and copies
 of a search step 582, 10, 32; of grid scores 402, 13, 24; of refined poses 934, 32, 49; of a reconstruction 261, 2, 18.
-After: 511, 7, 8; 360, 8, 8; 782, 15, 9; 224, 1, 2. With kernels in Triton there are 293, 264, 344 and 102 launches.
+After: 511, 7, 8; 360, 8, 8; 782, 15, 9; 224, 1, 2. With kernels in Triton there are 291, 262, 344 and 102 launches.
 
 ## A pass of refinement at full radius
 

@@ -15,7 +15,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import Any
 from unittest import mock
@@ -27,6 +27,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from cryorbit.kernels import table
 from cryorbit.kernels.kernel import Kernel
+from cryorbit.kernels.significant import Entries
 
 NAME = "card"
 PACKAGE = "/src/cryorbit/"
@@ -51,6 +52,8 @@ TAKING_INDICES = {"index", "_unsafe_index", "index_put", "index_put_", "_index_p
 POINT_BYTES = {"POSE_SCORES": 76, "GATHER": 72, "INSERT": 204, "ADD": 204, "ADD_EXACT": 396}
 """Of a kernel in Triton for a point of a slice: corners of its cell, of 8 B to read, or of 12 or 24 B to read and write
 again; and its data. Nothing is credited for corners that lie in a cache."""
+SCORE_BYTES, LISTING = 12, 40
+"""Of the kernels that list poses, which read scores three times; and launches, with those on small arrays between."""
 
 
 class MixedDevicesError(RuntimeError):
@@ -265,6 +268,9 @@ def _choose_fused(card: PretendedCard, choose: Callable[..., Any], row: Kernel, 
             raise MixedDevicesError(f"arguments of a kernel in {_place()}")
         name = next(name for name, value in vars(table).items() if value is row)
         card.launched(_fused_traffic(name, arguments))
+        if name == "SIGNIFICANT":
+            card.counts.launches += LISTING - 1
+            card.counts.waits[_place()] += 1
         card.take(result)
         return tree_map(_wrapped, result)
 
@@ -272,7 +278,9 @@ def _choose_fused(card: PretendedCard, choose: Callable[..., Any], row: Kernel, 
 
 
 def _fused_traffic(name: str, arguments: tuple[Any, ...]) -> int:
-    """Bytes that a kernel in Triton reads and writes: so many for a point of a slice."""
+    """Bytes that a kernel in Triton reads and writes: so many for a point of a slice, or for a score."""
+    if name == "SIGNIFICANT":
+        return SCORE_BYTES * arguments[0].numel()
     rotations = arguments[2][2] if name == "POSE_SCORES" else arguments[1 if name == "GATHER" else -3]
     frequencies = next(value for value in arguments if getattr(value, "shape", (0,))[-1] == 2 and value.dim() == 2)
     return POINT_BYTES[name] * len(rotations) * len(frequencies)
@@ -324,6 +332,8 @@ def unwrapped(value: Any) -> Any:
 
 
 def _wrapped(value: Any) -> Any:
+    if isinstance(value, Entries):
+        return Entries(*(_wrapped(getattr(value, each.name)) for each in fields(value)))
     is_plain = isinstance(value, torch.Tensor) and not isinstance(value, CardTensor)
     return CardTensor(value) if is_plain else value
 

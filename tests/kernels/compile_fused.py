@@ -45,6 +45,8 @@ def main(card: str) -> None:
         shared[kernel.fn.__name__] = compiled.metadata.shared
 
     JITFunction.run = compile_alone
+    # sizes that kernels would have computed are zero, and not whatever memory holds
+    torch.empty_like, torch.empty = torch.zeros_like, torch.zeros
     for name, row in ROWS.items():
         if row.fused is not None:
             row.fused(*CASES[name](Drawn(torch.float32 if torch.float32 in row.dtypes else torch.complex64)))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from cryorbit.core import memory
 from cryorbit.core.errors import InputError
 from cryorbit.inference import reconstruction
 from hot_loops import LOOPS, Problem
@@ -23,11 +24,11 @@ BATCHES = {
 }
 """Images of two runs whose difference is a batch of the loop; a run of no images is none."""
 BUDGETS = {
-    "search step": (300, 8, 8),
-    "grid scores": (270, 9, 8),
+    "search step": (300, 5, 8),
+    "grid scores": (270, 6, 8),
     "refined poses": (350, 16, 10),
     "reconstruction": (110, 1, 2),
-    "branch and bound": (1850, 190, 36),
+    "branch and bound": (920, 85, 36),
 }
 """Launches, waits and uploads of a batch where kernels are fused."""
 REFERENCE_LAUNCHES = {"search step": 520, "grid scores": 370, "refined poses": 850}
@@ -36,7 +37,9 @@ REFERENCE_LAUNCHES = {"search step": 520, "grid scores": 370, "refined poses": 8
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or all images would be in one batch."""
     monkeypatch.setattr(reconstruction, "BATCH", 40)
+    monkeypatch.setattr(memory, "MORE_ON_CARD", 1)
 
 
 def batch(loop: str, problem: Problem, *, fused: bool) -> Counts:
@@ -55,14 +58,14 @@ def batch(loop: str, problem: Problem, *, fused: bool) -> Counts:
 def test_a_batch_keeps_to_its_budget(loop: str, problem: Problem) -> None:
     counts = batch(loop, problem, fused=True)
     launches, waits, uploads = BUDGETS[loop]
-    assert counts.launches <= launches
+    assert 0.7 * launches < counts.launches <= launches
     assert sum(counts.waits.values()) <= waits, counts.waits
     assert sum(counts.uploads.values()) <= uploads, counts.uploads
 
 
 @pytest.mark.parametrize("loop", REFERENCE_LAUNCHES)
 def test_a_batch_in_plain_torch_keeps_to_its_budget(loop: str, problem: Problem) -> None:
-    assert batch(loop, problem, fused=False).launches <= REFERENCE_LAUNCHES[loop]
+    assert 0.7 < batch(loop, problem, fused=False).launches / REFERENCE_LAUNCHES[loop] <= 1
 
 
 @pytest.mark.parametrize("fused", [False, True])
@@ -79,8 +82,9 @@ def test_results_are_those_of_the_cpu(loop: str, problem: Problem, fused: bool) 
 
 @pytest.mark.parametrize(("loop", "images", "largest"), [("refined poses", 130, 5e5), ("branch and bound", 10, 2e6)])
 def test_batches_that_do_not_fit_the_card_give_the_same_result(
-    loop: str, images: int, largest: float, problem: Problem
+    loop: str, images: int, largest: float, problem: Problem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(memory, "MORE_ON_CARD", images)
     # the sums of a pass, which all batches share, are smaller than the images of one
     coarse, results, launches = replace(problem, radius=5.0), [], []
     for bytes_of_array in (math.inf, largest):

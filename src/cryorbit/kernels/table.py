@@ -21,7 +21,7 @@ ADD = Kernel(add_torch, add_numba, (torch.complex64,), imported_late("insert", "
 ADD_EXACT = Kernel(add_exact_torch, add_exact_numba, (torch.complex64,), imported_late("insert", "add_exact_fused"))
 PRODUCTS = Kernel(add_products_torch, add_products_numba, (torch.float32, torch.float64))
 TURNED_MEAN = Kernel(average_torch, average_numba, (torch.complex64,))
-SIGNIFICANT = Kernel(list_torch, list_numba, (torch.float32,))
+SIGNIFICANT = Kernel(list_torch, list_numba, (torch.float32,), imported_late("significant", "list_fused"))
 POSE_SCORES = Kernel(score_torch, score_numba, (torch.complex64,), imported_late("pose_scores", "score_fused"))
 ZEROS = Kernel(
     zeros_torch, zeros_mapped, (torch.float32, torch.float64, torch.complex64, torch.complex128, torch.int64)

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test quick lint docs torture clean
+.PHONY: demo test quick lint docs torture gpu clean
 
 demo: $(VENV)/installed
 	$(BIN)/cryorbit demo -o demo
@@ -26,6 +26,10 @@ docs: $(VENV)/installed
 # Ten thousand damaged inputs and a hundred kills, about half an hour on one core; figures of before are in results
 torture: $(VENV)/installed
 	cd benchmarks && $(abspath $(BIN))/python -m torture --output results/torture.md
+
+# On a machine with a GPU: its tests, the E-step beside bare matrix products, abinit and refine on a large set, within 8 minutes
+gpu: $(VENV)/installed
+	$(BIN)/python benchmarks/gpu.py --output benchmarks/results
 
 # A Python without ensurepip (Debian without python3-venv) lends its own pip instead.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -10,6 +10,10 @@ from checked_shapes import check_package
 
 check_package()
 
+# before anything imports Triton: without a GPU its kernels run by its interpreter
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 
 @pytest.fixture
 def generator() -> torch.Generator:

@@ -16,6 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 RUNTIME = PROJECT["project"]["dependencies"]
 TEST = PROJECT["project"]["optional-dependencies"]["test"]
 DOCS = PROJECT["project"]["optional-dependencies"]["docs"]
+GPU = PROJECT["project"]["optional-dependencies"]["gpu"]
 BUILD = PROJECT["build-system"]["requires"]
 
 
@@ -60,11 +61,17 @@ def imported_distributions(*folders: str) -> set[str]:
 
 
 def test_the_package_requires_what_it_imports_and_no_more() -> None:
-    assert imported_distributions("src") == names(RUNTIME)
+    assert imported_distributions("src") == names([*RUNTIME, *GPU])
+
+
+def test_triton_is_imported_by_its_kernels_alone() -> None:
+    package = ROOT / "src" / "cryorbit"
+    files = [file for file in package.rglob("*.py") if "triton" in imported_roots(file.read_text())]
+    assert {file.parent for file in files} == {package / "kernels" / "fused"}
 
 
 def test_the_tests_require_what_they_import() -> None:
-    assert imported_distributions("tests", "benchmarks") <= names([*RUNTIME, *TEST])
+    assert imported_distributions("tests", "benchmarks") <= names([*RUNTIME, *TEST, *GPU])
 
 
 def test_the_documentation_requires_what_it_imports() -> None:
@@ -80,7 +87,7 @@ def test_a_tested_version_is_pinned_for_every_requirement() -> None:
     pins = (ROOT / "constraints.txt").read_text().splitlines()[1:]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
     extras = PROJECT["project"]["optional-dependencies"]
-    required = names([*RUNTIME, *TEST, *extras["lint"], *extras["docs"]])
+    required = names([*RUNTIME, *TEST, *GPU, *extras["lint"], *extras["docs"]])
     assert required <= names(pins)
 
 

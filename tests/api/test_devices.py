@@ -8,7 +8,7 @@ import numba
 import pytest
 import torch
 
-from cryorbit.api.devices import choose_device, limit_threads
+from cryorbit.api.devices import choose_device, launch_on, limit_threads
 from cryorbit.cli import device_checks
 from cryorbit.core.errors import InputError
 
@@ -52,6 +52,18 @@ def test_every_other_word_is_answered(requested: str, words: str, monkeypatch: p
     with pytest.raises(InputError, match=words) as told:
         choose_device(requested)
     assert "cpu, cuda:0, cuda:1" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "set_to"), [(None, []), ("cpu", []), ("cuda", []), ("cuda:0", ["cuda:0"]), ("cuda:1", ["cuda:1"])]
+)
+def test_kernels_are_launched_on_the_gpu_of_the_job(
+    device: str | None, set_to: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    launch_on(device)
+    assert chosen == set_to
 
 
 def test_a_gpu_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,9 +86,25 @@ def test_a_gpu_that_does_not_work(
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA X")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(free_gb * GIB), 80 * GIB))
     monkeypatch.setattr(torch, "ones", change or (lambda *shape, **_: torch.full(shape, 2.0)))
+    check, _ = device_checks.check_devices()
+    assert check.level == level
+    assert words in check.finding
+
+
+@pytest.mark.parametrize(
+    ("compiled_for", "level", "words"),
+    [("cuda", "good", "compiled by Triton"), (None, "doubtful", "many times slower")],
+)
+def test_the_kernels_of_a_gpu_need_triton(
+    compiled_for: str | None, level: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr("cryorbit.kernels.fused.device.fused_device", lambda: compiled_for)
     (check,) = device_checks.check_devices()
     assert check.level == level
     assert words in check.finding
+    assert ("cryorbit[gpu]" in (check.advice or "")) == (level == "doubtful")
 
 
 @pytest.mark.slow

@@ -7,7 +7,17 @@ import torch
 
 from cryorbit.core import memory
 from cryorbit.core.errors import InputError
-from cryorbit.core.memory import GIB, free_bytes, gigabytes, require, resident_bytes, room
+from cryorbit.core.memory import (
+    BATCH_BYTES,
+    GIB,
+    batch_bytes,
+    batch_images,
+    free_bytes,
+    gigabytes,
+    require,
+    resident_bytes,
+    room,
+)
 
 CPU = torch.device("cpu")
 
@@ -106,3 +116,27 @@ def test_an_amount_of_memory_is_understood(given: float | str, gb: float) -> Non
 def test_what_is_no_amount_of_memory_is_told(given: float | str) -> None:
     with pytest.raises(InputError, match=r"(?s)memory.*8GB"):
         gigabytes(given)
+
+
+def test_batches_on_a_card_take_a_part_of_what_was_free_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    card, free = torch.device("meta"), [64 * GIB]
+    monkeypatch.setattr(memory, "free_bytes", lambda _: free[-1])
+    memory._free_at_first.cache_clear()
+    assert batch_bytes(card) == 8 * GIB
+    assert batch_bytes(card, BATCH_BYTES // 4) == 2 * GIB
+    assert batch_bytes(card, 2 * BATCH_BYTES) == 8 * GIB
+    free.append(GIB)
+    assert batch_bytes(card) == 8 * GIB
+    assert batch_images(card, 64) > 64
+    memory._free_at_first.cache_clear()
+
+
+def test_batches_on_a_cpu_suit_its_caches() -> None:
+    assert (batch_bytes(CPU), batch_bytes(CPU, 7), batch_images(CPU, 64)) == (BATCH_BYTES, 7, 64)
+
+
+def test_a_small_card_gets_no_smaller_batches_than_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_bytes", lambda _: 2**20)
+    memory._free_at_first.cache_clear()
+    assert batch_bytes(torch.device("meta")) == BATCH_BYTES
+    memory._free_at_first.cache_clear()

@@ -5,8 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cryorbit.core.errors import InputError
 from cryorbit.execution.group import SINGLE_PROCESS
 from cryorbit.execution.shards import MOST_SHARDS, SMALLEST_SHARD, Shards
+from cryorbit.execution.watch import left_of
 from group_members import Member
 
 
@@ -57,3 +59,49 @@ def test_results_come_in_the_order_of_the_particles() -> None:
 def test_particles_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match="order of their numbers"):
         Shards(10, SINGLE_PROCESS).batches(torch.tensor([3, 1, 2]), 5)
+
+
+class Memory:
+    """Work that fits for so many rows at a time, and remembers what was asked of it."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.tried = most, []
+
+    def __call__(self, rows: slice) -> torch.Tensor:
+        """Rows, if they are few enough."""
+        self.tried.append(rows.stop - rows.start)
+        if self.tried[-1] > self.most:
+            raise torch.OutOfMemoryError
+        return torch.arange(rows.start, rows.stop)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_so_are_later_ones() -> None:
+    work, index = Memory(5), torch.arange(64)
+    found = Shards(64, SINGLE_PROCESS).run(work, index, 16)
+    assert torch.equal(torch.cat(found), index)
+    assert work.tried == [16, 8, *[4] * 16]
+
+
+@given(rows=st.integers(1, 90), size=st.integers(1, 70), most=st.integers(1, 70))
+def test_all_rows_are_worked_on_once_and_in_order(rows: int, size: int, most: int) -> None:
+    index = torch.arange(rows)
+    assert torch.equal(torch.cat(Shards(rows, SINGLE_PROCESS).run(Memory(most), index, size)), index)
+
+
+def test_an_image_that_does_not_fit_is_an_error_with_a_fix() -> None:
+    with pytest.raises(InputError, match=r"one image\n.*more memory"):
+        Shards(9, SINGLE_PROCESS).run(Memory(0), torch.arange(9), 4)
+
+
+@given(sizes=st.tuples(st.integers(1, 30), st.integers(1, 30)), rows=st.integers(0, 90), seed=st.integers(0, 20))
+def test_what_is_left_of_batches_is_what_was_not_done_in_batches_of_another_size(
+    sizes: tuple[int, int], rows: int, seed: int
+) -> None:
+    first, second = ([(start, min(start + size, rows)) for start in range(0, rows, size)] for size in sizes)
+    chosen = torch.rand(len(first), generator=torch.Generator().manual_seed(seed)) < 0.5
+    done = {each for each, is_done in zip(first, chosen.tolist(), strict=True) if is_done}
+    left = left_of(second, done)
+    covered = [row for part in (*left, *done) for row in range(*part)]
+    assert sorted(covered) == list(range(rows))
+    assert left == sorted(left)
+    assert all(any(start <= part[0] and part[1] <= end for start, end in second) for part in left)

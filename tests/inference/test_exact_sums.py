@@ -11,7 +11,7 @@ from cryorbit.core.errors import InputError
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.inference import shelf
 from cryorbit.inference.band import Band, band_within
-from cryorbit.inference.exact_sums import LARGEST_AMPLITUDE, LARGEST_SUM, ExactSums, exact_sums
+from cryorbit.inference.exact_sums import LARGEST_AMPLITUDE, LARGEST_SUM, ExactSums, WeightedSlices, exact_sums
 from cryorbit.inference.shelf import Shelf
 from cryorbit.inference.statistics import empty_volumes
 
@@ -31,7 +31,7 @@ def images(generator: torch.Generator) -> Drawn:
 
 
 def added(images: Drawn, sums: ExactSums, part: slice = slice(None)) -> ExactSums:
-    sums.add(0, 0, *(each[part] for each in images))
+    sums.add([WeightedSlices(0, 0, *(each[part] for each in images))])
     return sums
 
 

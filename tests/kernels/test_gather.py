@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from places import IMPLEMENTATIONS, KERNELS, implementation
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
@@ -16,8 +17,9 @@ def _random_half(generator, dtype=torch.complex64, size=SIZE):
     return torch.fft.rfftn(volume).to(dtype)
 
 
-@pytest.mark.parametrize(("gather", "insert"), [(GATHER.reference, INSERT.reference), (GATHER.cpu, INSERT.cpu)])
-def test_insert_is_the_adjoint_of_gather(gather, insert, generator):
+@pytest.mark.parametrize("place", IMPLEMENTATIONS)
+def test_insert_is_the_adjoint_of_gather(place, generator):
+    gather, insert = implementation(GATHER, place), implementation(INSERT, place)
     disc = half_disc(16, 4)
     rotations = random_rotations(7, generator).float()
     volume = _random_half(generator)
@@ -31,20 +33,21 @@ def test_insert_is_the_adjoint_of_gather(gather, insert, generator):
     torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("place", KERNELS)
 @pytest.mark.parametrize(("size", "radius"), [(SIZE, 4.5), (2 * SIZE, 9.7)])
-def test_kernels_equal_the_reference(generator, size, radius):
+def test_kernels_equal_the_reference(generator, size, radius, place):
     """With fewer points than a block of the kernel holds, and with more, up to the edge of the grid."""
     disc = half_disc(32, radius)
     rotations = random_rotations(11, generator).float()
     volume = _random_half(generator, size=size)
     arguments = (rotations, disc.frequencies)
     reference = GATHER.reference(volume, *arguments, PAD)
-    compiled = GATHER.cpu(volume, *arguments, PAD)
+    compiled = implementation(GATHER, place)(volume, *arguments, PAD)
     torch.testing.assert_close(compiled, reference, rtol=1e-4, atol=1e-3)
     values = torch.randn(11, len(disc), dtype=torch.complex64, generator=generator)
     weights = torch.rand(11, len(disc), generator=generator)
     expected = INSERT.reference(values, weights, *arguments, size, PAD)
-    obtained = INSERT.cpu(values, weights, *arguments, size, PAD)
+    obtained = implementation(INSERT, place)(values, weights, *arguments, size, PAD)
     torch.testing.assert_close(obtained, expected, rtol=1e-4, atol=1e-4)
 
 

@@ -7,12 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import IMPLEMENTATIONS, KERNELS, implementation
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
 from cryorbit.imaging.observations import Observations
 from cryorbit.imaging.shifts import shift_phases
-from cryorbit.kernels.pose_scores import LONGEST_RUN, score_numba, score_torch
+from cryorbit.kernels.pose_scores import LONGEST_RUN, score_torch
+from cryorbit.kernels.table import POSE_SCORES
 from cryorbit.kernels.trilinear import BLOCK
 from cryorbit.volumes.voxel import PAD, VoxelModel, synthesize, working_grid
 
@@ -34,9 +36,9 @@ class Problem:
         o = self.observations
         return VoxelModel(self.volumes).scores(o.data, o.weight, self.candidates, self.frequencies, self.phases)
 
-    def score_by(self, kernel: Callable[..., torch.Tensor]) -> torch.Tensor:
-        """Scores by one of the implementations."""
-        o = self.observations
+    def score_by(self, kernel: Callable[..., torch.Tensor] | str) -> torch.Tensor:
+        """Scores by one of the implementations, or the one of a name."""
+        kernel, o = implementation(POSE_SCORES, kernel) if isinstance(kernel, str) else kernel, self.observations
         return kernel(o.data, o.weight, self.candidates, self.volumes, self.frequencies, PAD, self.phases)
 
     def double(self) -> "Problem":
@@ -75,7 +77,8 @@ def assert_close_to(found: torch.Tensor, exact: torch.Tensor) -> None:
     assert (found - exact).abs().max() <= 2e-6 * exact.abs().max()
 
 
-@settings(deadline=None, max_examples=40)
+@pytest.mark.parametrize("place", IMPLEMENTATIONS)
+@settings(deadline=None, max_examples=30)
 @given(
     counts=st.lists(st.integers(0, 2 * LONGEST_RUN + 2), min_size=1, max_size=5).filter(any),
     classes=st.integers(1, 3),
@@ -83,16 +86,27 @@ def assert_close_to(found: torch.Tensor, exact: torch.Tensor) -> None:
     radius=st.floats(2.0, 14.0),
 )
 def test_kernel_equals_the_reference_in_double_precision(
-    counts: list[int], classes: int, shifts: int, radius: float
+    place: str, counts: list[int], classes: int, shifts: int, radius: float
 ) -> None:
     problem = draw(counts, classes, shifts, radius)
-    exact = problem.double().score_by(score_torch)
-    assert_close_to(problem.score(), exact)
-    assert_close_to(problem.score_by(score_torch), exact)
+    assert_close_to(problem.score_by(place), problem.double().score_by(score_torch))
 
 
+def test_the_model_has_the_scores_of_the_kernel_of_its_place() -> None:
+    problem = draw([9, 40, 3], 2, 5, 10.0)
+    assert torch.equal(problem.score(), problem.score_by("cpu"))
+
+
+@pytest.mark.parametrize("place", KERNELS)
+@pytest.mark.parametrize("shifts", [1, 9, 65, 130])
+def test_any_number_of_shifts_is_scored(place: str, shifts: int) -> None:
+    problem = draw([5, 2], 1, shifts, 6.0)
+    assert_close_to(problem.score_by(place), problem.double().score_by(score_torch))
+
+
+@pytest.mark.parametrize("place", KERNELS)
 @pytest.mark.parametrize("extra", [-1, 0, 1])
-def test_kernel_is_right_around_the_ends_of_its_blocks(extra: int) -> None:
+def test_kernel_is_right_around_the_ends_of_its_blocks(place: str, extra: int) -> None:
     """Coefficients and candidates one less, as many and one more than fit into two blocks."""
     problem = draw([2 * LONGEST_RUN + extra, 1], 2, 9, 16.0)
     count = 2 * BLOCK + extra
@@ -103,10 +117,11 @@ def test_kernel_is_right_around_the_ends_of_its_blocks(extra: int) -> None:
         problem.frequencies[:count],
         problem.phases[:, :count],
     )
-    assert_close_to(cut.score(), cut.double().score_by(score_torch))
+    assert_close_to(cut.score_by(place), cut.double().score_by(score_torch))
 
 
-def test_scores_do_not_depend_on_the_order_of_candidates(generator: torch.Generator) -> None:
+@pytest.mark.parametrize("place", KERNELS)
+def test_scores_do_not_depend_on_the_order_of_candidates(place: str, generator: torch.Generator) -> None:
     problem = draw([9, 40, 3], 2, 5, 10.0)
     order = torch.randperm(52, generator=generator)
     mixed = Problem(
@@ -116,18 +131,19 @@ def test_scores_do_not_depend_on_the_order_of_candidates(generator: torch.Genera
         problem.frequencies,
         problem.phases,
     )
-    assert torch.equal(mixed.score(), problem.score()[order])
+    assert torch.equal(mixed.score_by(place), problem.score_by(place)[order])
 
 
-def test_a_conjugate_view_of_the_data_is_understood() -> None:
+@pytest.mark.parametrize("place", KERNELS)
+def test_a_conjugate_view_of_the_data_is_understood(place: str) -> None:
     """Torch conjugates lazily: the kernel has to see the numbers, not the flag."""
     problem = draw([5, 6], 1, 3, 8.0)
     o = problem.observations
     lazy = Observations(o.data.conj(), o.weight, o.power)
     plain = Observations(o.data.conj().resolve_conj(), o.weight, o.power)
-    scores = replace(problem, observations=lazy).score()
-    assert torch.equal(scores, replace(problem, observations=plain).score())
-    assert not torch.allclose(scores, problem.score())
+    scores = replace(problem, observations=lazy).score_by(place)
+    assert torch.equal(scores, replace(problem, observations=plain).score_by(place))
+    assert not torch.allclose(scores, problem.score_by(place))
 
 
 def test_double_precision_stays_double() -> None:
@@ -136,5 +152,6 @@ def test_double_precision_stays_double() -> None:
     assert torch.equal(problem.score(), problem.score_by(score_torch))
 
 
-def test_no_candidates_have_no_scores() -> None:
-    assert draw([0, 0], 1, 3, 6.0).score_by(score_numba).shape == (0, 3)
+@pytest.mark.parametrize("place", IMPLEMENTATIONS)
+def test_no_candidates_have_no_scores(place: str) -> None:
+    assert draw([0, 0], 1, 3, 6.0).score_by(place).shape == (0, 3)

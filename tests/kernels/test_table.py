@@ -1,4 +1,4 @@
-"""Every row of the table: its kernel does what the reference does in double precision; where it is chosen."""
+"""Every row of the table: its kernels do what the reference does in double precision; where each is chosen."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from places import FUSED, implementation
 
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.grid_operators import grid_factors
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.geometry.rotations import random_rotations
-from cryorbit.kernels import table
+from cryorbit.kernels import kernel, table
 from cryorbit.kernels.kernel import Kernel
 from cryorbit.kernels.significant import Limits
 from cryorbit.kernels.zeros import LARGE
@@ -21,6 +22,10 @@ SIZE, PAD, COUNT = 20, 2, 9
 HALF = (SIZE, SIZE, SIZE // 2 + 1)
 DISC = half_disc(SIZE // PAD, 4.0)
 ROWS = {name: row for name, row in vars(table).items() if isinstance(row, Kernel)}
+ON_CPU = [(name, dtype, "cpu") for name, row in ROWS.items() for dtype in row.dtypes]
+ON_GPU = [
+    pytest.param(name, row.dtypes[0], *FUSED.values, marks=FUSED.marks) for name, row in ROWS.items() if row.fused
+]
 Draw = Callable[..., torch.Tensor]
 
 
@@ -99,7 +104,10 @@ def in_double(value: Any) -> Any:
         return tuple(map(in_double, value))
     if not isinstance(value, torch.Tensor):
         return value
-    return value.to(torch.complex128 if value.is_complex() else torch.float64 if value.is_floating_point() else None)
+    if value.is_complex():
+        return value.to(torch.complex128)
+    # whole numbers are written to as well
+    return value.double() if value.is_floating_point() else value.clone()
 
 
 def tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -116,13 +124,14 @@ def tensors(value: Any) -> Iterator[torch.Tensor]:
 def test_every_row_has_a_case() -> None:
     assert set(CASES) == set(ROWS)
     assert len(ROWS) >= 8
+    assert len(ON_GPU) >= 5
 
 
-@pytest.mark.parametrize(("name", "dtype"), [(name, dtype) for name, row in ROWS.items() for dtype in row.dtypes])
-def test_the_kernel_does_what_the_reference_does(name: str, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize(("name", "dtype", "place"), [*ON_CPU, *ON_GPU])
+def test_the_kernel_does_what_the_reference_does(name: str, dtype: torch.dtype, place: str) -> None:
     arguments = CASES[name](Drawn(dtype))
     exact = in_double(arguments)
-    found, expected = ROWS[name].cpu(*arguments), ROWS[name].reference(*exact)
+    found, expected = implementation(ROWS[name], place)(*arguments), ROWS[name].reference(*exact)
     tolerance = 5e-6 if dtype in (torch.float32, torch.complex64) else 1e-12
     # what is written in place counts as a result
     pairs = list(zip(tensors((found, arguments)), tensors((expected, exact)), strict=True))
@@ -134,12 +143,27 @@ def test_the_kernel_does_what_the_reference_does(name: str, dtype: torch.dtype) 
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_kernel_is_chosen_for_its_precisions_in_main_memory_alone(name: str) -> None:
+@pytest.mark.parametrize("compiled_for", [None, "another"])
+def test_the_kernel_is_chosen_for_its_precisions_in_main_memory_alone(
+    name: str, compiled_for: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "fused_device", lambda: compiled_for)
     row = ROWS[name]
     for dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
         here, elsewhere = (torch.empty(1, dtype=dtype, device=device) for device in ("cpu", "meta"))
         assert row.choose(here) is (row.cpu if dtype in row.dtypes else row.reference)
         assert row.choose(elsewhere) is row.reference
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_fused_kernel_is_chosen_in_single_precision_where_triton_compiles(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel, "fused_device", lambda: "meta")
+    row = ROWS[name]
+    for dtype in (torch.float32, torch.float64, torch.complex64, torch.complex128):
+        is_fused = row.fused is not None and dtype in (torch.float32, torch.complex64)
+        assert row.choose(torch.empty(1, dtype=dtype, device="meta")) is (row.fused if is_fused else row.reference)
 
 
 def test_zeros_are_in_the_precision_that_was_asked_for() -> None:

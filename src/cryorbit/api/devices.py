@@ -49,6 +49,14 @@ def _own_gpu(count: int) -> str:
     return "cuda" if place.local_size == 1 else f"cuda:{place.local_rank % count}"
 
 
+def launch_on(device: str | None) -> None:
+    """Make a GPU the one that kernels are launched on: Triton asks for no other, wherever the tensors are."""
+    if device is not None and device.startswith("cuda:"):
+        import torch
+
+        torch.cuda.set_device(device)
+
+
 def limit_threads(threads: int | None) -> None:
     """Let torch and numba use at most ``threads`` CPU threads, and no more than there are cores; None: their choice.
 

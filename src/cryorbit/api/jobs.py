@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryorbit.api.devices import choose_device, limit_threads
+from cryorbit.api.devices import choose_device, launch_on, limit_threads
 from cryorbit.api.recipe_table import Recipe, find_recipe
 from cryorbit.core.progress import Progress
 from cryorbit.execution.group import SINGLE_PROCESS, Group, once
@@ -148,6 +148,7 @@ def work(planned: PlannedJob, job: JobFolder, progress: Progress, group: Group =
         once(group, lambda: write_missing_report(job, write_report))
         return
     limit_threads(getattr(planned.config, "threads", None))
+    launch_on(getattr(planned.config, "device", None))
     with job.shared(group) as mine:
         if group.rank > 0:
             planned.recipe.run(planned.config, mine, progress)

@@ -22,6 +22,7 @@ def check_devices() -> Iterator[Check]:
 
     if torch.cuda.is_available():
         yield from (_check_gpu(number) for number in range(torch.cuda.device_count()))
+        yield _check_kernels()
     elif (unused := _unused()) is not None:
         yield Check("GPU", "good", f"{UNUSED[unused]} ({unused}): jobs run on the CPU")
     elif shutil.which("nvidia-smi") is None:
@@ -31,6 +32,17 @@ def check_devices() -> Iterator[Check]:
     else:
         advice = f"the driver may be older than CUDA {torch.version.cuda}, or CUDA_VISIBLE_DEVICES hides the GPU"
         yield Check("GPU", "doubtful", "torch finds none, though there is a driver; jobs run on the CPU", advice)
+
+
+def _check_kernels() -> Check:
+    """Whether the kernels for GPUs can be compiled here."""
+    from cryorbit.kernels.fused.device import fused_device
+    from cryorbit.recipes.doctor import Check
+
+    if fused_device() == "cuda":
+        return Check("GPU kernels", "good", "compiled by Triton")
+    advice = "pip install 'cryorbit[gpu]', and a C compiler (gcc) for Triton"
+    return Check("GPU kernels", "doubtful", "Triton does not work here: plain PyTorch is many times slower", advice)
 
 
 def _unused() -> str | None:

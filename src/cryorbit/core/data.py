@@ -84,5 +84,5 @@ class CTFParams:
         return bool((lens == 0).all()) and bool((self.amplitude_contrast == 1).all())
 
     def to(self, device: torch.device | str) -> CTFParams:
-        """The same parameters on ``device``."""
-        return CTFParams(*(getattr(self, field.name).to(device) for field in fields(self)))
+        """The same parameters on ``device``, to which they go together."""
+        return CTFParams(*torch.stack([getattr(self, field.name) for field in fields(self)]).to(device))

@@ -1,12 +1,14 @@
 """Memory: how much there is, how much a job may take, and the refusal of what cannot fit.
 
-The rule is the same everywhere. Work on images goes in batches whose temporaries fit `BATCH_BYTES`; what grows with
-the box, the resolution and the number of maps is added up before the work begins and held against what is allowed.
+The rule is the same everywhere. Work on images goes in batches whose temporaries fit `BATCH_BYTES`, or on a GPU a part
+of its memory (`batch_bytes`); what grows with the box, the resolution and the number of maps is added up before the
+work begins and held against what is allowed.
 """
 
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import re
@@ -22,6 +24,10 @@ from cryorbit.core.place import place_of_process
 GIB = 2**30
 BATCH_BYTES = 2**27
 """Temporaries of a batch of images."""
+SHARE_OF_CARD = 1 / 8
+"""Part of the memory of a GPU for these; volumes have the most of it."""
+MORE_ON_CARD = 16
+"""Images of a batch on a GPU for one on the CPU, where caches are small and a batch costs nothing to begin."""
 SHARE_OF_FREE = 0.7
 """Part of the free memory that a job takes when it is not told how much it may."""
 MEMINFO = Path("/proc/meminfo")
@@ -89,12 +95,34 @@ def require(needs: Mapping[str, int], allowed: int, fix: str) -> None:
     raise InputError(f"the job needs {_gb(needed)} of memory ({parts}), {_gb(max(allowed, 0))} is left to it", fix=fix)
 
 
+def batch_bytes(device: torch.device, on_cpu: int = BATCH_BYTES) -> int:
+    """Bytes for the temporaries of a batch: what suits the caches of a CPU, or a part of the memory of a GPU.
+
+    The part is as much of `SHARE_OF_CARD` as ``on_cpu`` is of `BATCH_BYTES`, at most the whole of it: what is smaller
+    on the CPU has temporaries of its own. A batch that does not fit is halved (``execution.shards``).
+    """
+    if device.type == "cpu":
+        return on_cpu
+    return max(on_cpu, int(min(1.0, on_cpu / BATCH_BYTES) * SHARE_OF_CARD * _free_at_first(device)))
+
+
+def batch_images(device: torch.device, on_cpu: int) -> int:
+    """Images of a batch at most, where so many suit a CPU: a GPU is busy with many at once."""
+    return on_cpu if device.type == "cpu" else MORE_ON_CARD * on_cpu
+
+
 def free_bytes(device: torch.device) -> int:
     """Memory that is free on ``device``; on the CPU, what the system and the control group leave."""
     query = getattr(getattr(torch, device.type, None), "mem_get_info", None)
     if query is not None:
         return int(query(device)[0])
     return min(_system_free(), *_control_group_free())
+
+
+@functools.cache
+def _free_at_first(device: torch.device) -> int:
+    """The memory that was free when it was first asked for: sizes of batches do not change during a job."""
+    return free_bytes(device)
 
 
 def resident_bytes() -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.execution.group import Group
-from cryorbit.execution.watch import UNWATCHED, AddedUp, Rows, Watch
+from cryorbit.execution.watch import UNWATCHED, AddedUp, Rows, Watch, left_of
 
 T = TypeVar("T")
 MOST_SHARDS = 64
@@ -76,28 +78,63 @@ class Shards:
 
         ``work`` takes rows of ``index``. Sums that it adds to in place, ``into``, are those of this process: one call
         of ``group.sum_``, for all of the sums of a pass, has to follow. A run that was ended goes on with what its
-        watch has kept of it.
+        watch has kept of it. A batch that the memory of a GPU does not hold is worked on in halves, and so are all
+        later ones: until its work ends it may have added to nothing.
 
         Raises
         ------
         Stopped
             The watch of some process asked for it.
+        InputError
+            The memory of the GPU does not hold the work on one image.
         """
         batches = [(rows.start, rows.stop) for rows in self.batches(index, size)]
         before = self.watch.sweep(batches, into)
-        results, stopped = dict(before.held), False
-        for rows in batches:
-            if rows in before.done:
-                continue
+        results, left, stopped = dict(before.held), deque(left_of(batches, before.done)), False
+        while left:
             stopped = self.watch.stop_requested()
             if stopped:
                 break
-            results[rows] = work(slice(*rows))
-            self.watch.finished(rows, results[rows])
+            start, end = left.popleft()
+            rows = (start, min(end, start + size))
+            attempt = _attempt(work, rows)
+            if attempt is None:
+                size = _half(rows)
+                left.appendleft((start, end))
+                continue
+            if rows[1] < end:
+                left.appendleft((rows[1], end))
+            results[rows] = attempt.result
+            self.watch.finished(rows, attempt.result)
         everywhere = self.group.gather((stopped, results))
         if any(ended for ended, _ in everywhere):
             self.watch.stop()
         return [result for _, result in sorted((item for _, each in everywhere for item in each.items()), key=_place)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt(Generic[T]):
+    """Work that was done."""
+
+    result: T
+
+
+def _attempt(work: Callable[[slice], T], rows: Rows) -> _Attempt[T] | None:
+    """Work on some rows; None if the memory is full: the error, which holds on to all that was made, is gone then."""
+    try:
+        return _Attempt(work(slice(*rows)))
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _half(rows: Rows) -> int:
+    """Half as many rows; ``InputError`` if there is but one."""
+    if rows[1] - rows[0] == 1:
+        raise InputError(
+            "the memory of the GPU does not hold the work on one image",
+            fix="use a GPU with more memory, fewer classes or a coarser --max-resolution",
+        )
+    return (rows[1] - rows[0]) // 2
 
 
 def _place(item: tuple[Rows, object]) -> Rows:

@@ -6,6 +6,7 @@ middle of one goes on there, with any number of processes.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar
@@ -15,6 +16,22 @@ from cryorbit.core.progress import Stopped
 T = TypeVar("T")
 Rows = tuple[int, int]
 """First row of a batch and the one after its last."""
+
+
+def left_of(batches: Sequence[Rows], done: Set[Rows]) -> list[Rows]:
+    """What is left of batches, in order, once those that are done are taken out: they may have had other sizes."""
+    left, over = [], sorted(done)
+    ends = [end for _, end in over]
+    for start, stop in batches:
+        for first, last in over[bisect_right(ends, start) :]:
+            if first >= stop:
+                break
+            if first > start:
+                left.append((start, first))
+            start = last
+        if start < stop:
+            left.append((start, stop))
+    return left
 
 
 class AddedUp(Protocol):

@@ -6,6 +6,7 @@ Coefficients are sorted by shell, so the half disc of a smaller radius is a pref
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from jaxtyping import Complex, Float, Int
@@ -58,8 +59,14 @@ def half_disc(box: int, radius: float) -> HalfDisc:
 
 def count_within(disc: HalfDisc, radius: float) -> int:
     """Number of leading coefficients with |k| <= radius."""
+    return _count(disc.box, disc.radius, radius)
+
+
+@cache
+def _count(box: int, largest: float, radius: float) -> int:
+    """That of the half disc of a largest radius; counted once, and not where the disc is, which would be waited for."""
     # a radius that is an integer but for rounding holds its shell
-    return int((disc.frequencies.norm(dim=-1) <= radius + 1e-6).sum())
+    return int((half_disc(box, largest).frequencies.norm(dim=-1) <= radius + 1e-6).sum())
 
 
 def image_transform(images: Float[Tensor, "*b n n"], disc: HalfDisc) -> Complex[Tensor, "*b p"]:

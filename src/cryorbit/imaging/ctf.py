@@ -27,8 +27,12 @@ def ctf_values(
 ) -> Float[Tensor, "n p"]:
     """CTF of N particles at P spatial frequencies ``(x, y)`` in 1/A; ``aberration`` is added to its phase, radians.
 
-    The phase reaches hundreds of radians, so it is computed in float64; the result is float32.
+    Parameters may be in main memory: they go to where the frequencies are. The phase reaches hundreds of radians, so it
+    is computed in float64; the result is float32.
     """
+    # asked for here, a device would have to be waited for
+    has_envelope = bool((params.b_factor != 0).any())
+    params = params.to(frequencies.device)
     column = {name: getattr(params, name)[:, None] for name in params.__slots__}
     fx, fy = frequencies.double().unbind(-1)
     k2 = fx**2 + fy**2
@@ -46,6 +50,6 @@ def ctf_values(
     # reduced to one turn in float64, the sine itself is accurate enough in float32
     reduced = (gamma - 2 * math.pi * torch.round(gamma / (2 * math.pi))).float()
     values = -column["scale"].float() * torch.sin(reduced)
-    if bool((params.b_factor != 0).any()):
+    if has_envelope:
         values = values * torch.exp(-column["b_factor"] * k2 / 4).float()
     return values

@@ -18,7 +18,7 @@ from torch import Tensor
 from cryorbit.core.chunks import chunk_size, chunks
 from cryorbit.core.data import CTFParams, Poses
 from cryorbit.core.errors import InputError
-from cryorbit.core.memory import BATCH_BYTES
+from cryorbit.core.memory import batch_bytes, batch_images
 from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.execution.shards import Shards
 from cryorbit.execution.watch import UNWATCHED, Watch
@@ -168,11 +168,12 @@ class ParticleSource:
         return Shards(len(self), self.group, self.watch)
 
     def batch_size(self, at_most: int) -> int:
-        """Number of images, at most so many, whose way to observations takes a bounded amount of memory."""
-        return chunk_size(BYTES_PER_PIXEL * self.box**2, BATCH_BYTES, at_most)
+        """Number of images, on a CPU at most so many, whose way to observations takes a bounded amount of memory."""
+        most = batch_images(self.device, at_most)
+        return chunk_size(BYTES_PER_PIXEL * self.box**2, batch_bytes(self.device), most)
 
     def batches(self, count: int, at_most: int) -> Iterator[slice]:
-        """Consecutive slices of ``range(count)``, of at most ``at_most`` images and a bounded amount of memory."""
+        """Consecutive slices of ``range(count)``, of as many images as ``batch_size`` has."""
         yield from chunks(count, self.batch_size(at_most))
 
     def unpadded(self, index: Int[Tensor, " m"]) -> Int[Tensor, " k"]:
@@ -218,7 +219,7 @@ class ParticleSource:
 
     def transfer(self, index: Int[Tensor, " b"], disc: HalfDisc) -> Transfer:
         """CTFs of the images, times their scales, and what aberrations do to their phases."""
-        params, frequencies = self.ctf[index].to(self.device), disc.frequencies / (self.box * self.pixel_size)
+        params, frequencies = self.ctf[index], disc.frequencies / (self.box * self.pixel_size)
         aberrations = None if self.aberrations is None else self.aberrations[index].to(self.device)
         even = None if aberrations is None else aberrations.even_phase(frequencies)
         odd = None if aberrations is None else aberrations.odd_phase(frequencies)

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size
+from cryorbit.core.memory import batch_bytes, batch_images
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.geometry.axis_angle_grid import axis_angle_grid
 from cryorbit.geometry.shift_grid import disc_grid
@@ -177,7 +178,8 @@ def branch_and_bound(
 ) -> BestPoses:
     """The best poses of the particles at ``index``, which rises, on the half disc of ``band``."""
     searcher = make_searcher(band.grid.model(volume), band.disc, plan)
-    size = chunk_size(searcher.bytes_per_image, BUDGET_BYTES, LARGEST_BATCH)
+    device = volume.device
+    size = chunk_size(searcher.bytes_per_image, batch_bytes(device, BUDGET_BYTES), batch_images(device, LARGEST_BATCH))
     names = [each.name for each in fields(BestPoses)]
 
     def find(part: slice) -> list[Tensor]:

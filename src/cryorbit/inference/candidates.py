@@ -59,7 +59,7 @@ class Candidates:
         return int(self.image[-1]) + 1
 
     def __getitem__(self, index: Tensor | slice) -> Candidates:
-        """The candidates at ``index``, which keeps their order."""
+        """The candidates at ``index``, which keeps their order; a mask would be counted for each of the arrays."""
         return Candidates(self.image[index], self.klass[index], self.rotation[index], self.centre[index])
 
 
@@ -111,7 +111,7 @@ def prune(candidates: Candidates, scores: CandidateScores, keep_nats: float, at_
     best = largest(marginal, group, images * classes)
     hopeful = best[group] > largest(marginal, candidates.image, images)[candidates.image] - CLASS_NATS
     near = marginal > best[group] - keep_nats
-    keep = hopeful & near & among_largest(marginal, group, images * classes, at_most)
+    keep = torch.nonzero(hopeful & near & among_largest(marginal, group, images * classes, at_most))[:, 0]
     kept = candidates[keep]
     return replace(kept, centre=kept.centre + scores.lattice[scores.log_joint[keep].argmax(1)])
 
@@ -130,9 +130,8 @@ def subdivided(candidates: Candidates, children: Float[Tensor, "e c 3 3"]) -> Ca
 def one_of_each_orbit(candidates: Candidates, symmetry: Float[Tensor, "s 3 3"]) -> Candidates:
     """The candidates within the asymmetric unit, where an image has any: no pose counts twice."""
     inside = asymmetric_unit(candidates.rotation, symmetry)
-    has_any = torch.zeros(candidates.images, dtype=torch.bool, device=inside.device)
-    has_any[candidates.image[inside]] = True
-    return candidates[inside | ~has_any[candidates.image]]
+    has_any = largest(inside.float(), candidates.image, candidates.images) > 0
+    return candidates[torch.nonzero(inside | ~has_any[candidates.image])[:, 0]]
 
 
 def by_image(parts: Sequence[Candidates]) -> Candidates:

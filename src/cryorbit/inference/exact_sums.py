@@ -6,7 +6,7 @@ Axis legend: S half-sets, K classes, z q h the padded half grid of ``volumes.mod
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -55,6 +55,27 @@ class SumPlane:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightedSlices:
+    """Slices to be added to the sums of a half-set and a class.
+
+    Attributes
+    ----------
+    half, klass
+        Their numbers.
+    values, weights
+        What the slices add to D and W.
+    rotations
+        Their poses.
+    """
+
+    half: int
+    klass: int
+    values: Complex[Tensor, "e p"]
+    weights: Float[Tensor, "e p"]
+    rotations: Float[Tensor, "e 3 3"]
+
+
+@dataclass(frozen=True, slots=True)
 class ExactSums:
     """Sums over images of which all that is added is a multiple of a quantum.
 
@@ -79,20 +100,28 @@ class ExactSums:
     limits: Float[Tensor, " 2"]
     largest: Float[Tensor, " 2"]
 
-    def add(
-        self,
-        half: int,
-        klass: int,
-        values: Complex[Tensor, "e p"],
-        weights: Float[Tensor, "e p"],
-        rotations: Float[Tensor, "e 3 3"],
-    ) -> None:
-        """Insert slices into the sums of a half-set and a class."""
-        self.band.grid.add(
-            self.counts[half, klass], self.quanta, values, weights, rotations, self.band.disc.frequencies
-        )
-        least, most = torch.aminmax(torch.view_as_real(values))
-        largest = torch.stack([torch.maximum(most, -least), weights.amax()])
+    def add(self, parts: Sequence[WeightedSlices]) -> None:
+        """Insert slices into the sums of their half-sets and classes: all that a batch adds, in one call.
+
+        Raises
+        ------
+        InputError
+            The memory of the device was full when some of it had been added: the batch cannot be tried again.
+        """
+        try:
+            for part in parts:
+                self._add(part)
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                "the memory of the GPU is full",
+                fix="use a GPU with more memory, fewer classes or a coarser --max-resolution",
+            ) from error
+
+    def _add(self, part: WeightedSlices) -> None:
+        slices = part.values, part.weights, part.rotations
+        self.band.grid.add(self.counts[part.half, part.klass], self.quanta, *slices, self.band.disc.frequencies)
+        least, most = torch.aminmax(torch.view_as_real(part.values))
+        largest = torch.stack([torch.maximum(most, -least), part.weights.amax()])
         torch.maximum(self.largest, largest.to(self.largest), out=self.largest)
 
     def write_to(self, stream: BinaryIO) -> None:

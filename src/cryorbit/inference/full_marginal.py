@@ -20,6 +20,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import batch_bytes
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.grid_scores import Parts, even_and_odd, model_energy, parts_of, shifted_images, squared
 from cryorbit.inference.marginal import SliceStatistics
@@ -152,7 +153,8 @@ def _scored(
     """Scores with their log-weights of rotations and of half turns, and the shifted images, in blocks."""
     phases, slices, power = nodes.phases, parts_of(nodes.slices), squared(nodes.slices)
     size = power.element_size() * len(phases) * len(slices) * ARRAYS
-    for rows in chunks(len(observations), chunk_size(size, BUDGET_BYTES, len(observations))):
+    budget = batch_bytes(nodes.slices.device, BUDGET_BYTES)
+    for rows in chunks(len(observations), chunk_size(size, budget, len(observations))):
         shifted = parts_of(shifted_images(observations.data[rows], phases))
         offset = nodes.log_weight - model_energy(observations.weight[rows], power)
         even, odd = (each.unflatten(0, (-1, len(phases))) for each in even_and_odd(shifted, slices))

@@ -125,7 +125,7 @@ def _most_likely(
     image, cell = torch.div(key, slices, rounding_mode="floor"), key % slices
     # no image loses its best slice: a posterior is a list of a few thousand entries at most, so that slice has more
     # than the floor
-    keep = among_largest(mass, image, images, at_most) & (mass > GAMMA_FLOOR)
+    keep = torch.nonzero(among_largest(mass, image, images, at_most) & (mass > GAMMA_FLOOR))[:, 0]
     return image[keep], cell[keep], shift[keep]
 
 

@@ -132,7 +132,8 @@ class GridOracle:
         mass = class_mass(posterior, per_class, classes, len(chosen))
         mixed = mix_classes(posterior, mass, per_class, self.class_mixing)
         evidence = posterior.log_evidence.mean()
-        self.reports.append(GridReport(float(evidence), float(posterior.effective.mean()), mass.mean(0)))
+        likelihood, effective = torch.stack([evidence, posterior.effective.mean()]).tolist()
+        self.reports.append(GridReport(likelihood, effective, mass.mean(0)))
         return -evidence, slices, slice_statistics(mixed, chosen, phases, len(slices))
 
     def _inserted(self, statistics: SliceStatistics) -> list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]:
@@ -150,9 +151,9 @@ class GridOracle:
 
     def _solved(self, pairs: list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]) -> Float[Tensor, "k ..."]:
         """Data over the curvature of each class; zero for a class that (almost) no image belongs to."""
-        most = max(float(weight.max()) for _, weight in pairs)
+        largest_weights = torch.stack([weight.max() for _, weight in pairs]).tolist()
         maps = []
-        for data, weight in pairs:
-            live = float(weight.max()) >= DEAD * most
+        for (data, weight), most in zip(pairs, largest_weights, strict=True):
+            live = most >= DEAD * max(largest_weights)
             maps.append(solve(data if live else torch.zeros_like(data), self.curvature(weight), self.grid))
         return torch.stack(maps)

@@ -16,7 +16,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size
-from cryorbit.core.memory import BATCH_BYTES
+from cryorbit.core.memory import batch_bytes, batch_images
 from cryorbit.fourier.half_disc import HalfDisc, count_within
 from cryorbit.fourier.shells import shell_sums
 from cryorbit.geometry.shift_grid import disc_grid
@@ -35,7 +35,7 @@ from cryorbit.inference.candidates import (
     subdivided,
     thinned,
 )
-from cryorbit.inference.exact_sums import ExactSums
+from cryorbit.inference.exact_sums import ExactSums, WeightedSlices
 from cryorbit.inference.pose_estimates import PoseEstimates, Reach, estimates_of, joined_estimates
 from cryorbit.inference.pose_levels import Level
 from cryorbit.inference.pose_space import InPlaneSpace, PoseSpace
@@ -140,8 +140,7 @@ def refine_poses(
         else:
             # by the number of the particle: what is drawn does not depend on how particles are batched
             gamma = thinned(candidates, posterior.gamma, LEAST_MASS, (GOLDEN_RATIO * index[part].double()).frac())
-        live = _weighted_slices(candidates, gamma, lattice, observations, band.disc)
-        _insert_live(into, live, refinement.half_set[part], refinement.descent.space.symmetry)
+        live = _weighted_images(candidates, gamma, lattice, observations, band.disc)
         residual, fit = _residual(live, observations, model, band)
         mass = residual.new_zeros(len(model.spectra))
         terms = ImageTerms(
@@ -150,7 +149,10 @@ def refine_poses(
             log_evidence=posterior.log_evidence.double().sum(),
             images=mass.new_tensor(len(observations)),
         )
-        return estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near), terms
+        estimates = estimates_of(candidates, posterior, lattice, len(model.spectra), fit, near)
+        # last: what fails before, for want of memory, is tried again with fewer images
+        into.add(_slices_of(live, into, refinement.half_set[part], refinement.descent.space.symmetry))
+        return estimates, terms
 
     estimates, terms = zip(*source.shards.run(add, index, batch_size(band.disc), into), strict=True)
     return joined_estimates(estimates), reduce(operator.add, terms)
@@ -159,7 +161,8 @@ def refine_poses(
 def batch_size(disc: HalfDisc) -> int:
     """Images of a batch, as many as their slices on a half disc allow."""
     # about four complex arrays of candidates times coefficients are alive at once
-    return chunk_size(32 * SLICES_AN_IMAGE * len(disc), BATCH_BYTES, LARGEST_BATCH)
+    device = disc.shells.device
+    return chunk_size(32 * SLICES_AN_IMAGE * len(disc), batch_bytes(device), batch_images(device, LARGEST_BATCH))
 
 
 def cells_of(cells: Candidates, images: slice) -> Candidates:
@@ -195,7 +198,7 @@ def descend(
 
 
 @dataclass(frozen=True, slots=True)
-class _WeightedSlices:
+class _WeightedImages:
     """Candidates with posterior mass, and the shifted, weighted image each of them adds."""
 
     candidates: Candidates
@@ -203,27 +206,31 @@ class _WeightedSlices:
     data: Complex[Tensor, "e p"]
     weight: Float[Tensor, "e p"]
 
+    def __getitem__(self, index: Int[Tensor, " m"]) -> _WeightedImages:
+        """Some of them."""
+        return _WeightedImages(self.candidates[index], self.mass[index], self.data[index], self.weight[index])
 
-def _weighted_slices(
+
+def _weighted_images(
     candidates: Candidates,
     gamma: Float[Tensor, "e t"],
     lattice: Float[Tensor, "t 2"],
     observations: Observations,
     disc: HalfDisc,
-) -> _WeightedSlices:
+) -> _WeightedImages:
     """Sum each candidate's shifts: what is left to insert is one slice a candidate."""
     mass = gamma.sum(1)
-    live = mass > 0
+    live = torch.nonzero(mass > 0)[:, 0]
     gamma, mass = gamma[live], mass[live]
     kept = candidates[live]
     phases = shift_phases(kept.centre, disc) * (gamma.to(observations.data.dtype) @ shift_phases(lattice, disc))
-    return _WeightedSlices(
+    return _WeightedImages(
         kept, mass, observations.data[kept.image] * phases, mass[:, None] * observations.weight[kept.image]
     )
 
 
 def _residual(
-    live: _WeightedSlices, observations: Observations, model: Model, band: Band
+    live: _WeightedImages, observations: Observations, model: Model, band: Band
 ) -> tuple[Float[Tensor, " s"], Float[Tensor, "2 b"]]:
     """Power that the model leaves, by shell, and ``overlap`` and ``model_power`` of each image (`PoseEstimates`)."""
     slices = model.slices(live.candidates.klass, live.candidates.rotation, band.disc.frequencies)
@@ -235,19 +242,21 @@ def _residual(
     return shell_sums(residual.double(), band.disc.shells, len(band.noise_variance)), fit
 
 
-def _insert_live(
+def _slices_of(
+    live: _WeightedImages,
     sums: ExactSums,
-    live: _WeightedSlices,
     half_set: Int[Tensor, " b"],
     symmetry: Float[Tensor, "s 3 3"] | None,
-) -> None:
-    """Insert weighted slices into the sums of their half-set and class."""
-    klass = live.candidates.klass
-    half = half_set[live.candidates.image]
-    for h, k in itertools.product(*map(range, sums.counts.shape[:2])):
-        mine = torch.nonzero((half == h) & (klass == k))[:, 0]
-        if not len(mine):
-            continue
-        data, weight = live.data[mine], live.weight[mine]
-        for copies in inserted_copies(live.candidates.rotation[mine], symmetry):
-            sums.add(h, k, data, weight, copies)
+) -> list[WeightedSlices]:
+    """What weighted images add to the sums of their half-sets and classes."""
+    places = list(itertools.product(*map(range, sums.counts.shape[:2])))
+    parts = []
+    for h, k in places:
+        mine = live
+        if len(places) > 1:
+            of_part = (half_set[live.candidates.image] == h) & (live.candidates.klass == k)
+            mine = live[torch.nonzero(of_part)[:, 0]]
+        if len(mine.mass):
+            copies = inserted_copies(mine.candidates.rotation, symmetry)
+            parts += [WeightedSlices(h, k, mine.data, mine.weight, rotations) for rotations in copies]
+    return parts

@@ -22,6 +22,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import batch_bytes
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.grid_scores import (
     Parts,
@@ -36,6 +37,7 @@ from cryorbit.inference.significant import KEEP_NATS, significant_entries
 from cryorbit.kernels.significant import Entries
 
 BUDGET_BYTES = 32 * 2**20
+"""For the scores of a block on a CPU; to list those that matter takes several times as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def pose_posterior(
     slices: Complex[Tensor, "g p"],
     phases: Complex[Tensor, "t p"],
     log_prior: Float[Tensor, " v"],
-    budget_bytes: int = BUDGET_BYTES,
+    budget_bytes: int | None = None,
     *,
     paired: bool = False,
     shift_prior: Float[Tensor, " t"] | None = None,
@@ -97,7 +99,7 @@ def pose_posterior(
     log_prior
         Of each view, the 1/T of the shifts included.
     budget_bytes
-        Memory for the scores of a block.
+        Memory for the scores of a block; None for what suits the device.
     paired
         Whether each slice stands for two views, itself and its conjugate, numbered ``2 g`` and ``2 g + 1``: the second
         is turned by half a turn in the plane of the image.
@@ -106,6 +108,8 @@ def pose_posterior(
     """
     views = _views(slices, log_prior, paired=paired)
     per_slice = 4 * len(phases) * views.sides
+    if budget_bytes is None:
+        budget_bytes = batch_bytes(slices.device, BUDGET_BYTES)
     images = chunk_size(per_slice * len(slices), budget_bytes, len(observations))
     columns = chunk_size(per_slice * images, budget_bytes, len(slices))
     blocks = [

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import batch_bytes
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.full_marginal import BUDGET_BYTES, Nodes
 from cryorbit.inference.grid_scores import Parts, even_and_odd, model_energy, parts_of, shifted_images, squared
@@ -68,7 +69,8 @@ def match_slices(observations: Observations, nodes: Nodes) -> tuple[Float[Tensor
     power, slices = squared(nodes.slices), parts_of(nodes.slices)
     data, weight, scores = torch.zeros_like(nodes.slices), torch.zeros_like(power), []
     size = 4 * power.element_size() * len(nodes.phases) * len(nodes.slices)
-    for rows in chunks(len(observations), chunk_size(size, BUDGET_BYTES, len(observations))):
+    budget = batch_bytes(nodes.slices.device, BUDGET_BYTES)
+    for rows in chunks(len(observations), chunk_size(size, budget, len(observations))):
         part = observations[rows]
         shifted = shifted_images(part.data, nodes.phases)
         score, rotation, shift, conjugate = _best(parts_of(shifted), model_energy(part.weight, power), slices)

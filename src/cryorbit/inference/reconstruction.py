@@ -15,7 +15,7 @@ from cryorbit.core.data import Poses
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
-from cryorbit.inference.exact_sums import ExactSums
+from cryorbit.inference.exact_sums import ExactSums, WeightedSlices
 from cryorbit.inference.half_set_sums import half_set_sums
 from cryorbit.inference.statistics import (
     ImageTerms,
@@ -88,12 +88,14 @@ def _add_known(
     weights = observations.weight * weight
     rotations = known.poses.rotations.float()
     none = no_terms(band.noise_variance, sums.counts.shape[1])
+    parts = []
     for k in range(len(none.class_mass)):
         mine = torch.nonzero(known.klass == k)[:, 0]
-        if not len(mine):
-            continue
-        d, w = data[mine], weights[mine]
-        for copies in inserted_copies(rotations[mine], symmetry):
-            sums.add(0, k, d, w, copies)
+        if len(mine):
+            d, w, copies = data[mine], weights[mine], inserted_copies(rotations[mine], symmetry)
+            parts += [WeightedSlices(0, k, d, w, each) for each in copies]
     mass = none.class_mass.index_add(0, known.klass, known.weight.double())
-    return replace(none, class_mass=mass, images=none.images + len(observations))
+    terms = replace(none, class_mass=mass, images=none.images + len(observations))
+    # last: what fails before, for want of memory, is tried again with fewer images
+    sums.add(parts)
+    return terms

@@ -23,7 +23,7 @@ from cryorbit.fourier.shells import shell_sums
 from cryorbit.imaging.particle_source import ParticleSource
 from cryorbit.imaging.shifts import shift_phases
 from cryorbit.inference.band import Band
-from cryorbit.inference.exact_sums import ExactSums, exact_sums
+from cryorbit.inference.exact_sums import ExactSums, WeightedSlices, exact_sums
 from cryorbit.inference.pose_grid import grid_slices
 from cryorbit.inference.statistics import no_terms, volume_statistics
 from cryorbit.volumes.model import Model, solve
@@ -127,9 +127,8 @@ def _update_components(
 
     def add(part: slice) -> None:
         residual, precision, rotations = images.residual(part)
-        for j in range(count):
-            z, zz = coordinate[part, j, None], second[part, j, None]
-            sums.add(0, j, residual * z, precision * zz, rotations)
+        factors = zip(coordinate[part].mT[..., None], second[part].mT[..., None], strict=True)
+        sums.add([WeightedSlices(0, j, residual * z, precision * zz, rotations) for j, (z, zz) in enumerate(factors)])
 
     images.run(add, sums)
     statistics = volume_statistics(sums, no_terms(images.band.noise_variance, count), images.source.shards)

@@ -25,7 +25,7 @@ from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.records import pack, unpack
 from cryorbit.core.tagged import tag, untag
 from cryorbit.execution.group import Group, once
-from cryorbit.execution.watch import AddedUp, Rows, Shelved, Sweep
+from cryorbit.execution.watch import AddedUp, Rows, Shelved, Sweep, left_of
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 
@@ -157,8 +157,8 @@ class PassJournal:
         known = Sweep()
         if self._open and self._present is not None:
             known = self._known(self._present, into)
-        self._done = sum(end - start for start, end in batches if (start, end) in known.done)
-        self._total = sum(end - start for start, end in batches)
+        self._total = _count(batches)
+        self._done = self._total - _count(left_of(batches, known.done))
         return known
 
     def _known(self, now: _Present, into: AddedUp | None) -> Sweep:
@@ -319,3 +319,8 @@ class PassJournal:
         except InputError as error:
             fix = f"delete {self._common} and resume: the pass that the job was in begins anew"
             raise InputError(error.problem, file=error.file, fix=fix) from error
+
+
+def _count(batches: Sequence[Rows]) -> int:
+    """Images of some batches."""
+    return sum(end - start for start, end in batches)

@@ -17,6 +17,11 @@ from torch import Tensor
 from cryorbit.kernels.compiled import compiled
 from cryorbit.kernels.trilinear import cell_around, corners, plane_axes, sample_points
 
+BYTES_A_POINT = 200
+"""Of a slice while it is added in plain torch: its place and corners, and whole numbers that it adds."""
+WRITTEN_BYTES = 2**29
+"""Of the slices that are added at a time."""
+
 
 def add_exact_torch(
     counts: Int64[Tensor, "z m h 3"],
@@ -38,12 +43,29 @@ def add_exact_torch(
     values, weights, rotations, frequencies, pad
         The slices, as for ``insert_torch``.
     """
+    at_once = max(1, WRITTEN_BYTES // (BYTES_A_POINT * len(frequencies)))
+    for first in range(0, len(values), at_once):
+        some = slice(first, first + at_once)
+        _add_some(
+            counts.view(-1, 3), counts.shape[1], quanta, values[some], weights[some], rotations[some], frequencies, pad
+        )
+
+
+def _add_some(
+    counts: Int64[Tensor, "v 3"],
+    size: int,
+    quanta: tuple[float, float],
+    values: Complex[Tensor, "g p"],
+    weights: Float[Tensor, "g p"],
+    rotations: Float[Tensor, "g 3 3"],
+    frequencies: Float[Tensor, "p 2"],
+    pad: int,
+) -> None:
     points, mirrored = sample_points(rotations.to(weights), frequencies.to(weights), pad)
     upright = torch.where(mirrored, values.conj(), values) / quanta[0]
     parts = torch.stack([upright.real, upright.imag, weights / quanta[1]], -1)
-    flat = counts.view(-1, 3)
-    for index, corner_weight in corners(points, counts.shape[1]):
-        flat.index_add_(0, index.flatten(), (corner_weight[..., None] * parts).round().long().flatten(0, 1))
+    for index, corner_weight in corners(points, size):
+        counts.index_add_(0, index.flatten(), (corner_weight[..., None] * parts).round().long().flatten(0, 1))
 
 
 def add_exact_numba(

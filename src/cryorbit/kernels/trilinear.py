@@ -37,15 +37,15 @@ def sample_points(
 def corners(points: Float[Tensor, "g p 3"], size: int) -> Iterator[tuple[Int[Tensor, "g p"], Float[Tensor, "g p"]]]:
     """Flat index and weight of each of the eight corners of the cell around each point."""
     base = points.floor()
-    fraction = points - base
-    corner = base.long()
+    above = points - base
+    below = 1 - above
+    x, y, z = base.long().unbind(-1)
+    shares = tuple(zip(below.unbind(-1), above.unbind(-1), strict=True))
     for dz in (0, 1):
         for dy in (0, 1):
+            row = (((z + dz) % size) * size + (y + dy) % size) * (size // 2 + 1)
             for dx in (0, 1):
-                offset = torch.tensor([dx, dy, dz], device=points.device)
-                weight = torch.where(offset.bool(), fraction, 1 - fraction).prod(-1)
-                x, y, z = (corner + offset).unbind(-1)
-                yield ((z % size) * size + y % size) * (size // 2 + 1) + x, weight
+                yield row + (x + dx), shares[0][dx] * shares[1][dy] * shares[2][dz]
 
 
 def plane_axes(rotations: Float[Tensor, "g 3 3"]) -> NDArray[np.float32]:

@@ -234,3 +234,21 @@ def test_a_particle_stands_out_by_five_deviations_near_the_centre() -> None:
     assert enclosing_radius(variance_of({3: 0.11}), 32, 200) is None
     assert enclosing_radius(variance_of({0: 0.25}), 32, 200) is None
     assert enclosing_radius(variance_of({4: 0.5}), 32, 200) is None
+
+
+@pytest.mark.parametrize(
+    ("inside", "rim", "corners", "radius"),
+    [
+        # the median of the corners is one: what is beyond five pixels counts, to the rim
+        (2.0, 2.0, [1.0] * 5 + [3.0] * 4, 13),
+        # it is three, though it were one with the ring within them
+        (2.0, 1.0, [1.0] * 4 + [3.0] * 5, 5),
+    ],
+)
+def test_corners_begin_two_pixels_within_half_the_box(
+    inside: float, rim: float, corners: list[float], radius: int
+) -> None:
+    variance = torch.tensor([10.0] * 6 + [inside] * 7 + [rim, *corners], dtype=torch.float64)
+    found = enclosing_radius(variance, 32, 10**6)
+    assert found is not None
+    assert abs(found - radius) <= 1

@@ -58,6 +58,21 @@ def test_shares_of_processes_sum_to_the_same_bits(images: Drawn) -> None:
     assert torch.equal(sum(part.counts for part in parts), whole.counts)
 
 
+def test_quanta_follow_the_least_noise_down_to_a_millionth_of_the_largest() -> None:
+    """A coefficient over its noise has the size that noise leaves it: four times the noise, half the quantum."""
+    one, four = new(torch.ones(BOX // 2 + 1)), new(torch.full((BOX // 2 + 1,), 4.0))
+    assert (one.quanta[0] / four.quanta[0], one.quanta[1] / four.quanta[1]) == (2.0, 4.0)
+    filtered = torch.ones(BOX // 2 + 1)
+    filtered[5] = 1e-9
+    floor = torch.ones(BOX // 2 + 1)
+    floor[5] = 1e-6
+    assert new(filtered).quanta == new(floor).quanta
+    # the shells beyond the radius are not among them
+    filtered = torch.ones(BOX // 2 + 1)
+    filtered[int(RADIUS) + 1 :] = 1e-5
+    assert new(filtered).quanta == one.quanta
+
+
 def test_sums_that_were_written_down_are_added(images: Drawn) -> None:
     """With the largest coefficient so far, which may be that of an image before."""
     whole, (first, then) = added(images, new()), (added(images, new(), part) for part in (slice(0, 9), slice(9, None)))

@@ -74,6 +74,14 @@ def test_the_stated_error_is_that_of_independent_draws(generator: torch.Generato
     assert (told < 3 * scatter).all()
 
 
+def test_draws_that_weigh_the_same_leave_no_error(generator: torch.Generator) -> None:
+    """Without a density all nodes explain an image alike; drawn by their weights, each draw stands for as much."""
+    exact = small_oracle(3, generator)
+    oracle = replace(sampled(exact, 50), explore=1.0)
+    found = oracle.estimate(torch.zeros_like(random_unknown(exact, generator)), None)
+    assert float(found.error.max()) < 0.01 * 50**-0.5
+
+
 def test_values_and_gradients_are_those_of_the_full_sum_within_the_error(generator: torch.Generator) -> None:
     exact = small_oracle(12, generator)
     x, idx = 0.15 * random_unknown(exact, generator), torch.tensor([0, 3, 4, 8, 11])

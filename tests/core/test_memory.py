@@ -7,7 +7,7 @@ import torch
 
 from cryorbit.core import memory
 from cryorbit.core.errors import InputError
-from cryorbit.core.memory import GIB, free_bytes, gigabytes, require, resident_bytes, room
+from cryorbit.core.memory import GIB, block_bytes, free_bytes, gigabytes, require, resident_bytes, room
 
 CPU = torch.device("cpu")
 
@@ -106,3 +106,10 @@ def test_an_amount_of_memory_is_understood(given: float | str, gb: float) -> Non
 def test_what_is_no_amount_of_memory_is_told(given: float | str) -> None:
     with pytest.raises(InputError, match=r"(?s)memory.*8GB"):
         gigabytes(given)
+
+
+@pytest.mark.parametrize(("threads", "mib"), [(1, 8), (3, 24), (64, 32)])
+def test_a_block_is_what_each_core_reaches_quickly(threads: int, mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert block_bytes(CPU) == mib * 2**20
+    assert block_bytes(torch.device("meta")) == 32 * 2**20

@@ -22,6 +22,8 @@ from cryorbit.core.place import place_of_process
 GIB = 2**30
 BATCH_BYTES = 2**27
 """Temporaries of a batch of images."""
+BLOCK_BYTES_A_THREAD = 2**23
+LARGEST_BLOCK_BYTES = 2**25
 SHARE_OF_FREE = 0.7
 """Part of the free memory that a job takes when it is not told how much it may."""
 MEMINFO = Path("/proc/meminfo")
@@ -82,6 +84,16 @@ def require(needs: Mapping[str, int], allowed: int, mend: str) -> None:
     raise InputError(
         f"the job needs {_gb(needed)} of memory ({parts}), {_gb(max(allowed, 0))} is left to it", mend=mend
     )
+
+
+def block_bytes(device: torch.device) -> int:
+    """Size of an array that is written in one go and read at once: in main memory, as much as is quick to reach.
+
+    A core keeps the addresses of some 2,000 pages at hand, 8 MiB: a larger block is read at half the pace. Arrays
+    beyond 32 MiB the allocator of C maps, and the system clears their pages, every time anew.
+    """
+    threads = torch.get_num_threads() if device.type == "cpu" else LARGEST_BLOCK_BYTES
+    return min(BLOCK_BYTES_A_THREAD * threads, LARGEST_BLOCK_BYTES)
 
 
 def free_bytes(device: torch.device) -> int:

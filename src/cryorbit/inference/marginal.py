@@ -23,6 +23,7 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import block_bytes
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.grid_scores import (
     Parts,
@@ -36,6 +37,7 @@ from cryorbit.inference.significant import KEEP_NATS, significant_entries
 from cryorbit.kernels.significant import Entries
 
 BUDGET_BYTES = 32 * 2**20
+"""Scores of one image, beyond which its slices are streamed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,15 @@ def pose_posterior(
     log_prior
         Of each view, the 1/T of the shifts included.
     budget_bytes
-        Memory for the scores of a block.
+        Most memory for the scores of a block.
     shift_prior
         What is added to the prior at each shift; None for nothing.
     """
     views = _Views(parts_of(slices), squared(slices), log_prior.reshape(-1, 2).mT)
     of_shift = views.power.new_zeros(len(phases)) if shift_prior is None else shift_prior
     per_slice = 8 * len(phases)
-    images = chunk_size(per_slice * len(slices), budget_bytes, len(observations))
+    at_once = min(budget_bytes, block_bytes(slices.device))
+    images = chunk_size(per_slice * len(slices), at_once, len(observations))
     columns = chunk_size(per_slice * images, budget_bytes, len(slices))
     blocks = [
         _block_posterior(observations[rows], views, phases, of_shift, columns)

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from cryorbit.api.devices import limit_threads
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.core.memory import block_bytes
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.geometry.rotations import random_rotations
@@ -98,8 +99,8 @@ def measure_estep(
     observed = prepared.source.observe(prepared.order[:batch], disc, prepared.noise_variance)
     views = 2 * len(slices)
     prior = torch.zeros(views)
-    posterior = pose_posterior(observed, slices, phases, prior, paired=True)
-    score_s = _median_seconds(lambda: pose_posterior(observed, slices, phases, prior, paired=True), repeats)
+    posterior = pose_posterior(observed, slices, phases, prior)
+    score_s = _median_seconds(lambda: pose_posterior(observed, slices, phases, prior), repeats)
     sums_s = _median_seconds(lambda: slice_statistics(posterior, observed, phases, views), repeats)
     product_s = _median_seconds(_bare_products(batch, len(phases), slices), repeats)
     gflop = 2e-9 * batch * len(phases) * 2 * len(disc) * len(slices)
@@ -140,8 +141,8 @@ def _truth(particles: ParticleSet) -> Float[Tensor, "1 n n n"]:
 
 def _bare_products(batch: int, shifts: int, slices: Tensor) -> Callable[[], None]:
     """The score products alone, in the blocks that the E-step takes them in, on random numbers."""
-    images = chunk_size(4 * shifts * len(slices), BUDGET_BYTES, batch)
-    columns = chunk_size(4 * shifts * images, BUDGET_BYTES, len(slices))
+    images = chunk_size(8 * shifts * len(slices), block_bytes(slices.device), batch)
+    columns = chunk_size(8 * shifts * images, BUDGET_BYTES, len(slices))
     left = torch.randn(images * shifts, 2 * slices.shape[1])
     right = torch.randn(len(slices), 2 * slices.shape[1])
 

@@ -12,6 +12,7 @@ from cryorbit.core.memory import (
     GIB,
     batch_bytes,
     batch_images,
+    block_bytes,
     free_bytes,
     gigabytes,
     require,
@@ -140,3 +141,9 @@ def test_a_small_card_gets_no_smaller_batches_than_a_cpu(monkeypatch: pytest.Mon
     memory._free_at_first.cache_clear()
     assert batch_bytes(torch.device("meta")) == BATCH_BYTES
     memory._free_at_first.cache_clear()
+
+
+@pytest.mark.parametrize(("threads", "mib"), [(1, 8), (3, 24), (64, 32)])
+def test_a_block_is_what_each_core_reaches_quickly(threads: int, mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert block_bytes(CPU) == mib * 2**20

@@ -36,7 +36,7 @@ def test_mixing_spreads_the_class_posterior_and_nothing_else() -> None:
 def test_mixing_keeps_the_sum_of_posteriors(clear_set: PhantomSet) -> None:
     band = clear_set.band(5.0)
     observations = clear_set.source.observe(torch.arange(10), band.disc, band.noise_variance)
-    per_class, slices = 20, torch.randn(40, len(band.disc), dtype=torch.complex64) * 0.01
+    per_class, slices = 20, torch.randn(20, len(band.disc), dtype=torch.complex64) * 0.01
     prior = torch.full((40,), -math.log(40))
     phases = torch.ones(1, len(band.disc), dtype=torch.complex64)
     posterior = pose_posterior(observations, slices, phases, prior)

@@ -93,7 +93,7 @@ def test_posteriors_of_a_grid(clear_set: PhantomSet, faint: Observations, grid: 
     slices = grid_slices(band.grid.model(clear_set.working(RADIUS)), grid.fronts, band.disc)
     phases = shift_phases(grid.shifts, band.disc)
     log_prior = poses.rotation_prior.flatten() - math.log(poses.rotations.shape[1] * len(phases))
-    found = pose_posterior(faint, slices, phases, log_prior, paired=True, shift_prior=poses.shift_prior)
+    found = pose_posterior(faint, slices, phases, log_prior, shift_prior=poses.shift_prior)
     gamma = torch.zeros(len(faint), len(phases), grid.rotations.shape[1])
     gamma[found.image, found.shift, found.slice] = found.gamma
     expected, evidence = bayes(joint_of(clear_set, faint, grid))

@@ -90,7 +90,8 @@ def test_it_agrees_with_the_pruned_e_step(generator: torch.Generator) -> None:
     )
     nodes = full_marginal.Nodes(slices[:half], phases, oracle.model.quadrature.log_weight, even)
     found = full_marginal.log_evidence(oracle.observations, nodes)
-    pruned = pose_posterior(oracle.observations, slices, phases, log_weight - math.log(len(phases)))
+    by_view = log_weight.unflatten(0, (2, half)).mT.flatten() - math.log(len(phases))
+    pruned = pose_posterior(oracle.observations, slices[:half], phases, by_view)
     # what is pruned there is less than exp(-10) a pose
     torch.testing.assert_close(pruned.log_evidence, found, rtol=0, atol=1e-3)
 

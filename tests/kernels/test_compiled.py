@@ -15,9 +15,10 @@ from cryorbit.kernels import compiled
 LISTS = """
 from cryorbit.kernels.significant import Limits, list_numba
 generator = torch.Generator().manual_seed(1)
-scores, offset = torch.randn(20, 9, 4608, generator=generator) / 2, torch.randn(20, 4608, generator=generator)
-entries = list_numba(scores, offset, torch.full((20,), -torch.inf), Limits(10.0, 2048, 1024))
-printed = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in (entries.slice, entries.log_squares)]
+even, odd = (torch.randn(20, 9, 2304, generator=generator) / 2 for _ in range(2))
+offset = torch.randn(20, 2, 2304, generator=generator)
+entries = list_numba(even, odd, torch.zeros(9), offset, torch.full((20,), -torch.inf), Limits(10.0, 2048, 1024))
+printed = [hashlib.sha256(each.numpy().tobytes()).hexdigest() for each in (entries.view, entries.log_squares)]
 """
 SLICES = """
 from cryorbit.kernels.gather import gather_numba

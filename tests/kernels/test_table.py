@@ -59,7 +59,8 @@ def turned_mean(draw: Draw) -> tuple[Any, ...]:
 def significant(draw: Draw) -> tuple[Any, ...]:
     before = draw.cast(torch.full((COUNT,), -torch.inf))
     before[3] = 10.0
-    return 6 * draw(COUNT, 7, 300), draw(COUNT, 300), before, Limits(10.0, 2048, 1024)
+    even, odd = 6 * draw(COUNT, 7, 150, real=True), 6 * draw(COUNT, 7, 150, real=True)
+    return even, odd, draw(7, real=True), draw(COUNT, 2, 150, real=True), before, Limits(10.0, 2048, 1024)
 
 
 def pose_scores(draw: Draw) -> tuple[Any, ...]:

@@ -28,6 +28,8 @@ SHARE_OF_CARD = 1 / 8
 """Part of the memory of a GPU for these; volumes have the most of it."""
 MORE_ON_CARD = 16
 """Images of a batch on a GPU for one on the CPU, where caches are small and a batch costs nothing to begin."""
+BLOCK_BYTES_A_THREAD = 2**23
+LARGEST_BLOCK_BYTES = 2**25
 SHARE_OF_FREE = 0.7
 """Part of the free memory that a job takes when it is not told how much it may."""
 MEMINFO = Path("/proc/meminfo")
@@ -109,6 +111,15 @@ def batch_bytes(device: torch.device, on_cpu: int = BATCH_BYTES) -> int:
 def batch_images(device: torch.device, on_cpu: int) -> int:
     """Images of a batch at most, where so many suit a CPU: a GPU is busy with many at once."""
     return on_cpu if device.type == "cpu" else MORE_ON_CARD * on_cpu
+
+
+def block_bytes(device: torch.device) -> int:
+    """Size of an array that is written in one go and read at once: on the CPU, as much as is quick to reach.
+
+    A core keeps the addresses of some 2,000 pages at hand, 8 MiB: a larger block is read at half the pace. Arrays
+    beyond 32 MiB the allocator of C maps, and the system clears their pages, every time anew.
+    """
+    return batch_bytes(device, min(BLOCK_BYTES_A_THREAD * torch.get_num_threads(), LARGEST_BLOCK_BYTES))
 
 
 def free_bytes(device: torch.device) -> int:

@@ -107,7 +107,7 @@ def coarse_cells(
     parts = []
     for klass, mine in enumerate(slices.chunk(len(unknown))):
         prior = poses.rotation_prior[klass].to(phases.real)
-        posterior = pose_posterior(observations, mine, phases, prior, paired=True, shift_prior=poses.shift_prior)
+        posterior = pose_posterior(observations, mine, phases, prior, shift_prior=poses.shift_prior)
         image, cell, shift = _most_likely(posterior, len(observations), 2 * len(mine), at_most)
         rotation = poses.rotations[klass, cell]
         parts.append(Candidates(image, torch.full_like(image, klass), rotation, poses.shifts[shift]))

@@ -128,7 +128,7 @@ class GridOracle:
         phases = shift_phases(self.poses.shifts, self.disc)
         log_prior = self.poses.rotation_prior.flatten().to(slices.real) - math.log(len(slices) * len(phases))
         shift_prior = self.poses.shift_prior
-        posterior = pose_posterior(chosen, fronts, phases, log_prior, paired=True, shift_prior=shift_prior)
+        posterior = pose_posterior(chosen, fronts, phases, log_prior, shift_prior=shift_prior)
         mass = class_mass(posterior, per_class, classes, len(chosen))
         mixed = mix_classes(posterior, mass, per_class, self.class_mixing)
         evidence = posterior.log_evidence.mean()

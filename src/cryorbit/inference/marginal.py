@@ -1,11 +1,12 @@
 """The E-step on a grid shared by all images: scores as matrix products, pruned posteriors, statistics.
 
-Suffix legend: B images, T shifts, G slices (all classes and rotations), P Fourier coefficients, E entries kept.
+Suffix legend: B images, T shifts, G slices (all classes and rotations), P Fourier coefficients, E entries kept. Each
+slice stands for two views, itself and its conjugate, which is turned by half a turn in the plane of the image: slice
+g is view 2 g, its conjugate view 2 g + 1.
 
-For every image the log-posterior of all G x T poses is one real matrix product of size B T x 2P x G. Where slices
-come in pairs half a turn apart, conjugates of each other, sum and difference of two products of size B T x P x G / 2
-give the same at half the cost. Only the entries that matter are kept (the posterior is sparse from the first
-iteration on), which makes the statistics cheap:
+For every image the log-posteriors of all 2 G x T poses are sums and differences of two real matrix products of size
+B T x P x G, half the cost of one for all views. Only the entries that matter are kept (the posterior is sparse from the
+first iteration on), which makes the statistics cheap:
 
     D_g = sum_{b,t} gamma S_t data_b,    W_g = sum_{b,t} gamma weight_b           (one sparse product each)
 
@@ -22,13 +23,12 @@ from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
-from cryorbit.core.memory import batch_bytes
+from cryorbit.core.memory import batch_bytes, block_bytes
 from cryorbit.imaging.observations import Observations
 from cryorbit.inference.grid_scores import (
     Parts,
     even_and_odd,
     model_energy,
-    overlap,
     parts_of,
     shifted_images,
     squared,
@@ -37,7 +37,7 @@ from cryorbit.inference.significant import KEEP_NATS, significant_entries
 from cryorbit.kernels.significant import Entries
 
 BUDGET_BYTES = 32 * 2**20
-"""For the scores of a block on a CPU; to list those that matter takes several times as much."""
+"""Scores of one image, beyond which its slices are streamed, on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Posterior:
     Attributes
     ----------
     image, slice, shift
-        Indices of each entry, sorted by image.
+        Indices of each entry, sorted by image; a slice is that of a view, conjugates counted.
     gamma
         Posterior weight; sums to one over the entries of an image.
     log_evidence
@@ -87,10 +87,9 @@ def pose_posterior(
     log_prior: Float[Tensor, " v"],
     budget_bytes: int | None = None,
     *,
-    paired: bool = False,
     shift_prior: Float[Tensor, " t"] | None = None,
 ) -> Posterior:
-    """Posterior of every image over all views (of slices) and shifts.
+    """Posterior of every image over all views and shifts.
 
     Parameters
     ----------
@@ -99,21 +98,20 @@ def pose_posterior(
     log_prior
         Of each view, the 1/T of the shifts included.
     budget_bytes
-        Memory for the scores of a block; None for what suits the device.
-    paired
-        Whether each slice stands for two views, itself and its conjugate, numbered ``2 g`` and ``2 g + 1``: the second
-        is turned by half a turn in the plane of the image.
+        Most memory for the scores of a block; None for what suits the device.
     shift_prior
         What is added to the prior at each shift; None for nothing.
     """
-    views = _views(slices, log_prior, paired=paired)
-    per_slice = 4 * len(phases) * views.sides
+    views = _Views(parts_of(slices), squared(slices), log_prior.reshape(-1, 2).mT)
+    of_shift = views.power.new_zeros(len(phases)) if shift_prior is None else shift_prior
     if budget_bytes is None:
         budget_bytes = batch_bytes(slices.device, BUDGET_BYTES)
-    images = chunk_size(per_slice * len(slices), budget_bytes, len(observations))
+    per_slice = 8 * len(phases)
+    at_once = min(budget_bytes, block_bytes(slices.device))
+    images = chunk_size(per_slice * len(slices), at_once, len(observations))
     columns = chunk_size(per_slice * images, budget_bytes, len(slices))
     blocks = [
-        _block_posterior(observations[rows], views, phases, shift_prior, columns)
+        _block_posterior(observations[rows], views, phases, of_shift, columns)
         for rows in chunks(len(observations), images)
     ]
     return join_posteriors(blocks)
@@ -164,59 +162,35 @@ class _Views:
     power
         Squared moduli.
     log_prior
-        Of the sides of each slice.
+        Of slices and of their conjugates.
     """
 
     parts: Parts
     power: Float[Tensor, "g p"]
-    log_prior: Float[Tensor, "s g"]
-
-    @property
-    def sides(self) -> int:
-        """Views that each slice stands for."""
-        return len(self.log_prior)
-
-
-def _views(slices: Complex[Tensor, "g p"], log_prior: Float[Tensor, " v"], *, paired: bool) -> _Views:
-    return _Views(parts_of(slices), squared(slices), log_prior.reshape(-1, 1 + paired).mT)
+    log_prior: Float[Tensor, "2 g"]
 
 
 def _block_posterior(
     observations: Observations,
     views: _Views,
     phases: Complex[Tensor, "t p"],
-    shift_prior: Float[Tensor, " t"] | None,
+    of_shift: Float[Tensor, " t"],
     columns: int,
 ) -> Posterior:
     """Posterior of a block of images, the slices streamed ``columns`` at a time."""
-    images, shifts, sides = len(observations), len(phases), views.sides
+    images, shifts = len(observations), len(phases)
     shifted = parts_of(shifted_images(observations.data, phases))
     best = shifted.real.new_full((images,), -torch.inf)
     log_squares = best.clone()
     blocks: list[Entries] = []
     for part in chunks(len(views.power), columns):
-        overlaps = _of_sides(shifted, views.parts[part]) if sides > 1 else overlap(shifted, views.parts[part])
-        scores = overlaps.unflatten(0, (images, shifts))
-        if shift_prior is not None:
-            scores += shift_prior[:, None]
-        energy = model_energy(observations.weight, views.power[part])
-        offset = (views.log_prior[:, part] - energy[:, None]).flatten(1)
-        entries = significant_entries(scores, offset, best)
+        even, odd = (each.unflatten(0, (images, shifts)) for each in even_and_odd(shifted, views.parts[part]))
+        offset = views.log_prior[:, part] - model_energy(observations.weight, views.power[part])[:, None]
+        entries = significant_entries(even, odd, of_shift, offset, best)
         best = torch.maximum(best, entries.best)
         log_squares = torch.logaddexp(log_squares, entries.log_squares)
-        count = len(views.power[part])
-        side, number = torch.div(entries.slice, count, rounding_mode="floor"), entries.slice % count
-        blocks.append(replace(entries, slice=(number + part.start) * sides + side))
+        blocks.append(replace(entries, view=entries.view + 2 * part.start))
     return _normalise(blocks, best, log_squares)
-
-
-def _of_sides(shifted: Parts, slices: Parts) -> Float[Tensor, "n v"]:
-    """Overlaps with all slices, and after those with their conjugates."""
-    overlaps = shifted.real.new_empty(len(shifted), 2, len(slices))
-    even, odd = even_and_odd(shifted, slices)
-    torch.add(even, odd, out=overlaps[:, 0])
-    torch.sub(even, odd, out=overlaps[:, 1])
-    return overlaps.flatten(1)
 
 
 def _normalise(blocks: list[Entries], best: Float[Tensor, " b"], log_squares: Float[Tensor, " b"]) -> Posterior:
@@ -229,7 +203,7 @@ def _normalise(blocks: list[Entries], best: Float[Tensor, " b"], log_squares: Fl
     total = torch.zeros_like(best).index_add_(0, image, gamma)
     return Posterior(
         image=image,
-        slice=torch.cat([entries.slice for entries in blocks])[kept],
+        slice=torch.cat([entries.view for entries in blocks])[kept],
         shift=torch.cat([entries.shift for entries in blocks])[kept],
         gamma=gamma / total[image],
         log_evidence=best + total.log(),

@@ -19,8 +19,12 @@ THINNED_ENTRIES = 1024
 
 
 def significant_entries(
-    scores: Float[Tensor, "b t g"], offset: Float[Tensor, "b g"], best_before: Float[Tensor, " b"]
+    even: Float[Tensor, "b t g"],
+    odd: Float[Tensor, "b t g"],
+    of_shift: Float[Tensor, " t"],
+    offset: Float[Tensor, "b 2 g"],
+    best_before: Float[Tensor, " b"],
 ) -> Entries:
-    """Entries of ``scores + offset`` within ``KEEP_NATS`` of their image's best, here or in earlier blocks."""
+    """Entries of ``even +- odd + of_shift + offset`` within ``KEEP_NATS`` of their image's best, here or before."""
     limits = Limits(KEEP_NATS, FLAT_ENTRIES, THINNED_ENTRIES)
-    return SIGNIFICANT.choose(scores)(scores, offset, best_before, limits)
+    return SIGNIFICANT.choose(even)(even, odd, of_shift, offset, best_before, limits)

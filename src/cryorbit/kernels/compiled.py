@@ -26,7 +26,13 @@ KEPT_DAYS = 30
 """Folders that no process has used for so long are deleted when a new one is made."""
 
 
-def compiled(*, parallel: bool = False, fastmath: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+IN_ORDER = {"nnan", "nsz"}
+"""For ``fastmath``: maxima may be taken in vectors; sums stay in the order they are written in, and round alike."""
+
+
+def compiled(
+    *, parallel: bool = False, fastmath: bool | set[str] = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function by numba when it is first called; what was compiled before from the same sources is loaded."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,7 +49,7 @@ def compiled(*, parallel: bool = False, fastmath: bool = False) -> Callable[[Cal
     return decorate
 
 
-def inlined(*, fastmath: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def inlined(*, fastmath: bool | set[str] = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A part of compiled functions: its instructions become theirs, so that it need not be kept by itself.
 
     Were it called, a process would run whichever copy it met first: the one compiled now, or the one within a function

@@ -19,17 +19,19 @@ POSES = 1024
 
 
 def list_fused(
-    scores: Float[Tensor, "b t g"],
-    offset: Float[Tensor, "b g"],
+    even: Float[Tensor, "b t g"],
+    odd: Float[Tensor, "b t g"],
+    of_shift: Float[Tensor, " t"],
+    offset: Float[Tensor, "b 2 g"],
     best_before: Float[Tensor, " b"],
     limits: Limits,
 ) -> Entries:
     """``list_torch`` in single precision."""
-    scores, offset = scores.contiguous(), offset.contiguous()
-    images, shifts, slices = scores.shape
-    blocks = triton.cdiv(shifts * slices, POSES)
-    grid, block = (images, blocks), (scores, offset, shifts * slices, slices)
-    peaks = scores.new_empty(images, blocks)
+    parts = tuple(each.contiguous() for each in (even, odd, of_shift, offset))
+    images, shifts, slices = even.shape
+    blocks = triton.cdiv(2 * shifts * slices, POSES)
+    grid, block = (images, blocks), (*parts, shifts, slices)
+    peaks = even.new_empty(images, blocks)
     _peak[grid](*block, peaks, POSES=POSES)
     best = peaks.amax(1)
     threshold = torch.maximum(best, best_before) - limits.keep_nats
@@ -46,16 +48,16 @@ def list_fused(
     log_step = step[:, 0].log().to(best) + best
 
     entries = int(first[-1, -1])
-    image, shift, slice_ = torch.empty(3, entries, dtype=torch.int64, device=scores.device)
-    log_weight = scores.new_empty(entries)
-    lists = image, shift, slice_, log_weight
+    image, shift, view = torch.empty(3, entries, dtype=torch.int64, device=even.device)
+    log_weight = even.new_empty(entries)
+    lists = image, shift, view, log_weight
     _list[grid](*block, is_flat, threshold, first, *lists, POSES=POSES)
     before = torch.nn.functional.pad(reached, (1, 0))
     _draw[grid](
         *block, is_flat, best, first, (before / step).float(), step.float(), ticks, log_step, *lists, POSES=POSES
     )
     log_squares = squares.double().sum(1).log() + 2 * best.double()
-    return Entries(image, shift, slice_, log_weight, best, log_squares.to(best))
+    return Entries(image, shift, view, log_weight, best, log_squares.to(best))
 
 
 def _firsts(count: Int[Tensor, "b k"], is_flat: Bool[Tensor, " b"], thinned: int) -> Int[Tensor, "b last"]:
@@ -67,25 +69,30 @@ def _firsts(count: Int[Tensor, "b k"], is_flat: Bool[Tensor, " b"], thinned: int
 
 
 @triton.jit
-def _block(scores, offset, poses, slices, POSES: tl.constexpr):
-    """Poses of a block of an image, whether there are such, and their scores with offsets."""
+def _block(even, odd, of_shift, offset, shifts, slices, POSES: tl.constexpr):
+    """Shift and view of the poses of a block of an image, whether there are such, and their scores."""
     b = tl.program_id(0).to(tl.int64)
     pose = tl.program_id(1) * POSES + tl.arange(0, POSES)
-    is_pose = pose < poses
-    score = tl.load(scores + b * poses + pose, is_pose, -float("inf"))
-    return pose, is_pose, score + tl.load(offset + b * slices + pose % slices, is_pose, 0.0)
+    is_pose = pose < 2 * shifts * slices
+    shift, of_image = pose // (2 * slices), pose % (2 * slices)
+    side, slice_ = of_image // slices, of_image % slices
+    place = (b * shifts + shift) * slices + slice_
+    sign = 1.0 - 2.0 * side.to(tl.float32)
+    score = tl.load(even + place, is_pose, -float("inf")) + sign * tl.load(odd + place, is_pose, 0.0)
+    score += tl.load(of_shift + shift, is_pose, 0.0) + tl.load(offset + 2 * b * slices + of_image, is_pose, 0.0)
+    return shift, 2 * slice_ + side, is_pose, score
 
 
 @triton.jit
-def _peak(scores, offset, poses, slices, peaks, POSES: tl.constexpr):
-    _, _, score = _block(scores, offset, poses, slices, POSES)
+def _peak(even, odd, of_shift, offset, shifts, slices, peaks, POSES: tl.constexpr):
+    _, _, _, score = _block(even, odd, of_shift, offset, shifts, slices, POSES)
     tl.store(peaks + tl.program_id(0) * tl.num_programs(1) + tl.program_id(1), tl.max(score, 0))
 
 
 @triton.jit
-def _survey(scores, offset, poses, slices, best, threshold, count, mass, squares, POSES: tl.constexpr):
+def _survey(even, odd, of_shift, offset, shifts, slices, best, threshold, count, mass, squares, POSES: tl.constexpr):
     b, place = tl.program_id(0), tl.program_id(0) * tl.num_programs(1) + tl.program_id(1)
-    _, _, score = _block(scores, offset, poses, slices, POSES)
+    _, _, _, score = _block(even, odd, of_shift, offset, shifts, slices, POSES)
     value = tl.exp(score - tl.load(best + b))
     tl.store(count + place, tl.sum((score > tl.load(threshold + b)).to(tl.int64), 0))
     tl.store(mass + place, tl.sum(value, 0))
@@ -94,37 +101,41 @@ def _survey(scores, offset, poses, slices, best, threshold, count, mass, squares
 
 @triton.jit
 def _list(
-    scores,
+    even,
+    odd,
+    of_shift,
     offset,
-    poses,
+    shifts,
     slices,
     is_flat,
     threshold,
     first,
     image,
     shift,
-    slice_,
+    view,
     log_weight,
     POSES: tl.constexpr,
 ):
     """List the poses of a block that are near the best, where there are few of them."""
     b = tl.program_id(0)
     if not tl.load(is_flat + b):
-        pose, is_pose, score = _block(scores, offset, poses, slices, POSES)
+        shifts_of, views_of, is_pose, score = _block(even, odd, of_shift, offset, shifts, slices, POSES)
         near = is_pose & (score > tl.load(threshold + b))
         start = tl.load(first + b * (tl.num_programs(1) + 1) + tl.program_id(1))
         entry = start + tl.cumsum(near.to(tl.int32), 0) - 1
-        tl.store(image + entry, tl.zeros_like(pose).to(tl.int64) + b, near)
-        tl.store(shift + entry, (pose // slices).to(tl.int64), near)
-        tl.store(slice_ + entry, (pose % slices).to(tl.int64), near)
+        tl.store(image + entry, tl.zeros_like(entry).to(tl.int64) + b, near)
+        tl.store(shift + entry, shifts_of.to(tl.int64), near)
+        tl.store(view + entry, views_of.to(tl.int64), near)
         tl.store(log_weight + entry, score, near)
 
 
 @triton.jit
 def _draw(
-    scores,
+    even,
+    odd,
+    of_shift,
     offset,
-    poses,
+    shifts,
     slices,
     is_flat,
     best,
@@ -135,14 +146,14 @@ def _draw(
     log_step,
     image,
     shift,
-    slice_,
+    view,
     log_weight,
     POSES: tl.constexpr,
 ):
     """List the poses of a block at ticks of a flat posterior: the first ones whose running sums reach them."""
     b, row = tl.program_id(0), tl.program_id(0) * (tl.num_programs(1) + 1)
     if tl.load(is_flat + b):
-        _, is_pose, score = _block(scores, offset, poses, slices, POSES)
+        _, _, is_pose, score = _block(even, odd, of_shift, offset, shifts, slices, POSES)
         running = tl.cumsum(tl.exp(score - tl.load(best + b)), 0) / tl.load(step + b)
         start, behind = tl.load(first + row), tl.load(before + row + tl.program_id(1))
         last = tl.sum(is_pose.to(tl.int32), 0) - 1
@@ -150,6 +161,7 @@ def _draw(
             number = tl.sum((is_pose & (running < tick + 0.5 - behind)).to(tl.int32), 0)
             pose = tl.program_id(1) * POSES + tl.minimum(number, last)
             tl.store(image + start + tick, b.to(tl.int64))
-            tl.store(shift + start + tick, (pose // slices).to(tl.int64))
-            tl.store(slice_ + start + tick, (pose % slices).to(tl.int64))
+            of_image = pose % (2 * slices)
+            tl.store(shift + start + tick, (pose // (2 * slices)).to(tl.int64))
+            tl.store(view + start + tick, (2 * (of_image % slices) + of_image // slices).to(tl.int64))
             tl.store(log_weight + start + tick, tl.load(log_step + b))

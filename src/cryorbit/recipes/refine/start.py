@@ -67,7 +67,7 @@ class _Judge:
         phases = shift_phases(self.shifts, half_disc(self.box, self.radius).to(volume.device))
         views = 2 * len(slices)
         prior = torch.full((views,), -math.log(views * len(phases))).to(slices.real)
-        return pose_posterior(self.observations, slices, phases, prior, paired=True).log_evidence.double()
+        return pose_posterior(self.observations, slices, phases, prior).log_evidence.double()
 
     def explained_scale(self, volume: Float[Tensor, "m m m"]) -> float:
         """Factor on a map's grey values that explains the power of the images."""

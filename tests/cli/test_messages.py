@@ -256,6 +256,7 @@ CASES: dict[str, tuple[Damage, str]] = {
     "a diameter larger than the box": (nothing, f"{ABINIT} --diameter 500"),
     "too little memory": (nothing, f"{ABINIT} --memory 10MB"),
     "no memory at all": (nothing, f"{ABINIT} --memory 0"),
+    "a scratch folder that is not there": (nothing, f"{ABINIT} --scratch nowhere"),
     "memory of no size": (nothing, f"{ABINIT} --memory plenty"),
     "memory of no size in the settings": (config('memory = "2 GX"\n'), f"{ABINIT} --config settings.toml"),
     "text without quotes in the settings": (config("classes = 2\nsymmetry = D2\n"), f"{ABINIT} --config settings.toml"),

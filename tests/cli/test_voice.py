@@ -55,6 +55,6 @@ def test_common_options_stand_in_a_group_of_their_own(capsys: pytest.CaptureFixt
     everyday, _, running = capsys.readouterr().out.partition("How it runs")
     for option in ("--output", "--classes", "--diameter"):
         assert option in everyday
-    for option in ("--quiet", "--log-json", "--seed ", "--config", "--device", "--threads", "--memory"):
+    for option in ("--quiet", "--log-json", "--seed ", "--config", "--device", "--threads", "--memory", "--scratch"):
         assert option in running
         assert option not in everyday

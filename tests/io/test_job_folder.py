@@ -301,7 +301,7 @@ def test_changed_settings_are_noticed(job: JobFolder, entries: dict[str, Any]) -
 
 
 def test_where_and_how_fast_a_job_runs_may_change(job: JobFolder) -> None:
-    job.record(config={"data_dir": "/elsewhere", "device": "cuda", "threads": 2, "memory": 3.0})
+    job.record(config={"data_dir": "/elsewhere", "device": "cuda", "threads": 2, "memory": 3.0, "scratch": "/local"})
     check_settings(job)
 
 

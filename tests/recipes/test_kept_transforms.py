@@ -112,7 +112,7 @@ def test_the_scratch_folder_is_given_back_when_a_job_fails(
 
 
 def test_a_scratch_folder_that_is_not_there_is_refused_first(refine: Refine, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nowhere: no files can be made in the scratch folder"):
+    with pytest.raises(InputError, match=r"nowhere: cannot create files in the scratch folder"):
         refine("job", scratch=tmp_path / "nowhere")
 
 

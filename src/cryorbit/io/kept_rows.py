@@ -109,9 +109,9 @@ def require_scratch_folder(folder: Path) -> None:
         _unnamed_file(folder).close()
     except OSError as error:
         raise InputError(
-            f"no files can be made in the scratch folder ({error.strerror})",
+            f"cannot create files in the scratch folder ({error.strerror})",
             file=folder,
-            fix="name a folder that exists and that you can write to (--scratch)",
+            fix="choose an existing folder that you can write to (--scratch)",
         ) from error
 
 

@@ -67,6 +67,7 @@ def test_quanta_follow_the_least_noise_down_to_a_millionth_of_the_largest() -> N
     floor = torch.ones(BOX // 2 + 1)
     floor[5] = 1e-6
     assert new(filtered).quanta == new(floor).quanta
+    assert new(floor).quanta[0] > 500 * one.quanta[0]
     # the shells beyond the radius are not among them
     filtered = torch.ones(BOX // 2 + 1)
     filtered[int(RADIUS) + 1 :] = 1e-5

@@ -142,7 +142,7 @@ def _e_step(trial: Trial) -> str:
     left, right = (torch.randn(rows, len(disc), device=device) for rows in (BATCH * len(phases), len(slices)))
 
     def e_step() -> None:
-        posterior = pose_posterior(seen, slices, phases, prior, paired=True)
+        posterior = pose_posterior(seen, slices, phases, prior)
         slice_statistics(posterior, seen, phases, views)
 
     products = 4e-12 * len(left) * len(right) * len(disc)

@@ -52,8 +52,9 @@ TAKING_INDICES = {"index", "_unsafe_index", "index_put", "index_put_", "_index_p
 POINT_BYTES = {"POSE_SCORES": 76, "GATHER": 72, "INSERT": 204, "ADD": 204, "ADD_EXACT": 396}
 """Of a kernel in Triton for a point of a slice: corners of its cell, of 8 B to read, or of 12 or 24 B to read and write
 again; and its data. Nothing is credited for corners that lie in a cache."""
-SCORE_BYTES, LISTING = 12, 40
-"""Of the kernels that list poses, which read scores three times; and launches, with those on small arrays between."""
+PAIR_BYTES, LISTING = 48, 40
+"""Of the kernels that list poses, which read both parts of a pair of scores for either of them, three times; and
+launches, with those on small arrays between."""
 
 
 class MixedDevicesError(RuntimeError):
@@ -278,9 +279,9 @@ def _choose_fused(card: PretendedCard, choose: Callable[..., Any], row: Kernel, 
 
 
 def _fused_traffic(name: str, arguments: tuple[Any, ...]) -> int:
-    """Bytes that a kernel in Triton reads and writes: so many for a point of a slice, or for a score."""
+    """Bytes that a kernel in Triton reads and writes: so many for a point of a slice, or for a pair of scores."""
     if name == "SIGNIFICANT":
-        return SCORE_BYTES * arguments[0].numel()
+        return PAIR_BYTES * arguments[0].numel()
     rotations = arguments[2][2] if name == "POSE_SCORES" else arguments[1 if name == "GATHER" else -3]
     frequencies = next(value for value in arguments if getattr(value, "shape", (0,))[-1] == 2 and value.dim() == 2)
     return POINT_BYTES[name] * len(rotations) * len(frequencies)

@@ -37,10 +37,10 @@ def copy(tmp_path: Path) -> Path:
     return package
 
 
-def run(program: str, copy: Path) -> tuple[list, set[Path]]:
-    """What a program prints with a copy of the kernels, and all files that are kept after it."""
+def run(program: str, copy: Path, kept: Path | None = None) -> tuple[list, set[Path]]:
+    """What a program prints with a copy of the kernels, and all files kept after it: beside the copy, or elsewhere."""
     whole = f"import hashlib, json, torch\n{program}\nprint(json.dumps(printed))"
-    kept = copy.parent / "kept"
+    kept = kept or copy.parent / "kept"
     settings = {"PYTHONPATH": str(copy.parent), "NUMBA_CACHE_DIR": str(kept), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", whole], env=os.environ | settings, capture_output=True, text=True, check=True
@@ -54,6 +54,15 @@ def test_later_runs_are_the_first_one(copy: Path) -> None:
     assert first == second, "quantiles of flat posteriors and their sums, to the last bit"
     assert len(kept) >= 3
     assert kept == compiled_then, "nothing is compiled twice"
+
+
+def test_another_place_of_the_same_sources_compiles_nothing(copy: Path, tmp_path: Path) -> None:
+    first, compiled_then = run(LISTS, copy)
+    place = tmp_path / "elsewhere"
+    shutil.copytree(copy, place / "cryorbit", copy_function=shutil.copyfile)
+    second, kept = run(LISTS, place / "cryorbit", copy.parent / "kept")
+    assert second == first
+    assert kept == compiled_then
 
 
 def test_a_changed_inner_function_of_another_file_counts(copy: Path) -> None:

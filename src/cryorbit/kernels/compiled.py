@@ -2,7 +2,8 @@
 
 Numba keeps what it compiled beside a digest of the function's file; what was inlined from other files is not in it. So
 kernels are kept in a folder whose name is a digest of all files of this package: a change to any of them begins a new
-folder, wherever the package is installed, and processes of before and after the change do not disturb each other.
+folder, and processes of before and after the change do not disturb each other. Where the files lie does not count: all
+installations and copies of the same sources share what one of them has compiled.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,6 @@ from platformdirs import user_cache_path
 CONFIG: Any = numba.config
 KEPT_DAYS = 30
 """Folders that no process has used for so long are deleted when a new one is made."""
-
-
 IN_ORDER = {"nnan", "nsz"}
 """For ``fastmath``: maxima may be taken in vectors; sums stay in the order they are written in, and round alike."""
 
@@ -36,14 +36,10 @@ def compiled(
     """Compile a function by numba when it is first called; what was compiled before from the same sources is loaded."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        folder, asked = cache_folder(), CONFIG.CACHE_DIR
+        folder = cache_folder()
         jit = numba.njit(parallel=parallel, fastmath=fastmath, cache=folder is not None)
-        # numba reads the setting now and never again for this function
-        CONFIG.CACHE_DIR = str(folder or "")
-        try:
+        with _kept_in(folder):
             dispatcher: Callable[..., Any] = jit(function)
-        finally:
-            CONFIG.CACHE_DIR = asked
         return dispatcher
 
     return decorate
@@ -57,6 +53,56 @@ def inlined(*, fastmath: bool | set[str] = False) -> Callable[[Callable[..., Any
     """
     decorator: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(fastmath=fastmath, forceinline=True)
     return decorator
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOfSources:
+    """Where numba keeps a function of these sources: what it asks of ``NUMBA_CACHE_LOCATOR_CLASSES``.
+
+    Its own classes keep functions of each folder of sources apart.
+
+    Attributes
+    ----------
+    line
+        The function's first line, which tells it from others of its name.
+    """
+
+    line: int
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], _: str) -> FolderOfSources:
+        """Of a function and the path of its file."""
+        return cls(function.__code__.co_firstlineno)
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(cache_folder())
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder again, should it have been deleted."""
+        Path(self.get_cache_path()).mkdir(parents=True, exist_ok=True)
+
+    def get_source_stamp(self) -> str:
+        """What numba compares before it takes what was kept: the folder, which is the sources' own."""
+        return self.get_cache_path()
+
+    def get_disambiguator(self) -> str:
+        """A part of the names of files."""
+        return str(self.line)
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[None]:
+    """Settings that numba reads when a function is decorated, and never again for that function."""
+    place = f"{__name__}.{FolderOfSources.__name__}" if folder else ""
+    # numba before 0.62 knows the folder alone, and keeps functions of each folder of sources apart in it
+    settings = {"CACHE_DIR": str(folder or ""), "CACHE_LOCATOR_CLASSES": place}
+    asked = {name: getattr(CONFIG, name, "") for name in settings}
+    vars(CONFIG).update(settings)
+    try:
+        yield
+    finally:
+        vars(CONFIG).update(asked)
 
 
 @cache

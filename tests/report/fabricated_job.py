@@ -93,7 +93,7 @@ def fabricate_job(path: Path, classes: int = 2) -> JobFolder:
                 "classes": entries,
                 "verdict": {
                     "level": "good",
-                    "sentence": "Independent runs agree to 14.1 A: this map can be trusted to that resolution.",
+                    "sentence": "Independent runs agree to 14.1 Å: this map can be trusted to that resolution.",
                     "reasons": ["both seeds give one map", "no class is empty"],
                 },
                 "cross_seed": {

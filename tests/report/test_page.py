@@ -49,6 +49,7 @@ def test_page_shows_all_that_the_job_holds(folder: Path) -> None:
     page = _Page((folder / "report.html").read_text())
     assert page.open_tags == []
     assert page.headings == [
+        "Next steps",
         "Maps",
         "Resolution",
         "Do independent runs agree?",
@@ -72,10 +73,10 @@ def test_page_needs_no_other_file(folder: Path) -> None:
 
 def test_numbers_and_words_of_the_record_are_on_the_page(folder: Path) -> None:
     text = (folder / "report.html").read_text()
-    assert "Independent runs agree to 14.1 A" in text
+    assert "Independent runs agree to 14.1 Å" in text
     assert 'class="verdict good"' in text
     assert "13.2 Å" in text
-    assert "50.0%" in text
+    assert "50.0 %" in text
     assert "schedule.start" in text
     assert "constant image" in text
     assert "sha256" in text
@@ -130,7 +131,7 @@ def test_a_demonstration_shows_the_truth_beside_its_map(tmp_path: Path) -> None:
     job.record(result={"truth": {**names, **numbers, "hand_flipped": True}})
     text = write_report(job.path).read_text()
     assert "Against the truth" in _Page(text).headings
-    for shown in ("11.9 Å", "0.974", "1.2°", "0.6 Å", "superposed on it, mirrored."):
+    for shown in ("11.9 Å", "0.974", "1.2°", "0.6 Å", "aligned to it, mirrored."):
         assert shown in text
     assert (job.path / "figures" / "truth.png").is_file()
     (job.path / names["map"]).unlink()

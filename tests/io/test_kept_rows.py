@@ -62,8 +62,6 @@ assert float(rows.read(torch.arange(2), 1000).sum()) == 2000
 def test_a_folder_that_takes_no_files_is_refused(tmp_path: Path) -> None:
     require_scratch_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(
-        InputError, match=r"nowhere: cannot create files in the scratch folder \(No such file"
-    ) as error:
+    with pytest.raises(InputError, match=r"nowhere: cannot create files in the scratch folder \(No such file") as error:
         require_scratch_folder(tmp_path / "nowhere")
     assert "--scratch" in str(error.value)

@@ -183,7 +183,7 @@ def test_the_batch_script_of_its_page_is_the_one_that_is_written(
     [
         ("tutorial.md", "the map can be trusted at low resolution."),
         ("tutorial.md", "Against the truth: resolution "),
-        ("abinit.md", " A is needed"),
+        ("abinit.md", " or better counts as reproducible"),
         ("postprocess.md", "cryorbit: data to "),
         ("faq.md", "  fix: "),
     ],

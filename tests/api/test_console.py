@@ -19,7 +19,7 @@ def make_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
 
 def test_numbers_are_shown_with_units_and_the_rest_is_not() -> None:
     fields = {"resolution_A": 12.345, "ess": 4.0, "iteration": 7.0}
-    assert describe_fields(fields) == "12.3 A  ESS 4.0"
+    assert describe_fields(fields) == "12.3 Å  ESS 4.0"
 
 
 def test_lines_come_seldom_and_the_last_always() -> None:
@@ -32,7 +32,7 @@ def test_lines_come_seldom_and_the_last_always() -> None:
         progress.note("a note [with brackets]")
     assert text.getvalue().splitlines() == [
         "annealing: 100 steps",
-        "annealing 100/100  20.0 A",
+        "annealing 100/100  20.0 Å",
         "a note [with brackets]",
     ]
 
@@ -66,8 +66,8 @@ def test_a_stage_that_ends_by_itself_foretells_no_end() -> None:
         progress.advance(resolution_A=15.0)
     assert text.getvalue().splitlines() == [
         "passes",
-        "passes 1  20.0 A  0:00:00 a step",
-        "passes 2  15.0 A  0:00:00 a step",
+        "passes 1  20.0 Å  0:00:00 a step",
+        "passes 2  15.0 Å  0:00:00 a step",
     ]
 
 
@@ -83,7 +83,7 @@ def test_a_terminal_gets_a_bar() -> None:
     assert "a note [with brackets]" in text.getvalue()
     last = text.getvalue().rpartition("finishing")[2]
     assert "1/2" in last
-    assert "10.0 A" in last
+    assert "10.0 Å" in last
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -43,7 +43,7 @@ def test_every_name_is_there_and_no_other() -> None:
 
 def test_a_map_shows_itself(tmp_path: Path) -> None:
     volume = blob()
-    assert repr(volume).startswith("Volume(16 x 16 x 16 voxels of 2.5 A, ")
+    assert repr(volume).startswith("Volume(16 x 16 x 16 voxels of 2.5 Å, ")
     assert "to 1, standard deviation" in repr(volume)
     page = volume._repr_html_()
     assert page.startswith("<p>Volume(16")
@@ -65,7 +65,7 @@ def test_a_curve_tells_its_resolution(tmp_path: Path) -> None:
     curve = co.FSC(table)
     assert curve.resolution(0.5) == pytest.approx(40 / 4)
     assert curve.resolution(0.5, "unmasked") == pytest.approx(40 / 2)
-    assert repr(curve) == "FSC(10.00 A at 0.5, 5.83 A at 0.143; curves: masked, unmasked)"
+    assert repr(curve) == "FSC(10.00 Å at 0.5, 5.83 Å at 0.143; curves: masked, unmasked)"
     assert "data:image/png" in curve._repr_html_()
     with pytest.raises(co.InputError, match="the curves are masked, unmasked"):
         curve.resolution(curve="tight")
@@ -101,7 +101,7 @@ def test_a_mask_makes_no_map_finer_than_its_data() -> None:
 
 
 def test_particles_show_themselves(particles: co.ParticleSet) -> None:
-    assert repr(particles).startswith("ParticleSet(40 images of 16 x 16 pixels of 2 A in 2 files, with poses; ")
+    assert repr(particles).startswith("ParticleSet(40 images of 16 x 16 pixels of 2 Å in 2 files, with poses; ")
     page = particles._repr_html_()
     assert "krios" in page
     assert "rlnDefocusU" in page

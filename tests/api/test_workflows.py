@@ -128,7 +128,7 @@ def test_a_stopped_job_goes_on(particles: co.ParticleSet, tmp_path: Path, first:
     assert stopped.maps == ()
     with pytest.raises(co.InputError, match="no map"):
         _ = stopped.map
-    with pytest.raises(co.InputError, match=r"(?s)goes on with its own 'seed'.*data_dir, device, threads, memory"):
+    with pytest.raises(co.InputError, match=r"(?s)keeps its own 'seed'.*data_dir, device, threads, memory"):
         co.resume(stopped, seed=7)
     done = co.resume(stopped)
     assert signal.getsignal(signal.SIGINT) is handler

@@ -20,7 +20,7 @@ Usage = namedtuple("Usage", "total used free")
 def test_a_sound_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor", "--quick", "--folder", tmp_path) == 0
     text = capsys.readouterr().out
-    for word in ("GPU", "torch", "threads", "memory", "disk", "write access", "fit to run jobs"):
+    for word in ("GPU", "torch", "threads", "memory", "disk", "write access", "ready to run jobs"):
         assert word in text
     assert list(tmp_path.iterdir()) == []
 
@@ -70,7 +70,7 @@ def failing(*_: object, **__: object) -> None:
 @pytest.mark.parametrize(
     ("free_gb", "change", "level", "words"),
     [
-        (70.0, None, "bad", "computes wrongly"),
+        (70.0, None, "bad", "computes wrong results"),
         (70.0, failing, "bad", "no kernel image is available for execution on the device"),
     ],
 )
@@ -120,4 +120,4 @@ def test_the_answer_is_judged(correlation: float, level: str, monkeypatch: pytes
     monkeypatch.setattr(doctor.demo, "run", lambda *_: found)
     check = doctor.reconstruction("cpu")
     assert check.level == level
-    assert ("computes wrongly" in check.advice) == (level == "bad")
+    assert ("computes wrong results" in check.advice) == (level == "bad")

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from cryorbit.cli.main import _VERBS
 
-UNITS = {"diameter": " A", "resolution": " A", "memory": "GB", "spacing": "degrees", "b_factor": "A^2"}
+UNITS = {"diameter": " Å", "resolution": " Å", "memory": "GB", "spacing": "degrees", "b_factor": "Å²"}
 """Words in the names of options, and what the help of such an option must have."""
 
 

@@ -45,7 +45,7 @@ def test_a_job_leaves_record_report_and_summary(star: Path, tmp_path: Path, caps
     assert record["seed"] == 5
     assert (folder / "report.html").is_file()
     captured = capsys.readouterr()
-    assert "counting 6/6  15.0 A  logL -1.50  ESS 3.0" in captured.err
+    assert "counting 6/6  15.0 Å  logL -1.50  ESS 3.0" in captured.err
     assert "counted" in captured.err
     assert "The sum is trustworthy." in captured.out
     assert "class_1.mrc" in captured.out

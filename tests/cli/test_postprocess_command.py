@@ -31,15 +31,23 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_folder_to_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["postprocess", str(folder)])
     said = capsys.readouterr().out
-    assert re.search(r"Resolution \d\.\d\d A", said)
+    assert re.search(r"Resolution \d\.\d\d Å", said)
     assert "B-factor -" in said
     output = folder / "postprocess"
     page = (output / "report.html").read_text()
     headings = re.findall(r"<h2>(.*?)</h2>", page)
     assert headings == [
-        *("Maps", "Resolution", "Local resolution", "Resolution by direction", "Sharpening", "How it was made")
+        *(
+            "Next steps",
+            "Maps",
+            "Resolution",
+            "Local resolution",
+            "Resolution by direction",
+            "Sharpening",
+            "How it was made",
+        )
     ]
-    assert "Hand is free" not in page
+    assert "does not determine the hand" not in page
     assert "sampling factor of views</dt><dd>–" in page
     assert {"fsc.png", "guinier.png", "conical_fsc.png", "local_resolution.png"} <= {
         file.name for file in (output / "figures").iterdir()
@@ -57,7 +65,7 @@ def test_two_files_a_given_b_factor_and_an_output(
             *("-o", str(tmp_path / "out"), "--local-filter"),
         ]
     )
-    assert "B-factor -45 A^2, as given" in capsys.readouterr().out
+    assert "B-factor -45 Å², as given" in capsys.readouterr().out
     assert (tmp_path / "out" / "local_filtered.mrc").is_file()
 
 

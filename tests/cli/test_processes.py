@@ -197,5 +197,5 @@ def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> 
     for verb in SHARING:
         require_sharing(verb, 3)
     require_sharing("inspect", 1)
-    with pytest.raises(InputError, match="0 processes"):
+    with pytest.raises(InputError, match="--processes is 0"):
         require_sharing("refine", 0)

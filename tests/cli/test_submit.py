@@ -51,11 +51,11 @@ def test_what_is_not_asked_for_is_left_to_the_cluster(here: Path) -> None:
     [
         (("abinit", "a.star"), "add --slurm"),
         (("--slurm",), "no command to run"),
-        (("--slurm", "--per-node", "2", "inspect", "a.star"), "one process"),
+        (("--slurm", "--per-node", "2", "inspect", "a.star"), "cannot be shared"),
         (("--slurm", "--template", "none.j2", "abinit"), "none.j2"),
         (("--slurm", "--template", "wrong.j2", "abinit"), "is undefined"),
         (("--slurm", "--script", "there.sh", "abinit"), "there.sh"),
-        (("--slurm", "--send", "abinit"), "no sbatch"),
+        (("--slurm", "--send", "abinit"), "sbatch was not found"),
     ],
 )
 def test_what_cannot_be_is_refused(

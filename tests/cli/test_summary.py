@@ -22,7 +22,7 @@ def record(verb: str, *classes: dict[str, Any], **config: Any) -> dict[str, Any]
 def test_columns_of_which_nothing_is_known_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = said(record("postprocess", {"map": "postprocess.mrc", "resolution_A": 3.456}), tmp_path, capsys)
     assert text.splitlines()[0].split() == ["class", "resolution", "map"]
-    assert text.splitlines()[1].split() == ["1", "3.5", "A", "postprocess.mrc"]
+    assert text.splitlines()[1].split() == ["1", "3.5", "Å", "postprocess.mrc"]
 
 
 def test_both_resolutions_are_shown_and_a_missing_one_is_a_dash(
@@ -32,8 +32,8 @@ def test_both_resolutions_are_shown_and_a_missing_one_is_a_dash(
     second = {"map": "class_2.mrc", "particles": 800, "fraction": 0.4, "resolution_A": None}
     lines = said(record("classify", first, second), tmp_path, capsys).splitlines()
     assert "within mask" in lines[0]
-    assert lines[1].split() == ["1", "1,200", "60%", "5.0", "A", "4.2", "A", "class_1.mrc"]
-    assert lines[2].split() == ["2", "800", "40%", "-", "-", "class_2.mrc"]
+    assert lines[1].split() == ["1", "1,200", "60", "%", "5.0", "Å", "4.2", "Å", "class_1.mrc"]
+    assert lines[2].split() == ["2", "800", "40", "%", "-", "-", "class_2.mrc"]
 
 
 @pytest.mark.parametrize(

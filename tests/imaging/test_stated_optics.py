@@ -139,7 +139,7 @@ def test_what_no_microscope_does_is_refused(star: Path, elements: tuple[float, .
     """A stretch too large, a mirror, a singular matrix, and one as near to 0 as to the identity."""
     labels = ("rlnMagMat00", "rlnMagMat01", "rlnMagMat10", "rlnMagMat11")
     columns = {label: [default, each] for label, default, each in zip(labels, (1, 0, 0, 1), elements, strict=True)}
-    with pytest.raises(InputError, match=f"stretches images by {percent}%, more than 20%") as caught:
+    with pytest.raises(InputError, match=f"stretches images by {percent} %, more than 20 %") as caught:
         magnification_with(star, "optics", **columns)
     assert (caught.value.file, caught.value.row) == (star, 21)
     assert "correct rlnMagMat00 to 11, or remove the columns" in str(caught.value)

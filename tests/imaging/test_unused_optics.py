@@ -77,7 +77,7 @@ def test_a_stretch_is_said_and_doubted_where_it_matters(tmp_path: Path, rng: np.
     (said,) = optics.sentences()
     assert said == (
         "Anisotropic magnification (ctf/anisomag) is not corrected for: phases are off by more than half a radian "
-        f"beyond {limit:.3g} A."
+        f"beyond {limit:.3g} Å."
     )
     assert optics.doubts(1.05 * limit) == []
     (doubt,) = optics.doubts(limit / 1.05)
@@ -87,7 +87,7 @@ def test_a_stretch_is_said_and_doubted_where_it_matters(tmp_path: Path, rng: np.
 
 def test_a_small_stretch_is_harmless(tmp_path: Path, rng: np.random.Generator) -> None:
     (said,) = unused_optics(read_particles(cs_with(tmp_path, rng, anisomag=[0.001, 0, 0, 0]))).sentences()
-    assert f"at {2 * PIXEL_SIZE:g} A (Nyquist), which is harmless" in said
+    assert f"at {2 * PIXEL_SIZE:g} Å (Nyquist), which is harmless" in said
 
 
 def cs_with(folder: Path, rng: np.random.Generator, **fields: object) -> Path:

@@ -99,7 +99,7 @@ def test_masked_images_need_normalisation(tmp_path: Path, images: np.ndarray) ->
     assert len(report.keep) == 40
 
 
-DEFOCUS = "a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV)"
+DEFOCUS = "a defocus outside 50 to 100000 Å (rlnDefocusU, rlnDefocusV)"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ DEFOCUS = "a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV)"
         (3, "1.2", DEFOCUS),
         (3, "nan", DEFOCUS),
         (4, "150000", DEFOCUS),
-        (4, "60000", "astigmatism outside 0 to 20000 A (rlnDefocusU, rlnDefocusV)"),
+        (4, "60000", "astigmatism outside 0 to 20000 Å (rlnDefocusU, rlnDefocusV)"),
         (5, "inf", "an angle of astigmatism outside -1080 to 1080 degrees (rlnDefocusAngle)"),
         (5, "1e4", "an angle of astigmatism outside -1080 to 1080 degrees (rlnDefocusAngle)"),
         (9, "1e6", "a shift outside -16 to 16 pixels, the box (rlnOriginXAngst, rlnOriginYAngst)"),

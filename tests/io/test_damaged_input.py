@@ -136,7 +136,7 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "no class of a number": (with_column("rlnClassNumber", "2.5"), "rlnClassNumber is 2.5, not a whole number"),
     "optics group not set": (replaced("mic000.mrc 1 ", "mic000.mrc nan ", 1), "rlnOpticsGroup is nan"),
     "half-set not set": (replaced(" 2 0007\n", " - 0007\n", 1), "rlnRandomSubset is -, not 1 or 2"),
-    "pixel size in metres": (replaced(" 2.000000 16", " 2e-10 16"), "a pixel size outside 0.2 to 100 A"),
+    "pixel size in metres": (replaced(" 2.000000 16", " 2e-10 16"), "a pixel size outside 0.2 to 100 Å"),
     "spherical aberration in um": (
         replaced(" 2.700000 ", " 2700 "),
         "a spherical aberration outside 0 to 20 mm",

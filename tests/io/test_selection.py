@@ -43,7 +43,7 @@ def test_a_query_of_a_part_counts_within_the_part(particles: Particles) -> None:
         ("rlnDefocusU < ", "cannot be read"),
         ("rlnDefocusU + 1", "neither true nor false"),
         ("3 < 4", "neither true nor false"),
-        ("rlnDefocusU < 1", "holds of no particle"),
+        ("rlnDefocusU < 1", "matches no particle"),
         ("rlnMicrographName < 3", "cannot be read"),
         ("@particles", "cannot be read|no such column"),
     ],

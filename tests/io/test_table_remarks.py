@@ -25,7 +25,7 @@ from small_sets import COUNT, PIXEL_SIZE, blob_images, save_cs, write_star_set
         (
             "rlnImagePixelSize",
             4.0,
-            "The pixel size of data_optics is used, 2 A; the table",
+            "The pixel size of data_optics is used, 2 Å; the table",
         ),
         (
             "rlnVoltage",
@@ -76,9 +76,9 @@ def test_a_pixel_size_in_nm_has_one_fix(tmp_path: Path, rng: np.random.Generator
     optics = tables["optics"].assign(rlnImagePixelSize=PIXEL_SIZE / 10)
     write_star(star, tables | {"particles": far, "optics": optics})
     said = inspect(InspectConfig(particles=star)).warnings()
-    header = "says a pixel size of 2 A (as do those of 1 more stacks: another size than the table); that of the table"
+    header = "says a pixel size of 2 Å (as do those of one more stack: another size than the table); that of the table"
     assert any(
-        f"{header} is used, 0.2 A. Fix: give the table 2 A, if its pixel size is in nm." in each for each in said
+        f"{header} is used, 0.2 Å. Fix: give the table 2 Å, if its pixel size is in nm." in each for each in said
     )
     assert any(each.endswith("of 16 pixels); fix: give them, and the pixel size, in A.") for each in said)
 
@@ -101,7 +101,7 @@ def test_pixel_sizes_of_0_in_some_rows_of_a_cs_file(cs_set: Path) -> None:
     assert torch.equal(sound.poses.shifts, particles.poses.shifts)
     (said,) = table_remarks(particles)
     assert said.startswith("10 of 40 particles have a pixel size of 0 (blob/psize_A, row ")
-    assert said.endswith("that of the others is used, 2 A.")
+    assert said.endswith("that of the others is used, 2 Å.")
     assert said in check_particles(particles).notes
     assert len(check_particles(particles).keep) == COUNT
 

@@ -141,7 +141,7 @@ def test_images_without_noise_outside_the_particle_are_refused(tmp_path: Path) -
     images[:, np.hypot(*(np.mgrid[:32, :32] - 16)) > 10] = 0
     stack.write_bytes(content)
     assert bool((prepared(tmp_path, diameter=60.0).noise_variance > 0).all())
-    with pytest.raises(InputError, match=r"no noise outside a particle of 150 A(.|\n)*without a mask"):
+    with pytest.raises(InputError, match=r"no noise outside a particle of 150 Å(.|\n)*without a mask"):
         prepared(tmp_path, diameter=150.0)
 
 

@@ -97,10 +97,11 @@ def test_the_resolution_to_which_starts_agree_is_told_and_not_the_bar(prepared: 
     resolution = torch.full((3, 3), 12.0)
     resolution[0, 2] = resolution[2, 0] = 14.2
     verdict = judge_maps(prepared, state(), 12.0, cross_seed(resolution))
-    assert "agree to 14.2 A" in verdict.sentence
-    assert verdict.reasons[0] == "3 of 3 starts agree to 14.2 A (16.0 A is needed)"
+    assert "agree to 14.2 Å" in verdict.sentence
+    assert verdict.reasons[0] == "3 of 3 starts agree to 14.2 Å (agreement to 16.0 Å or better counts as reproducible)"
     apart = judge_maps(prepared, state(), 12.0, cross(count=2)).reasons[0]
-    assert apart == "no other start agrees with the best one: the nearest does to 50.0 A, 16.0 A is needed"
+    needed = "agreement to 16.0 Å or better counts as reproducible"
+    assert apart == f"no other start agrees with the best one: the nearest agrees to 50.0 Å ({needed})"
 
 
 @pytest.mark.slow

@@ -107,7 +107,7 @@ def test_a_map_of_another_grid_is_brought_to_that_of_the_reference(pair: Compare
     write_map(tmp_path / "finer.mrc", resampled(volume, 3, 40, 2 / 3), 2 / 3 * PIXEL_SIZE)
     write_map(tmp_path / "unset.mrc", volume, 0.0)
     expected = run(pair).cc
-    for name, words in {"finer": "resampled from 40 voxels of 2 A to 24 of 3 A", "unset": "3 A is taken"}.items():
+    for name, words in {"finer": "resampled from 40 voxels of 2 Å to 24 of 3 Å", "unset": "3 Å is used"}.items():
         config = pair.model_copy(update={"moving": tmp_path / f"{name}.mrc"})
         assert run(config).cc == pytest.approx(expected, abs=0.01)
         assert words in regridding(config)[0]
@@ -122,7 +122,9 @@ def test_a_reference_that_says_nothing_has_the_pixels_of_the_other(
     config = pair.model_copy(update={"reference": tmp_path / "unset.mrc", "output": tmp_path / "moved.mrc"})
     found, expected = run(config), run(pair)
     assert (found.cc, found.resolution(0.5)) == pytest.approx((expected.cc, expected.resolution(0.5)))
-    assert regridding(config) == [f"unset.mrc: its header states {stated:g} A a voxel, which says none; 3 A is taken"]
+    assert regridding(config) == [
+        f"unset.mrc: its header states {stated:g} Å per voxel, which stands for unknown; 3 Å is used"
+    ]
     assert read_map(tmp_path / "moved.mrc")[1] == PIXEL_SIZE
 
 

@@ -75,7 +75,7 @@ def test_the_map_and_the_poses_are_the_truth(tmp_path: Path, capsys: pytest.Capt
     assert correlation == pytest.approx(truth["correlation"], abs=0.01)
     assert json.loads((folder / "evaluation.json").read_text())["matched_particles"] == 600
     assert "Against the truth" in (folder / "report.html").read_text()
-    assert f"resolution {truth['resolution_fsc05_A']:.1f} A" in capsys.readouterr().out
+    assert f"resolution {truth['resolution_fsc05_A']:.1f} Å" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -121,18 +121,18 @@ def with_pixels(value: float) -> Callable[[Path], None]:
         (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
         (
             changed("10000.00 9900.00", "0.00 0.00"),
-            "To be set aside for a defocus outside 50 to 100000 A (rlnDefocusU, rlnDefocusV): 1 particle (row 1).",
+            "Left out because of a defocus outside 50 to 100000 Å (rlnDefocusU, rlnDefocusV): 1 particle (row 1).",
             1,
             True,
         ),
         (
             changed("000002@", "000001@"),
-            "To be set aside for a duplicate of an earlier row: 1 particle (row 2).",
+            "Left out because of a duplicate of an earlier row: 1 particle (row 2).",
             1,
             True,
         ),
-        (with_pixels(np.nan), "To be set aside for pixels that are not finite: 1 particle (row 4).", 1, True),
-        (with_pixels(2.0), "To be set aside for a constant image: 1 particle (row 4).", 1, True),
+        (with_pixels(np.nan), "Left out because of pixels that are not finite: 1 particle (row 4).", 1, True),
+        (with_pixels(2.0), "Left out because of a constant image: 1 particle (row 4).", 1, True),
     ],
 )
 def test_faults_are_told(
@@ -182,7 +182,7 @@ def test_a_header_that_says_another_pixel_size_does_not_hold(star_set: Path) -> 
     found = inspect(star_set)
     assert found.fit
     assert found.pixel_size == 2.0
-    assert "The header of b.mrcs says a pixel size of 0.086 A; that of the table is used, 2 A." in found.warnings()
+    assert "The header of b.mrcs says a pixel size of 0.086 Å; that of the table is used, 2 Å." in found.warnings()
 
 
 def test_phase_shifts_in_radians_are_said_and_unfit(star_set: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_particle_that_fills_its_box_is_told(tmp_path: Path, rng: np.random.Ge
     for _ in range(2):
         changed(f" {BOX} 2\n", " 24 2\n")(star)
     (told,) = [warning for warning in inspect(star).warnings() if "too tight" in warning]
-    assert told.startswith("The box of 48 A is too tight for a particle of")
+    assert told.startswith("The box of 48 Å is too tight for a particle of")
     assert "Fix: extract the particles in a box of at least" in told
 
 

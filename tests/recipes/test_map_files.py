@@ -37,13 +37,13 @@ def test_half_maps_end_where_images_were_inserted_to(tmp_path: Path, generator: 
     assert list(table) == ["unmasked", "corrected", "masked", "randomised"]
     assert not table[10:].to_numpy().any()
     assert found.resolution_A == found.fsc.resolution() == pytest.approx(BOX * PIXEL_SIZE / 9)
-    assert found.limits == ["The half-maps hold data to 15.0 A only: what is finer was left out when they were made."]
+    assert found.limits == ["The half-maps hold data to 15.0 Å only: what is finer was left out when they were made."]
 
 
 def test_the_pixels_limit_what_was_inserted_to_the_end(generator: torch.Generator) -> None:
     found = finished(generator, BOX / 2 - 1)
     assert found.fsc.last == BOX // 2 - 1
-    assert found.limits == ["The pixels limit the resolution: they hold nothing finer than 6.0 A (Nyquist)."]
+    assert found.limits == ["The pixels limit the resolution: they hold nothing finer than 6.0 Å (Nyquist)."]
 
 
 def test_noise_limits_what_is_coarser(generator: torch.Generator) -> None:

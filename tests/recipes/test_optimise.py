@@ -63,7 +63,7 @@ def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Pat
     assert result.evaluations == 2 * 200
     assert result.verdict is not None
     assert result.verdict.level == "doubtful"
-    assert "but one random start cannot tell whether its map is right" in result.verdict.sentence
+    assert "but one random start cannot show whether its map is right" in result.verdict.sentence
     with (job.path / "course.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [float(row["epochs"]) for row in rows] == [0.0, 0.5, 1.0, 1.5, 2.0]
@@ -146,7 +146,7 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     [
         ({"method": "pathlib:Path"}, "is no method"),
         ({"method": "cryorbit.optim.sgd:SGD", "settings": {"momentum": 0.5}}, "unknown setting 'momentum'"),
-        ({"resolution": 9.0}, "hold nothing finer than 10 A"),
+        ({"resolution": 9.0}, "hold nothing finer than 10 Å"),
         ({"resolution": 100.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),
         ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "looks at all poses"),
@@ -179,8 +179,8 @@ def test_a_density_within_a_radius_has_nothing_beyond(generator: torch.Generator
 @pytest.mark.parametrize(
     ("held_out", "random_start", "doubts", "level", "words"),
     [
-        ((-1.0, -3.0), False, [], "good", "fit this map better than pure noise by 3.0 nats, scored to 20.0 A."),
-        ((-1.0, -3.0), True, [], "doubtful", "one random start cannot tell"),
+        ((-1.0, -3.0), False, [], "good", "fit this map better than pure noise by 3.0 nats, scored to 20.0 Å."),
+        ((-1.0, -3.0), True, [], "doubtful", "one random start cannot show"),
         ((-3.0, -1.0), False, [], "doubtful", "held-out particles fitted its start better"),
         ((-1.0, -3.0), False, ["the images were masked"], "doubtful", "but the images were masked"),
         ((0.5, 0.1), False, [], "bad", "Do not trust this map: held-out particles fit it no better than pure noise"),

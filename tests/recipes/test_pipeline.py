@@ -199,7 +199,7 @@ def refined_class(number: int, **changes: Any) -> RefinedClass:
     level, refined_level = changes.get("level", "good"), changes.get("refined", "good")
     sentence = {"good": "Half-maps agree.", "doubtful": "Views are uneven.", "bad": "Halves disagree."}[refined_level]
     refined: Any = SimpleNamespace(verdict=Verdict(refined_level, sentence, ("poses are sharp",)))
-    sharpened: Any = SimpleNamespace(verdict=Verdict(level, f"Resolution 4.{number}0 A.", ("the mask is harmless",)))
+    sharpened: Any = SimpleNamespace(verdict=Verdict(level, f"Resolution 4.{number}0 Å.", ("the mask is harmless",)))
     return RefinedClass(number, f"class {number}", ONLY_MAP, Path("r"), Path("p"), refined, sharpened)
 
 
@@ -212,26 +212,26 @@ def verdict_of(first: Level, *classes: RefinedClass, left_out: tuple[int, ...] =
 def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() -> None:
     good = verdict_of("good", refined_class(1))
     assert good.level == "good"
-    assert good.sentence.startswith("Resolution 4.10 A.")
+    assert good.sentence.startswith("Resolution 4.10 Å.")
     assert "ab initio: 2 of 2 starts agree" in good.reasons
     assert "refinement: poses are sharp" in good.reasons
     bad = verdict_of("bad", refined_class(1))
-    assert (bad.level, bad.sentence) == ("bad", "Do not trust this map. Resolution 4.10 A.")
+    assert (bad.level, bad.sentence) == ("bad", "Do not trust this map. Resolution 4.10 Å.")
     assert verdict_of("good", refined_class(1, level="doubtful")).level == "doubtful"
     assert verdict_of("doubtful", refined_class(1, level="bad")).level == "bad"
 
 
 def test_what_refinement_doubts_is_said_before_the_resolution() -> None:
     verdict = verdict_of("good", refined_class(1, refined="bad"))
-    assert (verdict.level, verdict.sentence) == ("bad", "Halves disagree. Resolution 4.10 A.")
+    assert (verdict.level, verdict.sentence) == ("bad", "Halves disagree. Resolution 4.10 Å.")
     assert verdict_of("bad", refined_class(1, refined="doubtful")).level == "bad"
 
 
 def test_other_classes_are_among_the_reasons() -> None:
     others = (refined_class(2), refined_class(4, refined="doubtful"))
     verdict = verdict_of("good", refined_class(1), *others, left_out=(3,))
-    assert "class 2: Resolution 4.20 A." in verdict.reasons
-    assert "class 4: Views are uneven. Resolution 4.40 A." in verdict.reasons
+    assert "class 2: Resolution 4.20 Å." in verdict.reasons
+    assert "class 4: Views are uneven. Resolution 4.40 Å." in verdict.reasons
     assert any(reason.startswith("class 3 has fewer than 50") for reason in verdict.reasons)
 
 

@@ -209,7 +209,7 @@ def test_half_maps_without_detail_claim_none(folder: Path, tmp_path: Path, said:
     )
     end = BOX * PIXEL_SIZE / 10
     assert result.resolution_A == result.resolution_unmasked_A == result.holds_to_A == pytest.approx(end)
-    assert f"hold data to {said or end:.1f} A only" in result.verdict.sentence
+    assert f"hold data to {said or end:.1f} Å only" in result.verdict.sentence
     assert result.b_factor == 0.0
     assert result.local_resolution.best_A >= end * 0.999
     table = pd.read_csv(job.path / "postprocess.csv")
@@ -233,7 +233,7 @@ def test_a_label_is_in_the_units_of_the_file(folder: Path, tmp_path: Path) -> No
     files = {"half1": tmp_path / "1.mrc", "half2": tmp_path / "2.mrc"}
     _, result = process(PostprocessConfig(**files, pixel_size=2 * PIXEL_SIZE, output=tmp_path / "job"))
     assert result.holds_to_A == pytest.approx(2 * 9.6)
-    assert "hold data to 19.2 A only" in result.verdict.sentence
+    assert "hold data to 19.2 Å only" in result.verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_header_that_says_nothing(
     found = read_half_maps(PostprocessConfig(**files, pixel_size=given, output=tmp_path / "job"))
     assert found.pixel_size == size
     unset = [each for each in stated if each != PIXEL_SIZE]
-    told = [f"states {each:g} A a voxel, which says none; {size:.4g} A is taken" for each in unset]
+    told = [f"states {each:g} Å per voxel, which stands for unknown; {size:.4g} Å is used" for each in unset]
     assert len(found.remarks) == len(told)
     assert all(words in sentence for words, sentence in zip(told, found.remarks, strict=True))
 
@@ -279,7 +279,7 @@ def test_the_pixels_are_named_where_they_limit(tmp_path: Path, generator: torch.
         write_map(tmp_path / f"map_half{half}_unfil.mrc", noisy, PIXEL_SIZE)
     _, result = process(PostprocessConfig(folder=tmp_path, output=tmp_path / "job"))
     assert result.resolution_A == pytest.approx(2 * PIXEL_SIZE, rel=0.02)
-    assert "nothing finer than 3.0 A (Nyquist)" in result.verdict.sentence
+    assert "nothing finer than 3.0 Å (Nyquist)" in result.verdict.sentence
 
 
 @pytest.mark.parametrize(

@@ -329,7 +329,7 @@ def test_a_coarser_map_when_asked(folder: Path, tmp_path: Path, finished: tuple[
     assert float(power[shells > radius].max() / power.max()) < 1e-9
     for name in ("map.mrc", "map_half1_unfil.mrc", "map_half2_unfil.mrc"):
         assert read_header(job.path / name).holds_to_A == pytest.approx(20.0)
-    assert any("hold data to 20.0 A only" in note for note in result.notes)
+    assert any("hold data to 20.0 Å only" in note for note in result.notes)
     assert any("nothing finer than" in note for note in finished[1].notes)
 
 

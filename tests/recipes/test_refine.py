@@ -150,7 +150,7 @@ def test_the_verdict_is_in_the_record_and_on_the_screen(finished: Finished) -> N
     print_summary(job.read(), job.path, screen)
     shown = " ".join(screen.export_text().split())
     assert verdict["sentence"] in shown
-    assert f"{result.classes[0].resolution_masked_A:.2f} A (FSC 0.143, within the mask)" in verdict["sentence"]
+    assert f"{result.classes[0].resolution_masked_A:.2f} Å (FSC 0.143, within the mask)" in verdict["sentence"]
     assert all(" ".join(reason.split()) in shown for reason in verdict["reasons"])
 
 

@@ -103,10 +103,10 @@ def test_a_map_on_another_grid_is_resampled(folder: Path, first: RefineState) ->
     [
         (44, 5.0, "cropped from 44 voxels to 32"),
         (28, 5.0, "padded from 28 voxels to 32"),
-        (44, 4.1, "resampled from 44 voxels of 4.1 A to 32 of 5 A"),
-        (32, 1.0, "states 1 A a voxel, which says none; 5 A is taken"),
-        (32, 0.0, "states 0 A a voxel, which says none; 5 A is taken"),
-        (40, 1.0, "5 A is taken; cropped from 40 voxels to 32"),
+        (44, 4.1, "resampled from 44 voxels of 4.1 Å to 32 of 5 Å"),
+        (32, 1.0, "states 1 Å per voxel, which stands for unknown; 5 Å is used"),
+        (32, 0.0, "states 0 Å per voxel, which stands for unknown; 5 Å is used"),
+        (40, 1.0, "5 Å is used; cropped from 40 voxels to 32"),
     ],
 )
 def test_a_map_of_another_field_of_view_is_brought_to_that_of_the_images(

@@ -21,7 +21,7 @@ from cryorbit.recipes.refine.verdict import Ending, judge
 
 COUNT, BOX, PIXEL = 4000, 100, 2.0
 SHOWN = StartFindings(log_likelihood=9.0, lead_over_noise=30.0, inverted=0.0, magnification=1.0)
-TILT = "beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad; fix: correct for it"
+TILT = "beam tilt is not corrected for: at 6.00 Å it turns phases by 0.7 rad; fix: correct for it"
 LAST = {"stage": "final", "searched_everywhere": 0.2}
 
 
@@ -84,7 +84,7 @@ def test_nothing_wrong_is_good() -> None:
     verdict = judge(ending())
     assert (verdict.level, verdict.sentence) == (
         "good",
-        "Independent half-maps agree to 6.00 A (FSC 0.143, within the mask).",
+        "Independent half-maps agree to 6.00 Å (FSC 0.143, within the mask).",
     )
     assert not any("fix:" in reason for reason in verdict.reasons)
     # 4,000 particles, half of them in each map: 1 / (2 x 20) of the slices meet a frequency at radius 120 / 6
@@ -97,7 +97,7 @@ def test_nothing_wrong_is_good() -> None:
         ({"start": {"lead_over_noise": 1.0}}, "bad", "no better than a random map"),
         ({"start": {"magnification": 1.05}}, "bad", "magnified 1.05 times"),
         ({"gain": -0.1}, "bad", "no better than pure noise"),
-        ({"tilted": True}, "doubtful", "but beam tilt is not corrected for: at 6.00 A it turns phases by 0.7 rad."),
+        ({"tilted": True}, "doubtful", "but beam tilt is not corrected for: at 6.00 Å it turns phases by 0.7 rad."),
         ({"last": {"searched_everywhere": 0.9}}, "good", ""),
         ({"stalled": 0, "passes": 25}, "doubtful", "still growing"),
         ({"stalled": 0, "passes": 24}, "good", ""),
@@ -116,7 +116,7 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], level: str, words: str)
 @pytest.mark.parametrize(
     ("changes", "settings", "level", "words"),
     [
-        ({"resolution_masked_A": 20.5}, {}, "bad", "no further than to 20 A"),
+        ({"resolution_masked_A": 20.5}, {}, "bad", "no further than to 20 Å"),
         ({"resolution_masked_A": 4.1, "limits": ("The pixels limit it.",)}, {}, "good", "The pixels limit it."),
         ({"mask_too_tight": True}, {"mask": Path("mask.mrc")}, "doubtful", "the mask is too tight"),
         ({"mask_too_tight": True}, {}, "good", ""),

@@ -95,8 +95,8 @@ def test_maps_keep_how_far_they_hold_data(
         ("truth_1.mrc", "a.star", {"box": 40}, "another ending"),
         ("truth_1.mrc", "truth_1.mrc", {"box": 40}, "the file exists"),
         ("truth.star", "truth.star", {"box": 30}, "the file exists"),
-        ("truth.star", "a.star", {"pixel_size": 4.0}, "hold nothing for 4 A"),
-        ("truth.star", "a.star", {"box": 40}, "160 A wide, a box of 40 pixels would be 200 A"),
+        ("truth.star", "a.star", {"pixel_size": 4.0}, "hold nothing for 4 Å"),
+        ("truth.star", "a.star", {"box": 40}, "160 Å wide, a box of 40 pixels would be 200 Å"),
     ],
 )
 def test_what_cannot_be_made_is_refused(
@@ -111,7 +111,7 @@ def test_what_cannot_be_made_is_refused(
 
 def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["resample", str(folder / "truth_1.mrc"), str(tmp_path / "small.mrc"), "--box", "24", "--pixel-size", "6"])
-    assert capsys.readouterr().out.startswith("from 32 pixels of 5 A to 24 pixels of 6 A\nwrote ")
+    assert capsys.readouterr().out.startswith("from 32 pixels of 5 Å to 24 pixels of 6 Å\nwrote ")
     volume, pixel_size = read_map(tmp_path / "small.mrc")
     assert (volume.shape, pixel_size) == ((24, 24, 24), 6.0)
 

@@ -54,21 +54,21 @@ def test_every_verb_refuses_a_resolution_finer_than_its_pixels(
         main([*verb.format(f=folder).split(), "-o", str(tmp_path / "job")])
     assert end.value.code == 2
     told = capsys.readouterr().err
-    assert "is 3 A, but pixels of 5 A hold nothing finer than 10 A" in told
-    assert "give 10 A or coarser" in told
+    assert "is 3 Å, but pixels of 5 Å hold nothing finer than 10 Å" in told
+    assert "give 10 Å or coarser" in told
 
 
 def test_groups_of_settings_are_looked_at_too() -> None:
     config = PipelineConfig(particles=Path("a.star"), output=Path("b"), abinit={"search": {"initial_resolution": 5.0}})
-    with pytest.raises(InputError, match=r"abinit\.search\.initial_resolution is 5 A"):
+    with pytest.raises(InputError, match=r"abinit\.search\.initial_resolution is 5 Å"):
         require_resolvable(config, 32, PIXEL_SIZE, Path("a.star"))
     refine = RefineConfig(**USUAL, passes={"join_resolution": 9.0})
-    with pytest.raises(InputError, match=r"passes\.join_resolution is 9 A"):
+    with pytest.raises(InputError, match=r"passes\.join_resolution is 9 Å"):
         require_resolvable(refine, 32, PIXEL_SIZE, Path("a.star"))
 
 
 def test_a_resolution_coarser_than_the_box_is_refused_but_sharing_nothing_is_not() -> None:
-    with pytest.raises(InputError, match="max_resolution is 400 A, but the box is only 160 A wide"):
+    with pytest.raises(InputError, match="max_resolution is 400 Å, but the box is only 160 Å wide"):
         require_resolvable(RefineConfig(**USUAL, max_resolution=400.0), 32, PIXEL_SIZE, Path("a.star"))
     require_resolvable(RefineConfig(**USUAL, passes={"join_resolution": 400.0}), 32, PIXEL_SIZE, Path("a.star"))
 

@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from cryorbit.io.job_result import ClassRecord, CrossSeed
 from cryorbit.report.curve_figures import draw_course, draw_fsc
 from cryorbit.report.look import save_figure
+from cryorbit.report.noise_figures import draw_noise, draw_scales
 from cryorbit.report.particle_figures import density_picture, draw_view_directions
 from cryorbit.report.results import ClassResult
 from cryorbit.report.seed_figures import draw_cross_seed
@@ -90,3 +91,34 @@ def test_of_several_maps_no_curve_is_drawn_that_the_mask_alone_may_make() -> Non
     labels = [line.get_label() for line in draw_fsc(classes).axes[0].lines if not line.get_label().startswith("_")]
     assert labels == [f"class {number}, {name}" for number in (1, 2) for name in ("unmasked", "corrected")]
     assert len(draw_fsc(classes[:1]).axes[0].lines) == 3 + 2
+
+
+def test_the_crossing_of_the_curve_that_counts_is_marked() -> None:
+    table = pd.DataFrame(
+        {"frequency": np.arange(5) / 40, "unmasked": [1, 1, 0.1, 0.1, 0], "corrected": [1, 1, 0.9, 0.1, 0]}
+    )
+    entry = ClassRecord(name="map", map="map.mrc")
+    (axes,) = draw_fsc([ClassResult(1, entry, None, None, table)]).axes
+    (mark,) = [line for line in axes.lines if line.get_marker() == "o"]
+    expected = (2 + (0.9 - 0.143) / 0.8) / 40
+    assert mark.get_xdata()[0] == pytest.approx(expected)
+    assert f"{1 / expected:.1f} Å" in [text.get_text() for text in axes.texts]
+
+
+def test_lines_of_the_sphere_run_through_their_directions() -> None:
+    table = particles(np.full(2000, 60.0), np.full(2000, 60.0))
+    axes = draw_view_directions(table).axes[0]
+    rows, columns = np.nonzero(np.nan_to_num(density_picture(table)) > 1)
+    spot = np.array([columns.mean() / 600 * 4 - 2, rows.mean() / 300 * 2 - 1])
+    distance = [min(np.hypot(*(np.array(line.get_data()).T - spot).T)) for line in axes.lines]
+    assert sorted(distance)[1] < 0.15
+
+
+def test_noise_and_contrast_are_drawn_from_their_tables(tmp_path: Path) -> None:
+    noise, scales = tmp_path / "noise.csv", tmp_path / "scales.csv"
+    pd.DataFrame({"frequency_per_A": np.arange(4) / 40, "half1": [9, 3, 2, 1], "half2": [9, 3, 2, 2]}).to_csv(noise)
+    pd.DataFrame({"group": [0, 1], "particles": [30, 10], "scale": [1.0, 0.8]}).to_csv(scales)
+    first, second = draw_noise(noise).axes[0].lines
+    assert (list(first.get_ydata()), list(second.get_ydata())) == ([3, 2, 1], [3, 2, 2])
+    heights = [bar.get_height() for bar in draw_scales(scales).axes[0].patches]
+    assert sorted(heights)[-2:] == [10, 30]

@@ -91,7 +91,7 @@ def test_the_page_says_where_the_job_is_and_refreshes_itself(job: JobFolder) -> 
         text = page_of(job)
     assert "Running: resolution growth, step 5 of 10" in text
     assert '<progress max="10" value="4">' in text
-    assert "40% of this stage, at most 1 min 30 s left in it" in text
+    assert "40 % of this stage, at most 1 min 30 s left in it" in text
     assert '<noscript><meta http-equiv="refresh" content="20"></noscript>' in text
     assert "location.reload()" in text
     assert f"cryorbit resume {job.path}" in text

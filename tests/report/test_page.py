@@ -49,6 +49,7 @@ def test_page_shows_all_that_the_job_holds(folder: Path) -> None:
     page = _Page((folder / "report.html").read_text())
     assert page.open_tags == []
     assert page.headings == [
+        "Next steps",
         "Maps",
         "Resolution",
         "Do independent runs agree?",
@@ -72,10 +73,10 @@ def test_page_needs_no_other_file(folder: Path) -> None:
 
 def test_numbers_and_words_of_the_record_are_on_the_page(folder: Path) -> None:
     text = (folder / "report.html").read_text()
-    assert "Independent runs agree to 14.1 A" in text
+    assert "Independent runs agree to 14.1 Å" in text
     assert 'class="verdict good"' in text
     assert "13.2 Å" in text
-    assert "50.0%" in text
+    assert "50.0 %" in text
     assert "schedule.start" in text
     assert "constant image" in text
     assert "sha256" in text
@@ -130,7 +131,7 @@ def test_a_demonstration_shows_the_truth_beside_its_map(tmp_path: Path) -> None:
     job.record(result={"truth": {**names, **numbers, "hand_flipped": True}})
     text = write_report(job.path).read_text()
     assert "Against the truth" in _Page(text).headings
-    for shown in ("11.9 Å", "0.974", "1.2°", "0.6 Å", "superposed on it, mirrored."):
+    for shown in ("11.9 Å", "0.974", "1.2°", "0.6 Å", "aligned to it, mirrored."):
         assert shown in text
     assert (job.path / "figures" / "truth.png").is_file()
     (job.path / names["map"]).unlink()
@@ -162,3 +163,27 @@ def test_metrics_with_gaps_are_drawn(tmp_path: Path) -> None:
     for iteration in range(3):
         job.write_metrics({"iteration": iteration, "log_likelihood": np.nan if iteration == 1 else -1.0})
     assert "Course of the run" in _Page(write_report(tmp_path).read_text()).headings
+
+
+def test_two_starts_are_compared_in_numbers(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    pair = {"seeds": [0, 1], "resolution_A": [[8.0, 14.1], [14.1, 8.0]], "correlation": [[1.0, 0.97], [0.97, 1.0]]}
+    job.record(result={**job.read()["result"], "cross_seed": pair})
+    text = write_report(job.path).read_text()
+    assert "both starts agree to</dt><dd>14.1 Å" in text
+    assert not (job.path / "figures" / "cross_seed.png").exists()
+
+
+def test_a_stopped_job_says_how_it_is_continued(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    job.record(status="stopped", result={})
+    assert f"cryorbit resume {job.path}" in write_report(job.path).read_text()
+
+
+def test_the_view_map_of_a_symmetric_particle_is_not_read_as_gaps(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    assert "views that no particle shows" in write_report(job.path).read_text()
+    job.record(result={**job.read()["result"], "symmetry": "D2"})
+    text = write_report(job.path).read_text()
+    assert "one asymmetric unit" in text
+    assert "views that no particle shows" not in text

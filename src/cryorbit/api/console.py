@@ -19,7 +19,7 @@ from cryorbit.core.progress import Progress
 _LOGGER = logging.getLogger("cryorbit")
 
 _SHOWN = {
-    "resolution_A": "{:.1f} A",
+    "resolution_A": "{:.1f} Å",
     "log_likelihood": "logL {:.2f}",
     "ess": "ESS {:.1f}",
 }
@@ -28,8 +28,13 @@ LONG_STEP_S = 60.0
 
 
 def describe_fields(fields: dict[str, float]) -> str:
-    """Render the numbers of a step that are worth a look, with their units."""
+    """Render the numbers of a step worth showing, with their units."""
     return "  ".join(form.format(fields[name]) for name, form in _SHOWN.items() if fields.get(name) is not None)
+
+
+def describe_stage(total: int | None, description: str) -> str:
+    """Name a stage, and its steps where there are several."""
+    return description if total in (None, 1) else f"{description}: {total:,} steps"
 
 
 def describe_part(done: int, total: int) -> str:
@@ -55,7 +60,7 @@ class BarProgress:
 
     def start(self, total: int | None, description: str) -> None:
         """Open a stage."""
-        _LOGGER.info("%s: %s steps", description, "some" if total is None else total)
+        _LOGGER.info(describe_stage(total, description))
         self._bar.reset(self._task, total=total, description=description, shown="", within="")
 
     def advance(self, **fields: float) -> None:
@@ -106,7 +111,7 @@ class LineProgress:
         self._done = 0
         self._began = self._told = time.monotonic()
         if description:
-            self.note(description if total in (None, 1) else f"{description}: {total} steps")
+            self.note(describe_stage(total, description))
 
     def advance(self, **fields: float) -> None:
         """Count one step; tell its numbers if the last line is old, or if it is known to be the last one."""

@@ -58,7 +58,7 @@ class FSC:
 
     def __repr__(self) -> str:
         """The resolutions of the first curve, one line."""
-        at = ", ".join(f"{self.resolution(threshold):.2f} A at {threshold:g}" for threshold in THRESHOLDS)
+        at = ", ".join(f"{self.resolution(threshold):.2f} Å at {threshold:g}" for threshold in THRESHOLDS)
         return f"FSC({at}; curves: {', '.join(self.curves)})"
 
     def _repr_html_(self) -> str:

@@ -31,7 +31,7 @@ class StopFlag:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
-        self._console.print("stopping as soon as what is done is kept; press Ctrl-C again to stop at once")
+        self._console.print("stopping once the work so far is saved; press Ctrl-C again to stop at once")
 
 
 @contextmanager

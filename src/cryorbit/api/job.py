@@ -108,7 +108,7 @@ class Job:
 
     def _first(self, things: tuple[Noun, ...], noun: str) -> Noun:
         if not things:
-            fix = "go on with it first" if self.status != "finished" else "ask a job that makes one"
+            fix = "resume it first" if self.status != "finished" else "use a job that makes one"
             raise InputError(f"this job has no {noun}", file=self.folder, fix=fix)
         return things[0]
 

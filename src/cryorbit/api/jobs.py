@@ -104,7 +104,7 @@ def reopen_job(folder: Path, settings: Mapping[str, Any], *, trust: bool = False
     other = next((name for name in changes if name not in MAY_DIFFER), None)
     if other is not None:
         fix = f"leave it out ({', '.join(MAY_DIFFER)} may differ), or start a new job with it"
-        raise InputError(f"a job goes on with its own {other!r}", file=folder, fix=fix)
+        raise InputError(f"a resumed job keeps its own {other!r}", file=folder, fix=fix)
     if "data_dir" in changes and "data_dir" not in recipe.config.model_fields:
         raise InputError(f"a job of {recipe.verb!r} reads no images", file=folder, fix="leave --data-dir out")
     try:

@@ -59,8 +59,8 @@ class Comparison:
         """What was found, one line."""
         hand = "mirrored" if self.hand_flipped else "the same hand"
         return (
-            f"Comparison(correlation {self.correlation:.3f}, {self.resolution(0.5):.1f} A at FSC 0.5, "
-            f"{self.resolution(0.143):.1f} A at 0.143, turned by {self.angle_deg:.1f} degrees, {hand})"
+            f"Comparison(correlation {self.correlation:.3f}, {self.resolution(0.5):.1f} Å at FSC 0.5, "
+            f"{self.resolution(0.143):.1f} Å at 0.143, turned by {self.angle_deg:.1f} degrees, {hand})"
         )
 
     def _repr_html_(self) -> str:

@@ -111,8 +111,8 @@ class ParticleSet:
         files = len(np.unique(self.particles.images.file_index))
         posed = "with poses" if self.poses is not None else "no poses"
         return (
-            f"ParticleSet({len(self):,} images of {self.box} x {self.box} pixels of {self.pixel_size:.4g} A "
-            f"in {files:,} files, {posed}; {self.particles.source})"
+            f"ParticleSet({len(self):,} images of {self.box} x {self.box} pixels of {self.pixel_size:.4g} Å "
+            f"in {files:,} file{'' if files == 1 else 's'}, {posed}; {self.particles.source})"
         )
 
     def _repr_html_(self) -> str:

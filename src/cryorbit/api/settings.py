@@ -53,9 +53,11 @@ def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for group in groups:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
-                raise InputError(f"{group!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
+                raise InputError(
+                    f"{group!r} is set both as a group and by dotted names", fix=f"set {name!r} within the group"
+                )
         if last in place:
-            raise InputError(f"{last!r} is given whole and in parts", fix=f"give {name!r} with the rest of it")
+            raise InputError(f"{last!r} is set twice, as a group and in part", fix=f"set {name!r} within the group")
         place[last] = _plain(value)
     return nested
 
@@ -105,7 +107,7 @@ def map_file(source: MapLike, output: Path, number: int = 1) -> Path:
     if isinstance(source, Job):
         classes = JobFolder.open(source.folder).read_result(Result).classes
         if not classes:
-            raise InputError("this job has no map", file=source.folder, fix="go on with it first")
+            raise InputError("this job has no map", file=source.folder, fix="resume it first")
         return source.folder / classes[0].map
     return Path(source)
 

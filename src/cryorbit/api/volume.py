@@ -45,7 +45,7 @@ class Volume:
         z, y, x = self.values.shape
         low, high = float(self.values.min()), float(self.values.max())
         spread = f"{low:.3g} to {high:.3g}, standard deviation {float(self.values.std(correction=0)):.3g}"
-        return f"Volume({z} x {y} x {x} voxels of {self.pixel_size:.4g} A, {spread})"
+        return f"Volume({z} x {y} x {x} voxels of {self.pixel_size:.4g} Å, {spread})"
 
     def _repr_html_(self) -> str:
         """Surface, central slices and projections, for a notebook."""

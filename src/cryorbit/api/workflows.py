@@ -4,7 +4,7 @@ Every function takes further settings by name: those of the recipe's config, lis
 a group are a mapping, a config, or have dotted names: ``search={"iterations": 30}`` or ``**{"search.iterations": 30}``.
 A wrong name is an `InputError` that names the nearest. ``config`` is a TOML file, over which names that are given win.
 ``progress`` watches the job; by default lines on standard error tell of it. Ctrl-C, or interrupting the kernel, stops
-a job in good order with `Stopped`; `resume` goes on.
+a job with `Stopped` and keeps what is done; `resume` continues it.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def classify(
     progress: Progress | None = None,
     **settings: Any,
 ) -> Job:
-    """Sort particles by which of several given maps they show; maps and poses are refined along."""
+    """Sort particles into classes, each with a starting map, and refine the maps and the poses."""
     maps = tuple(map_file(each, Path(output), number) for number, each in enumerate(start_maps, start=1))
     return _from_particles("classify", particles, {"output": output, "maps": maps, **settings}, config, progress)
 
@@ -187,5 +187,5 @@ def _carry_out(planned: PlannedJob, job: JobFolder, progress: Progress | None) -
             with stop_on_interrupt(console) as stop, watch(console, stop) as shown:
                 work(planned, job, shown)
     except (Stopped, KeyboardInterrupt):
-        raise Stopped(f"stopped; go on with cryorbit.resume({str(job.path)!r})") from None
+        raise Stopped(f"stopped; continue with cryorbit.resume({str(job.path)!r})") from None
     return Job(job.path)

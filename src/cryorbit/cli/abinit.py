@@ -16,8 +16,12 @@ def abinit(
     classes: Annotated[int | None, Parameter(help="Number of maps. Default: 1.")] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
     diameter: Diameter = None,
-    max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12 or finer.")] = None,
-    seeds: Annotated[int | None, Parameter(help="Independent runs to compare. Default: 1.")] = None,
+    max_resolution: Annotated[
+        float | None, Parameter(help="Finest resolution, Å. Default: 12, finer for small particles.")
+    ] = None,
+    seeds: Annotated[
+        int | None, Parameter(help="Number of independent random starts, which are compared. Default: 1.")
+    ] = None,
     method: Annotated[
         str | None,
         Parameter(help="Optimiser of the search by name, or module:Class for one of your own. Default: momentum."),
@@ -26,10 +30,10 @@ def abinit(
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Make first maps from particle images of unknown pose.
+    """Make initial maps from particle images of unknown pose.
 
-    Leaves a job folder with maps, particles.star, report.html and job.json. Ctrl-C stops it in good order; `cryorbit
-    resume` goes on.
+    Writes a job folder with maps, particles.star, report.html and job.json. Ctrl-C stops the job and keeps what is
+    done; `cryorbit resume` continues it.
     """
     from cryorbit.cli.jobs import start
     from cryorbit.cli.method_settings import read_settings

@@ -1,4 +1,4 @@
-"""The verb ``classify``: which of several maps each particle shows."""
+"""The verb ``classify``: particles sorted into classes."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ def classify(
     *,
     start_maps: Annotated[
         tuple[Path, ...],
-        Parameter(name="--map", consume_multiple=True, negative="", help="Start maps (MRC), one a class: two or more."),
+        Parameter(
+            name="--map", consume_multiple=True, negative="", help="Starting maps (MRC), one per class: two or more."
+        ),
     ],
     output: Output,
     symmetry: Annotated[
-        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the maps' axes must lie right. Default: C1.")
+        str | None,
+        Parameter(help="Point group: C1, C4, D2, T, O, I; the maps must be aligned to its axes. Default: C1."),
     ] = None,
     diameter: Diameter = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the maps.")] = None,
     initial_resolution: Annotated[
-        float | None, Parameter(help="Low-pass filter of the start maps in A. Default: 20.")
+        float | None, Parameter(help="Low-pass filter of the starting maps, Å. Default: 20.")
     ] = None,
-    max_resolution: Annotated[float | None, Parameter(help="Finest resolution in A. Default: 12.")] = None,
+    max_resolution: Annotated[float | None, Parameter(help="Finest resolution, Å. Default: 12.")] = None,
     check_start: Annotated[
         bool | None,
-        Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
+        Parameter(negative="--no-check-start", help="Refuse a starting map that the images do not fit. Default: yes."),
     ] = None,
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Sort particles into classes that begin as the given maps, and refine maps and poses along.
+    """Sort particles into classes, each with a starting map, and refine the maps and the poses.
 
-    Leaves a job folder with class_1.mrc ..., half-maps, their FSC, particles.star and report.html. Ctrl-C stops it in
-    good order; `cryorbit resume` goes on.
+    Writes a job folder with class_1.mrc, ..., half-maps, their FSC, particles.star and report.html. Ctrl-C stops the
+    job and keeps what is done; `cryorbit resume` continues it.
     """
     from cryorbit.cli.jobs import start
 

@@ -1,4 +1,4 @@
-"""The verb ``compare``: two maps superposed and their agreement."""
+"""The verb ``compare``: two maps aligned and compared."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from cyclopts import Parameter
 
 def compare(
     moving: Annotated[Path, Parameter(help="Map to compare (MRC).")],
-    reference: Annotated[Path, Parameter(help="Map to compare it with; it stays where it is.")],
+    reference: Annotated[Path, Parameter(help="Map to compare it with; it is not moved.")],
     *,
     output: Annotated[
         Path | None,
         Parameter(
             name=["--output", "-o"],
-            help="Write the superposed map to this file; it must not exist. Default: not written.",
+            help="Write the aligned map to this file; it must not exist. Default: not written.",
         ),
     ] = None,
     json: Annotated[
@@ -24,10 +24,10 @@ def compare(
     ] = None,
     mask: Annotated[
         Path | None,
-        Parameter(help="Soft mask on the reference, inside which the agreement is measured. Default: none."),
+        Parameter(help="Soft mask on the reference, inside which the maps are compared. Default: none."),
     ] = None,
 ) -> None:
-    """Superpose a map on another, trying both hands, and tell how far they agree."""
+    """Align a map to another, trying both hands, and measure how well they agree."""
     from rich.console import Console
     from rich.table import Table
 
@@ -41,10 +41,10 @@ def compare(
     table = Table(show_header=False, box=None)
     table.add_row("hand", "mirrored" if comparison.alignment.hand_flipped else "the same")
     table.add_row("rotation", f"{angle:.1f} degrees")
-    table.add_row("shift", f"{shift[0]:.1f}, {shift[1]:.1f}, {shift[2]:.1f} A")
+    table.add_row("shift", f"{shift[0]:.1f}, {shift[1]:.1f}, {shift[2]:.1f} Å")
     table.add_row("correlation", f"{comparison.cc:.3f}")
-    table.add_row("resolution, FSC 0.5", f"{comparison.resolution(0.5):.1f} A")
-    table.add_row("resolution, FSC 0.143", f"{comparison.resolution(0.143):.1f} A")
+    table.add_row("resolution, FSC 0.5", f"{comparison.resolution(0.5):.1f} Å")
+    table.add_row("resolution, FSC 0.143", f"{comparison.resolution(0.143):.1f} Å")
     console = Console()
     console.print(table)
     for sentence in regridding(config):

@@ -1,4 +1,4 @@
-"""The verb ``convert``: particle sets between RELION's and cryoSPARC's files."""
+"""The verb ``convert``: particle sets between the files of RELION and cryoSPARC."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def convert(
         ),
     ] = None,
     passthrough: Annotated[
-        Path | None, Parameter(help="Passthrough file of the .cs file. Default: found beside it.")
+        Path | None, Parameter(help="Passthrough file of the .cs file. Default: detected beside it.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Convert a particle set between STAR files (RELION 3.0, 3.1 and later) and cryoSPARC's .cs files.
 
-    Images are not copied; their paths are made to lead to the same files from where the new table lies. With --check
-    the exit code is 1 if a column that the format can hold did not come back the same.
+    Images are not copied; their paths are changed to lead to the same files from the new table. With --check the exit
+    code is 1 if a column that the format can hold was changed.
     """
     from rich.console import Console
 
@@ -63,7 +63,7 @@ def convert(
     for note in conversion.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=True)
     if not conversion.faithful:
-        Console(stderr=True).print(f"{target} does not say what {source} says", style="bold red", soft_wrap=True)
+        Console(stderr=True).print(f"{target} differs from {source}", style="bold red", soft_wrap=True)
         sys.exit(EXIT_CHANGED)
 
 

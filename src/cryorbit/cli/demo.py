@@ -13,7 +13,7 @@ def demo(
     *,
     output: Output,
     real: Annotated[
-        bool, Parameter(negative="", help="Reconstruct and refine real particles of apoferritin, as `run` does.")
+        bool, Parameter(negative="", help="Run the whole workflow on real particles of apoferritin.")
     ] = False,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -23,7 +23,7 @@ def demo(
     """Simulate particle images of a known map, reconstruct it ab initio, and compare the two.
 
     Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/. With --real
-    the images are 1,270 real ones of apoferritin, in real/, and the job is that of `cryorbit run` with symmetry O.
+    the images are 1,270 real particles of apoferritin, in real/, and the job is that of `cryorbit run` with symmetry O.
     """
     from cryorbit.cli.jobs import start
 

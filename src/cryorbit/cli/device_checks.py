@@ -1,4 +1,4 @@
-"""GPUs as ``cryorbit doctor`` looks at them: what there is, what torch can use of it, and whether it computes."""
+"""Checks of GPUs by ``cryorbit doctor``: which there are, which torch can use, and whether they compute correctly."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_devices() -> Iterator[Check]:
         yield Check("GPU", "doubtful", "this torch is the CPU build", "install the CUDA build of torch to use the GPU")
     else:
         advice = f"the driver may be older than CUDA {torch.version.cuda}, or CUDA_VISIBLE_DEVICES hides the GPU"
-        yield Check("GPU", "doubtful", "torch finds none, though there is a driver; jobs run on the CPU", advice)
+        yield Check("GPU", "doubtful", "torch finds none, although there is a driver; jobs run on the CPU", advice)
 
 
 def _check_kernels() -> Check:
@@ -66,10 +66,12 @@ def _check_gpu(number: int) -> Check:
         right = bool((ones @ ones == 256).all())
     except RuntimeError as error:
         first = str(error).splitlines()[0]
-        return Check(name, "bad", f"{kind}: {first}", "install a torch built for this GPU, or give --device cpu")
+        return Check(name, "bad", f"{kind}: {first}", "install a torch built for this GPU, or use --device cpu")
     finding = f"{kind}, {free:.0f} of {total:.0f} GB free"
     if not right:
-        return Check(name, "bad", f"{finding}, which computes wrongly", "give --device cpu, and have the GPU examined")
+        return Check(
+            name, "bad", f"{finding}, which computes wrong results", "use --device cpu, and have the GPU checked"
+        )
     if free < LEAST_FREE_GB:
-        return Check(name, "doubtful", finding, "others are using it: take another with --device cuda:N")
+        return Check(name, "doubtful", finding, "other programs are using it: choose another with --device cuda:N")
     return Check(name, "good", finding)

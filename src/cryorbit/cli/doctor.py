@@ -1,4 +1,4 @@
-"""The verb ``doctor``: whether this machine is fit to run jobs."""
+"""The verb ``doctor``: whether this machine can run jobs."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from cryorbit.recipes.doctor import Check
 
 EXIT_UNFIT = 1
-_MARKS = {"good": ("ok  ", "green"), "doubtful": ("look", "yellow"), "bad": ("bad ", "bold red")}
+_MARKS = {"good": ("ok", "green"), "doubtful": ("warning", "yellow"), "bad": ("error", "bold red")}
 
 
 def doctor(
     *,
-    folder: Annotated[Path, Parameter(help="Folder where jobs will lie.")] = Path(),
-    quick: Annotated[bool, Parameter(negative="", help="Leave the reconstruction out.")] = False,
+    folder: Annotated[Path, Parameter(help="Folder in which you want to run jobs.")] = Path(),
+    quick: Annotated[bool, Parameter(negative="", help="Skip the reconstruction.")] = False,
     device: Device = None,
 ) -> None:
     """Examine the installation, GPUs, memory and disk, and make a small reconstruction whose answer is known.
 
-    Takes about half a minute and no data; the exit code is 1 if something will keep jobs from running.
+    Takes about half a minute and needs no data. The exit code is 1 if something prevents jobs from running.
     """
     from rich.console import Console
 
@@ -41,17 +41,17 @@ def doctor(
     config = load_config(DoctorConfig, None, {"folder": folder, "device": choose_device(device), "quick": quick})
     levels += [_tell(check, console) for check in run(config)]
     if "bad" in levels:
-        Console(stderr=True).print("Jobs will not run well here; see above for what to do.", style="bold red")
+        Console(stderr=True).print("Jobs will not run well on this machine; see the advice above.", style="bold red")
         sys.exit(EXIT_UNFIT)
-    console.print("This machine is fit to run jobs.", style="bold green")
+    console.print("This machine is ready to run jobs.", style="bold green")
 
 
 def _tell(check: Check, console: Console) -> str:
-    """Print a finding and its advice; its level is given back."""
+    """Print a finding and its advice; return its level."""
     from rich.text import Text
 
     mark, colour = _MARKS[check.level]
-    console.print(Text.assemble((mark, colour), f"  {check.name}: {check.finding}"), soft_wrap=True)
+    console.print(Text.assemble((f"{mark:<7}", colour), f"  {check.name}: {check.finding}"), soft_wrap=True)
     if check.advice:
-        console.print(Text(f"        {check.advice}"), soft_wrap=True)
+        console.print(Text(f"         {check.advice}"), soft_wrap=True)
     return check.level

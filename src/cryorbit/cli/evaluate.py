@@ -1,4 +1,4 @@
-"""The verb ``evaluate``: a job held against the truth."""
+"""The verb ``evaluate``: a job compared with the truth."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def evaluate(
     """Compare a job's maps, poses and classes with the truth."""
     from rich.console import Console
 
+    from cryorbit.core.percentages import percent
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 
@@ -43,7 +44,7 @@ def evaluate(
         console.print(_pose_table(evaluation))
         console.print(f"{evaluation.matched:,} particles matched; errors of poses are medians", highlight=False)
     if evaluation.class_accuracy is not None:
-        console.print(f"{evaluation.class_accuracy:.1%} of them in the right class", highlight=False)
+        console.print(f"{percent(evaluation.class_accuracy, 1)} of them in the right class", highlight=False)
 
 
 def _map_table(evaluation: Evaluation) -> Table:
@@ -54,7 +55,7 @@ def _map_table(evaluation: Evaluation) -> Table:
         if comparison is None or truth is None:
             continue
         hand = "mirrored" if comparison.alignment.hand_flipped else "the same"
-        resolutions = [f"{comparison.resolution(threshold):.1f} A" for threshold in (0.5, 0.143)]
+        resolutions = [f"{comparison.resolution(threshold):.1f} Å" for threshold in (0.5, 0.143)]
         table.add_row(str(each.number), truth.name, hand, f"{comparison.cc:.3f}", *resolutions)
     return table
 
@@ -68,7 +69,7 @@ def _pose_table(evaluation: Evaluation) -> Table:
             continue
         error = each.poses.summary()
         angles = [f"{error[f'{name}_median_deg']:.1f} deg" for name in ("angle", "view", "in_plane")]
-        shift = f"{error['shift_median_A']:.1f} A"
+        shift = f"{error['shift_median_A']:.1f} Å"
         table.add_row(str(each.number), f"{len(each.poses.angle_deg):,}", *angles, shift)
     return table
 

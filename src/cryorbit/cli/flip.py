@@ -19,7 +19,7 @@ def flip(
 ) -> None:
     """Flip the hand of maps and of the poses that belong to them.
 
-    Particle images do not tell the hand; flip it where a map fits its atomic model only as a mirror image.
+    Particle images do not show the hand; flip it if the atomic model fits only the mirror image of the map.
     """
     from rich.console import Console
 

@@ -34,6 +34,7 @@ OURS = {
     "--mask-diameter": ("--diameter",),
     "--solvent-mask": ("--mask",),
     "--random-seed": ("--seed",),
+    "--scratch-dir": ("--scratch",),
     "--datadir": ("--data-dir",),
     "--ind": ("--subset",),
     "--uninvert-data": ("--no-invert",),
@@ -68,7 +69,7 @@ ADVICE = {
         (
             *("--auto-refine", "--firstiter-cc", "--zero-mask", "--flatten-solvent", "--norm", "--scale", "--pad"),
             *("--oversampling", "--grad", "--denovo-3dref", "--pool", "--dont-combine-weights-via-disc", "--lane"),
-            *("--scratch-dir", "--preread-images"),
+            "--preread-images",
         ),
         "leave {option} out: there is nothing to set",
     ),

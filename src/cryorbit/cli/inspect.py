@@ -1,4 +1,4 @@
-"""The verb ``inspect``: what a particle set holds."""
+"""The verb ``inspect``: a particle set checked."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def inspect(
     ] = None,
     data_dir: DataDir = None,
     passthrough: Annotated[
-        Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
+        Path | None, Parameter(help="Passthrough file of a .cs file. Default: detected beside it.")
     ] = None,
     subset: Subset = None,
     sample: Annotated[
-        int, Parameter(help="Images whose pixels are looked at, at most.", validator=validators.Number(gte=1))
+        int, Parameter(help="Largest number of images that are read.", validator=validators.Number(gte=1))
     ] = 2000,
     ctf: Ctf = None,
     premultiplied: Premultiplied = None,
     seed: Seed = None,
     threads: Threads = None,
 ) -> None:
-    """Look at a particle set before anything is computed from it: files, optics, contrast, noise, diameter.
+    """Check a particle set before any reconstruction: files, optics, contrast, noise, diameter.
 
-    Takes seconds; the exit code is 1 if a reconstruction would refuse the particles.
+    Takes seconds: it reads a sample of the images. The exit code is 1 if a reconstruction would refuse the particles.
     """
     from rich.console import Console
 
@@ -65,10 +65,10 @@ def inspect(
         page = write_inspection(output, inspection)
         console.print(f"report    {page}", markup=False, highlight=False, soft_wrap=True)
     if not inspection.fit:
-        Console(stderr=True).print("These particles are not fit for reconstruction.", style="bold red")
+        Console(stderr=True).print("These particles are not ready for reconstruction.", style="bold red")
         sys.exit(EXIT_UNFIT)
     without = ", but not with these poses" if inspection.pose_problem is not None else ""
-    console.print(f"These particles can be reconstructed from{without}.", style="bold green")
+    console.print(f"These particles are ready for reconstruction{without}.", style="bold green")
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -82,29 +82,31 @@ def _facts(inspection: Inspection) -> Table:
 
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     mean, astigmatism = _finite(inspection.defocus.mean) * 1e-4, _finite(inspection.defocus.astigmatism)
-    table.add_row("particles", f"{len(inspection):,} in {inspection.files:,} image files")
+    table.add_row(
+        "particles", f"{len(inspection):,} in {inspection.files:,} image file{'' if inspection.files == 1 else 's'}"
+    )
     side, pixel = inspection.box, inspection.pixel_size
-    box = f"{side} px, {side * pixel:.0f} A" if side else "unknown: no image file is there"
+    box = f"{side} px, {side * pixel:.0f} Å" if side else "unknown: the image files are missing"
     table.add_row("box", box)
-    table.add_row("pixel size", f"{pixel:.4g} A; finest resolution {2 * pixel:.3g} A")
+    table.add_row("pixel size", f"{pixel:.4g} Å; finest resolution {2 * pixel:.3g} Å")
     for group in inspection.optics.itertuples():
         microscope = f"{group.voltage_kV:g} kV, Cs {group.cs_mm:g} mm, amplitude contrast {group.amplitude_contrast:g}"
         table.add_row(f"optics group {group.group}", f"{microscope}: {group.particles:,} particles")
     if len(mean):
-        table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} um, median {mean.median():.2f} um")
+        table.add_row("defocus", f"{mean.min():.2f} to {mean.max():.2f} µm, median {mean.median():.2f} µm")
     if len(astigmatism):
-        table.add_row("astigmatism", f"median {astigmatism.median():.0f} A, largest {astigmatism.max():.0f} A")
-    table.add_row("far from the others", f"{int(inspection.defocus.outliers.sum()):,} in defocus or astigmatism")
+        table.add_row("astigmatism", f"median {astigmatism.median():.0f} Å, largest {astigmatism.max():.0f} Å")
+    table.add_row("outliers", f"{int(inspection.defocus.outliers.sum()):,} in defocus or astigmatism")
     without = f"; {len(inspection.unaligned):,} without" if inspection.unaligned else ""
     table.add_row("poses", f"yes{without}" if inspection.posed else "no")
     if inspection.premultiplied:
-        table.add_row("CTF", "the images were multiplied with it")
+        table.add_row("CTF", "the images were multiplied by it")
     images = inspection.images
     if images is not None:
         table.add_row("contrast", images.contrast_sentence)
         table.add_row("normalisation", images.normalisation_sentence)
         table.add_row(
-            "diameter", "unknown" if images.diameter is None else f"{images.diameter:.0f} A, {images.diameter_evidence}"
+            "diameter", "unknown" if images.diameter is None else f"{images.diameter:.0f} Å, {images.diameter_evidence}"
         )
         table.add_row("signal to noise", f"{images.snr:.2g} (variances, whole box), from {len(images.rows):,} images")
     return table

@@ -1,4 +1,4 @@
-"""A job on the command line: its progress, its end, and what is said about it."""
+"""A job on the command line: its progress, its end, and its summary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def carry_out(planned: PlannedJob, job: JobFolder) -> None:
         with stop_on_interrupt(console) as stop, _progress(console, stop) as progress:
             work(planned, job, progress, group)
     except (Stopped, KeyboardInterrupt):
-        console.print(f"stopped; go on with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
+        console.print(f"stopped; continue with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
         sys.exit(EXIT_STOPPED)
     finally:
         leave_group()

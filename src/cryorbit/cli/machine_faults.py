@@ -1,4 +1,4 @@
-"""Faults of the machine that a user can fix, told as such: a full disk, no permission, no memory."""
+"""Faults of the machine that a user can fix, reported as such: a full disk, no permission, no memory."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from cryorbit.core.errors import InputError
 
-_GOES_ON = "a job that had begun goes on with `cryorbit resume`"
+_GOES_ON = "continue a job that had started with `cryorbit resume`"
 _PERMISSIONS = "check the permissions, or write elsewhere with -o"
 _GONE = f"files were moved or removed while they were in use: put them back; {_GOES_ON}"
 _DISK = f"check the disk and the network; {_GOES_ON}"
 _FIXES = {
     errno.ENOSPC: f"make room; {_GOES_ON}",
     errno.EDQUOT: f"make room in your quota; {_GOES_ON}",
-    errno.EFBIG: f"files may not be larger here: raise the limit (ulimit -f), or write to another disk; {_GOES_ON}",
+    errno.EFBIG: f"raise the limit of file sizes (ulimit -f), or write to another disk; {_GOES_ON}",
     errno.EACCES: _PERMISSIONS,
     errno.EPERM: _PERMISSIONS,
     errno.EROFS: "write elsewhere with -o",
@@ -25,8 +25,8 @@ _FIXES = {
     errno.ENOENT: _GONE,
     errno.ENOTDIR: _GONE,
     errno.EISDIR: "a folder has the name of a file: rename it, or write elsewhere with -o",
-    errno.ENAMETOOLONG: "give shorter names to files and folders",
-    errno.ELOOP: "links lead in a circle: remove one of them",
+    errno.ENAMETOOLONG: "use shorter names for files and folders",
+    errno.ELOOP: "remove one of the symbolic links that form a circle",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the limit of open files (ulimit -n)",
 }
@@ -51,12 +51,12 @@ def machine_fault(error: Exception) -> InputError | None:
     texts = [str(each).lower() for each in _chain(error)]
     if type(error).__name__ in _NO_MEMORY or any(words in text for words in _ALLOCATORS for text in texts):
         fix = (
-            "close other programs, raise the limit of memory (ulimit -v), give a smaller --memory, or larger pixels "
+            "close other programs, raise the memory limit (ulimit -v), or use a smaller --memory or larger pixels "
             "(cryorbit resample)"
         )
-        return InputError("the memory is exhausted", fix=fix)
+        return InputError("out of memory", fix=fix)
     if any(words in text for words in _LOST for text in texts):
-        fix = f"its own message tells why; {_GOES_ON}"
+        fix = f"see its own message; {_GOES_ON}"
         return ProcessLostError("another process of this job has ended", fix=fix)
     if isinstance(error, OSError) and error.errno in _FIXES:
         return InputError(str(error.strerror), file=error.filename, fix=_FIXES[error.errno])

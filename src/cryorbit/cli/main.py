@@ -1,4 +1,4 @@
-"""The command ``cryorbit``: its verbs and how errors are told."""
+"""The command ``cryorbit``: its verbs and how it reports errors."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.text import Text
 from cryorbit import __version__
 from cryorbit.cli.machine_faults import ProcessLostError, machine_fault
 from cryorbit.cli.options import RUNNING
+from cryorbit.cli.plain_text import write_plainly
 from cryorbit.cli.processes import EXIT_LOST, require_sharing, run_processes
 from cryorbit.cli.usage_errors import usage_error
 from cryorbit.cli.voice import Voice, speaking
@@ -26,27 +27,27 @@ EXIT_USAGE = 2
 
 _VERBS = {
     "run": "From particle images to a refined, sharpened map: all stages in one command.",
-    "demo": "Simulate images of a known map, reconstruct it, and compare: a first look, no data needed.",
-    "abinit": "Make first maps from particle images of unknown pose.",
-    "postprocess": "Sharpen a map and tell its resolution, from half-maps.",
+    "demo": "Simulate images of a known map, reconstruct it and compare: needs no data.",
+    "abinit": "Make initial maps from particle images of unknown pose.",
+    "postprocess": "Sharpen a map and measure its resolution from half-maps.",
     "reconstruct": "Make a map from particle images of known pose.",
-    "refine": "Refine a map and poses to the resolution that the images hold.",
-    "classify": "Sort particles by which of several given maps they show.",
-    "resume": "Go on with a job that was stopped or killed.",
+    "refine": "Refine a map and the poses to the highest resolution that the images allow.",
+    "classify": "Sort particles into classes, each with a starting map.",
+    "resume": "Continue a job that was stopped or killed.",
     "submit": "Write a batch script that runs a command on a cluster.",
-    "doctor": "Examine this machine, with a small reconstruction whose answer is known.",
-    "inspect": "Look at a particle set: files, optics, contrast, noise, diameter.",
+    "doctor": "Test this machine with a small reconstruction whose answer is known.",
+    "inspect": "Check a particle set: files, optics, contrast, noise, diameter.",
     "convert": "Convert particle sets between RELION's and cryoSPARC's files.",
-    "resample": "Give maps or particle images other pixels or another box.",
+    "resample": "Change the pixel size or the box of maps or particle images.",
     "flip": "Flip the hand of maps and of the poses that belong to them.",
-    "simulate": "Make particle images of known maps.",
+    "simulate": "Simulate particle images of known maps.",
     "compare": "Align a map to another and compare them.",
     "evaluate": "Compare a job's maps and poses with the truth.",
-    "optimise": "Minimise the likelihood of particle images by an optimiser of your choice.",
-    "moments": "Make a first map from moments of the images, without the pose of any.",
+    "optimise": "Maximise the likelihood of particle images with an optimiser of your choice.",
+    "moments": "Make an initial map from moments of the images, without estimating poses.",
     "mra": "Multireference alignment: a signal from noisy windows of shifted copies.",
     "settings": "List the settings of a verb, with their defaults.",
-    "reproduce": "Compute published tables and figures anew, beside the published numbers.",
+    "reproduce": "Recompute published tables and figures and compare them with the published numbers.",
 }
 
 
@@ -77,7 +78,7 @@ def _launch(
     processes: Annotated[
         int | None,
         Parameter(
-            help="Processes on this machine that share the work, with a part of the cores each. Default: 1.",
+            help="Processes on this machine that share the work; each gets an equal share of the cores. Default: 1.",
             group=RUNNING,
         ),
     ] = None,
@@ -107,6 +108,7 @@ def _spoken(voice: Voice) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; what the user can fix ends with exit code 2 and no traceback."""
+    write_plainly()
     app = make_app()
     try:
         app.meta(arguments, exit_on_error=False, print_error=False)

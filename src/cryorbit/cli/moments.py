@@ -1,4 +1,4 @@
-"""The verb ``moments``: a first map from moments, without the pose of any image."""
+"""The verb ``moments``: an initial map from moments of the images."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ def moments(
     *,
     output: Output,
     resolution: Annotated[
-        float | None, Parameter(help="Finest detail of the map in A. Default: 30, coarser for large particles.")
+        float | None, Parameter(help="Finest resolution of the map, Å. Default: 30, coarser for large particles.")
     ] = None,
     starts: Annotated[
         int | None,
         Parameter(help="Random starts for each half of the particles. Default: 4.", validator=validators.Number(gte=1)),
     ] = None,
     compare: Annotated[
-        Path | None, Parameter(help="Another map of the particle, to hold this one against. Default: none.")
+        Path | None, Parameter(help="Another map of the particle to compare with (MRC). Default: none.")
     ] = None,
     diameter: Diameter = None,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Make a first map from moments of the images: a second opinion that shares nothing with `cryorbit abinit`.
+    """Make an initial map from moments of the images, by a method independent of `cryorbit abinit`.
 
-    Leaves a job folder with map.mrc, the maps of both halves, density.csv, particles.star and report.html.
+    Writes a job folder with map.mrc, the maps of both halves, density.csv, particles.star and report.html.
     """
     from cryorbit.cli.jobs import start
 

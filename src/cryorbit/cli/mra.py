@@ -1,4 +1,4 @@
-"""The verb ``mra``: multireference alignment, the problem of one dimension on which methods are understood."""
+"""The verb ``mra``: multireference alignment, a one-dimensional model problem."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ mra = App(name="mra", help="Multireference alignment: a signal from noisy window
 def simulate(
     *,
     output: Output,
-    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="Observations. Default: 3000.")] = None,
-    length: Annotated[int | None, Parameter(help="Samples of the signal. Default: 16.")] = None,
-    window: Annotated[int | None, Parameter(help="Samples of an observation. Default: 12.")] = None,
+    count: Annotated[
+        int | None, Parameter(name=["--count", "-n"], help="Number of observations. Default: 3000.")
+    ] = None,
+    length: Annotated[int | None, Parameter(help="Length of the signal, samples. Default: 16.")] = None,
+    window: Annotated[int | None, Parameter(help="Length of an observation, samples. Default: 12.")] = None,
     sigma: Annotated[float | None, Parameter(help="Standard deviation of the noise. Default: 0.2.")] = None,
     seed: Seed = None,
     config: ConfigFile = None,
 ) -> None:
-    """Simulate observations of a Gaussian pulse; leaves observations.npz, with the truth in it."""
+    """Simulate observations of a Gaussian pulse; writes observations.npz, which also holds the truth."""
     from rich.console import Console
 
     from cryorbit.recipes.config import load_config
@@ -43,11 +45,10 @@ def solve(
     method: Annotated[
         str | None, Parameter(help="Optimiser by name, or module:Class. Default: sem-vr-quasi-newton.")
     ] = None,
-    passes: Annotated[
-        float | None, Parameter(help="Cost-weighted epochs after which to give up. Default: 2000.")
-    ] = None,
+    passes: Annotated[float | None, Parameter(help="Largest number of cost-weighted epochs. Default: 2000.")] = None,
     tolerance: Annotated[
-        float | None, Parameter(help="Difference of the objective between epochs to stop at. Default: 1e-12.")
+        float | None,
+        Parameter(help="Difference of the objective between epochs below which the job stops. Default: 1e-12."),
     ] = None,
     seed: Seed = None,
     config: ConfigFile = None,
@@ -55,7 +56,7 @@ def solve(
     threads: Threads = None,
     trust: Trust = False,
 ) -> None:
-    """Find the signal and the density of shifts; leaves a job folder with solution.npz, trace.csv and report.html."""
+    """Find the signal and the density of shifts; writes a job folder with solution.npz, trace.csv and report.html."""
     from cryorbit.cli.jobs import start
     from cryorbit.recipes.mra_solve import SolveMRAResult
 
@@ -78,14 +79,18 @@ def moments(
     observations: Annotated[Path, Parameter(help="File of observations (.npz).")],
     *,
     output: Output,
-    starts: Annotated[int | None, Parameter(help="Random starts beside the spectral one. Default: 8.")] = None,
-    encoders: Annotated[Path | None, Parameter(help="Folder of `cryorbit mra train`: one start more.")] = None,
+    starts: Annotated[
+        int | None, Parameter(help="Number of random starts in addition to the spectral one. Default: 8.")
+    ] = None,
+    encoders: Annotated[
+        Path | None, Parameter(help="Folder of `cryorbit mra train`, for one more start. Default: none.")
+    ] = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Find the signal and the density of shifts from moments alone; leaves moments.npz and solution.npz."""
+    """Find the signal and the density of shifts from moments alone; writes moments.npz and solution.npz."""
     from cryorbit.cli.jobs import start
     from cryorbit.recipes.mra_moments import MomentsMRAResult
 
@@ -106,16 +111,20 @@ def moments(
 def train(
     *,
     output: Output,
-    components: Annotated[int | None, Parameter(help="Gaussians in signals and in densities. Default: 2.")] = None,
-    length: Annotated[int | None, Parameter(help="Samples of the signal. Default: 32.")] = None,
-    architecture: Annotated[str | None, Parameter(help="equivariant or appendix. Default: equivariant.")] = None,
-    steps: Annotated[int | None, Parameter(help="Steps for each encoder. Default: 25,000.")] = None,
+    components: Annotated[
+        int | None, Parameter(help="Number of Gaussians in signals and in densities. Default: 2.")
+    ] = None,
+    length: Annotated[int | None, Parameter(help="Length of the signal, samples. Default: 32.")] = None,
+    architecture: Annotated[
+        str | None, Parameter(help="Architecture of the encoders, equivariant or appendix. Default: equivariant.")
+    ] = None,
+    steps: Annotated[int | None, Parameter(help="Training steps of each encoder. Default: 25,000.")] = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Train the encoders that `cryorbit mra moments` can start from; leaves encoders.pt in a job folder."""
+    """Train the encoders that `cryorbit mra moments` can start from; writes encoders.pt in a job folder."""
     from cryorbit.cli.jobs import start
 
     settings = {

@@ -20,19 +20,22 @@ def optimise(
     ] = None,
     setting: MethodSettings = (),
     resolution: Annotated[
-        float | None, Parameter(help="Finest detail that is scored, A. Default: 30, or what a radius of 10 reaches.")
+        float | None,
+        Parameter(help="Finest resolution of the likelihood, Å. Default: 30, or that of 10 shells if it is coarser."),
     ] = None,
     epochs: Annotated[
-        float | None, Parameter(help="Gradients to evaluate, in units of the number of particles. Default: 3.")
+        float | None, Parameter(help="Passes over the particles, counted in gradients of single images. Default: 3.")
     ] = None,
-    start_map: Annotated[Path | None, Parameter(name="--map", help="Start map. Default: random spheres.")] = None,
+    start_map: Annotated[
+        Path | None, Parameter(name="--map", help="Starting map (MRC). Default: random spheres.")
+    ] = None,
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Minimise the negative log-likelihood of all particles, poses integrated out, by the method of your choice.
+    """Minimise the negative log-likelihood of all particles, summed over poses, with the optimiser of your choice.
 
-    Leaves a job folder with map.mrc, course.csv (held-out likelihood against gradients evaluated) and report.html.
-    Ctrl-C stops it in good order; `cryorbit resume` goes on.
+    Writes a job folder with map.mrc, course.csv (held-out likelihood against gradients evaluated) and report.html.
+    Ctrl-C stops the job and keeps what is done; `cryorbit resume` continues it.
     """
     from cryorbit.cli.jobs import start
     from cryorbit.cli.method_settings import read_settings

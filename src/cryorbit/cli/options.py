@@ -9,46 +9,48 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter, validators
 
 RUNNING = Group("How it runs", sort_key=90)
-"""Options that do not change what is computed, but for the seed: where, how fast, and how it is told."""
+"""Options that do not change what is computed, except the seed: where a job runs, how fast, and what it prints."""
 
 ParticleFile = Annotated[Path, Parameter(help="RELION STAR file or cryoSPARC .cs file.")]
-Diameter = Annotated[float | None, Parameter(help="Particle diameter in A. Default: estimated.")]
-DataDir = Annotated[Path | None, Parameter(help="Folder that image paths are relative to. Default: found out.")]
+Diameter = Annotated[float | None, Parameter(help="Particle diameter, Å. Default: estimated from the images.")]
+DataDir = Annotated[Path | None, Parameter(help="Folder that image paths are relative to. Default: detected.")]
 InvertContrast = Annotated[
     bool | None,
-    Parameter(negative="--no-invert", help="Images have dark protein. Default: found out from the images."),
+    Parameter(negative="--no-invert", help="Whether the images show dark protein. Default: detected from the images."),
 ]
 Ctf = Annotated[
     bool | None,
     Parameter(
         name="--ctf",
         negative="--no-ctf",
-        help="Whether images have a CTF; --no-ctf is for negative stain and the like. Default: they have one.",
+        help="Whether the images have a CTF; --no-ctf is for negative stain and the like. Default: --ctf.",
     ),
 ]
 Premultiplied = Annotated[
     bool | None,
     Parameter(
         negative="--not-premultiplied",
-        help="Images were multiplied with their CTF, or were not, whatever the table says. Default: as the table says.",
+        help="Whether the images were multiplied by their CTF. Default: as the particle file says.",
     ),
 ]
 Subset = Annotated[
     str | None,
-    Parameter(help='Only particles of which a query holds: "rlnDefocusU < 30000 and rlnVoltage == 300". Default: all.'),
+    Parameter(
+        help='Use only the particles that match a query: "rlnDefocusU < 30000 and rlnVoltage == 300". Default: all.'
+    ),
 ]
 KeepSamePlaces = Annotated[
     bool | None,
     Parameter(
         negative="",
-        help="Use particles within 20 A of another one, too; they share a half-set. Default: only in another pose.",
+        help="Keep particles within 20 Å of another one; they share a half-set. Default: only those in another pose.",
     ),
 ]
 Limit = Annotated[
     int | None,
-    Parameter(help="Particles at most, drawn at random. Default: all.", validator=validators.Number(gte=1)),
+    Parameter(help="Largest number of particles, drawn at random. Default: all.", validator=validators.Number(gte=1)),
 ]
-Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for the results; must not hold a job.")]
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder for the results; new or empty.")]
 Seed = Annotated[
     int | None,
     Parameter(help="Seed of all random choices; the same seed gives the same result. Default: 0.", group=RUNNING),
@@ -57,7 +59,7 @@ ConfigFile = Annotated[
     Path | None,
     Parameter(
         name="--config",
-        help="TOML file of settings, also those that are no options; what is typed wins over it. Default: none.",
+        help="TOML file of settings (cryorbit settings VERB lists them); options override it. Default: none.",
         group=RUNNING,
     ),
 ]
@@ -71,13 +73,13 @@ Device = Annotated[
 Threads = Annotated[
     int | None,
     Parameter(
-        help="CPU threads, no more than cores. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING
+        help="CPU threads, at most one per core. Default: all cores.", validator=validators.Number(gte=1), group=RUNNING
     ),
 ]
 Memory = Annotated[
     str | None,
     Parameter(
-        help="Memory the command may take: GB, or with a unit (8GB, 800MB). Default: 70 % of what is free.",
+        help="Memory the command may use, in GB or with a unit (8GB, 800MB). Default: 70 % of what is free.",
         group=RUNNING,
     ),
 ]
@@ -91,13 +93,13 @@ Scratch = Annotated[
 ]
 
 MethodSettings = Annotated[
-    tuple[str, ...], Parameter(negative="", help="A setting of the optimiser, key=value; may be repeated.")
+    tuple[str, ...], Parameter(negative="", help="Setting of the optimiser, key=value; can be repeated.")
 ]
 Trust = Annotated[
     bool,
     Parameter(
         negative="",
-        help="Run code of your own (module:Class) that a file of settings or a job names. Default: refused.",
+        help="Allow code of your own (module:Class) named in a settings file or a job to run. Default: refused.",
         group=RUNNING,
     ),
 ]
@@ -105,7 +107,7 @@ Trust = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParticleOptions:
-    """Options of every verb that makes a job of particles."""
+    """Options of every verb that runs a job on particles."""
 
     subset: Subset = None
     limit: Limit = None
@@ -122,7 +124,7 @@ class ParticleOptions:
     scratch: Scratch = None
 
     def settings(self) -> dict[str, Any]:
-        """Those that are settings of the recipe: all but the file of settings."""
+        """Those that are settings of the recipe: all but the settings file."""
         return {name: value for name, value in asdict(self).items() if name != "config"}
 
 

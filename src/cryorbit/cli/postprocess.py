@@ -12,7 +12,8 @@ from cryorbit.cli.options import ConfigFile, Device, Seed, Threads
 
 def postprocess(
     folder: Annotated[
-        Path | None, Parameter(help="Folder with half-maps (a job, or RELION's). Default: --half1 and --half2.")
+        Path | None,
+        Parameter(help="Folder with half-maps (of a job, or of RELION). Default: --half1 and --half2 are used."),
     ] = None,
     *,
     output: Annotated[
@@ -20,14 +21,24 @@ def postprocess(
     ] = None,
     half1: Annotated[Path | None, Parameter(help="First half-map, unfiltered. Default: that of the folder.")] = None,
     half2: Annotated[Path | None, Parameter(help="Second half-map. Default: that of the folder.")] = None,
-    class_number: Annotated[int | None, Parameter(help="Class to process, in a folder of several. Default: 1.")] = None,
-    particles: Annotated[
-        Path | None, Parameter(help="STAR file with the poses. Default: the folder's particles.star, if there is one.")
+    class_number: Annotated[
+        int | None, Parameter(help="Class to process, in a folder with several. Default: 1.")
     ] = None,
-    mask: Annotated[Path | None, Parameter(help="Soft mask, 0 to 1. Default: found from the map.")] = None,
-    pixel_size: Annotated[float | None, Parameter(help="A. Default: as the half-maps say.")] = None,
-    b_factor: Annotated[float | None, Parameter(help="A^2, for example -90. Default: fitted.")] = None,
-    symmetry: Annotated[str | None, Parameter(help="Point group of the map, for its views. Default: C1.")] = None,
+    particles: Annotated[
+        Path | None, Parameter(help="STAR file with the poses. Default: particles.star of the folder, if there is one.")
+    ] = None,
+    mask: Annotated[
+        Path | None, Parameter(help="Soft mask with values from 0 to 1 (MRC). Default: made from the map.")
+    ] = None,
+    pixel_size: Annotated[
+        float | None, Parameter(help="Pixel size of the half-maps, Å. Default: that of their headers.")
+    ] = None,
+    b_factor: Annotated[
+        float | None, Parameter(help="B-factor, Å²: negative sharpens (-90), positive blurs. Default: fitted.")
+    ] = None,
+    symmetry: Annotated[
+        str | None, Parameter(help="Point group of the map, by which its views are multiplied. Default: C1.")
+    ] = None,
     local_filter: Annotated[
         bool | None, Parameter(negative="", help="Also write the map filtered to its local resolution. Default: no.")
     ] = None,
@@ -36,7 +47,7 @@ def postprocess(
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Sharpen a map and tell its resolution: mask, FSC, B-factor, local resolution, evenness of directions."""
+    """Sharpen a map and measure its resolution: mask, FSC, B-factor, local and directional resolution."""
     from cryorbit.cli.jobs import start
 
     settings = {

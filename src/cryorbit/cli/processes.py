@@ -28,10 +28,10 @@ LOOK_S = 0.05
 def require_sharing(verb: str | None, count: int) -> None:
     """Raise ``InputError`` unless so many processes can share the work of a verb here."""
     if count < 1:
-        raise InputError(f"{count} processes cannot work", fix="give --processes 1 or more")
+        raise InputError(f"--processes is {count}", fix="it must be at least 1")
     if count > 1 and verb not in SHARING:
         raise InputError(
-            f"the work of `cryorbit {verb}` is that of one process", fix="leave --processes out; --threads helps"
+            f"`cryorbit {verb}` cannot be shared among processes", fix="leave --processes out; use --threads instead"
         )
 
 

@@ -16,18 +16,18 @@ def reconstruct(
     output: Output,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
     class_number: Annotated[
-        int | None, Parameter(name="--class", help="Only this class. Default: all particles.")
+        int | None, Parameter(name="--class", help="Use only the particles of this class. Default: all particles.")
     ] = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC) for the FSC. Default: made from the map.")] = None,
     diameter: Diameter = None,
     max_resolution: Annotated[
-        float | None, Parameter(help="Finest resolution in A; coarser takes less memory. Default: that of the pixels.")
+        float | None, Parameter(help="Finest resolution, Å; coarser takes less memory. Default: that of the pixels.")
     ] = None,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Make a map and half-maps from particle images whose poses are known.
 
-    Leaves a job folder with map.mrc, half-maps, their FSC, particles.star and report.html.
+    Writes a job folder with map.mrc, half-maps, their FSC, particles.star and report.html.
     """
     from cryorbit.cli.jobs import start
 

@@ -13,34 +13,36 @@ from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile,
 def refine(
     particles: ParticleFile,
     *,
-    start_map: Annotated[Path, Parameter(name="--map", help="Start map (MRC), for example class_1.mrc of abinit.")],
+    start_map: Annotated[Path, Parameter(name="--map", help="Starting map (MRC), for example class_1.mrc of abinit.")],
     output: Output,
     symmetry: Annotated[
-        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map is turned to its axes. Default: C1.")
+        str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map is aligned to its axes. Default: C1.")
     ] = None,
     diameter: Diameter = None,
     mask: Annotated[Path | None, Parameter(help="Soft mask (MRC). Default: made from the map.")] = None,
     method: Annotated[
         Literal["em", "psgd"] | None,
-        Parameter(help="psgd: mini-batches first, while they pay; em: passes over all particles alone. Default: psgd."),
+        Parameter(
+            help="psgd: mini-batches first, faster for large sets; em: only passes over all particles. Default: psgd."
+        ),
     ] = None,
     initial_resolution: Annotated[
-        float | None, Parameter(help="Low-pass filter of the start map in A. Default: 30.")
+        float | None, Parameter(help="Low-pass filter of the starting map, Å. Default: 30.")
     ] = None,
     max_resolution: Annotated[
-        float | None, Parameter(help="Finest resolution in A. Default: what the data hold.")
+        float | None, Parameter(help="Finest resolution, Å. Default: as the images allow.")
     ] = None,
     check_start: Annotated[
         bool | None,
-        Parameter(negative="--no-check-start", help="Refuse a start map that the images do not show. Default: yes."),
+        Parameter(negative="--no-check-start", help="Refuse a starting map that the images do not fit. Default: yes."),
     ] = None,
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Refine a map and the poses of all particles, the two half-sets apart from each other.
+    """Refine a map and the poses of all particles, with two independent half-sets.
 
-    Leaves a job folder with map.mrc, half-maps, their FSC, particles.star and report.html. Ctrl-C stops it in good
-    order; `cryorbit resume` goes on.
+    Writes a job folder with map.mrc, half-maps, their FSC, particles.star and report.html. Ctrl-C stops the job and
+    keeps what is done; `cryorbit resume` continues it.
     """
     from cryorbit.cli.jobs import start
 

@@ -1,4 +1,4 @@
-"""The verb ``reproduce``: published tables and figures computed anew."""
+"""The verb ``reproduce``: published tables and figures recomputed."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ def reproduce(
     *,
     output: Annotated[
         Path | None,
-        Parameter(name=["--output", "-o"], help="Folder for tables and figures. Default: none; needed but for list."),
+        Parameter(
+            name=["--output", "-o"], help="Folder for tables and figures; required except with list. Default: none."
+        ),
     ] = None,
     full: Annotated[
-        bool, Parameter(negative="--quick", help="All that was published, or a few minutes of it. Default: --quick.")
+        bool,
+        Parameter(negative="--quick", help="Everything that was published, or a few minutes of it. Default: --quick."),
     ] = False,
     medium: Annotated[
-        bool, Parameter(negative="", help="About an hour of it, where all takes much longer. Default: off.")
+        bool, Parameter(negative="", help="About an hour of it, where everything takes much longer. Default: off.")
     ] = False,
     seed: Seed = None,
     threads: Threads = None,
 ) -> None:
-    """Compute a published table anew and write it beside the published numbers: report.html, CSV, Markdown, PNG."""
+    """Recompute a published table and write it beside the published numbers: report.html, CSV, Markdown, PNG."""
     from rich.console import Console
 
     from cryorbit.studies import REPRODUCTIONS
@@ -35,15 +38,16 @@ def reproduce(
     if name != "list":
         _work(name, output, _scale(full, medium), seed, threads)
         return
+    width = max(map(len, REPRODUCTIONS)) + 2
     for known, entry in REPRODUCTIONS.items():
-        Console().print(f"{known:<16}{entry.title}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(f"{known:<{width}}{entry.title}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _scale(full: bool, medium: bool) -> str:
     from cryorbit.core.errors import InputError
 
     if full and medium:
-        raise InputError("--full and --medium were given", fix="leave one out")
+        raise InputError("--full and --medium exclude each other", fix="leave one out")
     return "full" if full else "medium" if medium else "quick"
 
 
@@ -64,7 +68,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
 
     entry = find_reproduction(name)
     if output is None:
-        raise InputError("no folder for the results was given", fix="name one with -o")
+        raise InputError("there is no folder for the results", fix="name one with -o")
     limit_threads(threads)
     config = load_config(
         ReproduceConfig, None, {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}
@@ -75,7 +79,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
         with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
             files = list(entry.run(config, progress))
     except (Stopped, KeyboardInterrupt):
-        console.print("stopped; the same command goes on after the parts that were finished", markup=False)
+        console.print("stopped; the same command continues after the parts that are finished", markup=False)
         sys.exit(EXIT_STOPPED)
     for file in (*files, write_reproduction(output.absolute(), entry.title, files)):
         Console().print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The verb ``resample``: maps and particle images on other pixels."""
+"""The verb ``resample``: maps and particle images with another pixel size or box."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ def resample(
         Path, Parameter(help="File to write: a map, or a STAR file with its images beside it; it must not exist.")
     ],
     *,
-    pixel_size: Annotated[float | None, Parameter(help="New pixel size in A. Default: as it is.")] = None,
-    box: Annotated[int | None, Parameter(help="New box in pixels, even. Default: the same field of view.")] = None,
+    pixel_size: Annotated[float | None, Parameter(help="New pixel size, Å. Default: unchanged.")] = None,
+    box: Annotated[
+        int | None, Parameter(help="New box, an even number of pixels. Default: the same field of view.")
+    ] = None,
     source_pixel_size: Annotated[
-        float | None, Parameter(help="Pixel size of a map as it is, in A. Default: as its header says.")
+        float | None, Parameter(help="Present pixel size of a map, Å. Default: that of its header.")
     ] = None,
     subset: Subset = None,
     data_dir: DataDir = None,
     passthrough: Annotated[
-        Path | None, Parameter(help="Passthrough file of a .cs file. Default: found beside it.")
+        Path | None, Parameter(help="Passthrough file of a .cs file. Default: detected beside it.")
     ] = None,
 ) -> None:
-    """Give a map or particle images other pixels, another box, or both, by cropping or padding in Fourier space.
+    """Change the pixel size or the box of a map or of particle images, by cropping or padding in Fourier space.
 
-    The table of particles goes along; their CTF, shifts and coordinates hold for the new images.
+    The particle file is written too, with shifts and coordinates for the new images.
     """
     from rich.console import Console
 
@@ -41,7 +43,7 @@ def resample(
     resampling = run(load_config(ResampleConfig, None, files | grid))
     console = Console()
     grids = zip(resampling.box, resampling.pixel_size, strict=True)
-    before, after = (f"{side} pixels of {size:.4g} A" for side, size in grids)
+    before, after = (f"{side} pixels of {size:.4g} Å" for side, size in grids)
     console.print(f"from {before} to {after}", markup=False, highlight=False, soft_wrap=True)
     for file in resampling.files:
         console.print(f"wrote {file}", markup=False, highlight=False, soft_wrap=True)

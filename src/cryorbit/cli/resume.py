@@ -1,4 +1,4 @@
-"""The verb ``resume``: go on with a job that was stopped or killed."""
+"""The verb ``resume``: continue a job that was stopped or killed."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ def resume(
     ] = False,
     trust: Trust = False,
 ) -> None:
-    """Go on with a job that was stopped or killed, from its last checkpoint and with its own settings.
+    """Continue a job that was stopped or killed, with the settings it was started with.
 
-    A project can be moved as a whole before; --data-dir tells where images are that were moved by themselves.
+    A stop, also within a pass over the particles, keeps everything up to the batch being computed; a kill loses at most
+    the last few minutes. The job folder and its inputs can be moved together first; if only the images were moved, give
+    their folder with --data-dir.
     """
     from dataclasses import replace
 

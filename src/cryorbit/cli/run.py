@@ -1,4 +1,4 @@
-"""The verb ``run``: the whole way from particle images to a sharpened map."""
+"""The verb ``run``: from particle images to a sharpened map."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ def run(
     output: Output,
     classes: Annotated[int | None, Parameter(help="Number of ab initio maps. Default: 1.")] = None,
     refine_all: Annotated[
-        bool | None, Parameter(negative="", help="Refine every class on its own particles. Default: the first only.")
+        bool | None, Parameter(negative="", help="Refine every class on its own particles. Default: only the first.")
     ] = None,
-    seeds: Annotated[int | None, Parameter(help="Independent ab initio runs to compare. Default: 2.")] = None,
+    seeds: Annotated[
+        int | None, Parameter(help="Number of independent ab initio starts, which are compared. Default: 2.")
+    ] = None,
     symmetry: Annotated[str | None, Parameter(help="Point group: C1, C4, D2, T, O, I. Default: C1.")] = None,
     diameter: Diameter = None,
     max_resolution: Annotated[
-        float | None, Parameter(help="Finest resolution of the refinement in A. Default: what the data hold.")
+        float | None, Parameter(help="Finest resolution of the refinement, Å. Default: as the images allow.")
     ] = None,
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
     """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing.
 
-    Leaves map.mrc, half-maps, particles.star and report.html, and a folder for each stage. Ctrl-C stops in good order;
-    `cryorbit resume` goes on. Settings of the stages are the tables [abinit], [refine], [postprocess] of --config.
+    Writes map.mrc, half-maps, particles.star and report.html, and a folder for each stage. Ctrl-C stops the job and
+    keeps what is done; `cryorbit resume` continues it. A settings file has the tables [abinit], [refine] and
+    [postprocess] for the stages.
     """
     from cryorbit.cli.jobs import start
 

@@ -15,19 +15,26 @@ if TYPE_CHECKING:
 
 
 def simulate(
-    maps: Annotated[list[Path], Parameter(help="Maps (MRC) of one box and voxel size, one a class.", negative="")],
+    maps: Annotated[list[Path], Parameter(help="Maps (MRC) of one box and voxel size, one per class.", negative="")],
     *,
     output: Output,
-    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="Particles in all. Default: 1000.")] = None,
-    snr: Annotated[float | None, Parameter(help="Variance of signal over variance of noise. Default: 0.1.")] = None,
+    count: Annotated[int | None, Parameter(name=["--count", "-n"], help="Number of particles. Default: 1000.")] = None,
+    snr: Annotated[
+        float | None,
+        Parameter(help="Signal-to-noise ratio: variance of the signal over variance of the noise. Default: 0.1."),
+    ] = None,
     fractions: Annotated[
         tuple[float, ...] | None,
-        Parameter(help="Shares of the classes. Default: equal.", negative="", consume_multiple=True),
+        Parameter(help="Fractions of the classes. Default: equal.", negative="", consume_multiple=True),
     ] = None,
-    junk: Annotated[float | None, Parameter(help="Share of images of pure noise. Default: 0.")] = None,
-    noise: Annotated[Literal["white", "coloured"] | None, Parameter(help="Kind of noise. Default: white.")] = None,
-    shift_sigma: Annotated[float | None, Parameter(help="Standard deviation of shifts, pixels. Default: 2.")] = None,
-    invert_contrast: Annotated[bool | None, Parameter(negative="", help="Make dark protein. Default: white.")] = None,
+    junk: Annotated[float | None, Parameter(help="Fraction of images of pure noise. Default: 0.")] = None,
+    noise: Annotated[Literal["white", "coloured"] | None, Parameter(help="Noise spectrum. Default: white.")] = None,
+    shift_sigma: Annotated[
+        float | None, Parameter(help="Standard deviation of the shifts, pixels. Default: 2.")
+    ] = None,
+    invert_contrast: Annotated[
+        bool | None, Parameter(negative="", help="Make the protein dark, as in micrographs. Default: white.")
+    ] = None,
     poses_from: Annotated[
         Path | None, Parameter(help="STAR or .cs file whose angles are sampled. Default: uniform.")
     ] = None,
@@ -35,17 +42,17 @@ def simulate(
         Path | None, Parameter(help="STAR or .cs file whose CTF parameters are sampled. Default: drawn.")
     ] = None,
     defocus_range: Annotated[
-        tuple[float, float] | None, Parameter(help="Lowest and highest defocus, um. Default: 1.0 2.5.", negative="")
+        tuple[float, float] | None, Parameter(help="Lowest and highest defocus, µm. Default: 1.0 2.5.", negative="")
     ] = None,
-    voltage: Annotated[float | None, Parameter(help="kV. Default: 300.")] = None,
+    voltage: Annotated[float | None, Parameter(help="Acceleration voltage, kV. Default: 300.")] = None,
     seed: Seed = None,
     config: ConfigFile = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Make particle images of known maps, with their true poses beside them.
+    """Simulate particle images of known maps, and write their true poses beside them.
 
-    Leaves particles.star (without poses) and particles.mrcs, truth.star, and truth_1.mrc, ... at the images' scale.
+    Writes particles.star (without poses) and particles.mrcs, truth.star, and truth_1.mrc, ... at that scale.
     """
     from cryorbit.api.devices import limit_threads
     from cryorbit.api.tools import plan_simulation
@@ -89,5 +96,9 @@ def _work(settings: SimulateConfig) -> None:
     except (Stopped, KeyboardInterrupt):
         console.print("stopped; the folder holds no images", markup=False)
         sys.exit(EXIT_STOPPED)
-    for name, path in (("particles", result.particles), ("truth", result.truth), ("map", result.maps[0])):
+    for name, path in (
+        ("particles", result.particles),
+        ("truth", result.truth),
+        *(("map", each) for each in result.maps),
+    ):
         Console().print(f"{name:<10}{path}", markup=False, highlight=False, soft_wrap=True)

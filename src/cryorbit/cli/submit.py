@@ -1,4 +1,4 @@
-"""The verb ``submit``: a script for a batch system that runs another verb, to be looked at, changed and sent."""
+"""The verb ``submit``: a batch script that runs another verb, to check, change and submit."""
 
 from __future__ import annotations
 
@@ -23,23 +23,21 @@ POSITIVE = validators.Number(gte=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What is asked of the batch system; the names are those that a template can use."""
+    """Resources requested from the batch system; a template uses the same names."""
 
-    nodes: Annotated[int, Parameter(help="Machines.", validator=POSITIVE)] = 1
-    processes: Annotated[int, Parameter(name="--per-node", help="Processes on each of them.", validator=POSITIVE)] = 1
-    cores: Annotated[int, Parameter(help="Cores of each process.", validator=POSITIVE)] = 8
+    nodes: Annotated[int, Parameter(help="Number of machines.", validator=POSITIVE)] = 1
+    processes: Annotated[int, Parameter(name="--per-node", help="Processes on each machine.", validator=POSITIVE)] = 1
+    cores: Annotated[int, Parameter(help="Cores per process.", validator=POSITIVE)] = 8
     gpus: Annotated[
         int,
-        Parameter(name="--gpus-per-process", help="GPUs of each process, 0 or 1.", validator=validators.Number(gte=0)),
+        Parameter(name="--gpus-per-process", help="GPUs per process, 0 or 1.", validator=validators.Number(gte=0)),
     ] = 0
-    time: Annotated[str | None, Parameter(help="Time limit, for example 12:00:00. Default: that of the partition.")] = (
-        None
-    )
+    time: Annotated[str | None, Parameter(help="Time limit, for example 12:00:00. Default: the partition's.")] = None
     memory: Annotated[
         str | None,
         Parameter(
             name="--node-memory",
-            help="Memory of each machine with its unit: 64GB is written 64G. Default: SLURM's.",
+            help="Memory per machine with its unit; 64GB is written 64G. Default: SLURM's.",
         ),
     ] = None
     partition: Annotated[str | None, Parameter(help="Partition. Default: SLURM's.")] = None
@@ -51,16 +49,16 @@ LITTLE = Resources()
 
 
 def submit(
-    *command: Annotated[str, Parameter(help="The command to run, from its verb on.", allow_leading_hyphen=True)],
+    *command: Annotated[str, Parameter(help="Command to run, starting with its verb.", allow_leading_hyphen=True)],
     slurm: Annotated[
-        bool, Parameter(negative="", help="Write the script for SLURM, the one batch system known here.")
+        bool, Parameter(negative="", help="Write a script for SLURM, the only batch system supported.")
     ] = False,
     resources: Annotated[Resources, Parameter(name="*")] = LITTLE,
     template: Annotated[
-        Path | None, Parameter(help="Template of the script (Jinja). Default: the one that comes with cryorbit.")
+        Path | None, Parameter(help="Template of the script (Jinja). Default: the one of cryorbit.")
     ] = None,
     script: Annotated[Path | None, Parameter(help="Script to write; must not exist. Default: VERB.slurm.sh.")] = None,
-    send: Annotated[bool, Parameter(negative="", help="Hand the script to sbatch.")] = False,
+    send: Annotated[bool, Parameter(negative="", help="Submit the script with sbatch.")] = False,
 ) -> None:
     """Write a batch script that runs a command on a cluster, and show it.
 
@@ -81,10 +79,10 @@ def submit(
     words = shlex.join(["cryorbit", *_with_threads(command, resources.cores)])
     values = {"name": verb, "log": f"{script.stem}-%j.log", "command": words, **asdict(resources)}
     text = _rendered(template or TEMPLATE, values)
-    script.write_text(text)
+    script.write_text(text, encoding="utf-8")
     console = Console()
     console.print(text, markup=False, highlight=False, soft_wrap=True)
-    last = _sent(script) if send else f"change it if need be, and send it: sbatch {script}"
+    last = _sent(script) if send else f"check the script, then submit it: sbatch {script}"
     console.print(last, markup=False, soft_wrap=True)
 
 
@@ -109,14 +107,14 @@ def _rendered(template: Path, values: dict[str, object]) -> str:
         raise InputError(f"cannot be read: {error.strerror}", file=template, fix="check the path") from error
     except (jinja2.TemplateError, UnicodeDecodeError) as error:
         known = ", ".join(values)
-        raise InputError(f"is no template: {error}", file=template, fix=f"use the names {known}") from error
+        raise InputError(f"is not a valid template: {error}", file=template, fix=f"use the names {known}") from error
 
 
 def _sent(script: Path) -> str:
     """What sbatch answers; ``InputError`` if it is not there or refuses the script."""
     program = shutil.which("sbatch")
     if program is None:
-        raise InputError("there is no sbatch here", file=script, fix="send the script from a machine of the cluster")
+        raise InputError("sbatch was not found", file=script, fix="submit the script on a machine of the cluster")
     answer = subprocess.run([program, str(script)], capture_output=True, text=True, check=False)
     if answer.returncode:
         raise InputError(f"sbatch refused it: {answer.stderr.strip()}", file=script, fix="change the script")

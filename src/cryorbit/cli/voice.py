@@ -36,8 +36,8 @@ class Voice:
     """
 
     quiet: Annotated[bool, _option("Show results and errors only.", "--quiet", "-q")] = False
-    verbose: Annotated[bool, _option("Show what goes to log.txt, too.", "--verbose", "-v")] = False
-    log_json: Annotated[bool, _option("Show progress as JSON, a line an object.", "--log-json")] = False
+    verbose: Annotated[bool, _option("Also show what is written to log.txt.", "--verbose", "-v")] = False
+    log_json: Annotated[bool, _option("Show progress as JSON, one object per line.", "--log-json")] = False
 
     def console(self) -> Console:
         """Where progress is shown."""

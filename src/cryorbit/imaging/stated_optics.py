@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.core.percentages import percent
 from cryorbit.imaging.aberrations import Aberrations, coma_of_tilt, with_tilt
 from cryorbit.imaging.ctf import electron_wavelength
 from cryorbit.imaging.magnification import Magnification
@@ -152,8 +153,8 @@ class _Columns:
             row = int(np.argmax(wrong))
             raise self._fault(
                 row,
-                f"the matrix of the magnification ({MATRIX_NAME}) stretches images by {stretch[row]:.0%}, "
-                f"more than {MOST_STRETCH:.0%}",
+                f"the matrix of the magnification ({MATRIX_NAME}) stretches images by {percent(stretch[row])}, "
+                f"more than {percent(MOST_STRETCH)}",
                 f"correct {MATRIX_NAME}, or remove the columns",
             )
         return matrices

@@ -59,7 +59,7 @@ class UnusedOptics:
         """What is said of those that are harmful at a claimed resolution, A."""
         found = ((term, term.phase(1 / resolution_A)) for term in self.terms)
         return [
-            f"{term.name} ({term.labels}) is not corrected for: at {resolution_A:.2f} A it turns phases by "
+            f"{term.name} ({term.labels}) is not corrected for: at {resolution_A:.2f} Å it turns phases by "
             f"{phase:.1f} rad; fix: reconstruct in a program that corrects for it"
             for term, phase in found
             if phase > HARMFUL_RAD
@@ -72,11 +72,11 @@ class UnusedOptics:
         if not np.isfinite(phases).all():
             return f"{stated}: its values cannot be; correct or remove them."
         if phases.max() <= HARMFUL_RAD:
-            most = f"{phases[-1]:.2g} rad at {self.nyquist_A:.3g} A (Nyquist)"
+            most = f"{phases[-1]:.2g} rad at {self.nyquist_A:.3g} Å (Nyquist)"
             return f"{stated}: phases are off by {most}, which is harmless."
         last = int(np.argmax(phases > HARMFUL_RAD)) + 1
         limit = float(np.interp(HARMFUL_RAD, phases[last - 2 : last], frequencies[last - 2 : last]))
-        return f"{stated}: phases are off by more than half a radian beyond {1 / limit:.3g} A."
+        return f"{stated}: phases are off by more than half a radian beyond {1 / limit:.3g} Å."
 
 
 def unused_optics(particles: Particles) -> UnusedOptics:

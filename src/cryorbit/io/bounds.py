@@ -61,16 +61,16 @@ class Bound:
 
 
 _ANGULAR = "degrees (in radians in a .cs file)"
-PIXEL_SIZE = Bound("a pixel size", "rlnImagePixelSize", 0.2, 100.0, "A", "give the pixel size of the images in A")
+PIXEL_SIZE = Bound("a pixel size", "rlnImagePixelSize", 0.2, 100.0, "Å", "give the pixel size of the images in Å")
 DEFOCUS = Bound(
     "a defocus",
     "rlnDefocusU, rlnDefocusV",
     50.0,
     100_000.0,
-    "A",
-    "give the defocus in A, not micrometres, and underfocus as positive",
+    "Å",
+    "give the defocus in Å, not micrometres, and underfocus as positive",
 )
-NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "A", DEFOCUS.fix)
+NEAR_FOCUS = Bound("a defocus", DEFOCUS.label, -10_000.0, DEFOCUS.high, "Å", DEFOCUS.fix)
 """With a phase plate there is contrast at and about focus."""
 PHASE_PLATE_DEG = 20.0
 """Phase shift from which on a phase plate makes the contrast, degrees."""
@@ -78,10 +78,10 @@ NEARLY_ALL = 0.9
 """Part of the phase shifts that tells the unit of all."""
 LEAST_SET = 0.05
 """Part of the particles that have a phase shift, where it tells a unit."""
-ASTIGMATISM = Bound("astigmatism", DEFOCUS.label, 0.0, 20_000.0, "A", DEFOCUS.fix)
+ASTIGMATISM = Bound("astigmatism", DEFOCUS.label, 0.0, 20_000.0, "Å", DEFOCUS.fix)
 VOLTAGE = Bound("a voltage", "rlnVoltage", 20.0, 2000.0, "kV", "give the voltage in kV")
 CONTRAST = Bound(
-    "an amplitude contrast", "rlnAmplitudeContrast", 0.0, 1.0, "", "give it as a part of 1, not in percent"
+    "an amplitude contrast", "rlnAmplitudeContrast", 0.0, 1.0, "", "give a fraction from 0 to 1, not a percentage"
 )
 SPHERICAL = Bound(
     "a spherical aberration", "rlnSphericalAberration", 0.0, 20.0, "mm", "give the spherical aberration in mm"
@@ -112,7 +112,7 @@ PHASE_UNITS_FIX = (
     "multiply rlnPhaseShift by 57.296 if it is in radians, by 180 if in parts of pi; remove it if there was no phase "
     "plate"
 )
-_SHIFT_FIX = "origins are those of the particle within its box: rlnOriginXAngst in A, rlnOriginX in pixels"
+_SHIFT_FIX = "origins are those of the particle within its box: rlnOriginXAngst in Å, rlnOriginX in pixels"
 
 
 def b_factor_bound(pixel_size: float) -> Bound:
@@ -122,7 +122,7 @@ def b_factor_bound(pixel_size: float) -> Bound:
     """
     low = -4 * MOST_GAIN * (2 * pixel_size) ** 2
     fix = "give the B-factor of the particle (0 for none), not of the map"
-    return Bound("a B-factor", "rlnCtfBfactor", round(low), STRONGEST_ENVELOPE, "A^2", fix)
+    return Bound("a B-factor", "rlnCtfBfactor", round(low), STRONGEST_ENVELOPE, "Å²", fix)
 
 
 def shift_bound(box: int) -> Bound:

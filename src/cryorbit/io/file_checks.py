@@ -93,11 +93,13 @@ def header_remarks(particles: Particles, headers: dict[int, MrcHeader]) -> list[
     if not other:
         return []
     number, stated = next(iter(other.items()))
-    whose = f"The header of {_name(particles, number)} says a pixel size of {stated:.4g} A"
-    more = f" (as do those of {len(other) - 1:,} more stacks: another size than the table)" if len(other) > 1 else ""
+    whose = f"The header of {_name(particles, number)} says a pixel size of {stated:.4g} Å"
+    count = len(other) - 1
+    others = f"{count:,} more stacks" if count > 1 else "one more stack"
+    more = f" (as do those of {others}: another size than the table)" if count else ""
     in_nm = abs(stated - A_PER_NM * particles.pixel_size) <= SAME_PIXEL * stated
-    fix = f" Fix: give the table {stated:.4g} A, if its pixel size is in nm." if in_nm else ""
-    return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} A.{fix}"]
+    fix = f" Fix: give the table {stated:.4g} Å, if its pixel size is in nm." if in_nm else ""
+    return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} Å.{fix}"]
 
 
 def _name(particles: Particles, number: int) -> str:

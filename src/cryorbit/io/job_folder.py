@@ -117,7 +117,7 @@ class JobFolder:
             return False
         gone = self.read()["status"] == "failed" and not self._checkpoint_file.exists()
         if not gone or other_files(self.path, LEFT_BY_FAILURE):
-            fix = f"choose another folder with -o, or go on with `cryorbit resume {self.path}`"
+            fix = f"choose another folder with -o, or continue the job with `cryorbit resume {self.path}`"
             raise InputError("this folder already holds a job", file=self.path, fix=fix)
         return True
 

@@ -109,7 +109,7 @@ def moved_path(path: Path, folder_then: str | None, folder: Path) -> Path:
 @contextmanager
 def _logged(file: Path) -> Iterator[None]:
     """Append what the package logs to ``file``."""
-    handler = logging.FileHandler(file)
+    handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s  %(levelname)-7s  %(message)s"))
     level = _LOGGER.level
     _LOGGER.addHandler(handler)

@@ -43,7 +43,7 @@ def matching_rows(table: pd.DataFrame, optics: pd.DataFrame | None, query: str, 
         fix = 'write a comparison of columns, for example "rlnDefocusU < 30000 and rlnVoltage == 300"'
         raise InputError(f"the query {_shown(query)} cannot be read: {error}", fix=fix) from error
     if not matches.any():
-        raise InputError(f"the query {_shown(query)} holds of no particle", file=file, fix="widen the query")
+        raise InputError(f"the query {_shown(query)} matches no particle", file=file, fix="widen the query")
     rows: Int[np.ndarray, " m"] = matches.to_numpy().nonzero()[0]
     return rows
 

@@ -285,7 +285,7 @@ def _voxel_size(header: MrcHeader, path: Path | str) -> float:
         raise InputError("the map states no voxel size", file=path, fix=STATE_SIZE)
     if np.ptp(sizes) > 1e-3 * sizes.mean():
         raise InputError(
-            f"the voxel is no cube ({sizes.round(4).tolist()} A)", file=path, fix="resample the map to cubes"
+            f"the voxel is no cube ({sizes.round(4).tolist()} Å)", file=path, fix="resample the map to cubes"
         )
     return float(sizes[0])
 

@@ -66,5 +66,5 @@ def _origins(particles: Particles) -> tuple[str, str]:
             "correct alignments3D/psize_A, the pixels that they are counted in, or blob/psize_A",
         )
     if set(ORIGINS_A) <= set(particles.table):
-        return ", ".join(ORIGINS_A), "give them, and the pixel size, in A"
-    return ", ".join(ORIGINS_PX), f"call them {' and '.join(ORIGINS_A)} if they are in A"
+        return ", ".join(ORIGINS_A), "give them, and the pixel size, in Å"
+    return ", ".join(ORIGINS_PX), f"call them {' and '.join(ORIGINS_A)} if they are in Å"

@@ -205,7 +205,7 @@ def _is_text(value: Value) -> bool:
 
 def _numeric(value: Value) -> Any:
     if _is_text(value) or isinstance(value, bool):
-        raise QueryError("it computes with what is no number")
+        raise QueryError("it computes with something that is not a number")
     return value.astype(np.float64) if isinstance(value, pd.Series) else float(value)
 
 

@@ -106,7 +106,7 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
     if wrong.size:
         row = int(wrong[0])
         raise InputError(
-            f"{label} is {column.iloc[row]!r}, which is no number",
+            f"{label} is {column.iloc[row]!r}, which is not a number",
             file=file,
             row=int(table.index[row]) + 1,
             fix="correct the value or take the row out",

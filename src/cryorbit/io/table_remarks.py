@@ -15,7 +15,7 @@ from cryorbit.io.relion import SAME_SIZE
 from cryorbit.io.star_versions import GROUP
 
 STATED_TWICE = {
-    "rlnImagePixelSize": ("pixel size", " A"),
+    "rlnImagePixelSize": ("pixel size", " Å"),
     "rlnVoltage": ("voltage", " kV"),
     "rlnSphericalAberration": ("spherical aberration", " mm"),
     "rlnAmplitudeContrast": ("amplitude contrast", ""),
@@ -61,7 +61,7 @@ def _never_set(particles: Particles) -> Iterator[str]:
     if len(rows):
         yield (
             f"{len(rows):,} of {len(particles):,} particles have a pixel size of 0 (rlnImagePixelSize, row {rows[0]} "
-            f"first): that of the others is used, {particles.pixel_size:.4g} A."
+            f"first): that of the others is used, {particles.pixel_size:.4g} Å."
         )
 
 

@@ -129,8 +129,8 @@ def require_like(
     require_box(volume, file)
     if volume.shape != reference.shape or abs(volume_pixel_size / pixel_size - 1) > PIXEL_SIZE_TOLERANCE:
         raise InputError(
-            f"the map has {volume.shape[0]} voxels of {volume_pixel_size:.4g} A along a side, "
-            f"the reference {reference.shape[0]} of {pixel_size:.4g} A",
+            f"the map has {volume.shape[0]} voxels of {volume_pixel_size:.4g} Å along a side, "
+            f"the reference {reference.shape[0]} of {pixel_size:.4g} Å",
             file=file,
             fix=f"cryorbit resample --box {reference.shape[0]} --pixel-size {pixel_size:.4g}",
         )

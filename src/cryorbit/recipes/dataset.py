@@ -105,7 +105,7 @@ class Dataset:
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the images said of themselves, for people."""
-        size = f"Particle diameter: {self.diameter:.0f} A, {self.diameter_evidence}."
+        size = f"Particle diameter: {self.diameter:.0f} Å, {self.diameter_evidence}."
         return size, *self.report.notes, *self.remarks
 
     def doubts(self, resolution_A: float) -> list[str]:
@@ -257,7 +257,7 @@ def _noise(
     noise = background_spectrum(source, sample, 0.5 * diameter / source.pixel_size)
     if not bool((noise > 0).all()):
         raise InputError(
-            f"the images hold no noise outside a particle of {diameter:.0f} A: they were masked",
+            f"the images hold no noise outside a particle of {diameter:.0f} Å: they were masked",
             file=settings.particles,
             fix="extract the particles again without a mask, or give a smaller --diameter",
         )
@@ -270,7 +270,7 @@ def _diameter(settings: ParticleSettings, source: ParticleSource, sample: Int[Te
     if settings.diameter is not None:
         if settings.diameter > extent:
             raise InputError(
-                f"the diameter, {settings.diameter:g} A, exceeds the box, {extent:g} A",
+                f"the diameter, {settings.diameter:g} Å, exceeds the box, {extent:g} Å",
                 fix="give a smaller --diameter",
             )
         return settings.diameter, "as set"

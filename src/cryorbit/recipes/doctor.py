@@ -88,7 +88,7 @@ def threads() -> Check:
         return Check("threads", "doubtful", finding, "unset OMP_NUM_THREADS, or give --threads to use more")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 1.5 * cores:
-        return Check("threads", "doubtful", f"{finding}, load {load:.0f}", "others are at work here: jobs will be slow")
+        return Check("threads", "doubtful", f"{finding}, load {load:.0f}", "other programs run: jobs will be slow")
     return Check("threads", "good", finding)
 
 
@@ -148,7 +148,7 @@ def reconstruction(device: str) -> Check:
     assert comparison is not None
     finding = (
         f"{IMAGES} images on {device} in {time.perf_counter() - began:.0f} s: correlation {comparison.cc:.3f} with the "
-        f"true map, resolution {comparison.resolution(0.5):.1f} A"
+        f"true map, resolution {comparison.resolution(0.5):.1f} Å"
     )
     if not comparison.cc >= LEAST_CORRELATION:
         advice = f"{LEAST_CORRELATION} was expected: this machine computes wrongly. Try --device cpu, and report it"

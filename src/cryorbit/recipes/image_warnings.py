@@ -104,7 +104,7 @@ def on_noise(noise: Float[Tensor, " s"], extent: float) -> list[str]:
     if shell is None:
         return []
     return [
-        f"Beyond {extent / shell:.1f} A the images hold hardly any noise: they were denoised, low-passed or enlarged, "
+        f"Beyond {extent / shell:.1f} Å the images hold hardly any noise: they were denoised, low-passed or enlarged, "
         "and a map of them cannot be trusted there. Fix: extract the particles from the micrographs as recorded."
     ]
 
@@ -163,8 +163,8 @@ def on_box(diameter: float, extent: float) -> list[str]:
     if diameter < TIGHT * extent:
         return []
     return [
-        f"The box of {extent:.0f} A is too tight for a particle of {diameter:.0f} A or more: what defocus has spread "
-        f"is cut off. Fix: extract the particles in a box of at least {1.5 * diameter:.0f} A."
+        f"The box of {extent:.0f} Å is too tight for a particle of {diameter:.0f} Å or more: what defocus has spread "
+        f"is cut off. Fix: extract the particles in a box of at least {1.5 * diameter:.0f} Å."
     ]
 
 
@@ -174,6 +174,6 @@ def on_ctf_gaps(gaps: Sequence[float]) -> list[str]:
         return []
     named = ", ".join(f"{gap:.1f}" for gap in gaps[:GAPS_LISTED]) + (", ..." if len(gaps) > GAPS_LISTED else "")
     return [
-        f"The CTFs of all particles together leave gaps at {named} A, where the map will be weak. "
+        f"The CTFs of all particles together leave gaps at {named} Å, where the map will be weak. "
         "Fix: add particles of other defoci."
     ]

@@ -65,7 +65,11 @@ def fitting(shape: tuple[int, ...], stated: float, box: int, pixel_size: float) 
     side, extent = max(shape), box * pixel_size
     unset = is_unset(stated, side, box, pixel_size)
     voxel_size = pixel_size if unset else stated
-    assumed = f"its header states {stated:g} A a voxel, which says none; {pixel_size:.4g} A is taken" if unset else None
+    assumed = (
+        f"its header states {stated:g} Å per voxel, which stands for unknown; {pixel_size:.4g} Å is used"
+        if unset
+        else None
+    )
     step = pixel_size / voxel_size
     if abs(side * voxel_size / extent - 1) <= PIXEL_SIZE_TOLERANCE:
         # one field of view, rounded
@@ -74,7 +78,7 @@ def fitting(shape: tuple[int, ...], stated: float, box: int, pixel_size: float) 
         step = 1.0
     if step == 1 and set(shape) == {box}:
         return None, assumed
-    change = f"resampled from {side} voxels of {voxel_size:.4g} A to {box} of {pixel_size:.4g} A"
+    change = f"resampled from {side} voxels of {voxel_size:.4g} Å to {box} of {pixel_size:.4g} Å"
     if step == 1:
         change = f"{'cropped' if side > box else 'padded'} from {side} voxels to {box}"
     return step, change if assumed is None else f"{assumed}; {change}"

@@ -150,8 +150,8 @@ def judge(
     """How far the map is to be trusted, and why, by numbers of `MomentsResult` and doubts about the particles."""
     parts, fits = resolution_A / finest_A, misfit < LARGEST_MISFIT
     agreement = (
-        f"Maps of two halves of the particles, found from random starts each, agree to {resolution_A:.0f} A "
-        f"(FSC 0.5); nothing finer than {finest_A:.0f} A was looked for. "
+        f"Maps of two halves of the particles, found from random starts each, agree to {resolution_A:.0f} Å "
+        f"(FSC 0.5); nothing finer than {finest_A:.0f} Å was looked for. "
         "What the model lacks is the same in both, so the truth may be less near."
     )
     difference = f"Fitted moments differ from those of the images by {misfit:.1f} standard errors"
@@ -169,10 +169,10 @@ def judge(
         Remark("good", "", free),
     ]
     sentences = {
-        "good": f"The moments determine this map, to about {resolution_A:.0f} A at best.",
-        "doubtful": f"The moments determine only the coarse form, to about {resolution_A:.0f} A at best."
+        "good": f"The moments determine this map, to about {resolution_A:.0f} Å at best.",
+        "doubtful": f"The moments determine only the coarse form, to about {resolution_A:.0f} Å at best."
         if parts >= GOOD
-        else f"The moments determine this map, to about {resolution_A:.0f} A at best, but there is a doubt: read the "
+        else f"The moments determine this map, to about {resolution_A:.0f} Å at best, but there is a doubt: read the "
         "reasons first.",
         "bad": "The moments do not determine a map: do not rely on this one.",
     }

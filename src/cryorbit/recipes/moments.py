@@ -173,7 +173,7 @@ def plan_rings(dataset: Dataset, resolution: float | None) -> RingPlan:
     radii = (torch.arange(count, dtype=torch.float64, device=device) + 0.5) * (last / count)
     extent = min(0.5, 0.5 * MARGIN * dataset.diameter / dataset.extent)
     rings = Rings.of(dataset.box, radii, seen_orders(volume_degree(float(radii[-1]), extent)), seen)
-    LOGGER.info("%d rings up to %.0f A, orders up to %d.", count, finest, rings.orders)
+    LOGGER.info("%d rings up to %.0f Å, orders up to %d.", count, finest, rings.orders)
     return RingPlan(rings, extent, rings.noise(dataset.noise_variance))
 
 

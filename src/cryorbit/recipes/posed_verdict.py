@@ -41,7 +41,7 @@ def judge(evidence: PosedEvidence) -> Verdict:
     masked = evidence.finished.fsc.resolution()
 
     def sentence(level: Level, problem: str) -> str:
-        agree = f"Half-maps agree to {masked:.2f} A (FSC 0.143, within the mask)"
+        agree = f"Half-maps agree to {masked:.2f} Å (FSC 0.143, within the mask)"
         return {
             "good": f"{agree}.",
             "doubtful": f"{agree}, but {problem}.",
@@ -62,7 +62,7 @@ def judge(evidence: PosedEvidence) -> Verdict:
 def _about_halves(finished: FinishedMap) -> Remark:
     """Whether the half-maps are two maps of one thing, in one place."""
     agreed = (
-        f"the half-maps agree to {finished.resolution_A:.2f} A, within the mask to {finished.fsc.resolution():.2f} A"
+        f"the half-maps agree to {finished.resolution_A:.2f} Å, within the mask to {finished.fsc.resolution():.2f} Å"
     )
     if misplacement(*finished.halves) is not None:
         wrong = "the half-maps are not in one position, or of two hands: the poses of the half-sets are of two maps"

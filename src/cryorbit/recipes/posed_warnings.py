@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.core.percentages import percent
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
 from cryorbit.inference.band import band_within
@@ -61,7 +62,7 @@ def on_views(rotations: Float[Tensor, "n 3 3"], group: Float[Tensor, "g 3 3"], s
         return []
     return [
         f"Views are uneven, so that the map is worse in some directions: sampling compensation factor "
-        f"{sampling.factor:.2f} (below {BIASED:g}: uneven), {sampling.unsampled:.0%} of the directions unsampled. "
+        f"{sampling.factor:.2f} (below {BIASED:g}: uneven), {percent(sampling.unsampled)} of the directions unsampled. "
         "Fix: collect views from other sides (tilt the stage, change the grid or the buffer)."
     ]
 

@@ -205,7 +205,7 @@ def _on_half_sets(config: ReconstructConfig, particles: Particles) -> str:
         return f"Half-sets are those of the input ({column_name(SUBSET, particles.source)})."
     return (
         f"Half-sets were drawn at random (seed {config.seed}): if their poses were refined together, "
-        "the correlation of the half maps is an upper bound."
+        "the correlation of the half-maps is an upper bound."
     )
 
 
@@ -225,7 +225,7 @@ def _write(
         dataset.window(dataset.box),
         mask,
     )
-    write_map_files(job.path, ONLY_MAP, finished, f"half maps of {config.particles.name}")
+    write_map_files(job.path, ONLY_MAP, finished, f"half-maps of {config.particles.name}")
     write_particles(job.path / "particles.star", dataset.particles, Assignments(half_set=dataset.half_set + 1))
     write_set_aside(job.path / "set_aside.star", dataset.everything, dataset.report)
     return finished

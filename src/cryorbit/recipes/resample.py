@@ -109,13 +109,13 @@ def _resample_particles(config: ResampleConfig) -> Resampling:
     box, new = _new_grid(config, particles.box, old)
     if new < old * (1 - ROUNDING):
         raise InputError(
-            f"the images have pixels of {old:.4g} A and hold nothing for {new:.4g} A",
+            f"the images have pixels of {old:.4g} Å and hold nothing for {new:.4g} Å",
             file=config.source,
-            fix=f"give {old:.4g} A or more, or extract the particles with smaller pixels",
+            fix=f"give {old:.4g} Å or more, or extract the particles with smaller pixels",
         )
     if box * new > particles.box * old + 2 * new:
         raise InputError(
-            f"the images are {particles.box * old:.0f} A wide, a box of {box} pixels would be {box * new:.0f} A",
+            f"the images are {particles.box * old:.0f} Å wide, a box of {box} pixels would be {box * new:.0f} Å",
             file=config.source,
             fix="give a smaller --box, or extract the particles in a larger one",
         )

@@ -35,15 +35,15 @@ def require_resolvable(settings: BaseModel, box: int, pixel_size: float, file: P
     for name, value in _chosen(settings):
         if value < nyquist * (1 - ROUNDING):
             raise InputError(
-                f"{name} is {value:g} A, but pixels of {pixel_size:.4g} A hold nothing finer than {nyquist:.4g} A",
+                f"{name} is {value:g} Å, but pixels of {pixel_size:.4g} Å hold nothing finer than {nyquist:.4g} Å",
                 file=file,
-                fix=f"give {nyquist:.4g} A or coarser, or particles that were extracted with smaller pixels",
+                fix=f"give {nyquist:.4g} Å or coarser, or particles that were extracted with smaller pixels",
             )
         if value > extent * (1 + ROUNDING) and not name.endswith(SHARED):
             raise InputError(
-                f"{name} is {value:g} A, but the box is only {extent:.4g} A wide",
+                f"{name} is {value:g} Å, but the box is only {extent:.4g} Å wide",
                 file=file,
-                fix=f"give {extent / 4:.0f} A or finer, in A",
+                fix=f"give {extent / 4:.0f} Å or finer",
             )
 
 

@@ -93,5 +93,5 @@ class ParticleSettings(TransferSettings, JobSettings):
     scratch: Path | None = Field(
         None,
         description="Folder on a fast local disk for large temporary files. "
-        "None: images are kept in memory as far as they fit, sums in the job folder.",
+        "Default: images are kept in memory as far as they fit, sums in the job folder.",
     )

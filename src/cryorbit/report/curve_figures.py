@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from cryorbit.evaluation.fsc import FSCCurve, resolution_at
 from cryorbit.report.look import CLASS_COLOURS, FAINT, class_colour
 from cryorbit.report.results import ClassResult
 
@@ -37,6 +39,7 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
             label = f"{result.entry.name}, {curve.replace('_', ' ')}" if len(curves) > 1 else result.entry.name
             colour = class_colour(result.number)
             axes.plot(result.fsc[frequency], result.fsc[curve], line, color=colour, label=label)
+        _mark_crossing(axes, result)
     for threshold in _THRESHOLDS:
         axes.axhline(threshold, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.text(
@@ -47,6 +50,22 @@ def draw_fsc(classes: Sequence[ClassResult]) -> Figure:
     label_by_resolution(axes)
     axes.legend(fontsize=8)
     return figure
+
+
+def _mark_crossing(axes: Axes, result: ClassResult) -> None:
+    """Mark where the curve that gives the resolution falls to 0.143: the corrected one, if there is one."""
+    assert result.fsc is not None
+    name = "corrected" if "corrected" in result.fsc else result.fsc.columns[1]
+    frequency, correlation = (torch.tensor(result.fsc[each].to_numpy(float)) for each in (result.fsc.columns[0], name))
+    if not bool((correlation[1:] < _THRESHOLDS[1]).any()):
+        return
+    resolution = resolution_at(FSCCurve(frequency, correlation), _THRESHOLDS[1])
+    colour = class_colour(result.number)
+    axes.plot([1 / resolution], [_THRESHOLDS[1]], "o", color=colour, markersize=5)
+    # neighbouring classes above and below the line
+    offset = (6, 6 if result.number % 2 else -14)
+    place = (1 / resolution, _THRESHOLDS[1])
+    axes.annotate(f"{resolution:.1f} Å", place, offset, textcoords="offset points", color=colour, size=9)
 
 
 def has_course(metrics: pd.DataFrame) -> bool:

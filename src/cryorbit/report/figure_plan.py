@@ -15,6 +15,7 @@ from cryorbit.report.look import FAINT, class_colour
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
 from cryorbit.report.moment_figures import draw_density
 from cryorbit.report.mra_figures import draw_solution
+from cryorbit.report.noise_figures import draw_noise, draw_scales
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
 from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults
@@ -24,6 +25,10 @@ from cryorbit.report.viewpoints import viewpoints
 
 _FITTED_LOW_PASS_A = 20.0
 """Finest low-pass of the images beside their projections: finer than that an image shows its noise alone."""
+
+
+PAIR = 2
+"""Starts whose agreement is one number, which the page says in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +58,13 @@ def plan_figures(results: JobResults) -> Iterator[FigurePlan]:
         yield FigurePlan("certainty", partial(draw_certainty, particles), vector=True)
     if (fitted := _fitted(results)) is not None:
         yield FigurePlan("fitted", partial(draw_fitted, fitted), vector=False)
+    for name, draw in {"noise": draw_noise, "scales": draw_scales}.items():
+        if (file := results.path / f"{name}.csv").exists():
+            yield FigurePlan(name, partial(draw, file), vector=True)
     if results.postprocess is not None:
         yield from (FigurePlan(name, draw, vector=False) for name, draw in plan_postprocess(results.postprocess))
     cross_seed = results.result.cross_seed
-    if cross_seed is not None and len(cross_seed.seeds) > 1:
+    if cross_seed is not None and len(cross_seed.seeds) > PAIR:
         yield FigurePlan("cross_seed", partial(draw_cross_seed, cross_seed), vector=True)
 
 

@@ -13,6 +13,7 @@ from cryorbit.report.chimerax import write_view
 from cryorbit.report.figure_plan import plan_figures
 from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
 from cryorbit.report.look import class_colour, save_figure
+from cryorbit.report.next_steps import next_steps
 from cryorbit.report.results import JobResults, read_results
 from cryorbit.report.surface_view import SurfaceView, pack_surface
 from cryorbit.report.templating import load_template
@@ -67,6 +68,8 @@ def render_report(folder: Path, standing: str | None = None) -> str:
     }
     return load_template("report.html.j2").render(
         name=results.path.resolve().name,
+        steps=next_steps(results.record, results.result, results.path),
+        symmetry=results.result.symmetry or (results.record.get("config") or {}).get("symmetry"),
         record=results.record,
         result=results.result,
         numbers=_numbers(results.record),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import healpix
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
-from cryorbit.report.look import class_colour
+from cryorbit.report.look import FAINT, INK, class_colour
 
 _PARTICLES_A_CELL = 15
 _LARGEST_NSIDE = 16
+_ROTS, _TILTS = (-120, -60, 0, 60, 120), (30, 60, 90, 120, 150)
+"""Angles of RELION, degrees, whose lines are drawn on the sphere."""
+_NEWTON_STEPS, _LEAST_SLOPE = 30, 1e-9
 
 
 def draw_view_directions(particles: pd.DataFrame) -> Figure:
@@ -30,8 +37,33 @@ def draw_view_directions(particles: pd.DataFrame) -> Figure:
         axes.set(xticks=[], yticks=[], xlim=(-2.05, 2.05), ylim=(-1.05, 1.05))
         axes.set_title(f"class {number}: {len(group):,} particles", loc="center")
         axes.set_axis_off()
+        _draw_graticule(axes)
     figure.colorbar(image, ax=grid.tolist(), shrink=0.7, label="times an even spread")
     return figure
+
+
+def _draw_graticule(axes: Axes) -> None:
+    """Draw lines of equal rot and tilt, with their angles in degrees at the equator and at the left."""
+    halo = [withStroke(linewidth=2, foreground="white")]
+    latitudes, longitudes = np.deg2rad(np.linspace(-90, 90, 91)), np.deg2rad(np.linspace(-180, 180, 91))
+    for rot in _ROTS:
+        axes.plot(*_mollweide(np.full(len(latitudes), np.deg2rad(rot)), latitudes), color=FAINT, linewidth=0.4)
+        axes.text(
+            *_mollweide(np.deg2rad(rot), 0.0), f"{rot}°", size=6, color=INK, ha="center", va="bottom", path_effects=halo
+        )
+    for tilt in _TILTS:
+        latitude = np.deg2rad(90 - tilt)
+        axes.plot(*_mollweide(longitudes, np.full(len(longitudes), latitude)), color=FAINT, linewidth=0.4)
+        axes.text(*_mollweide(-np.pi, latitude), f"{tilt}° ", size=6, color=INK, ha="right", va="center")
+
+
+def _mollweide(longitude: Any, latitude: Any) -> tuple[Any, Any]:
+    """Place of directions, radians, in the picture."""
+    auxiliary = np.asarray(latitude, dtype=float)
+    for _ in range(_NEWTON_STEPS):
+        slope = np.maximum(2 + 2 * np.cos(2 * auxiliary), _LEAST_SLOPE)
+        auxiliary = auxiliary - (2 * auxiliary + np.sin(2 * auxiliary) - np.pi * np.sin(latitude)) / slope
+    return 2 * np.asarray(longitude) / np.pi * np.cos(auxiliary), np.sin(auxiliary)
 
 
 def draw_certainty(particles: pd.DataFrame) -> Figure:

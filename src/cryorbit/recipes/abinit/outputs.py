@@ -129,7 +129,7 @@ def _write_class(
     volume_and_halves = (maps.volume[k], maps.halves[:, k])
     finished = finish_map(volume_and_halves, dataset.source.pixel_size, radius, generator, window)
     name = f"class {k + 1}"
-    write_map_files(job.path, files, finished, f"{name}: half maps from shared poses")
+    write_map_files(job.path, files, finished, f"{name}: half-maps from shared poses")
     count = int((klass == k).sum())
     return ClassRecord(
         name=name,

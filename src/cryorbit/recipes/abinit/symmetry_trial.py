@@ -40,7 +40,7 @@ class SymmetryTrial:
         measured = (
             f"the C1 map agrees with its copies under {self.group} by {self.scores[0]:.2f} "
             f"({self.structure_scores[0]:.2f} without its spherical average), "
-            f"its centre was {self.offsets_A[0]:.1f} A off"
+            f"its centre was {self.offsets_A[0]:.1f} Å off"
         )
         if self.held_out is None:
             return [f"{self.group} symmetry imposed: {measured}; no particles were held out to test it."]

@@ -115,7 +115,7 @@ def _sentence(level: Level, agreement: Agreement | None) -> str:
         return (
             "Do not trust this map: particles do not fit it or its halves disagree."
             if level == "bad"
-            else "Not verified: one random start cannot tell whether its map is right; run with --seeds 3 or more."
+            else "Not verified: one random start cannot show whether its map is right; run with --seeds 3 or more."
         )
     if level == "bad":
         return "Do not trust this map: independent starts disagree, or particles do not fit it."
@@ -124,26 +124,27 @@ def _sentence(level: Level, agreement: Agreement | None) -> str:
     if level == "doubtful":
         return "Independent random starts agree, but there is a doubt: read the reasons before using the map."
     return (
-        f"Independent random starts agree to {max(agreement.reached):.1f} A: the map can be trusted at low resolution."
+        f"Independent random starts agree to {max(agreement.reached):.1f} Å: the map can be trusted at low resolution."
     )
 
 
 def _about_starts(agreement: Agreement | None) -> Iterator[Remark]:
-    """To what resolution the starts agree with the chosen one, beside what was asked of them."""
+    """To what resolution the starts agree with the chosen one, and to what resolution they should."""
     if agreement is None:
         yield Remark("doubtful", "", "")
         return
-    needed = f"{agreement.needed:.1f} A is needed"
+    needed = f"agreement to {agreement.needed:.1f} Å or better counts as reproducible"
     if agreement.reached:
         count = len(agreement.reached) + 1
-        reached = f"{count} of {agreement.count} starts agree to {max(agreement.reached):.1f} A"
+        starts = "both starts" if count == agreement.count == 2 else f"{count} of {agreement.count} starts"
+        reached = f"{starts} agree to {max(agreement.reached):.1f} Å"
         yield Remark("good", "", f"{reached} ({needed})")
     else:
-        nearest = f"the nearest does to {agreement.nearest:.1f} A"
-        yield Remark("bad", "", f"no other start agrees with the best one: {nearest}, {needed}")
+        nearest = f"the nearest agrees to {agreement.nearest:.1f} Å"
+        yield Remark("bad", "", f"no other start agrees with the best one: {nearest} ({needed})")
     if agreement.outside:
         seeds = ", ".join(map(str, agreement.outside))
-        yield Remark("doubtful", "", f"starts that came to another map: seeds {seeds}")
+        yield Remark("doubtful", "", f"starts that led to another map: seeds {seeds}")
 
 
 def _about_fit(state: AbinitState, half_map_resolution: float, needed: float) -> Iterator[Remark]:
@@ -153,7 +154,7 @@ def _about_fit(state: AbinitState, half_map_resolution: float, needed: float) ->
     """
     assert state.estimates is not None
     sharp, gain = float(state.estimates.max_probability.mean()), float(state.estimates.log_evidence.mean())
-    halves = f"half maps from the final poses agree to {half_map_resolution:.1f} A"
+    halves = f"half-maps from the final poses agree to {half_map_resolution:.1f} Å"
     yield Remark(
         "bad" if half_map_resolution > needed else "good", "", f"{halves} (they share these poses: an upper bound)"
     )

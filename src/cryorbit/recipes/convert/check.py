@@ -145,7 +145,7 @@ def _field_fate(name: str, before: np.ndarray, after: np.ndarray) -> ColumnFate:
         vectors = (torch.from_numpy(records[POSE].astype(np.float64)) for records in (before, after))
         return _rotations(name, SINGLE, *map(rotvec_to_matrix, vectors))
     if name == SHIFT:
-        return _values(f"{name} (A)", SINGLE, origins(before), origins(after))
+        return _values(f"{name} (Å)", SINGLE, origins(before), origins(after))
     if name == "blob/psize_A":
         return _values(name, SINGLE, image_pixels(before), after[name])
     return _values(name, SINGLE, before[name], after[name])

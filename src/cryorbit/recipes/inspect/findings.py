@@ -190,7 +190,7 @@ class Inspection:
 
     def _on_unusable(self) -> list[str]:
         """Particles to be set aside, and whether enough are left."""
-        sentences = [f"To be set aside for {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
+        sentences = [f"Left out because of {reason}: {_named(rows)}." for reason, rows in self.unusable.items()]
         if self.too_few:
             usable = len(self) - self.unusable_count
             sentences.append(f"Only {_counted(usable)} can be used; a reconstruction needs at least {FEWEST}.")

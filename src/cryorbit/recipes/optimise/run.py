@@ -69,7 +69,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
     for sentence in dataset.sentences:
         progress.note(sentence)
     progress.note(
-        f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {dataset.extent / radius:.1f} A."
+        f"{problem.oracle.model.quadrature.count:,} poses an image, scored to {dataset.extent / radius:.1f} Å."
     )
     stages: Stages[MethodCourse[HeldOutPoint]] = Stages(
         iterations={"optimise": partial(_advance, config, dataset, problem, stretches)},
@@ -115,7 +115,7 @@ def scored_radius(config: OptimiseConfig, dataset: Dataset) -> float:
     finest = dataset.extent / (dataset.box / 2 - 1)
     if not 2 <= radius <= dataset.box / 2 - 1:
         raise InputError(
-            f"a resolution of {config.resolution:g} A cannot be scored in a box of {dataset.extent:.0f} A",
+            f"a resolution of {config.resolution:g} Å cannot be scored in a box of {dataset.extent:.0f} Å",
             fix=f"give one between {dataset.extent / 2:.0f} and {math.ceil(10 * finest) / 10:.1f}",
         )
     return radius

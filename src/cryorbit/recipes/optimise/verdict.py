@@ -26,7 +26,7 @@ def judge(course: Sequence[HeldOutPoint], scored_to_A: float, *, random_start: b
 
     def sentence(level: Level, problem: str) -> str:
         fits = (
-            f"Held-out particles fit this map better than pure noise by {gain:.1f} nats, scored to {scored_to_A:.1f} A"
+            f"Held-out particles fit this map better than pure noise by {gain:.1f} nats, scored to {scored_to_A:.1f} Å"
         )
         return {
             "good": f"{fits}.",
@@ -36,7 +36,7 @@ def judge(course: Sequence[HeldOutPoint], scored_to_A: float, *, random_start: b
 
     remarks = [*_about_fit(course[0].held_out, course[-1].held_out)]
     if random_start:
-        wrong = "one random start cannot tell whether its map is right"
+        wrong = "one random start cannot show whether its map is right"
         fix = "another --seed, and `cryorbit compare` of the maps; `cryorbit abinit --seeds 3` does so by itself"
         remarks.append(Remark("doubtful", wrong, f"{wrong}; fix: {fix}"))
     remarks += map(Remark.doubt, doubts)

@@ -103,7 +103,7 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
     half2, stated2 = read_box(second, unstated=0.0)
     stated = believed(stated1, len(half1), stated2, len(half2)) or config.pixel_size
     if not stated:
-        fix = "give --pixel-size, the voxel size of the half-maps in A"
+        fix = "give --pixel-size, the voxel size of the half-maps in Å"
         raise InputError("the half-maps state no voxel size", file=first, fix=fix)
     require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
@@ -123,7 +123,8 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
         None if said is None else said * pixel_size / stated,
         _read_optics(config),
         tuple(
-            f"The header of {file.name} states {header:g} A a voxel, which says none; {pixel_size:.4g} A is taken."
+            f"The header of {file.name} states {header:g} Å per voxel, which stands for unknown; "
+            f"{pixel_size:.4g} Å is used."
             for file, header in ((first, stated1), (second, stated2))
             if header != believed(header, len(half1), stated, len(half1))
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from cryorbit.core.percentages import percent
 from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.conical_fsc import ANISOTROPIC
 from cryorbit.evaluation.corrected_fsc import COARSEST, LARGEST_BIAS, HalfMapFSC
@@ -61,7 +62,7 @@ def _useless(analysis: HalfMapAnalysis) -> Remark | None:
 
 def _sentence(analysis: HalfMapAnalysis, _level: Level, problem: str) -> str:
     """The verdict in words: the resolution, what is wrong with it, and what limits it if not the particles."""
-    resolution = f"Resolution {analysis.fsc.resolution():.2f} A (FSC 0.143 of half-maps, corrected for the mask)"
+    resolution = f"Resolution {analysis.fsc.resolution():.2f} Å (FSC 0.143 of half-maps, corrected for the mask)"
     limit = on_limit(analysis.fsc, analysis.holds_to_A)
     sentence = f"{resolution}; {problem}." if problem else f"{resolution}."
     return sentence if limit is None else f"{sentence} {limit}"
@@ -121,7 +122,7 @@ def _about_directions(analysis: HalfMapAnalysis) -> Iterator[Remark]:
     if sampling is not None:
         spread = (
             f"sampling compensation factor of the views {sampling.factor:.2f} (below {BIASED:g}: uneven), "
-            f"{sampling.unsampled:.0%} of the directions unsampled"
+            f"{percent(sampling.unsampled)} of the directions unsampled"
         )
         yield _even_or_not(spread, uneven=sampling.biased)
 
@@ -142,12 +143,12 @@ def _about_mask(analysis: HalfMapAnalysis) -> Remark:
 
 
 def _about_sharpening(sharpened: Sharpened) -> str:
-    applied, fit = f"B-factor {sharpened.b_factor:.0f} A^2", sharpened.fit
+    applied, fit = f"B-factor {sharpened.b_factor:.0f} Å²", sharpened.fit
     if sharpened.is_set:
         return f"{applied}, as given"
     if fit is None:
-        return f"not sharpened: a B-factor is fitted from {FIT_FROM_A:g} A on, where the half-maps hold too little"
-    fitted = f"{fit.b_factor:.0f} +- {fit.error:.0f} A^2, fitted from {fit.from_A:g} to {fit.to_A:.1f} A"
+        return f"not sharpened: a B-factor is fitted from {FIT_FROM_A:g} Å on, where the half-maps hold too little"
+    fitted = f"{fit.b_factor:.0f} +- {fit.error:.0f} Å², fitted from {fit.from_A:g} to {fit.to_A:.1f} Å"
     if sharpened.b_factor == 0:
         return f"not sharpened: no fall-off beyond doubt ({fitted}); --b-factor sets one"
     return f"{applied}: what is beyond doubt of {fitted}"

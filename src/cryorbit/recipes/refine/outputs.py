@@ -87,7 +87,7 @@ def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: 
     radius, generator = final_radius(config, box, pixel), generator_for(config.seed, PHASES, k)
     finished = finish_map((volume, halves), pixel, radius, generator, dataset.window(box), mask)
     name = "map" if len(config.maps) == 1 else f"class {k + 1}"
-    write_map_files(job.path, files, finished, f"{name}: independent half maps")
+    write_map_files(job.path, files, finished, f"{name}: independent half-maps")
     assert state.estimates is not None
     of_class = state.estimates.klass == k
     count = int(of_class.sum())

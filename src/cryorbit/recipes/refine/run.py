@@ -109,7 +109,7 @@ def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:
 
 def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> RefineState:
     """The state of the start maps."""
-    progress.note("Looking at the start map.")
+    progress.note("Checking the starting map.")
     state = begin(config, dataset)
     for sentence in state.start_notes:
         progress.note(sentence)

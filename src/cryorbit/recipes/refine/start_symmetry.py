@@ -63,4 +63,4 @@ def _on_turn(axes: SymmetryAxes, group: Float[Tensor, "g 3 3"], voxel: float) ->
     largest_trace = float((group @ axes.frame).diagonal(dim1=-2, dim2=-1).sum(-1).max())
     # rounding may take a cosine beyond one
     angle = math.degrees(math.acos(max(-1.0, min(1.0, (largest_trace - 1) / 2))))
-    return f"the map was turned by {angle:.0f} degrees and moved by {float(axes.centre.norm()) * voxel:.1f} A"
+    return f"the map was turned by {angle:.0f} degrees and moved by {float(axes.centre.norm()) * voxel:.1f} Å"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cryorbit.core.percentages import percent
 from cryorbit.core.seeds import generator_for
 from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
@@ -75,7 +76,7 @@ def judge(ending: Ending) -> Verdict:
 def _sentence(ending: Ending, level: Level, problem: str) -> str:
     """The verdict in words: how far the half-maps agree, or that the map is not to be trusted."""
     whose = "Independent half-maps" if len(ending.classes) == 1 else f"Independent half-maps of {ending.head.name}"
-    agree = f"{whose} agree to {ending.resolution:.2f} A (FSC 0.143, within the mask)"
+    agree = f"{whose} agree to {ending.resolution:.2f} Å (FSC 0.143, within the mask)"
     limit = _limit(ending)
     return {
         "good": f"{agree}." if limit is None else f"{agree}. {limit}",
@@ -89,12 +90,12 @@ def _agreement(ending: Ending) -> Iterator[Remark]:
     config, dataset, head, resolution = ending.config, ending.dataset, ending.head, ending.resolution
     assert head.particles is not None
     shared = config.passes.join_resolution
-    agreed = f"the half-maps agree to {head.resolution_A:.2f} A, within the mask to {resolution:.2f} A"
+    agreed = f"the half-maps agree to {head.resolution_A:.2f} Å, within the mask to {resolution:.2f} Å"
     if ending.finest > shared:
-        wrong = f"its halves share all that the images hold, to {ending.finest:.1f} A"
+        wrong = f"its halves share all that the images hold, to {ending.finest:.1f} Å"
         yield Remark("doubtful", wrong, f"{wrong}; fix: a coarser passes.join_resolution in --config, or finer pixels")
     elif resolution > shared:
-        wrong = f"its halves agree no further than to {shared:g} A, which they have in common"
+        wrong = f"its halves agree no further than to {shared:g} Å, which they have in common"
         yield Remark("bad", wrong, f"{agreed}; fix: a better start map, more particles, or images with more contrast")
     else:
         limit = _limit(ending)
@@ -182,7 +183,7 @@ def _views(ending: Ending) -> Iterator[Remark]:
     if sampling.biased:
         fix = "fix: views from other sides (a tilted stage, another grid or buffer)"
         wrong = "views are uneven, so that it is worse in some directions"
-        yield Remark("doubtful", wrong, f"{spread}, {sampling.unsampled:.0%} of the directions unsampled; {fix}")
+        yield Remark("doubtful", wrong, f"{spread}, {percent(sampling.unsampled)} of the directions unsampled; {fix}")
     else:
         yield Remark("good", "", spread)
 
@@ -196,14 +197,14 @@ def _classes(ending: Ending) -> Iterator[Remark]:
         assert each.fraction is not None
         if each.fraction < EMPTY or each.particles < FEWEST:
             wrong = f"{each.name} is empty"
-            reason = f"{wrong} ({each.particles:,} particles, {each.fraction:.1%})"
+            reason = f"{wrong} ({each.particles:,} particles, {percent(each.fraction, 1)})"
             yield Remark("doubtful", wrong, f"{reason}; fix: leave its start map out, or give another")
     changes = [line["class_changes"] for line in ending.metrics if "class_changes" in line]
     most = ending.config.passes.class_changes or RESTLESS
     if changes:
-        changed = f"{changes[-1]:.1%} of the particles changed class in the last pass"
+        changed = f"{percent(changes[-1], 1)} of the particles changed class in the last pass"
         if changes[-1] > most:
-            reason = f"{changed} ({most:.1%} is taken for settled); fix: more passes.iterations"
+            reason = f"{changed} ({percent(most, 1)} or less counts as settled); fix: more passes.iterations"
             yield Remark("doubtful", "classes have not settled", reason)
         else:
             yield Remark("good", "", changed)

@@ -19,10 +19,15 @@ def reproduce(
         Parameter(name=["--output", "-o"], help="Folder for tables and figures. Default: none; needed but for list."),
     ] = None,
     full: Annotated[
-        bool, Parameter(negative="--quick", help="All that was published, or a few minutes of it. Default: --quick.")
+        bool,
+        Parameter(
+            negative="--quick",
+            help="The largest scale, or a few minutes of it; `reproduce list` says where the largest is not the "
+            "paper's. Default: --quick.",
+        ),
     ] = False,
     medium: Annotated[
-        bool, Parameter(negative="", help="About an hour of it, where all takes much longer. Default: off.")
+        bool, Parameter(negative="", help="About an hour of it, where --full takes much longer. Default: off.")
     ] = False,
     seed: Seed = None,
     threads: Threads = None,
@@ -35,8 +40,10 @@ def reproduce(
     if name != "list":
         _work(name, output, _scale(full, medium), seed, threads)
         return
+    width = max(map(len, REPRODUCTIONS)) + 2
     for known, entry in REPRODUCTIONS.items():
-        Console().print(f"{known:<16}{entry.title}", markup=False, highlight=False, soft_wrap=True)
+        for lead, line in ((known, entry.title), ("", f"--full: {entry.full}")):
+            Console().print(f"{lead:<{width}}{line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _scale(full: bool, medium: bool) -> str:

@@ -13,7 +13,9 @@ def test_the_list_names_every_entry(capsys: pytest.CaptureFixture[str]) -> None:
     main(["reproduce", "list"])
     shown = capsys.readouterr().out
     for name, entry in REPRODUCTIONS.items():
-        assert name in shown
+        # the name stands by itself, and below its title is what --full is not
+        assert f"{name}  " in shown
+        assert f"--full: {entry.full}" in shown
         assert callable(entry.run)
 
 

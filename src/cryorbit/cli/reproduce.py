@@ -22,10 +22,14 @@ def reproduce(
     ] = None,
     full: Annotated[
         bool,
-        Parameter(negative="--quick", help="Everything that was published, or a few minutes of it. Default: --quick."),
+        Parameter(
+            negative="--quick",
+            help="The largest scale, or a few minutes of it; `reproduce list` says where the largest is not the "
+            "paper's. Default: --quick.",
+        ),
     ] = False,
     medium: Annotated[
-        bool, Parameter(negative="", help="About an hour of it, where everything takes much longer. Default: off.")
+        bool, Parameter(negative="", help="About an hour of it, where --full takes much longer. Default: off.")
     ] = False,
     seed: Seed = None,
     threads: Threads = None,
@@ -40,7 +44,8 @@ def reproduce(
         return
     width = max(map(len, REPRODUCTIONS)) + 2
     for known, entry in REPRODUCTIONS.items():
-        Console().print(f"{known:<{width}}{entry.title}", markup=False, highlight=False, soft_wrap=True)
+        for lead, line in ((known, entry.title), ("", f"--full: {entry.full}")):
+            Console().print(f"{lead:<{width}}{line}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _scale(full: bool, medium: bool) -> str:

@@ -2,13 +2,17 @@
 
 import io
 import os
+import re
 import signal
+import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from cryorbit.api.console import BarProgress, LineProgress, describe_fields, watch
+from cryorbit.api.console import BarProgress, LineProgress, watch
 from cryorbit.api.interrupts import stop_on_interrupt
+from cryorbit.api.progress_words import describe_fields
 
 
 def make_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -98,3 +102,42 @@ def test_first_signal_asks_second_aborts(number: signal.Signals) -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_bar_is_one_line_with_its_count_and_resolution(width: int) -> None:
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=width)
+    with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        progress.start(150, "passes over all particles")
+        for _ in range(49):
+            progress.advance(resolution_A=29.2, log_likelihood=-1234.56, ess=123.4)
+        progress.within(1, 2)
+    (last,) = [line for line in text.getvalue().split("\r")[-1].splitlines() if "passes" in line][-1:]
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", last)
+    assert len(plain) <= width
+    assert "49/150" in plain
+    assert "29.2 Å" in plain
+
+
+def test_a_notebook_gets_one_display_that_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures: list[str] = []
+
+    def display(picture: str, *, display_id: bool) -> SimpleNamespace:
+        assert display_id
+        pictures.append(picture)
+        return SimpleNamespace(update=pictures.append)
+
+    fake = SimpleNamespace(HTML=str, display=display)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(display=fake))
+    monkeypatch.setitem(sys.modules, "IPython.display", fake)
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        progress.start(2, "passes")
+        progress.note("a <note>")
+        progress.advance(resolution_A=20.0)
+        progress.advance(resolution_A=15.0)
+    assert "2/2  15.0 Å" in pictures[-1]
+    assert 'max="2" value="2"' in pictures[-1]
+    assert "a &lt;note&gt;" in pictures[-1]
+    assert len(pictures) < 10

@@ -1,5 +1,6 @@
 """Help says everything: every option has a help text, its default, and the unit of what it measures."""
 
+import contextlib
 import dataclasses
 import inspect
 import typing
@@ -9,7 +10,7 @@ from importlib import import_module
 import pytest
 from cyclopts import Parameter
 
-from cryorbit.cli.main import _VERBS
+from cryorbit.cli.main import _VERBS, main
 
 UNITS = {"diameter": " Å", "resolution": " Å", "memory": "GB", "spacing": "degrees", "b_factor": "Å²"}
 """Words in the names of options, and what the help of such an option must have."""
@@ -47,3 +48,10 @@ def test_every_measure_has_its_unit(verb: str) -> None:
         name for name, text, _ in options(verb) for word, unit in UNITS.items() if word in name and unit not in text
     ]
     assert without == []
+
+
+def test_the_help_of_a_verb_is_its_whole_description(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.suppress(SystemExit):
+        main(["resume", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "also within a pass over the particles" in text

@@ -251,7 +251,7 @@ def test_half_sets_of_which_one_was_never_aligned_are_given_up(cs_set: Path) -> 
     kept, said = posed_particles(read_particles(cs_set))
     assert kept.half_sets is None
     assert said is not None
-    assert said.endswith("The others are all in one half-set, so that halves are drawn anew.")
+    assert said.endswith("The others are all in one half-set, so the half-sets are drawn again at random.")
 
 
 def test_nothing_aligned_is_no_poses(cs_set: Path) -> None:

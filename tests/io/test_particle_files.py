@@ -294,3 +294,12 @@ def test_nothing_set_aside_is_an_empty_table(star_set: Path, tmp_path: Path) -> 
     table = read_star(tmp_path / "set_aside.star")["particles"]
     assert len(table) == 0
     assert REASON in table
+
+
+def test_reasons_are_written_in_ascii(star_set: Path, tmp_path: Path) -> None:
+    content = star_set.read_text()
+    assert "10000.00 9900.00" in content
+    star_set.write_text(content.replace("10000.00 9900.00", "0.00 0.00", 1))
+    particles = read_particles(star_set)
+    write_set_aside(tmp_path / "set_aside.star", particles, check_particles(particles))
+    assert "a defocus outside 50 to 100000 A" in (tmp_path / "set_aside.star").read_text(encoding="ascii")

@@ -262,7 +262,7 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-40])
     group = Thread(0, Together(1))
     journal = PassJournal(tmp_path / "pass", "a job", group, SilentProgress(), torch.device("cpu"), 0.0)
-    with pytest.raises(InputError, match=r"(?s)results_0\.pt.*begins anew"):
+    with pytest.raises(InputError, match=r"(?s)results_0\.pt.*repeats the pass"):
         journal.begin("pass 3")
 
 

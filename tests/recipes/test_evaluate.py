@@ -107,7 +107,7 @@ def test_command(config: EvaluateConfig, tmp_path: Path, capsys: pytest.CaptureF
     main(["evaluate", str(config.folder), "--truth-map", *truths, *options])
     shown = capsys.readouterr().out
     assert "truth_2.mrc" in shown
-    assert "98.1%" in shown
+    assert "98.1 %" in shown
     record = json.loads(numbers.read_text())
     assert set(record) == {"classes", "matched_particles", "class_accuracy"}
     first = record["classes"][0]

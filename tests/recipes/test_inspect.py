@@ -318,7 +318,7 @@ def test_images_that_a_job_repairs_are_named(star_set: Path) -> None:
 
 def test_what_was_not_looked_at_is_said(star_set: Path) -> None:
     assert not any("looked at" in warning for warning in inspect(star_set).warnings())
-    assert inspect(star_set, sample=7).warnings()[-1].startswith("7 of 60 images were looked at; a job checks every")
+    assert inspect(star_set, sample=7).warnings()[-1].startswith("7 of 60 images were read; a job checks every")
 
 
 def test_fewer_particles_than_a_reconstruction_needs(tmp_path: Path, rng: np.random.Generator) -> None:

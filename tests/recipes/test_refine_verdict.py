@@ -150,12 +150,12 @@ def test_classes_that_are_empty_or_restless_are_a_doubt() -> None:
     names = ("class 1", "class 2", "class 3")
     whole = judge(ending(*(refined(1 / 3, name) for name in names)))
     assert whole.level == "good"
-    assert "0.5% of the particles changed class in the last pass" in whole.reasons
+    assert "0.5 % of the particles changed class in the last pass" in whole.reasons
     empty = judge(ending(refined(0.7, names[0]), refined(0.29, names[1]), refined(0.01, names[2])))
     assert empty.level == "doubtful"
     assert empty.sentence.startswith("Independent half-maps of class 1 agree")
     assert "class 3 is empty" in empty.sentence
-    assert "(40 particles, 1.0%); fix: leave its start map out" in said(empty)
+    assert "(40 particles, 1.0 %); fix: leave its start map out" in said(empty)
     restless = judge(ending(*(refined(1 / 3, name) for name in names), moved=0.02))
     assert "classes have not settled" in restless.sentence
 

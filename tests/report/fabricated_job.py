@@ -85,7 +85,7 @@ def fabricate_job(path: Path, classes: int = 2) -> JobFolder:
         write_star(job.path / "particles.star", {"particles": particle_table(classes, rng)})
         reasons = {
             "rlnImageName": ["000007@bad.mrcs", "000009@bad.mrcs"],
-            "cryorbitSetAsideReasonName": ["constant image", "NaN <b>"],
+            "cryorbitSetAsideReason": ["constant image", "NaN <b>"],
         }
         write_star(job.path / "set_aside.star", {"particles": pd.DataFrame(reasons)})
         job.record(

@@ -1,4 +1,4 @@
-"""Progress for people: a live bar on a terminal, plain lines elsewhere."""
+"""Progress for people: a live bar on a terminal, a display in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -12,34 +12,21 @@ from pathlib import Path
 import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from cryorbit.api.interrupts import StopFlag
+from cryorbit.api.notebook_progress import NotebookProgress
+from cryorbit.api.progress_words import describe_fields, describe_part, describe_stage, write_stage_report
 from cryorbit.core.progress import Progress
 
 _LOGGER = logging.getLogger("cryorbit")
 
-_SHOWN = {
-    "resolution_A": "{:.1f} Å",
-    "log_likelihood": "logL {:.2f}",
-    "ess": "ESS {:.1f}",
-}
+WIDE = 100
+"""Columns of a terminal in which all numbers of a step find room."""
+MOST_STEPS = len("100/150")
+"""Columns for the count of steps, which is never cut."""
 LONG_STEP_S = 60.0
 """After which a line tells how far a step is."""
-
-
-def describe_fields(fields: dict[str, float]) -> str:
-    """Render the numbers of a step worth showing, with their units."""
-    return "  ".join(form.format(fields[name]) for name, form in _SHOWN.items() if fields.get(name) is not None)
-
-
-def describe_stage(total: int | None, description: str) -> str:
-    """Name a stage, and its steps where there are several."""
-    return description if total in (None, 1) else f"{description}: {total:,} steps"
-
-
-def describe_part(done: int, total: int) -> str:
-    """Part of a step that is done, in per cent."""
-    return f"{100 * done // max(1, total)} %"
 
 
 class BarProgress:
@@ -65,7 +52,8 @@ class BarProgress:
 
     def advance(self, **fields: float) -> None:
         """Count one step and show its numbers."""
-        self._bar.update(self._task, advance=1, shown=describe_fields(fields), within="")
+        leave_out = () if self._bar.console.width >= WIDE else ("log_likelihood",)
+        self._bar.update(self._task, advance=1, shown=describe_fields(fields, leave_out), within="")
 
     def within(self, done: int, total: int) -> None:
         """Show how far the step is."""
@@ -159,25 +147,23 @@ class LineProgress:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def write_stage_report(folder: Path) -> None:
-    """Write the report of a finished job, unless it was written since the job ended."""
-    from cryorbit.report.page import write_report
-
-    page = folder / "report.html"
-    if not page.exists() or page.stat().st_mtime_ns < (folder / "job.json").stat().st_mtime_ns:
-        write_report(folder)
-
-
 @contextmanager
 def watch(console: Console, stop: StopFlag) -> Iterator[Progress]:
     """Show the progress of the block on ``console`` in the form that suits it."""
+    if console.is_jupyter and not console.quiet:
+        shown = NotebookProgress(stop)
+        try:
+            yield shown
+        finally:
+            shown.finish()
+        return
     if not console.is_terminal:
         yield LineProgress(console, stop)
         return
     columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=16),
-        MofNCompleteColumn(),
+        TextColumn("[bold]{task.description}", table_column=Column(overflow="ellipsis", no_wrap=True)),
+        BarColumn(bar_width=16 if console.width >= WIDE else 8),
+        MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=MOST_STEPS)),
         TextColumn("{task.fields[within]}"),
         TextColumn("{task.fields[shown]}"),
         TimeRemainingColumn(compact=True),

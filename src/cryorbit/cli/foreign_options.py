@@ -53,7 +53,6 @@ _ENDS = "leave {option} out: the job ends by itself"
 _PIXELS = "leave {option} out: the pixel size is read from the input"
 ADVICE = {
     "--i": _FIRST,
-    "--particles": _FIRST,
     "--k": "give one --map for each class in place of {option}",
     "--nr-classes": "give one --map for each class in place of {option}",
     "--iter": _ENDS,

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
-from cryorbit.api.console import write_stage_report
 from cryorbit.api.interrupts import StopFlag
+from cryorbit.api.progress_words import write_stage_report
 
 _LOGGER = logging.getLogger("cryorbit")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Sequence
@@ -93,6 +94,13 @@ def _launch(
         return app(with_command(tokens))
 
 
+def _describe(command: App) -> None:
+    """Give the help of a verb its whole description: the list of verbs has one line of each."""
+    if command.default_command is not None:
+        text = inspect.getdoc(command.default_command) or ""
+        command.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+
+
 def with_command(tokens: Sequence[str]) -> Sequence[str]:
     """The tokens, with what `submit` is to run set apart from its own options: from the first verb on."""
     if tokens[:1] not in (("submit",), ["submit"]) or "--" in tokens:
@@ -110,6 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; what the user can fix ends with exit code 2 and no traceback."""
     write_plainly()
     app = make_app()
+    tokens = sys.argv[1:] if arguments is None else arguments
+    if tokens and tokens[0] in _VERBS and {"--help", "-h"} & set(tokens):
+        _describe(app[tokens[0]])
     try:
         app.meta(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:

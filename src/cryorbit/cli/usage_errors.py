@@ -88,10 +88,9 @@ def _verbs(app: App | None) -> list[str]:
 
 
 def _options(app: App) -> list[str]:
-    """Everything that can be typed as an option of a verb, its input files aside."""
+    """Everything that can be typed as an option of a verb."""
     arguments = app.assemble_argument_collection()
-    named = [each for each in arguments if not each.field_info.is_positional]
-    return ["--help", "-h", *(name for each in named for name in each.names if name.startswith("-"))]
+    return ["--help", "-h", *(name for each in arguments for name in each.names if name.startswith("-"))]
 
 
 def _unknown(words: Sequence[str], known: Collection[str]) -> list[str]:

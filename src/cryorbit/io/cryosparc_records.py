@@ -166,7 +166,7 @@ def _uids(tables: RelionTables, made: bool = True) -> UInt[np.ndarray, " n"]:
         raise InputError(
             f"there is no column {UID}, by which particles are found in the original .cs file",
             file=tables.file,
-            fix="leave --original out, or convert the .cs file anew and keep that column",
+            fix="leave --original out, or convert the .cs file again and keep that column",
         )
     names = tables.particles["rlnImageName"].astype(str)
     digests = [hashlib.blake2b(name.encode(), digest_size=8).digest() for name in names]

@@ -25,7 +25,7 @@ A_PER_NM = 10.0
 LOOKED_AT = 4
 """Images of a file that tell whether its numbers have a sign."""
 _AS_UNSIGNED = {
-    1: "write the stack anew as real numbers (mode 2); the format has no mode of unsigned bytes",
+    1: "write the stack again as real numbers (mode 2); the format has no mode of unsigned bytes",
     2: "set the mode of the file, the fourth number of its header, to 6",
 }
 

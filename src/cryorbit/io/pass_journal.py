@@ -277,7 +277,7 @@ class PassJournal:
         for name in mine:
             self._take_over(self._common / name, manifests[name], before)
         if mine:
-            LOGGER.info("Going on within %s: what %d processes had done is taken over.", iteration, len(mine))
+            LOGGER.info("Continuing within %s with what %d processes had done.", iteration, len(mine))
         return Manifest(iteration, absorbed=mine), before
 
     def _take_over(self, folder: Path, manifest: Manifest, before: _Before) -> None:
@@ -317,7 +317,7 @@ class PassJournal:
         try:
             return read_checkpoint(file, self._job)
         except InputError as error:
-            fix = f"delete {self._common} and resume: the pass that the job was in begins anew"
+            fix = f"delete {self._common} and resume: the job then repeats the pass that it was in"
             raise InputError(error.problem, file=error.file, fix=fix) from error
 
 

@@ -66,7 +66,7 @@ def posed_particles(particles: Particles) -> tuple[Particles, str | None]:
     if posed.half_sets is not None and particles.half_sets is not None:
         halves, before = len(posed.half_sets.unique()), len(particles.half_sets.unique())
         if halves < before:
-            said += " The others are all in one half-set, so that halves are drawn anew."
+            said += " The others are all in one half-set, so the half-sets are drawn again at random."
             posed = replace(posed, half_sets=None)
     return posed, said
 

@@ -32,5 +32,6 @@ def write_set_aside(path: Path | str, particles: Particles, report: CheckReport)
 def _write(path: Path, particles: Particles, listed: pd.DataFrame, label: str) -> None:
     indices = np.flatnonzero(np.isin(particles.rows, listed["row"].to_numpy(dtype=np.int64)))
     tables = output_tables(particles.subset(indices), path)
-    tables["particles"][label] = listed["reason"].to_numpy()
+    # other programs read the table as ASCII
+    tables["particles"][label] = [reason.replace("Å", "A") for reason in listed["reason"]]
     write_star(path, tables)

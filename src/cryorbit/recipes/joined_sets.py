@@ -91,9 +91,7 @@ def _mixture_contradicted(
         return None
     rows = particles.rows[chosen[multiplied].numpy()]
     first = ", ".join(map(str, rows[:3].tolist()))
-    told = (
-        f"at least {len(rows):,} of the {len(chosen):,} images looked at (rows {first} ...) were multiplied with their"
-    )
+    told = f"at least {len(rows):,} of the {len(chosen):,} images read (rows {first} ...) were multiplied with their"
     return f"{told} CTF, and the others were not", MULTIPLICATION_FIX
 
 

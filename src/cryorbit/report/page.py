@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.set_aside import REASON
 from cryorbit.report.chimerax import write_view
 from cryorbit.report.figure_plan import plan_figures
 from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
@@ -20,7 +21,6 @@ from cryorbit.report.templating import load_template
 from cryorbit.report.working_maps import read_working_maps
 
 PAGE = "report.html"
-_REASON = "cryorbitSetAsideReasonName"
 _LISTED = 20
 
 
@@ -121,7 +121,7 @@ def _set_aside(results: JobResults) -> dict[str, Any] | None:
     table = results.set_aside
     if table is None or table.empty:
         return None
-    reasons = table[_REASON] if _REASON in table else table.iloc[:, -1]
+    reasons = table[REASON] if REASON in table else table.iloc[:, -1]
     images = table["rlnImageName"] if "rlnImageName" in table else table.index.astype(str)
     return {
         "count": len(table),

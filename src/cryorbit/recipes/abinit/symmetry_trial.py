@@ -53,5 +53,5 @@ class SymmetryTrial:
         return [
             f"{self.group} symmetry not imposed: {fits}; {measured}. The map is the C1 map.",
             "fix: try a finer --max-resolution or another point group (--symmetry), or refine the C1 map without "
-            "symmetry and look at its axes",
+            "symmetry and inspect the map for axes",
         ]

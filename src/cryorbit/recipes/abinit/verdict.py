@@ -120,7 +120,7 @@ def _sentence(level: Level, agreement: Agreement | None) -> str:
     if level == "bad":
         return "Do not trust this map: independent starts disagree, or particles do not fit it."
     if agreement.outside:
-        return "Some random starts agree, others do not: look at the maps before using them."
+        return "Some random starts agree, others do not: inspect the maps before you use them."
     if level == "doubtful":
         return "Independent random starts agree, but there is a doubt: read the reasons before using the map."
     return (

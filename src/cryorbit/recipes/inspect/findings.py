@@ -171,7 +171,7 @@ class Inspection:
         if self.images is not None:
             sentences += self.images.warnings(premultiplied=self.premultiplied)
             if len(self.images.rows) + self.unusable_count < len(self):
-                looked_at = f"{len(self.images.rows):,} of {len(self):,} images were looked at"
+                looked_at = f"{len(self.images.rows):,} of {len(self):,} images were read"
                 sentences.append(f"{looked_at}; a job checks every image before it begins.")
         return [in_words(warning, self.source) for warning in sentences]
 

@@ -21,7 +21,7 @@ def refuse_same(volumes: Sequence[Float[Tensor, "m m m"]], paths: Sequence[Path]
     for (first, path), (second, other) in itertools.combinations(zip(volumes, paths, strict=True), 2):
         if float(correlation(first, second)) > SAME:
             raise InputError(
-                f"at the resolution of the start, the map is the same as {path}: classes cannot be told apart",
+                f"at the starting resolution this map equals {path}: the classes cannot be distinguished",
                 file=other,
                 fix="give maps that differ, a finer --initial-resolution, or have classes found "
                 "by `cryorbit abinit --classes K`",

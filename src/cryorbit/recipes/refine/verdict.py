@@ -154,7 +154,7 @@ def _poses(ending: Ending) -> Iterator[Remark]:
         yield Remark("good", "", fit)
     else:
         wrong = "particles fit it no better than pure noise"
-        yield Remark("bad", wrong, f"{fit}; fix: look at the particles with `cryorbit inspect`")
+        yield Remark("bad", wrong, f"{fit}; fix: check the particles with `cryorbit inspect`")
     certainty = f"the best pose of a particle holds {100 * sharp:.0f} % of its posterior on average"
     searched = ending.metrics[-1].get("searched_everywhere", 0.0)
     if searched > MANY_SEARCHED:

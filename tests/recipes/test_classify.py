@@ -70,21 +70,24 @@ def test_one_map_given_twice_is_refused(folder: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit, match="2"):
         classify(folder, "start_1.mrc", "scaled.mrc", output="same", more=("--config", str(folder / "coarse.toml")))
     said = capsys.readouterr().err
-    assert "scaled.mrc: at the resolution of the start, the map is the same as" in said
+    assert "scaled.mrc: at the starting resolution this map equals" in said
     assert "abinit --classes" in said
 
 
 def test_a_single_map_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         classify(folder, "start_1.mrc", output="single")
-    assert "'maps' does not fit" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the setting 'maps' is" in said
+    assert "must be a list of 2 or more" in said
+    assert "PosixPath" not in said
     assert not (folder / "single").exists()
 
 
 def test_a_tenth_of_the_density_elsewhere_makes_another_map(generator: torch.Generator) -> None:
     volume, other = sharp_phantom(generator), sharp_phantom(generator)
     refuse_same([volume, volume + 0.1 * other], [Path("a.mrc"), Path("b.mrc")])
-    with pytest.raises(InputError, match=r"^c\.mrc: .* same as a\.mrc"):
+    with pytest.raises(InputError, match=r"^c\.mrc: .* equals a\.mrc"):
         refuse_same([volume, other, 2 * volume], [Path("a.mrc"), Path("b.mrc"), Path("c.mrc")])
 
 

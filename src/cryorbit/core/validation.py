@@ -87,8 +87,16 @@ def _meaning(model: type[BaseModel], location: tuple[str, ...]) -> str:
 
 def _shown(value: Any) -> str:
     """A value as it is written in a file of settings, cut where it is long."""
-    text = {None: "empty", True: "true", False: "false"}.get(value) if isinstance(value, bool | None) else repr(value)
-    return str(text) if len(str(text)) <= LONGEST_SHOWN else f"{str(text)[:LONGEST_SHOWN]}..."
+    text = _written(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool | None):
+        return "empty" if value is None else str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return repr(str(value) if isinstance(value, Path) else value)
 
 
 def _keys(model: type[BaseModel], location: Sequence[str]) -> list[str]:

@@ -76,11 +76,11 @@ def test_a_pixel_size_in_nm_has_one_fix(tmp_path: Path, rng: np.random.Generator
     optics = tables["optics"].assign(rlnImagePixelSize=PIXEL_SIZE / 10)
     write_star(star, tables | {"particles": far, "optics": optics})
     said = inspect(InspectConfig(particles=star)).warnings()
-    header = "says a pixel size of 2 Å (as do those of one more stack: another size than the table); that of the table"
+    header = "says a pixel size of 2 Å (as does that of one more stack: another size than the table); that of the table"
     assert any(
         f"{header} is used, 0.2 Å. Fix: give the table 2 Å, if its pixel size is in nm." in each for each in said
     )
-    assert any(each.endswith("of 16 pixels); fix: give them, and the pixel size, in A.") for each in said)
+    assert any(each.endswith("of 16 pixels); fix: give them, and the pixel size, in Å.") for each in said)
 
 
 def with_pixels_of_0(cs: Path, rows: slice) -> Path:

@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryorbit.core.bounds import CS_IN_METRES
 from cryorbit.core.data import CTFParams
-from cryorbit.io.bounds import ANGLE, CONTRAST, PHASE_SHIFT, SPHERICAL
+from cryorbit.io.bounds import ANGLE, CONTRAST, PHASE_SHIFT
 
 FEWEST_ANGLES, LEAST_RANGE = 20, 1.0
 """Different angles of astigmatism that tell their unit, at least, and the range of theirs, degrees."""
@@ -27,12 +26,7 @@ def ctf_doubts(ctf: CTFParams) -> list[str]:
     """Doubts about CTF parameters, each of the form ``what is wrong; fix: ...``; none of images without a CTF."""
     if ctf.is_absent:
         return []
-    return [
-        *_angles(ctf.defocus_angle),
-        *_inversion(ctf.phase_shift),
-        *_contrast(ctf.amplitude_contrast),
-        *_aberration(ctf.spherical_aberration),
-    ]
+    return [*_angles(ctf.defocus_angle), *_inversion(ctf.phase_shift), *_contrast(ctf.amplitude_contrast)]
 
 
 def _angles(defocus_angle: Float[Tensor, " n"]) -> Iterator[str]:
@@ -66,16 +60,6 @@ def _contrast(amplitude_contrast: Float[Tensor, " n"]) -> Iterator[str]:
         yield (
             f"the amplitude contrast is {float(amplitude_contrast[large].median()):.3g} in {_which(large)} "
             f"({CONTRAST.label}), and that of particles in ice is about 0.1; fix: correct the column"
-        )
-
-
-def _aberration(spherical_aberration: Float[Tensor, " n"]) -> Iterator[str]:
-    """Spherical aberrations that look like metres taken for millimetres."""
-    small = (spherical_aberration >= CS_IN_METRES[0]) & (spherical_aberration <= CS_IN_METRES[1])
-    if float(small.double().mean()) > FEW:
-        yield (
-            f"the spherical aberration is {float(spherical_aberration[small].median()):.3g} mm in {_which(small)} "
-            f"({SPHERICAL.label}), as it would be in metres; fix: multiply the column by 1000 if it is in metres"
         )
 
 

@@ -95,8 +95,8 @@ def header_remarks(particles: Particles, headers: dict[int, MrcHeader]) -> list[
     number, stated = next(iter(other.items()))
     whose = f"The header of {_name(particles, number)} says a pixel size of {stated:.4g} Å"
     count = len(other) - 1
-    others = f"{count:,} more stacks" if count > 1 else "one more stack"
-    more = f" (as do those of {others}: another size than the table)" if count else ""
+    others = f"do those of {count:,} more stacks" if count > 1 else "does that of one more stack"
+    more = f" (as {others}: another size than the table)" if count else ""
     in_nm = abs(stated - A_PER_NM * particles.pixel_size) <= SAME_PIXEL * stated
     fix = f" Fix: give the table {stated:.4g} Å, if its pixel size is in nm." if in_nm else ""
     return [f"{whose}{more}; that of the table is used, {particles.pixel_size:.4g} Å.{fix}"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from cryorbit.core.bounds import CS_IN_METRES
 from cryorbit.io.bounds import SPHERICAL
 from cryorbit.io.column_names import in_words
 from cryorbit.io.cryosparc import names_of
@@ -21,9 +22,6 @@ STATED_TWICE = {
     "rlnAmplitudeContrast": ("amplitude contrast", ""),
 }
 """Names and units of what optics groups state, and particles may state as well."""
-SPHERICAL_M = (0.0011, 0.005)
-"""Range of the spherical aberration of microscopes that are not corrected for it, m; of those that are, programs are
-told 0, 0.001 or 0.01 mm."""
 
 
 def table_remarks(particles: Particles) -> list[str]:
@@ -67,7 +65,7 @@ def _never_set(particles: Particles) -> Iterator[str]:
 
 def _in_metres(particles: Particles) -> Iterator[str]:
     """A spherical aberration in mm that looks like one in m."""
-    low, high = SPHERICAL_M
+    low, high = CS_IN_METRES
     stated = particles.ctf.spherical_aberration
     small = stated[(stated >= low) & (stated <= high)]
     if len(small) and not particles.ctf.is_absent:

@@ -124,7 +124,7 @@ def hessian_free() -> Steps:
     x1 = X0 - torch.linalg.solve(HESSIANS[0] + L * one, gradient(0, X0))
     x2 = x1 - torch.linalg.solve(HESSIANS[1] + L * one, gradient(1, x1))
     x3 = x2 - torch.linalg.solve(HESSIANS[2] + 1.01**0.75 * L * one, gradient(2, x2))
-    return HessianFree(iterations=2, tolerance=0.0, batch_size=1), [[0], [1], [2]], [x1, x2, x3]
+    return HessianFree(iterations=2, batch_size=1), [[0], [1], [2]], [x1, x2, x3]
 
 
 def sag() -> Steps:

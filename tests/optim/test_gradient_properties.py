@@ -99,7 +99,7 @@ def test_online_lbfgs_takes_both_gradients_of_a_pair_on_one_mini_batch() -> None
 
 def test_a_single_conjugate_gradient_is_the_best_step_along_the_gradient() -> None:
     g = gradient(0, X0)
-    method = HessianFree(iterations=1, damping=1e-3, batch_size=1)
+    method = HessianFree(iterations=1, batch_size=1)
     x, state, blocks = stepped(method, [[0]], HessianFreeState(0.5 * LENGTH, LENGTH))
     torch.testing.assert_close(x, X0 - g * (g @ g) / (g @ HESSIANS[0] @ g + 0.5 * L * g @ g))
     assert blocks.evaluations == 3
@@ -133,14 +133,14 @@ def test_damping_grows_where_the_model_lies_and_shrinks_where_it_is_right(
     damping: float, factor: float, moves: bool
 ) -> None:
     one = torch.ones((), dtype=torch.float64)
-    method = HessianFree(damping=1e-3, batch_size=None)
+    method = HessianFree(floor=0.0, batch_size=None)
     x, state, _ = stepped(method, [[0]], HessianFreeState(3 * damping * one, one), Isotropic(3.0))
     torch.testing.assert_close(x, (1 - 1 / damping) * X0 if moves else X0)
     torch.testing.assert_close(state.damping, 3 * damping * factor * one)
 
 
 def test_damping_is_never_less_than_one_that_grows() -> None:
-    method = HessianFree(damping=2.0, decay=0.5, power=2.0, batch_size=1)
+    method = HessianFree(floor=2.0, decay=0.5, power=2.0, batch_size=1)
     _, state, _ = stepped(method, [[0, 1, 2]])
     assert float(state.damping) == pytest.approx(2 * 2.0**2 * L)
 

@@ -19,7 +19,6 @@ from cryorbit.optim.gradient_descent import GradientDescent
 from cryorbit.optim.hessian_free import HessianFree
 from cryorbit.optim.limited_memory import InverseHessian, Memory
 from cryorbit.optim.minimise import Stop, find_ending, minimise
-from cryorbit.optim.online_lbfgs import OnlineLBFGS
 from cryorbit.optim.protocols import Evaluation
 from cryorbit.optim.registry import METHODS
 from cryorbit.optim.safeguards import Interventions, Safeguard, norm
@@ -230,7 +229,7 @@ def test_anderson_solves_a_linear_problem_in_as_many_steps_as_it_has_unknowns(ge
 
 def test_conjugate_gradients_reach_the_newton_step() -> None:
     problem, solution = least_squares()
-    method = HessianFree(iterations=12, tolerance=0.0, damping=1e-9, batch_size=None)
+    method = HessianFree(iterations=12, damping=1e-9, floor=0.0, batch_size=None)
     start = torch.ones(SHAPE, dtype=torch.float64)
     blocks = Blocks(problem)
     x, _ = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
@@ -265,13 +264,6 @@ def test_steps_are_bounded_where_curvature_is_negative() -> None:
     method, blocks = HessianFree(batch_size=None), Blocks(saddle)
     x, _ = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
     torch.testing.assert_close(x, start - saddle.curvatures * start)
-
-
-def test_pairs_of_negative_curvature_are_refused_though_damping_would_make_them_positive() -> None:
-    saddle, start = Saddle(torch.tensor([-0.1, 0.5]).double()), torch.tensor([2.0, 0.1]).double()
-    method, blocks = OnlineLBFGS(batch_size=None), Blocks(saddle)
-    _, state = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
-    assert (len(state.memory), state.interventions.pairs) == (0, 1)
 
 
 def test_the_loop_stops_for_every_reason_and_keeps_what_is_asked() -> None:

@@ -71,6 +71,11 @@ def test_held_out_likelihood_rises_and_its_course_is_written_down(particles: Pat
     volume, pixel_size = read_map(job.path / "map.mrc")
     assert len(volume) * pixel_size == pytest.approx(160)
     assert [line["evaluations"] for line in job.read_metrics()] == [100, 200, 300, 400]
+    # what the method did since the row before; plain gradients have no pairs, and the start no steps
+    assert rows[0]["cosine"] == ""
+    assert [float(row["cosine"]) for row in rows[1:]] == pytest.approx([1.0] * 4, abs=1e-4)
+    assert {row["pairs"] for row in rows} == {""}
+    assert all("pairs" not in line and line["step_length"] > 0 for line in job.read_metrics())
 
 
 @pytest.mark.parametrize("draws", [None, 30])

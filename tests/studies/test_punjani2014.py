@@ -11,6 +11,7 @@ from cryorbit.core.progress import SilentProgress
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.pose_quadrature import ShiftPrior
+from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.studies import ReproduceConfig, find_reproduction
 from cryorbit.studies.punjani2014 import run
 from cryorbit.studies.punjani2014.contenders import CONTENDERS
@@ -50,7 +51,8 @@ def test_simulated_slices_are_those_of_the_true_density(generator: torch.Generat
 def test_stochastic_and_batch_methods_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = tuple(replace(data, radius=3.0) for data in DATA_SETS[:1])
     monkeypatch.setattr(run, "DATA_SETS", small)
-    chosen = [each for each in CONTENDERS if each.method in {"sgd", "em", "projection-matching"}]
+    wanted = {"sgd", "online-lbfgs", "hessian-free", "em", "projection-matching"}
+    chosen = [each for each in CONTENDERS if each.method in wanted]
     monkeypatch.setattr(run, "CONTENDERS", chosen)
     monkeypatch.setattr(run, "SCALES", {"quick": Scale(400, 2.0, 3, 1.5)})
     config = ReproduceConfig(name="punjani2014", output=tmp_path)
@@ -60,13 +62,29 @@ def test_stochastic_and_batch_methods_in_small(tmp_path: Path, monkeypatch: pyte
     }
     assert all(file.stat().st_size > 100 for file in files)
     with (tmp_path / "table.csv").open() as stream:
-        rows = {row["method"]: row for row in csv.DictReader(stream)}
-    assert list(rows) == [contender.name for contender in chosen]
+        table = list(csv.DictReader(stream))
+    assert [(row["method"], row["form"]) for row in table] == [(each.name, each.form) for each in chosen]
+    rows = {row["method"]: row for row in table}
     starts = {row["start"] for row in rows.values()}
     assert len(starts) == 1
     for name in ("SGD", "batch EM"):
         assert float(rows[name]["end"]) < float(rows[name]["start"]) - 0.3, name
-    assert min(float(row["gap"]) for row in rows.values()) == 0
+    assert min(float(row["gap"]) for row in table) == 0
+    # every row says what its method did, and nothing that it does not do
+    assert float(rows["SGD"]["cosine"]) == pytest.approx(1, abs=1e-3)
+    assert [row["pairs"] != "" for row in table] == [row["method"] == "oLBFGS" for row in table]
+    assert [float(row["CG"]) >= 1 for row in table if row["CG"]] == [True, True]
+    assert {row["damping"] != "" for row in table if row["method"] == "HF"} == {True}
+
+
+def test_both_forms_run_of_each_method_that_has_two() -> None:
+    forms = {}
+    for each in CONTENDERS:
+        OptimiseConfig.make_method(each.method, each.settings)
+        forms.setdefault(each.method, []).append(each.form)
+    two = {name for name, found in forms.items() if found == ["published", "safeguarded"]}
+    assert two == {"momentum", "nesterov", "tonga", "online-lbfgs", "hessian-free"}
+    assert {each.label for each in CONTENDERS if each.method == "nesterov"} == {"NAG, published", "NAG, safeguarded"}
 
 
 def test_the_last_shell_resolved_is_the_one_before_the_first_fall() -> None:

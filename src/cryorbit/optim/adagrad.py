@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Positive
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 TINY = 1e-8
 """Added to the root of the sum: a coordinate that has seen no gradient is not divided by zero."""
@@ -20,10 +21,11 @@ TINY = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class AdaGradState:
-    """Sum of squared gradients, and the length of the first step."""
+    """Sum of squared gradients, the length of the first step, and how steps lay."""
 
     squares: Float[Tensor, "*shape"]
     length: Float[Tensor, ""]
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,10 @@ class AdaGrad(Checked):
     ) -> tuple[Float[Tensor, "*shape"], AdaGradState]:
         """A step a block."""
         del generator
-        squares = state.squares
+        squares, strides = state.squares, state.strides
         for block in order:
             gradient = blocks.evaluate(x, block).field
             squares = squares + gradient**2
-            x = x - state.length * gradient / (squares.sqrt() + TINY)
-        return x, AdaGradState(squares, state.length)
+            step = -state.length * gradient / (squares.sqrt() + TINY)
+            x, strides = x + step, strides.with_step(step, gradient)
+        return x, AdaGradState(squares, state.length, strides)

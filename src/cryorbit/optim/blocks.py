@@ -66,10 +66,16 @@ class Blocks:
     def hessian_vector(
         self, x: Float[Tensor, "*shape"], vector: Float[Tensor, "*shape"], block: int | None = None
     ) -> Float[Tensor, "*shape"]:
-        """Weighted Hessian of a block times ``vector``; by a central difference (two evaluations) if need be."""
-        if self._hessian is not None:
-            idx, weight = self._take(block)
-            return weight * self._hessian.hessian_vector(x, vector, idx)
+        """Weighted Hessian of a block times ``vector``; by a central difference if the oracle knows no better."""
+        if self._hessian is None:
+            return self.hessian_difference(x, vector, block)
+        idx, weight = self._take(block)
+        return weight * self._hessian.hessian_vector(x, vector, idx)
+
+    def hessian_difference(
+        self, x: Float[Tensor, "*shape"], vector: Float[Tensor, "*shape"], block: int | None = None
+    ) -> Float[Tensor, "*shape"]:
+        """Weighted Hessian of a block times ``vector`` by a central difference: two evaluations."""
         length = vector.norm()
         if length == 0:
             return torch.zeros_like(x)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -14,24 +15,28 @@ from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 
 @dataclass(frozen=True, slots=True)
 class HessianFreeState:
-    """Damping of the next step, smoothness at the start, and the number of steps so far."""
+    """Damping of the next step, smoothness at the start, steps and iterations so far, and how steps lay."""
 
     damping: Float[Tensor, ""]
     smoothness: Float[Tensor, ""]
     steps: int = 0
+    iterations: int = 0
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
 class HessianFree(Checked):
     """``x <- x + p`` with ``(H + d I) p = -g`` solved approximately, if that descends; d by the rule of Levenberg.
 
-    A mini-batch's Hessian is that of its own noise, too. So d is never below a value that grows as steps of other
-    methods shrink; and where poses are undecided, which makes curvature negative without bound, curvature is taken as
-    zero, so that a step is at most that of plain gradients of length ``1 / d``.
+    A mini-batch's Hessian is that of its own noise, too. In the safeguarded form d is never below a value that grows as
+    steps of other methods shrink; and where poses are undecided, which makes curvature negative without bound, it is
+    taken as zero, so that a step is at most that of plain gradients of length ``1 / d``. As published, `floor` is 0,
+    `negative` "ends", and `products` are "differences"; the paper tuned d by hand, here it adapts in both forms.
 
     Attributes
     ----------
@@ -40,19 +45,29 @@ class HessianFree(Checked):
     tolerance
         Part of the gradient that the solution may leave; 0: all iterations are made.
     damping
-        Least d at first, in units of L.
+        First d, in units of L.
+    floor
+        Least d at first, in units of L; 0 for none.
     decay, power
-        How it grows: ``(1 + decay t)^power``.
+        How the least d grows: ``(1 + decay t)^power``.
+    negative
+        What a direction of negative curvature is: "flat", a step of length 1/d along it and the end of the iterations,
+        or, where the damped curvature is negative, too, "ends", their end without a step along it.
+    products
+        Of the Hessian with a vector: "exact" where the sum has them, or central "differences" of gradients.
     batch_size
         Terms in a mini-batch.
     """
 
     iterations: Count = 5
-    tolerance: Kept = 0.3
+    tolerance: Kept = 0.0
     damping: Positive = 1.0
+    floor: NotNegative = 1.0
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
-    batch_size: Count | None = 100
+    negative: Literal["flat", "ends"] = "flat"
+    products: Literal["exact", "differences"] = "exact"
+    batch_size: Count | None = 300
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> HessianFreeState:
         """Find the scale of the damping."""
@@ -77,16 +92,23 @@ class HessianFree(Checked):
         self, blocks: Blocks, x: Float[Tensor, "*shape"], state: HessianFreeState, block: int
     ) -> tuple[Float[Tensor, "*shape"], HessianFreeState]:
         here = blocks.evaluate(x, block)
-        step, product = self._solve(blocks, x, here.field, state.damping, block)
+        step, product, iterations = self._solve(blocks, x, here.field, state.damping, block)
         predicted = (here.field * step).sum() + 0.5 * (step * product).sum()
         actual = blocks.evaluate(x + step, block).value - here.value
         # a model that foresees no fall is no measure of what came: the step counts as a bad one
         ratio = actual / predicted if predicted < 0 else torch.zeros_like(predicted)
         # thresholds and factors of Martens (2010); a ratio that is no number counts as a bad one
         trusted = state.damping * (1.5 if not ratio >= 0.25 else 2 / 3 if ratio > 0.75 else 1.0)
-        least = self.damping / annealed(state.steps, self.decay, self.power) * state.smoothness
-        following = HessianFreeState(torch.maximum(trusted, least), state.smoothness, state.steps + 1)
-        return (x + step if actual < 0 else x), following
+        least = self.floor / annealed(state.steps, self.decay, self.power) * state.smoothness
+        made = step if actual < 0 else torch.zeros_like(step)
+        following = HessianFreeState(
+            torch.maximum(trusted, least),
+            state.smoothness,
+            state.steps + 1,
+            state.iterations + iterations,
+            state.strides.with_step(made, here.field),
+        )
+        return x + made, following
 
     def _solve(
         self,
@@ -95,26 +117,29 @@ class HessianFree(Checked):
         gradient: Float[Tensor, "*shape"],
         damping: Float[Tensor, ""],
         block: int,
-    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-        """The step after some iterations of conjugate gradients, and the undamped Hessian times it.
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"], int]:
+        """The step after some iterations of conjugate gradients, the undamped Hessian times it, and their number.
 
-        Ends early where little is left, and after a direction of negative curvature.
+        Ends early where little is left, and at a direction of negative curvature.
         """
-        step, product = torch.zeros_like(gradient), torch.zeros_like(gradient)
+        step, product, number = torch.zeros_like(gradient), torch.zeros_like(gradient), 0
         residual = -gradient
         search, squared = residual, (residual**2).sum()
         enough = self.tolerance**2 * squared
-        for _ in range(self.iterations):
-            if squared <= enough:
-                break
-            image = blocks.hessian_vector(x, search, block)
+        multiply = blocks.hessian_vector if self.products == "exact" else blocks.hessian_difference
+        while number < self.iterations and squared > enough:
+            image, number = multiply(x, search, block), number + 1
             plain = damping * (search**2).sum()
             curvature = (search * image).sum()
-            length = squared / (plain + curvature.clamp_min(0))
+            flat = self.negative == "flat" and curvature < 0
+            damped = plain if flat else plain + curvature
+            if damped <= 0:
+                break
+            length = squared / damped
             step, product = step + length * search, product + length * image
-            if curvature < 0:
+            if flat:
                 break
             residual = residual - length * (image + damping * search)
             before, squared = squared, (residual**2).sum()
             search = residual + squared / before * search
-        return step, product
+        return step, product, number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 import torch
@@ -15,15 +15,17 @@ from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
 from cryorbit.optim.schedules import annealed, growing_momentum
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 
 @dataclass(frozen=True, slots=True)
 class MomentumState:
-    """Velocity, the smoothness found at the start, and the number of steps so far."""
+    """Velocity, the smoothness found at the start, the number of steps so far, and how they lay."""
 
     velocity: Float[Tensor, "*shape"]
     smoothness: Float[Tensor, ""]
     steps: int = 0
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,10 @@ class Momentum(Checked):
     Attributes
     ----------
     step_size
-        First eta in units of ``(1 - mu_t) / L``, so that steps in one direction add up to those of plain gradients.
+        First eta in units of 1/L.
+    rate
+        Whether eta is the length of each step ("step", as published), or of what a gradient adds up to in the long run
+        ("long-run"): eta is then multiplied by ``1 - mu_t``, and steps in one direction are as long as plain ones.
     momentum
         Largest mu.
     schedule
@@ -46,6 +51,7 @@ class Momentum(Checked):
     """
 
     step_size: Positive = 1.0
+    rate: Literal["long-run", "step"] = "long-run"
     momentum: Kept = 0.9
     schedule: Literal["growing", "constant"] = "growing"
     decay: NotNegative = 0.01
@@ -69,14 +75,16 @@ class Momentum(Checked):
     ) -> tuple[Float[Tensor, "*shape"], MomentumState]:
         """A step a block."""
         del generator
-        velocity = state.velocity
+        velocity, strides = state.velocity, state.strides
         for number, block in enumerate(order, start=state.steps):
             kept = self._kept(number)
-            length = self.step_size * (1 - kept) * annealed(number, self.decay, self.power) / state.smoothness
+            eta = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
+            length = eta * (1 - kept) if self.rate == "long-run" else eta
             carried = kept * velocity
-            velocity = carried - length * blocks.evaluate(x + carried if self.ahead else x, block).field
-            x = x + velocity
-        return x, MomentumState(velocity, state.smoothness, state.steps + len(order))
+            gradient = blocks.evaluate(x + carried if self.ahead else x, block).field
+            velocity = carried - length * gradient
+            x, strides = x + velocity, strides.with_step(velocity, gradient)
+        return x, MomentumState(velocity, state.smoothness, state.steps + len(order), strides)
 
     def _kept(self, number: int) -> float:
         """Part of the velocity that is kept in step ``number``."""

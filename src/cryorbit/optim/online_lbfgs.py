@@ -16,24 +16,28 @@ from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 
 @dataclass(frozen=True, slots=True)
 class OnlineLBFGSState:
-    """Secant pairs, smoothness at the start, number of steps so far, what the safeguard did."""
+    """Secant pairs, smoothness at the start, number of steps so far, what the safeguard did, how steps lay."""
 
     memory: Memory
     smoothness: Float[Tensor, ""]
     steps: int = 0
     interventions: Interventions = field(default_factory=Interventions)
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
 class OnlineLBFGS(Checked):
     """``x <- x - eta_t H g_t``; two gradients a step.
 
-    Pairs of negative curvature, which undecided poses bring, are refused before they are damped. Then damping bounds H:
-    directions in which a mini-batch has next to no curvature do not get steps without bound.
+    A pair counts if its curvature is positive once it is damped: undecided poses bring curvatures below zero, and the
+    damped change is what H is made of. Damping bounds H where a mini-batch has next to no curvature. The published form
+    is that without the safeguard; its first step, of which the paper says that it is to be small, is here one of plain
+    gradients.
 
     Attributes
     ----------
@@ -46,7 +50,7 @@ class OnlineLBFGS(Checked):
     decay, power
         How steps become shorter: ``eta_t = eta_0 (1 + decay t)^-power``.
     safeguard
-        Which pairs and steps are refused.
+        Which pairs and steps are refused; inactive as published.
     batch_size
         Terms in a mini-batch.
     """
@@ -73,20 +77,21 @@ class OnlineLBFGS(Checked):
     ) -> tuple[Float[Tensor, "*shape"], OnlineLBFGSState]:
         """A step a block."""
         del generator
-        memory, count, one = state.memory, state.interventions, x.new_ones(())
+        memory, count, strides, one = state.memory, state.interventions, state.strides, x.new_ones(())
         for number, block in enumerate(order, start=state.steps):
             gradient = blocks.evaluate(x, block).field
             base = self._base(memory, state.smoothness)
             wanted = InverseHessian.of(memory, base, one)(gradient)
             direction, count = self.safeguard.limit(wanted, gradient * base, one, count)
             step = -self.step_size * annealed(number, self.decay, self.power) * direction
-            x = x + step
+            x, strides = x + step, strides.with_step(step, gradient)
             change = blocks.evaluate(x, block).field - gradient
-            if self.safeguard.trusts(step, change, one):
-                memory = memory.with_pair(step, change + self.damping * state.smoothness * step, self.memory)
+            damped = change + self.damping * state.smoothness * step
+            if (step * damped).sum() > 0 and self.safeguard.trusts(step, damped, one):
+                memory = memory.with_pair(step, damped, self.memory)
             else:
                 count = replace(count, pairs=count.pairs + 1)
-        return x, OnlineLBFGSState(memory, state.smoothness, state.steps + len(order), count)
+        return x, OnlineLBFGSState(memory, state.smoothness, state.steps + len(order), count, strides)
 
     def _base(self, memory: Memory, smoothness: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """Mean of ``s.y / y.y`` over the pairs: the inverse curvature without any pair."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -15,14 +15,16 @@ from cryorbit.optim.ranges import Count, NotNegative, Positive
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 
 @dataclass(frozen=True, slots=True)
 class SGDState:
-    """The smoothness found at the start, and the number of steps so far."""
+    """The smoothness found at the start, the number of steps so far, and how they lay."""
 
     smoothness: Float[Tensor, ""]
     steps: int = 0
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ class SGD(Checked):
     ) -> tuple[Float[Tensor, "*shape"], SGDState]:
         """A step a block."""
         del generator
+        strides = state.strides
         for number, block in enumerate(order, start=state.steps):
             length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
-            x = x - length * blocks.evaluate(x, block).field
-        return x, SGDState(state.smoothness, state.steps + len(order))
+            gradient = blocks.evaluate(x, block).field
+            step = -length * gradient
+            x, strides = x + step, strides.with_step(step, gradient)
+        return x, SGDState(state.smoothness, state.steps + len(order), strides)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
@@ -15,23 +15,27 @@ from cryorbit.optim.ranges import Count, NotNegative, Positive, Share
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
+from cryorbit.optim.strides import Strides
 
 
 @dataclass(frozen=True, slots=True)
 class TongaState:
-    """Recent gradients, discounted, that span the covariance; smoothness at the start; number of steps so far."""
+    """Recent gradients, discounted, that span the covariance; smoothness at the start; steps and how they lay."""
 
     factors: Float[Tensor, " r *shape"]
     smoothness: Float[Tensor, ""]
     steps: int = 0
+    strides: Strides = field(default_factory=Strides)
 
 
 @dataclass(frozen=True, slots=True)
 class Tonga(Checked):
-    """``x <- x - eta_t |g| d / |d|``, ``d = (C / tr C * weight + I)^-1 g``, C the covariance of discounted gradients.
+    """``x <- x - eta_t d``, ``d = (weight C / m + I)^-1 g``; C is the covariance of discounted gradients, m its mean.
 
-    C is kept with a low rank. The direction is the natural one, the length that of plain gradients: without that, steps
-    are many times too short where gradients agree, as those directions are the damped ones.
+    C is kept with a low rank r, and m is its trace over r. That is the published ``(C + lambda I)^-1 g`` times lambda =
+    m / weight: the regularisation follows the size of gradients, where the published is a constant tuned by hand, and
+    eta keeps the unit that it has for plain ones. In the safeguarded form d is made as long as g, since steps are short
+    where gradients agree: those directions are the damped ones.
 
     Attributes
     ----------
@@ -41,6 +45,8 @@ class Tonga(Checked):
         Directions kept when the covariance is compressed, which happens every ``rank`` steps.
     discount
         Factor on the covariance a step.
+    length
+        That of a step: the "natural" direction's own, as published, or that of the plain "gradient".
     weight
         How much the directions in which gradients vary are damped: those of the mean variance by ``1 / (1 + weight)``.
     decay, power
@@ -52,6 +58,7 @@ class Tonga(Checked):
     step_size: Positive = 1.0
     rank: Count = 20
     discount: Share = 0.995
+    length: Literal["gradient", "natural"] = "gradient"
     weight: NotNegative = 1.0
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
@@ -72,20 +79,21 @@ class Tonga(Checked):
     ) -> tuple[Float[Tensor, "*shape"], TongaState]:
         """A step a block."""
         del generator
-        factors = state.factors
+        factors, strides = state.factors, state.strides
         for number, block in enumerate(order, start=state.steps):
             gradient = blocks.evaluate(x, block).field
             factors = torch.cat([self.discount**0.5 * factors, gradient[None]])
             if len(factors) >= 2 * self.rank:
                 factors = compress(factors, self.rank)
-            length = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
-            x = x - length * self._direction(factors, gradient)
-        return x, TongaState(factors, state.smoothness, state.steps + len(order))
+            eta = self.step_size * annealed(number, self.decay, self.power) / state.smoothness
+            step = -eta * self._direction(factors, gradient)
+            x, strides = x + step, strides.with_step(step, gradient)
+        return x, TongaState(factors, state.smoothness, state.steps + len(order), strides)
 
     def _direction(
         self, factors: Float[Tensor, " r *shape"], gradient: Float[Tensor, "*shape"]
     ) -> Float[Tensor, "*shape"]:
-        """``(weight C / mean variance + I)^-1 g``, as long as g, by the Woodbury identity in the r directions."""
+        """``(weight C / m + I)^-1 g`` by the Woodbury identity in the r directions, of the length asked for."""
         rows = factors.flatten(1)
         gram = self.weight * (rows @ rows.mT)
         mean = rows.square().sum() / len(rows)
@@ -95,6 +103,8 @@ class Tonga(Checked):
         identity = torch.eye(len(rows), dtype=rows.dtype, device=rows.device)
         inner = torch.linalg.solve(gram + mean * identity, self.weight * (rows @ gradient.flatten()))
         natural = gradient - (rows.mT @ inner).view_as(gradient)
+        if self.length == "natural":
+            return natural
         return natural * (gradient.norm() / natural.norm().clamp_min(torch.finfo(natural.dtype).tiny))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from cryorbit.inference.projection_matching import ProjectionMatching
+from cryorbit.optim.conduct import Conduct, find_conduct
 from cryorbit.optim.protocols import Oracle
 from cryorbit.optim.stretches import Position
 from cryorbit.recipes.optimise.config import PROJECTION_MATCHING
@@ -12,8 +13,8 @@ from cryorbit.recipes.optimise.problem import OptimiseProblem
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOutPoint:
-    """A point of a course.
+class HeldOutPoint(Conduct):
+    """A point of a course: what it had cost and was worth, and what the method did since the point before.
 
     Attributes
     ----------
@@ -35,7 +36,9 @@ def sum_for(name: str, problem: OptimiseProblem) -> Oracle:
     return ProjectionMatching(problem.oracle) if name == PROJECTION_MATCHING else problem.oracle
 
 
-def measure(problem: OptimiseProblem, position: Position) -> HeldOutPoint:
-    """Where a method stands."""
+def measure(problem: OptimiseProblem, position: Position, before: Position | None = None) -> HeldOutPoint:
+    """Where a method stands, and what it did since it stood at ``before``."""
     value = float(problem.held_out.negative_log_likelihood(position.x))
-    return HeldOutPoint(position.evaluations, position.evaluations / problem.oracle.num_terms, value)
+    conduct = Conduct() if before is None else find_conduct(before.state, position.state)
+    epochs = position.evaluations / problem.oracle.num_terms
+    return HeldOutPoint(position.evaluations, epochs, value, **asdict(conduct))

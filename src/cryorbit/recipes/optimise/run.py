@@ -96,9 +96,11 @@ def _advance(
 ) -> tuple[MethodCourse[HeldOutPoint], dict[str, Any]]:
     """One stretch, and what the held-out particles say of it."""
     position = stretches.advance(state.position)
-    point = measure(problem, position)
+    point = measure(problem, position, state.position)
     resolution = dataset.extent / problem.oracle.model.operator.disc.radius
-    metrics = {"log_likelihood": -point.held_out, **asdict(point), "resolution_A": resolution}
+    # a method's line has what the method has
+    measured = {name: value for name, value in asdict(point).items() if value is not None}
+    metrics = {"log_likelihood": -point.held_out, **measured, "resolution_A": resolution}
     return MethodCourse(_next_stage(config, problem, position), position, (*state.points, point)), metrics
 
 

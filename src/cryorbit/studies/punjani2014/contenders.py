@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,11 +16,29 @@ from cryorbit.studies.punjani2014.data import DataSet
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A method, by the paper's name and the package's, and settings that are not its defaults."""
+    """A method in the comparison.
+
+    Attributes
+    ----------
+    name
+        The paper's name of it.
+    method
+        The package's.
+    form
+        "published" or "safeguarded" where the package has both; "only" where it has one.
+    settings
+        Settings that are not its defaults.
+    """
 
     name: str
     method: str
-    settings: Mapping[str, float] = field(default_factory=dict)
+    form: Literal["published", "safeguarded", "only"] = "only"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Name in figures and of what is kept, which tells the forms apart."""
+        return self.name if self.form == "only" else f"{self.name}, {self.form}"
 
     @property
     def batch(self) -> bool:
@@ -30,11 +49,16 @@ class Contender:
 CONTENDERS = (
     Contender("SGD", "sgd"),
     Contender("AdaGrad", "adagrad"),
-    Contender("CM", "momentum"),
-    Contender("NAG", "nesterov"),
-    Contender("TONGA", "tonga"),
-    Contender("oLBFGS", "online-lbfgs"),
-    Contender("HF", "hessian-free"),
+    Contender("CM", "momentum", "published", {"rate": "step"}),
+    Contender("CM", "momentum", "safeguarded"),
+    Contender("NAG", "nesterov", "published", {"rate": "step"}),
+    Contender("NAG", "nesterov", "safeguarded"),
+    Contender("TONGA", "tonga", "published", {"length": "natural"}),
+    Contender("TONGA", "tonga", "safeguarded"),
+    Contender("oLBFGS", "online-lbfgs", "published", {"safeguard": {"active": False}}),
+    Contender("oLBFGS", "online-lbfgs", "safeguarded"),
+    Contender("HF", "hessian-free", "published", {"floor": 0.0, "negative": "ends", "products": "differences"}),
+    Contender("HF", "hessian-free", "safeguarded"),
     Contender("batch EM", "em"),
     Contender("projection matching", PROJECTION_MATCHING),
 )
@@ -49,7 +73,7 @@ class Run:
     contender, data
         Who ran on what.
     points
-        Held-out likelihood against gradients.
+        Held-out likelihood against gradients, and what the method did in between.
     maps
         Densities after about a tenth of an epoch, one epoch, and at the end, on the frame of the truth.
     fsc

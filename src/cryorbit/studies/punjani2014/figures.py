@@ -38,7 +38,7 @@ def draw_maps(runs: Sequence[Run], truth: Float[Tensor, "n n n"]) -> Figure:
     figure = Figure(figsize=(3.6, 1.25 * (len(runs) + 1)), layout="constrained")
     grid = figure.subplots(len(runs) + 1, len(STAGES), squeeze=False)
     for row, run in zip(grid[:-1], runs, strict=True):
-        row[0].set_ylabel(run.contender.name, fontsize=7)
+        row[0].set_ylabel(run.contender.label, fontsize=7)
         for axes, density in zip(row, run.maps, strict=True):
             _draw_projection(axes, density, 1)
     grid[-1, 0].set_ylabel("truth", fontsize=7)
@@ -50,14 +50,14 @@ def draw_maps(runs: Sequence[Run], truth: Float[Tensor, "n n n"]) -> Figure:
 
 
 def _draw_lines(axes: Axes, runs: Sequence[Run]) -> None:
-    colours = matplotlib.colormaps["tab10"]
+    colours = matplotlib.colormaps["tab20"]
     for number, run in enumerate(runs):
         axes.plot(
             [point.evaluations for point in run.points],
             [point.held_out for point in run.points],
             "--" if run.contender.batch else "-",
-            color=colours(number % 10),
-            label=run.contender.name,
+            color=colours(number % 20),
+            label=run.contender.label,
             linewidth=1.2,
         )
     axes.set(xlabel="gradients of single images")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
+from statistics import median
 
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.optim.conduct import Conduct
 from cryorbit.studies.punjani2014.contenders import Run
 from cryorbit.studies.tables import Row
 
@@ -37,9 +40,11 @@ def list_points(runs: Sequence[Run]) -> list[Row]:
         {
             "data": run.data.name,
             "method": run.contender.name,
+            "form": run.contender.form,
             "gradients": point.evaluations,
             "epochs": f"{point.epochs:.3f}",
             "held-out nats": f"{point.held_out:.4f}",
+            **{each.name: _shown(getattr(point, each.name)) for each in fields(Conduct)},
         }
         for run in runs
         for point in run.points
@@ -58,6 +63,7 @@ def summarise(runs: Sequence[Run]) -> list[Row]:
             {
                 "data": run.data.name,
                 "method": run.contender.name,
+                "form": run.contender.form,
                 "gradients": last.evaluations,
                 "start": f"{run.points[0].held_out:.2f}",
                 "one epoch": f"{_at_epoch(run):.2f}",
@@ -65,6 +71,7 @@ def summarise(runs: Sequence[Run]) -> list[Row]:
                 "gap": f"{last.held_out - least:.2f}",
                 "resolved, one epoch": f"{resolved(run.fsc[0])} of {shells}",
                 "resolved, end": f"{resolved(run.fsc[1])} of {shells}",
+                **_conduct(run),
                 "the paper": statement,
             }
         )
@@ -75,6 +82,28 @@ def resolved(fsc: Float[Tensor, " s"]) -> int:
     """Last shell before the correlation first falls below 0.5; shell 0, the mean, does not count."""
     below = (fsc[1:] < RESOLVED).nonzero().flatten()
     return len(fsc) - 1 if len(below) == 0 else int(below[0])
+
+
+def _conduct(run: Run) -> Row:
+    """What the method did over its course; empty cells where it has no such thing."""
+    later, last = run.points[1:], run.points[-1]
+    refused = [each.pairs_refused for each in later if each.pairs_refused is not None]
+    return {
+        "cosine": _shown(_median([each.cosine for each in later])),
+        "pairs": "" if last.pairs is None else f"{last.pairs} - {sum(refused)}",
+        "CG": _shown(_median([each.cg_iterations for each in later])),
+        "damping": _shown(last.damping),
+        "rank": _shown(last.rank),
+    }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    found = [each for each in values if each is not None]
+    return median(found) if found else None
+
+
+def _shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _at_epoch(run: Run) -> float:

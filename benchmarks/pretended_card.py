@@ -356,6 +356,13 @@ class _Module(backend_registration._DummyBackendModule):
         """Free and total bytes of the card."""
         return 70 * GIB, 80 * GIB
 
+    def get_rng_state(self, _device: object = None) -> torch.Tensor:
+        """The card has no generator of its own: numbers are drawn on the CPU, whose state torch keeps beside."""
+        return torch.empty(0, dtype=torch.uint8)
+
+    def set_rng_state(self, _state: torch.Tensor, _device: object = None) -> None:
+        """Do nothing."""
+
 
 @cache
 def _register() -> None:

@@ -120,4 +120,4 @@ def test_the_answer_is_judged(correlation: float, level: str, monkeypatch: pytes
     monkeypatch.setattr(doctor.demo, "run", lambda *_: found)
     check = doctor.reconstruction("cpu")
     assert check.level == level
-    assert ("computes wrong results" in check.advice) == (level == "bad")
+    assert ("computes wrongly" in check.advice) == (level == "bad")

@@ -262,8 +262,9 @@ def test_steps_are_bounded_where_curvature_is_negative() -> None:
     # with the damping the curvature is next to nothing: a Newton step would be a thousand times as long
     saddle, start = Saddle(torch.tensor([-0.999, -0.999]).double()), torch.tensor([1.0, 2.0]).double()
     method, blocks = HessianFree(batch_size=None), Blocks(saddle)
-    x, _ = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
-    torch.testing.assert_close(x, start - saddle.curvatures * start)
+    x, state = method.step(blocks, start, method.init(blocks, start), [0], torch.Generator())
+    torch.testing.assert_close(x, start - 10 * saddle.curvatures * start)
+    assert state.interventions.caps == 1
 
 
 def test_the_loop_stops_for_every_reason_and_keeps_what_is_asked() -> None:

@@ -25,7 +25,7 @@ from cryorbit.optim.tonga import Tonga
 
 BARE = Safeguard(active=False)
 ONE = torch.eye(2, dtype=torch.float64)
-PUBLISHED_HF: dict[str, Any] = {"floor": 0.0, "negative": "ends", "products": "differences"}
+PUBLISHED_HF: dict[str, Any] = {"floor": 0.0, "safeguard": BARE, "products": "differences"}
 
 
 @pytest.mark.parametrize(("kind", "ahead"), [(Momentum, 0.0), (Nesterov, 0.5)])
@@ -113,16 +113,13 @@ def test_published_hessian_free_solves_with_a_damping_that_follows_the_model(pro
     assert blocks.evaluations == 3 * (2 + 2 * (2 if products == "differences" else 1))
 
 
-def test_a_negative_damped_curvature_ends_the_published_iterations_and_damping_grows() -> None:
+def test_a_negative_damped_curvature_ends_the_iterations_and_damping_grows() -> None:
     saddle = Saddle(L * 5 / 3)
     method = HessianFree(batch_size=1, damping=0.5, **PUBLISHED_HF)
     x, state, _ = stepped(method, [[0]], oracle=saddle)
     assert torch.equal(x, X0)
     assert float(state.damping) == pytest.approx(0.75 * L)
     assert state.iterations == 1
-    # as flat: a step of 1/d along the gradient, after which it falls further than foreseen
-    flat, _, _ = stepped(HessianFree(batch_size=1, damping=0.5, floor=0.5), [[0]], oracle=saddle)
-    torch.testing.assert_close(flat, X0 - saddle.signs * X0 / (0.5 * L))
 
 
 def test_differences_of_gradients_are_products_with_the_hessian() -> None:

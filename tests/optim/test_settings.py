@@ -89,6 +89,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "tolerance": 0.0,
         "damping": 1.0,
         "floor": 1.0,
+        "safeguard": SAFE,
         "decay": 0.01,
         "power": 0.75,
         "batch_size": 300,

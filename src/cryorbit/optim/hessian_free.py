@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cryorbit.optim.blocks import Blocks
 from cryorbit.optim.ranges import Count, Kept, NotNegative, Positive
+from cryorbit.optim.safeguards import Interventions, Safeguard
 from cryorbit.optim.schedules import annealed
 from cryorbit.optim.settings import Checked
 from cryorbit.optim.smoothness import find_smoothness
@@ -20,12 +21,13 @@ from cryorbit.optim.strides import Strides
 
 @dataclass(frozen=True, slots=True)
 class HessianFreeState:
-    """Damping of the next step, smoothness at the start, steps and iterations so far, and how steps lay."""
+    """Damping of the next step, smoothness at the start, steps and iterations, what was shortened, how steps lay."""
 
     damping: Float[Tensor, ""]
     smoothness: Float[Tensor, ""]
     steps: int = 0
     iterations: int = 0
+    interventions: Interventions = field(default_factory=Interventions)
     strides: Strides = field(default_factory=Strides)
 
 
@@ -33,10 +35,11 @@ class HessianFreeState:
 class HessianFree(Checked):
     """``x <- x + p`` with ``(H + d I) p = -g`` solved approximately, if that descends; d by the rule of Levenberg.
 
-    A mini-batch's Hessian is that of its own noise, too. In the safeguarded form d is never below a value that grows as
-    steps of other methods shrink; and where poses are undecided, which makes curvature negative without bound, it is
-    taken as zero, so that a step is at most that of plain gradients of length ``1 / d``. As published, `floor` is 0,
-    `negative` "ends", and `products` are "differences"; the paper tuned d by hand, here it adapts in both forms.
+    A mini-batch's Hessian is that of its own noise, too, and undecided poses make curvature negative without bound. In
+    the safeguarded form d is therefore never below a value that grows as steps of other methods shrink, and no step is
+    longer than so many times ``|g| / d``. As published, `floor` is 0, the safeguard inactive, and `products` are
+    "differences"; the paper tuned d by hand, here it adapts in both forms. Where even the damped curvature is negative
+    the iterations end; if it is so along the gradient, there is no step, and d grows.
 
     Attributes
     ----------
@@ -50,11 +53,10 @@ class HessianFree(Checked):
         Least d at first, in units of L; 0 for none.
     decay, power
         How the least d grows: ``(1 + decay t)^power``.
-    negative
-        What a direction of negative curvature is: "flat", a step of length 1/d along it and the end of the iterations,
-        or, where the damped curvature is negative, too, "ends", their end without a step along it.
     products
         Of the Hessian with a vector: "exact" where the sum has them, or central "differences" of gradients.
+    safeguard
+        How long a step may be; inactive as published.
     batch_size
         Terms in a mini-batch.
     """
@@ -65,8 +67,8 @@ class HessianFree(Checked):
     floor: NotNegative = 1.0
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
-    negative: Literal["flat", "ends"] = "flat"
     products: Literal["exact", "differences"] = "exact"
+    safeguard: Safeguard = field(default_factory=Safeguard)
     batch_size: Count | None = 300
 
     def init(self, blocks: Blocks, x: Float[Tensor, "*shape"]) -> HessianFreeState:
@@ -93,6 +95,14 @@ class HessianFree(Checked):
     ) -> tuple[Float[Tensor, "*shape"], HessianFreeState]:
         here = blocks.evaluate(x, block)
         step, product, iterations = self._solve(blocks, x, here.field, state.damping, block)
+        longest, length, count = (
+            self.safeguard.cap * here.field.norm() / state.damping,
+            step.norm(),
+            state.interventions,
+        )
+        if self.safeguard.active and length > longest:
+            step, product = step * (longest / length), product * (longest / length)
+            count = replace(count, caps=count.caps + 1)
         predicted = (here.field * step).sum() + 0.5 * (step * product).sum()
         actual = blocks.evaluate(x + step, block).value - here.value
         # a model that foresees no fall is no measure of what came: the step counts as a bad one
@@ -106,6 +116,7 @@ class HessianFree(Checked):
             state.smoothness,
             state.steps + 1,
             state.iterations + iterations,
+            count,
             state.strides.with_step(made, here.field),
         )
         return x + made, following
@@ -120,7 +131,7 @@ class HessianFree(Checked):
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"], int]:
         """The step after some iterations of conjugate gradients, the undamped Hessian times it, and their number.
 
-        Ends early where little is left, and at a direction of negative curvature.
+        Ends early where little is left, and at a direction of negative damped curvature.
         """
         step, product, number = torch.zeros_like(gradient), torch.zeros_like(gradient), 0
         residual = -gradient
@@ -129,16 +140,11 @@ class HessianFree(Checked):
         multiply = blocks.hessian_vector if self.products == "exact" else blocks.hessian_difference
         while number < self.iterations and squared > enough:
             image, number = multiply(x, search, block), number + 1
-            plain = damping * (search**2).sum()
-            curvature = (search * image).sum()
-            flat = self.negative == "flat" and curvature < 0
-            damped = plain if flat else plain + curvature
+            damped = damping * (search**2).sum() + (search * image).sum()
             if damped <= 0:
                 break
             length = squared / damped
             step, product = step + length * search, product + length * image
-            if flat:
-                break
             residual = residual - length * (image + damping * search)
             before, squared = squared, (residual**2).sum()
             search = residual + squared / before * search

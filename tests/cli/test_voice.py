@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 import toy_recipe
 from test_main import run
 
 from cryorbit.api import recipe_table
+from cryorbit.cli.main import main
+from cryorbit.io.mrc import write_map
 
 
 @pytest.fixture
@@ -24,6 +27,14 @@ def test_quiet_leaves_the_result(star: Path, tmp_path: Path, capsys: pytest.Capt
     captured = capsys.readouterr()
     assert captured.err == ""
     assert "The sum is trustworthy." in captured.out
+
+
+def test_quiet_is_quiet_while_images_are_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_map(tmp_path / "map.mrc", torch.rand(16, 16, 16), 4.0)
+    main(["simulate", str(tmp_path / "map.mrc"), "-o", str(tmp_path / "set"), "-n", "20", "-q"])
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert "particles.star" in said.out
 
 
 def test_quiet_leaves_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

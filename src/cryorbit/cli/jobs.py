@@ -36,7 +36,7 @@ def carry_out(planned: PlannedJob, job: JobFolder) -> None:
     group = join_group()
     console = voice().console() if group.rank == 0 else Console(stderr=True, quiet=True)
     try:
-        with stop_on_interrupt(console) as stop, _progress(console, stop) as progress:
+        with stop_on_interrupt(console) as stop, shown_progress(console, stop) as progress:
             work(planned, job, progress, group)
     except (Stopped, KeyboardInterrupt):
         console.print(f"stopped; continue with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
@@ -47,7 +47,7 @@ def carry_out(planned: PlannedJob, job: JobFolder) -> None:
         print_summary(job.read(), job.path, Console())
 
 
-def _progress(console: Console, stop: StopFlag) -> AbstractContextManager[Progress]:
+def shown_progress(console: Console, stop: StopFlag) -> AbstractContextManager[Progress]:
     """Progress in the form that was chosen."""
     if voice().log_json:
         return nullcontext(JsonProgress(sys.stderr, stop))

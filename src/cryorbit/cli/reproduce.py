@@ -60,10 +60,10 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
     """Reproduce with progress on stderr, and print the files."""
     from rich.console import Console
 
-    from cryorbit.api.console import watch
     from cryorbit.api.devices import limit_threads
     from cryorbit.api.interrupts import stop_on_interrupt
-    from cryorbit.cli.jobs import EXIT_STOPPED
+    from cryorbit.cli.jobs import EXIT_STOPPED, shown_progress
+    from cryorbit.cli.voice import voice
     from cryorbit.core.errors import InputError
     from cryorbit.core.progress import Stopped
     from cryorbit.recipes.config import load_config
@@ -79,9 +79,9 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
         ReproduceConfig, None, {"name": name, "output": output.absolute(), "scale": scale, "seed": seed}
     )
     claim_folder(config.output, name)
-    console = Console(stderr=True)
+    console = voice().console()
     try:
-        with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        with stop_on_interrupt(console) as stop, shown_progress(console, stop) as progress:
             files = list(entry.run(config, progress))
     except (Stopped, KeyboardInterrupt):
         console.print("stopped; the same command continues after the parts that are finished", markup=False)

@@ -83,15 +83,15 @@ def _work(settings: SimulateConfig) -> None:
     """Simulate into a job folder with progress on stderr, and print where things are."""
     from rich.console import Console
 
-    from cryorbit.api.console import watch
     from cryorbit.api.interrupts import stop_on_interrupt
     from cryorbit.api.tools import simulate_into
-    from cryorbit.cli.jobs import EXIT_STOPPED
+    from cryorbit.cli.jobs import EXIT_STOPPED, shown_progress
+    from cryorbit.cli.voice import voice
     from cryorbit.core.progress import Stopped
 
-    console = Console(stderr=True)
+    console = voice().console()
     try:
-        with stop_on_interrupt(console) as stop, watch(console, stop) as progress:
+        with stop_on_interrupt(console) as stop, shown_progress(console, stop) as progress:
             result = simulate_into(settings, progress)
     except (Stopped, KeyboardInterrupt):
         console.print("stopped; the folder holds no images", markup=False)

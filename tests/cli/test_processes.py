@@ -189,6 +189,16 @@ def test_nothing_is_made_of_nothing(images: Path, capsys: pytest.CaptureFixture[
     assert "nothing is done yet" in capsys.readouterr().err
 
 
+def test_a_job_without_maps_before_its_end_is_not_finished_early(
+    images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = JobFolder.create(images / "moments_early", verb="moments", config={"seed": 0})
+    job.save_checkpoint({})
+    with pytest.raises(SystemExit):
+        main(["resume", str(job.path), "--finish-now"])
+    assert "has no maps before its end" in capsys.readouterr().err
+
+
 def test_only_work_that_can_be_shared_is(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main(["inspect", "particles.star", "--processes", "2"])

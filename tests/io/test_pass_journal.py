@@ -1,6 +1,7 @@
 """Iterations that end in the middle: what was done is not done again, and sums and results come out the same."""
 
 import threading
+import weakref
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -264,6 +265,20 @@ def test_a_damaged_file_is_named_with_the_way_out(tmp_path: Path) -> None:
     journal = PassJournal(tmp_path / "pass", "a job", group, SilentProgress(), torch.device("cpu"), 0.0)
     with pytest.raises(InputError, match=r"(?s)results_0\.pt.*repeats the pass"):
         journal.begin("pass 3")
+
+
+def test_sums_are_let_go_once_they_are_used(tmp_path: Path) -> None:
+    """They are the largest arrays there are, and maps are made of them next."""
+    journal = PassJournal(
+        tmp_path / "pass", "a job", Thread(0, Together(1)), SilentProgress(), torch.device("cpu"), 0.0
+    )
+    journal.begin("pass 3")
+    sums = Sums()
+    journal.sweep([(0, 4)], sums)
+    held = weakref.ref(sums)
+    journal.close()
+    del sums
+    assert held() is None
 
 
 def test_a_stop_waits_where_nothing_can_be_kept(tmp_path: Path) -> None:

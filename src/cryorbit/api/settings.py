@@ -44,6 +44,10 @@ def settings(verb: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["setting", "values", "default", "meaning"]).set_index("setting")
 
 
+def _set_twice(group: str, name: str) -> InputError:
+    return InputError(f"{group!r} is set twice, as a group and in part", fix=f"set {name!r} within the group")
+
+
 def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with dotted names as groups: ``{"search.iterations": 30}`` is ``{"search": {"iterations": 30}}``."""
     nested: dict[str, Any] = {}
@@ -53,11 +57,9 @@ def unfold(dotted: Mapping[str, Any]) -> dict[str, Any]:
         for group in groups:
             place = place.setdefault(group, {})
             if not isinstance(place, dict):
-                raise InputError(
-                    f"{group!r} is set both as a group and by dotted names", fix=f"set {name!r} within the group"
-                )
+                raise _set_twice(group, name)
         if last in place:
-            raise InputError(f"{last!r} is set twice, as a group and in part", fix=f"set {name!r} within the group")
+            raise _set_twice(last, name)
         place[last] = _plain(value)
     return nested
 

@@ -9,6 +9,9 @@ from cyclopts import Parameter
 
 from cryorbit.cli.options import DataDir, Device, Memory, Scratch, Threads, Trust
 
+FINISHING = ("abinit", "classify", "optimise", "refine", "run")
+"""Verbs whose jobs hold maps at any time: what they have come to can be finished early."""
+
 
 def resume(
     folder: Annotated[Path, Parameter(help="Job folder, as it was named with -o.")],
@@ -37,8 +40,6 @@ def resume(
 
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.jobs import carry_out
-    from cryorbit.core.errors import InputError
-    from cryorbit.io.job_folder import JobFolder
 
     settings = {
         "data_dir": data_dir,
@@ -47,7 +48,20 @@ def resume(
         "memory": memory,
         "scratch": scratch,
     }
-    if finish_now and not JobFolder.open(folder).has_begun:
-        raise InputError("nothing is done yet", file=folder, fix="resume without --finish-now")
+    if finish_now:
+        _require_maps(folder)
     planned, job = reopen_job(folder, settings, trust=trust)
     carry_out(planned, replace(job, finish_now=finish_now))
+
+
+def _require_maps(folder: Path) -> None:
+    """Raise ``InputError`` unless a job has done something that maps can be made of."""
+    from cryorbit.core.errors import InputError
+    from cryorbit.io.job_folder import JobFolder
+
+    job = JobFolder.open(folder)
+    verb, fix = job.read()["verb"], "resume without --finish-now"
+    if verb not in FINISHING:
+        raise InputError(f"a job of `cryorbit {verb}` has no maps before its end", file=folder, fix=fix)
+    if not job.has_begun:
+        raise InputError("nothing is done yet", file=folder, fix=fix)

@@ -212,8 +212,10 @@ class PassJournal:
         now.results = [(run, rows, result) for run, each in held for rows, result in each.items()]
 
     def close(self) -> None:
-        """Keep no more of this iteration."""
+        """Keep no more of this iteration, and let go of what was not written: sums are the largest arrays there are."""
         self._open = False
+        if self._present is not None:
+            self._present = _Present(self._present.manifest, _Before())
 
     def _read_part(self, folder: Path, number: int, shelf: Shelved) -> Any:
         kept = self._read(folder / f"part_{number}.pt")

@@ -101,7 +101,6 @@ def go_through(stages: Stages[State], first: Callable[[], State], job: JobFolder
     state = _begin(stages, first, job)
     if job.finish_now and state.stage != OVER:
         state = stages.shortcut(state)
-        progress.note("Finishing now: the maps are those of what was done before.")
     announced, saved = None, time.monotonic()
     while state.stage != OVER:
         description = stages.describe(state)

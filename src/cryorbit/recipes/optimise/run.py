@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -76,6 +76,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
         describe=lambda _: f"{config.method} on {oracle.num_terms:,} particles",
         planned=lambda state: _planned(config, oracle.num_terms, state.position),
         restore=lambda packed: restored(packed, method, problem.start, HeldOutPoint),
+        shortcut=lambda state: replace(state, stage=OVER),
         group=dataset.source.group,
     )
     course = go_through(stages, lambda: _begin(config, problem, stretches), job, progress)

@@ -76,6 +76,7 @@ def render_report(folder: Path, standing: str | None = None) -> str:
         postprocess=None if results.postprocess is None else results.postprocess.numbers,
         classes=results.classes,
         stages=results.stages,
+        study=results.study,
         truth=None if results.truth is None else results.truth.entry,
         figures=figures,
         surfaces=_surfaces(results),

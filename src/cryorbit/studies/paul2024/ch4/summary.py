@@ -6,10 +6,15 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from cryorbit.studies.paul2024.ch4.runs import Run
-from cryorbit.studies.tables import Row
+from cryorbit.studies.tables import Row, name_seeds
 
 SAME_OPTIMUM = 1e-8
 """Gap to the least objective of any method above which a method has ended elsewhere."""
+
+
+def seeds_of(runs: Sequence[Run]) -> list[int]:
+    """Seeds of the runs, each once."""
+    return list(dict.fromkeys(run.seed for run in runs))
 
 
 def least_values(runs: Sequence[Run]) -> dict[int, float]:
@@ -22,12 +27,12 @@ def list_runs(runs: Sequence[Run], least: Mapping[int, float]) -> list[Row]:
     return [
         {
             "method": run.contender.name,
-            "seed": run.seed,
             "ending": run.trace.ending,
             "passes": f"{run.trace.passes[-1].item():.1f}",
             "seconds": f"{run.trace.seconds[-1].item():.3f}",
             "gap": f"{run.trace.values[-1].item() - least[run.seed]:.2e}",
             **_interventions(run),
+            **name_seeds([run.seed]),
         }
         for run in runs
     ]
@@ -54,6 +59,7 @@ def _summary(runs: Sequence[Run], least: Mapping[int, float]) -> Row:
         "elsewhere": sum(gap > SAME_OPTIMUM for gap in gaps),
         "gap": f"{statistics.median(gaps):.0e}" if gaps else "",
         "safeguard": f"{statistics.median(counts):.0f}" if counts else "",
+        **name_seeds(seeds_of(runs)),
     }
 
 

@@ -51,7 +51,7 @@ def test_a_study_lists_the_settings_of_a_scale(capsys: pytest.CaptureFixture[str
         config = find_config("reproduce paul2024_ch4")
         assert validated(config, {**listed, "output": "job"}) == validated(config, {"scale": scale, "output": "job"})
         values[scale] = listed["scale"], listed["alignment"]["seeds"], listed["cryoem"]["passes"]
-    assert values == {"quick": ("quick", 3, 300), "medium": ("medium", 10, 1000), "full": ("full", 10, 2000)}
+    assert values == {"quick": ("quick", 3, 300), "medium": ("medium", 10, 2000), "full": ("full", 10, 2000)}
     assert "5000.0" in printed("settings reproduce paul2024_ch4 --full", capsys)
 
 

@@ -16,9 +16,7 @@ Full = Annotated[
         "published. Default: --quick.",
     ),
 ]
-Medium = Annotated[
-    bool, Parameter(negative="", help="A scale that takes about an hour, where --full takes much longer. Default: off.")
-]
+Medium = Annotated[bool, Parameter(negative="", help="A scale between the two, of up to about an hour. Default: off.")]
 
 
 def chosen_scale(full: bool | None, *, medium: bool) -> str | None:

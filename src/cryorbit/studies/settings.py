@@ -28,8 +28,8 @@ class StudySettings(Settings):
     output: Path = Field(description="Job folder; new or empty.")
     scale: Scale = Field(
         "quick",
-        description="Size that all other settings have unless they are set: quick takes minutes, medium about an hour, "
-        "full is the largest.",
+        description="Size that all other settings have unless they are set: quick takes minutes, medium up to about "
+        "an hour, full is the largest.",
     )
     seed: int = Field(
         0, ge=0, le=LAST_SEED, description="First seed of all random choices; the same seed gives the same result."

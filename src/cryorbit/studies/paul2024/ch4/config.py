@@ -49,7 +49,7 @@ class Chapter4Config(StudySettings):
 
     SIZES: ClassVar = MappingProxyType(
         {
-            "medium": {"alignment": {"seeds": 10}, "cryoem": {"passes": 1000.0}},
+            "medium": {"alignment": {"seeds": 10, "passes": 2000.0}, "cryoem": {"seeds": 2, "passes": 2000.0}},
             "full": {"alignment": {"seeds": 10, "passes": 5000.0}, "cryoem": {"seeds": 5, "passes": 2000.0}},
         }
     )

@@ -1,5 +1,6 @@
 """A study is a job: killed or stopped at any time it is resumed, and ends with the same bytes."""
 
+import json
 import os
 import re
 import signal
@@ -89,13 +90,23 @@ def test_the_same_command_does_not_touch_a_job_that_is_there(
     assert written(straight) == before
 
 
-def test_killed_after_a_part_it_goes_on_to_the_same_bytes(straight: Path, tmp_path: Path) -> None:
+def listed_state(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What `cryorbit jobs` says of a job."""
+    capsys.readouterr()
+    assert run("jobs", folder, "--json") == 0
+    return str(json.loads(capsys.readouterr().out)["state"])
+
+
+def test_killed_after_a_part_it_goes_on_to_the_same_bytes(
+    straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "job"
     killed = subprocess.run([sys.executable, "-c", DYING, "4", *reproduce(folder, "--quiet")], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert len(list((folder / "checkpoint").glob("kept_*.pt"))) == 4
     kept = {file: file.stat().st_mtime_ns for file in (folder / "checkpoint").glob("kept_*.pt")}
     assert open_job(folder).status == "running"
+    assert listed_state(folder, capsys) == "killed"
     assert run("resume", folder, "--quiet") == 0
     assert written(folder) == written(straight)
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
@@ -123,13 +134,20 @@ def test_a_stopped_study_says_so_and_goes_on(
         assert run(*reproduce(folder)) == 130
     assert f"cryorbit resume {folder}" in capsys.readouterr().err
     job = open_job(folder)
-    assert job.status == "stopped"
+    assert job.status == listed_state(folder, capsys) == "stopped"
     assert len(JobFolder.open(folder).read_metrics()) == 2
     page = job.report.read_text()
     assert "This job is stopped" in page
     # the tables of what is done so far are there
     assert "<td>SGD</td>" in page
     assert run("resume", folder) == 0
+    assert written(folder) == written(straight)
+    # what only a resumed job needs can be removed then
+    assert listed_state(folder, capsys) == "finished"
+    assert run("clean", folder) == 0
+    assert list((folder / "checkpoint").glob("kept_*")) == []
+    assert run("show", folder) == 0
+    assert str(folder / "report.html") in capsys.readouterr().out
     assert written(folder) == written(straight)
 
 

@@ -32,7 +32,7 @@ def reproduce(
     Writes a job folder with report.html, CSV, Markdown and PNG. Ctrl-C stops the job and keeps the parts that are
     finished; `cryorbit resume` continues it. `cryorbit settings reproduce NAME` lists the settings of a study.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
     from cryorbit.core.errors import InputError
     from cryorbit.studies import find_reproduction
     from cryorbit.studies.registry import VERB

@@ -155,15 +155,15 @@ def write_results(runs: Sequence[Run], output: Path, config: Punjani2014Config) 
 def _notes(runs: Sequence[Run], config: Punjani2014Config) -> list[str]:
     nodes = {each.data.name: each.nodes for each in runs}
     return [
-        f"{config.images:,} images train, {config.held_out} are held out; nats are means over those, relative to pure "
-        "noise.",
-        "Poses summed over: " + "; ".join(f"{name} {count:,}" for name, count in nodes.items()),
-        "gap: final value above the best of any method on that data set. The paper: all within two log units.",
-        "resolved: shells, of those scored, before the correlation with the truth first falls below 0.5.",
-        "The paper tuned a learning rate for each method and set by hand; here rates are the same for both sets.",
-        "published: as in the paper and its sources, but for rates; safeguarded: the default here; only: one form.",
-        "cosine: between steps and the negative gradients of their mini-batches, median over looks; 1 is SGD.",
-        "pairs: secant pairs held at the end - refused. CG: iterations a step. damping: at the end, in units of L.",
-        f"Batch EM and projection matching go {config.batch_epochs:g} iterations; in the paper neither had converged "
-        "by then.",
+        f"{config.images:,} images train, {config.held_out} are held out; values are their means in nats, relative to "
+        "pure noise.",
+        "Poses in the sum over poses: " + "; ".join(f"{name} {count:,}" for name, count in nodes.items()),
+        "gap: final value minus the best of all methods on that data set. In the paper all are within two log units.",
+        "resolved: number of scored shells before the correlation with the truth first falls below 0.5.",
+        "The paper tuned a learning rate by hand for each method and data set; here rates are the same for both sets.",
+        "published: as in the paper and its sources, except the rates; safeguarded: the default here; only: one form.",
+        "cosine: of the angle between steps and the negative gradients of their mini-batches, median; 1 is SGD.",
+        "pairs: secant pairs kept at the end - pairs refused. CG: iterations per step. damping: at the end, times L.",
+        f"Batch EM and projection matching take {config.batch_epochs:g} iterations; in the paper neither had converged "
+        "after five.",
     ]

@@ -74,9 +74,9 @@ def _condition_number(row: Row) -> Mapping[str, float]:
 def _write_conditioning(rows: Sequence[Row], config: Toader2023Config, output: Path) -> list[Path]:
     notes = [
         f"{config.small_box} pixels, regularisation 1e-8, trilinear interpolation without padding (factor {PAD}).",
-        "bound, slices alone: every slice meets the origin, others are met by a part 3 / (4 radius) of the slices.",
-        "bound, diagonal: largest over least diagonal entry, with CTF.",
-        "unseen: coefficients no image sees; their eigenvalue is the regularisation.",
+        "bound, slices alone: every slice passes through the origin, only 3 / (4 radius) of them through another point.",
+        "bound, diagonal: largest diagonal entry over the smallest, with CTF.",
+        "unseen: fraction of coefficients that no image contains; their eigenvalue is the regularisation.",
         "The paper's notebooks (192 pixels, 30,000 images): 6.1e6 with CTF, nearest neighbour; 1.8e6 trilinear.",
     ]
     return write_table(output / "conditioning", Table(f"{TITLE}: condition numbers", rows, [config.seed], notes))
@@ -149,9 +149,9 @@ def _write_marginal(courses: Sequence[MarginalCourse], config: Toader2023Config,
     settings = config.marginal
     notes = [
         f"{settings.images:,} images of {config.small_box} pixels, radius {settings.radius:g}; "
-        "19 rotations and 9 shifts about an erring pose.",
-        "The part of the objective above the least value that is left, relative to the start.",
-        "passes: evaluations of an image over the number of images, after the last of these epochs.",
+        "19 rotations and 9 shifts around a pose with errors.",
+        "Objective above the lowest value that any method reached, as a fraction of that at the start.",
+        "passes: evaluations of single images, divided by the number of images, after the last of these epochs.",
     ]
     title, rows = f"{TITLE}: poses integrated over a neighbourhood", list_courses(courses, settings.epochs)
     return write_table(output / "marginal", Table(title, rows, [config.seed], notes))
@@ -211,12 +211,12 @@ def list_shells(courses: Sequence[Course]) -> list[Row]:
 def _notes(config: Toader2023Config) -> list[str]:
     return [
         f"{config.images:,} simulated images of {config.box} pixels of {FIELD_A / config.box:g} Å, "
-        f"signal-to-noise ratio {SNR:g}, radius {config.radius:g}; {BATCHES} mini-batches an epoch, "
+        f"signal-to-noise ratio {SNR:g}, radius {config.radius:g}; {BATCHES} mini-batches per epoch, "
         f"{EPOCHS} epochs from noise.",
         "Published: 30,000 images of 192 pixels, double precision, on a GPU.",
-        "gap: objective above its minimum, as a part of that at the start; times closer: the gap of SGD over this one.",
-        "time: processor time an epoch over that of SGD; seconds before: to make the diagonal.",
-        "passes: evaluations of an image (value and gradient, or Hessian product) over the number of images.",
+        "gap: objective above its minimum, as a fraction of that at the start; times closer: gap of SGD over this gap.",
+        "time: processor time per epoch over that of SGD; seconds before: processor time for the diagonal.",
+        "passes: evaluations of single images (value and gradient, or Hessian product), divided by their number.",
     ]
 
 

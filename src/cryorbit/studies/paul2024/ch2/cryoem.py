@@ -100,10 +100,10 @@ def _finest(truth: Truth, radius: int) -> float:
 
 def _notes(settings: CryoEMSettings) -> list[str]:
     return [
-        f"{settings.images:,} images of {settings.box} pixels, noise {SIGMA:g} a pixel, maps of norm 1; "
+        f"{settings.images:,} images of {settings.box} pixels, noise {SIGMA:g} per pixel, maps of norm 1; "
         f"{settings.steps:,} steps.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand. Structures and boxes differ.",
-        f"Radii up to {settings.radius} Fourier pixels are matched, whose inverse is the finest resolution that can be "
-        "determined.",
-        "Small errors of moments are no proof of the map: at uniform in-plane angles they leave most of it open.",
+        f"Radii up to {settings.radius} Fourier pixels are matched; the inverse of the largest is the finest resolution "
+        "that can be determined.",
+        "Small errors of moments do not prove the map: with uniform in-plane angles they leave most of it open.",
     ]

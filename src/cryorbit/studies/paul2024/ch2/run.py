@@ -2,7 +2,7 @@
 
 Signals and densities are mixtures of one, two or three Gaussians on 32 samples. Encoders are trained on exact moments;
 then noisy moments of new data sets are matched by refining the weights, with and without that training, beside the
-classical ways. The thesis does not tell the length, the parameters of the mixtures, the signals' scale or the weight of
+classical ways. The thesis does not state the length, the parameters of the mixtures, the signals' scale or the weight of
 the second moment in the loss: what is taken for them stands in `moments.mixtures` (signals have mean 1), and errors of
 moments are relative. Its numbers are for its own family, so they are beside the measured ones, not under them.
 """
@@ -186,12 +186,12 @@ def _rows(components: int, by_method: Mapping[str, Mapping[Target, MeanErrors]],
 
 def _training_notes(config: Chapter2Config) -> list[str]:
     return [
-        "Mean relative errors up to a shift by whole samples (equation 2.9), or by any; exact moments.",
-        "Moments of smooth signals do not tell a shift of signal against density by part of a sample, so that errors "
-        "up to whole samples stay above zero whatever the method, most of all for one Gaussian.",
-        f"equivariant, appendix: {config.training.steps:,} steps of {config.training.batch} new examples an "
+        "Mean relative errors up to a shift by whole samples (equation 2.9), or by any shift; exact moments.",
+        "Moments of smooth signals do not determine a shift of the signal against the density by part of a sample, so "
+        "errors up to whole samples stay above zero for every method, most of all for one Gaussian.",
+        f"equivariant, appendix: {config.training.steps:,} steps of {config.training.batch} new examples per "
         f"encoder, {config.training.test_count:,} in the test.",
-        "The thesis trains on 1.75e6 pairs for 3e4 epochs; its mixtures' parameters are not published.",
+        "The thesis trains on 1.75e6 pairs for 3e4 epochs; the parameters of its mixtures are not published.",
         f"spectral method: classical, no training; {config.spectral} examples.",
     ]
 
@@ -199,7 +199,7 @@ def _training_notes(config: Chapter2Config) -> list[str]:
 def _recovery_notes(recovery: RecoverySettings) -> list[str]:
     return [
         f"{recovery.sets} data sets, mixtures of two Gaussians, {recovery.observations:,} observations each, sigma 1.",
-        "start, end: means before and after refinement; moments: sum of relative errors (equation 2.10).",
+        "start, end: means before and after refinement; moments: sum of their relative errors (equation 2.10).",
         f"{recovery.steps:,} steps of Adam on the weights; least squares: spectral and four random starts.",
-        "steps to untrained: first step at which the mean error of the moments is below where untrained weights end.",
+        "steps to untrained: steps until the mean error of the moments is below the final one of untrained weights.",
     ]

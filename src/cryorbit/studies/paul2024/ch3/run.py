@@ -164,7 +164,7 @@ def _row(case: Case, name: Framework, outcome: Mapping[str, Any]) -> Row:
 
 
 def _write_map(output: Path, case: Case, name: Framework, volume: Tensor) -> Path:
-    """The map of a fit, in its own pose and hand, which moments do not tell."""
+    """The map of a fit, in its own pose and hand, which moments do not determine."""
     parts = (name, case.way, f"eta {case.eta:g}")
     file = output / ("_".join(part.lower().replace(",", "").replace(" ", "_") for part in parts) + ".mrc")
     write_map(file, volume.float(), case.truth.pixel_size)
@@ -176,17 +176,17 @@ def _trained_notes(trained: SuperviseResult, config: Chapter3Config) -> list[str
         f"Supervised phase: Kam loss {trained.train:.3f} in training, {trained.test:.3f} in the test "
         f"(published {PUBLISHED_TEST}); mean error of the spread of shifts {trained.spread:.2f} "
         f"pixels of {config.box}.",
-        "Rows: what the encoder alone makes of moments of images of a structure unlike those of the training.",
+        "Each row: prediction of the encoder alone from moments of images of a structure unlike those of the training.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand.",
     ]
 
 
 def _notes(config: Chapter3Config) -> list[str]:
     return [
-        f"{config.images:,} images of {config.box} pixels, noise {SIGMA:g} a pixel, map of norm 1; "
+        f"{config.images:,} images of {config.box} pixels, noise {SIGMA:g} per pixel, map of norm 1; "
         f"{config.fit_steps:,} steps.",
         "Kam loss: sum of the relative errors of first and second moments (equation 3.13), in polar form.",
         f"Radii up to {config.radius} Fourier pixels are matched: no resolution finer than their inverse can "
         "be determined.",
-        "A small Kam loss is no proof of the map: two moments at uniform in-plane angles leave most of it open.",
+        "A small Kam loss does not prove the map: with uniform in-plane angles two moments leave most of it open.",
     ]

@@ -103,11 +103,11 @@ def write_results(runs: Sequence[Run], output: Path, settings: CryoEMSettings) -
 def _notes(least: dict[int, float], settings: CryoEMSettings) -> list[str]:
     values = ", ".join(f"{value:.6f}" for value in least.values())
     return [
-        f"Median (range) of {len(least)} seeds, each with images and a start of its own; no setting depends on them.",
+        f"Median (range) of {len(least)} seeds, each with its own images and start; no setting depends on the seed.",
         f"passes: cost-weighted epochs of {settings.images:,} images; + for more than {settings.passes:,.0f}.",
-        "seconds: wall clock, with the evaluation of the objective at every epoch.",
+        "seconds: of the clock, including the evaluation of the objective at every epoch.",
         f"elsewhere: converged, but not to the least objective that any method found ({values}).",
-        "gap: median distance to it where a method converged.",
-        "safeguard: median number of interventions (pairs, directions, step lengths, epochs); empty without one.",
+        "gap: median distance to that least objective where a method converged.",
+        "safeguard: median number of its interventions (pairs, directions, step lengths, epochs); empty without one.",
         "As printed: secant, restarts and scales of the thesis, no safeguard; its step lengths are not published.",
     ]

@@ -98,12 +98,12 @@ def write_results(runs: Sequence[Run], output: Path, settings: AlignmentSettings
 
 def _notes(seeds: Sequence[int], settings: AlignmentSettings) -> list[str]:
     return [
-        f"Median (range) of {len(seeds)} seeds, each with data and a start of its own; no setting depends on them.",
+        f"Median (range) of {len(seeds)} seeds, each with its own data and start; no setting depends on the seed.",
         f"passes: cost-weighted epochs of {settings.observations:,} evaluations of an observation; "
         f"+ for more than {settings.passes:,.0f}.",
-        "seconds: wall clock, with the evaluation of the objective at every epoch.",
+        "seconds: of the clock, including the evaluation of the objective at every epoch.",
         "elsewhere: converged, but not to the least objective that any method found on the same data.",
-        "gap: median distance to it where a method converged.",
-        "safeguard: median number of interventions (pairs, directions, step lengths, epochs); empty without one.",
+        "gap: median distance to that least objective where a method converged.",
+        "safeguard: median number of its interventions (pairs, directions, step lengths, epochs); empty without one.",
         "As printed: secants, restarts and scales of the thesis, no safeguard; its step lengths are not published.",
     ]

@@ -69,8 +69,8 @@ def _spread(runs: Sequence[Run], cost: Callable[[Run], float], form: str) -> str
     middle, ends = costs[len(costs) // 2], (costs[0], costs[-1])
     if all(run.trace.ending == "diverged" for run in runs):
         return "diverges"
-    told = [f"{value:{form}}{'+' if unfinished else ''}" for unfinished, value in (middle, *ends)]
-    return f"{told[0]} ({told[1]} to {told[2]})"
+    shown = [f"{value:{form}}{'+' if unfinished else ''}" for unfinished, value in (middle, *ends)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
 def _interventions(run: Run) -> dict[str, object]:

@@ -5,7 +5,7 @@ voxels, and poses by the ten thousand. Every method works on the same sum, some 
 flat (`whitened`), and those of EM on the statistics D and W. The table lists the passes over the
 data until the likelihood has risen by a given part of the best rise of any method. Every method has the package's
 defaults; nothing is tuned to the data or the seed. With few images the last parts of that rise are noise being fitted,
-which the likelihood of images held out tells.
+which the likelihood of held-out images shows.
 """
 
 from __future__ import annotations
@@ -218,9 +218,9 @@ def _notes(config: VolumesConfig, nodes: int) -> list[str]:
     return [
         f"{config.images:,} images scored to a radius of {config.radius:g} Fourier pixels, {nodes:,} poses each; "
         f"{config.held_out} more are held out.",
-        "Passes: evaluations of an image over their number. Parts are of the best rise of the likelihood by any.",
-        "Preconditioned: in coordinates that divide every shell by the root of its mean weight W.",
-        "Empty: not within the passes a method had, in half of the seeds; inf: not in the slowest seed.",
+        "Passes: evaluations of single images, divided by their number. Percentages are of the best rise of all.",
+        "Preconditioned: in coordinates that divide every shell by the square root of its mean weight W.",
+        "Empty: half of the seeds or more did not get there in the passes they had; inf: the slowest seed did not.",
     ]
 
 

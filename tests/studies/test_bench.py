@@ -1,12 +1,15 @@
 """A study at work: parts listed once, tables and figures written in between, stopped before a part."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from cryorbit.core.progress import SilentProgress, Stopped
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.report.live import LiveReport
 from cryorbit.studies.bench import Bench
+from cryorbit.studies.tables import Table, write_table
 
 
 class Counting(SilentProgress):
@@ -78,6 +81,23 @@ def test_tables_are_shown_as_often_as_their_cost_allows(tmp_path: Path) -> None:
         seconds[0] += 1.0
     # two seconds of writing are a tenth of the twenty until the next
     assert shown == [0.0, 22.0, 44.0]
+
+
+def test_the_live_page_shows_parts_and_rows_while_the_study_runs(tmp_path: Path) -> None:
+    job, pages = make_job(tmp_path / "job"), list[str]()
+    with LiveReport(SilentProgress(), job.path, interval=0.0, share=1.0, clock=lambda: float(len(pages))) as live:
+        bench = Bench(job, live, clock=lambda: 0.0)
+        bench.start(3, "numbers")
+        for number in range(3):
+            bench.part(f"number {number}", (number,), partial(int, number), lambda part: {"value": part})
+            pages.append((job.path / "report.html").read_text())
+            rows = [{"value": f"row {each}"} for each in range(number + 1)]
+            bench.show(partial(write_table, bench.folder / "table", Table("Numbers so far", rows, [0])))
+    assert "Running: numbers, step 3 of 3" in pages[1]
+    assert "<td>number 1</td>" in pages[1]
+    assert "<td>row 0</td>" in pages[1]
+    assert "Numbers so far" not in pages[0]
+    assert "<td>row 1</td>" in pages[2]
 
 
 def test_the_result_lists_files_in_the_order_of_the_first_writing(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _condition_number(row: Row) -> Mapping[str, float]:
 def _write_conditioning(rows: Sequence[Row], config: Toader2023Config, output: Path) -> list[Path]:
     notes = [
         f"{config.small_box} pixels, regularisation 1e-8, trilinear interpolation without padding (factor {PAD}).",
-        "bound, slices alone: every slice passes through the origin, only 3 / (4 radius) of them through another point.",
+        "bound, slices alone: every slice passes through the origin, 3 / (4 radius) of them through another point.",
         "bound, diagonal: largest diagonal entry over the smallest, with CTF.",
         "unseen: fraction of coefficients that no image contains; their eigenvalue is the regularisation.",
         "The paper's notebooks (192 pixels, 30,000 images): 6.1e6 with CTF, nearest neighbour; 1.8e6 trilinear.",

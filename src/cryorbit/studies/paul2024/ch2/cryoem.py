@@ -103,7 +103,7 @@ def _notes(settings: CryoEMSettings) -> list[str]:
         f"{settings.images:,} images of {settings.box} pixels, noise {SIGMA:g} per pixel, maps of norm 1; "
         f"{settings.steps:,} steps.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand. Structures and boxes differ.",
-        f"Radii up to {settings.radius} Fourier pixels are matched; the inverse of the largest is the finest resolution "
-        "that can be determined.",
+        f"Radii up to {settings.radius} Fourier pixels are matched; the inverse of the largest is the finest "
+        "resolution that can be determined.",
         "Small errors of moments do not prove the map: with uniform in-plane angles they leave most of it open.",
     ]

@@ -2,9 +2,10 @@
 
 Signals and densities are mixtures of one, two or three Gaussians on 32 samples. Encoders are trained on exact moments;
 then noisy moments of new data sets are matched by refining the weights, with and without that training, beside the
-classical ways. The thesis does not state the length, the parameters of the mixtures, the signals' scale or the weight of
-the second moment in the loss: what is taken for them stands in `moments.mixtures` (signals have mean 1), and errors of
-moments are relative. Its numbers are for its own family, so they are beside the measured ones, not under them.
+classical ways. The thesis does not state the length, the parameters of the mixtures, the scale of the signals or the
+weight of the second moment in the loss: what is taken for them stands in `moments.mixtures` (signals have mean 1), and
+errors of moments are relative. Its numbers are for its own family, so they are beside the measured ones, not under
+them.
 """
 
 from __future__ import annotations

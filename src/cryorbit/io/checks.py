@@ -2,7 +2,7 @@
 
 What concerns the whole set is an error: files that are missing, of another size or cut short, phase shifts in another
 unit. What concerns single particles sets them aside with the reason: values that cannot be, images that are not finite
-or constant, duplicates. Duplicates are no sign of a bad table: any number of them may be set aside. Images with
+or constant, duplicates. Duplicates are not a sign of a bad table: any number of them may be set aside. Images with
 outlying pixels or grey values of another kind are repaired where they are read, and listed.
 
 Every image is looked at, wherever it stands: a bad one among a million spoils a map. That costs one reading of the

@@ -57,7 +57,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     method = config.make_method(config.method, config.settings)
-    dataset = read_dataset(config).of_job(job)
+    dataset = read_dataset(config, group=job.group).of_job(job)
     radius = scored_radius(config, dataset)
     problem = prepare(config, dataset, radius)
     oracle = sum_for(config.method, problem)

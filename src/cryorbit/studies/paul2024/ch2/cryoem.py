@@ -104,6 +104,6 @@ def _notes(settings: CryoEMSettings) -> list[str]:
         f"{settings.steps:,} steps.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand. Structures and boxes differ.",
         f"Radii up to {settings.radius} Fourier pixels are matched; the inverse of the largest is the finest "
-        "resolution that can be determined.",
+        "resolution that can be measured.",
         "Small errors of moments do not prove the map: with uniform in-plane angles they leave most of it open.",
     ]

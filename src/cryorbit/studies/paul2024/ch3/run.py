@@ -187,6 +187,6 @@ def _notes(config: Chapter3Config) -> list[str]:
         f"{config.fit_steps:,} steps.",
         "Kam loss: sum of the relative errors of first and second moments (equation 3.13), in polar form.",
         f"Radii up to {config.radius} Fourier pixels are matched: no resolution finer than their inverse can "
-        "be determined.",
+        "be measured.",
         "A small Kam loss does not prove the map: with uniform in-plane angles two moments leave most of it open.",
     ]

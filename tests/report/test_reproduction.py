@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.report.page import write_report
 from cryorbit.report.reproduction import LISTED, read_study, read_table
-from cryorbit.studies.bench import StudyResult
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Table, write_table
 
 

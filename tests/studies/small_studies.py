@@ -7,7 +7,7 @@ from typing import Any
 from cryorbit.api.jobs import plan_job
 from cryorbit.core.progress import Progress, SilentProgress
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.studies.bench import StudyResult
+from cryorbit.studies.result import StudyResult
 
 
 def run_study(name: str, folder: Path, progress: Progress | None = None, **settings: Any) -> StudyResult:

@@ -73,7 +73,7 @@ def test_the_published_mini_batch_of_toader2023_is_the_part_of_the_images_that_i
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["nothing", "-o", "x"], "nothing to reproduce"),
+        (["nothing", "-o", "x"], "there is no reproduction 'nothing'"),
         (["paul2024_ch4"], "no folder"),
         (["paul2024_ch4", "-o", "x", "--full", "--medium"], "leave one out"),
         (["paul2024_ch4", "-o", "x", "--quick", "--medium"], "--quick and --medium"),

@@ -10,8 +10,8 @@ from typing import Any
 
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.report.look import embed_picture
-from cryorbit.studies.bench import StudyResult
 from cryorbit.studies.registry import reproduction_of
+from cryorbit.studies.result import StudyResult
 
 LISTED = 30
 """Rows above which a table is folded."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,7 @@ from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import Kind, Result
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.studies.kept import keep
-
-
-@dataclass(frozen=True, slots=True)
-class StudyResult:
-    """Names of the tables, figures and maps of a study in its job folder, in the order of the report."""
-
-    files: tuple[str, ...] = ()
+from cryorbit.studies.result import StudyResult
 
 
 def say_nothing(_: Any) -> Mapping[str, float]:

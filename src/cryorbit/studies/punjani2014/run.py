@@ -30,13 +30,14 @@ from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.punjani2014.config import Punjani2014Config
 from cryorbit.studies.punjani2014.contenders import CONTENDERS, Contender, Run
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, PIXEL_SIZE, SMALL_BOX, DataSet, simulate
 from cryorbit.studies.punjani2014.figures import draw_courses, draw_maps
 from cryorbit.studies.punjani2014.summary import list_points, summarise
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Table, write_table
 from cryorbit.volumes.voxel import resample
 

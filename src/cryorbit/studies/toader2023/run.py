@@ -15,8 +15,9 @@ from typing import Any
 from cryorbit.core.progress import Progress
 from cryorbit.core.records import pack
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Row, Table, write_table
 from cryorbit.studies.toader2023.conditioning import Spectra, condition, list_probes, list_spectra, spectra
 from cryorbit.studies.toader2023.config import Toader2023Config

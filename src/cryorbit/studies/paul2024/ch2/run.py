@@ -39,12 +39,13 @@ from cryorbit.recipes.mra_training import (
     read_encoders,
 )
 from cryorbit.recipes.pipeline.stage import Stage
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch2 import cryoem
 from cryorbit.studies.paul2024.ch2.config import Chapter2Config, RecoverySettings
 from cryorbit.studies.paul2024.ch2.figures import draw_courses
 from cryorbit.studies.paul2024.ch2.recovery import Course, recover, summarise
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import PUBLISHED, Row, Table, name_seeds, write_table
 
 ERRORS_PUBLISHED: Mapping[int, tuple[str, ...]] = MappingProxyType(

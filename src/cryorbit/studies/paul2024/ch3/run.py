@@ -25,7 +25,7 @@ from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map
 from cryorbit.recipes.pipeline.stage import Stage
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch3 import training
 from cryorbit.studies.paul2024.ch3.config import Chapter3Config
@@ -33,6 +33,7 @@ from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig
 from cryorbit.studies.paul2024.moments.data import SIGMA, Truth, kinase, ribosome
 from cryorbit.studies.paul2024.moments.figures import draw_losses
 from cryorbit.studies.paul2024.moments.study import Case, Framework, Study, schedule
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Row, Table, write_table
 
 FRAMEWORKS: tuple[Framework, ...] = ("MoM-net", "chapter 2")

@@ -22,7 +22,7 @@ from cryorbit.inference.mra import MRAOracle, start_unknown
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.minimise import Stop, Trace, minimise
 from cryorbit.simulate.mra import draw_observations, gaussian_pulse, mixture_density
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch4 import cryoem
 from cryorbit.studies.paul2024.ch4.config import AlignmentSettings, Chapter4Config
@@ -30,6 +30,7 @@ from cryorbit.studies.paul2024.ch4.contenders import CONTENDERS, Contender
 from cryorbit.studies.paul2024.ch4.figures import draw_convergence, draw_problem
 from cryorbit.studies.paul2024.ch4.runs import Problem, Run
 from cryorbit.studies.paul2024.ch4.summary import least_values, list_runs, seeds_of, summarise
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Table, write_table
 
 LENGTH, WINDOW = 16, 12

@@ -36,11 +36,12 @@ from cryorbit.optim.stretches import Stretches
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_quasi_newton import SVRGQuasiNewton
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
-from cryorbit.studies.bench import Bench, StudyResult
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.volumes.config import VolumesConfig
 from cryorbit.studies.paul2024.volumes.whitened import WhitenedOracle
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, simulate
+from cryorbit.studies.result import StudyResult
 from cryorbit.studies.tables import Row, Table, median_and_range, name_seeds, write_table
 
 PARTS = (0.5, 0.9, 0.99, 0.999)

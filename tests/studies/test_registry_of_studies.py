@@ -50,7 +50,7 @@ def test_a_difference_names_both_numbers() -> None:
     entry = Reproduction(
         "Title", "m:C", (Number("a", 1500, 30_000, "images"), Number("b", 3, 3, "seeds"), Number("c", 1e-3, "two", "x"))
     )
-    assert entry.full == "1,500 images instead of 30,000; 0.001 x instead of two"
+    assert entry.full == "images: 1,500 instead of 30,000; x: 0.001 instead of two"
 
 
 @pytest.mark.parametrize("name", REPRODUCTIONS)

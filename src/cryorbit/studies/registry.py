@@ -22,7 +22,7 @@ class Number:
     published
         The published one; text where it is counted in other units.
     what
-        What is counted, as it follows the number.
+        What is counted.
     """
 
     setting: str
@@ -33,7 +33,7 @@ class Number:
     @property
     def difference(self) -> str:
         """Both in words."""
-        return f"{_written(self.full)} {self.what} instead of {_written(self.published)}"
+        return f"{self.what}: {_written(self.full)} instead of {_written(self.published)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Reproduction:
 
 
 def _written(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,g}"
 
 
 REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
@@ -75,15 +75,15 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             "cryorbit.studies.paul2024.ch2.run:Chapter2Config",
             (
                 Number("training.steps", 25_000, "30,000 epochs of 1,750,000", "training steps of 64 new examples"),
-                Number("training.rate", 3e-3, 1e-4, "as the first learning rate of the encoders"),
+                Number("training.rate", 3e-3, 1e-4, "first learning rate of the encoders"),
                 Number("training.test_count", 250_000, 250_000, "examples of the test"),
                 Number("recovery.sets", 20, 20, "data sets"),
                 Number("recovery.observations", 1_000_000, 1_000_000, "observations"),
                 Number("recovery.steps", 3000, 3000, "steps of refinement"),
                 Number("cryoem.images", 1_000_000, 5_000_000, "images"),
-                Number("cryoem.radius", 8, 31, "as the largest Fourier radius, pixels,"),
+                Number("cryoem.radius", 8, 31, "largest Fourier radius, pixels"),
                 Number("cryoem.steps", 1500, 20_000, "steps of a fit"),
-                Number("cryoem.rate", 1e-3, 1e-5, "as its first learning rate"),
+                Number("cryoem.rate", 1e-3, 1e-5, "first learning rate of a fit"),
             ),
         ),
         "paul2024_ch3": Reproduction(
@@ -92,13 +92,13 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             (
                 Number("training.steps", 6000, 20_000, "training steps"),
                 Number("training.batch", 64, 128, "examples per training step"),
-                Number("training.rate", 2e-3, 1e-5, "as the first learning rate of the training"),
+                Number("training.rate", 2e-3, 1e-5, "first learning rate of the training"),
                 Number("training.atoms", 20, 20, "atoms"),
                 Number("training.test_count", 13_000, 13_000, "examples of the test"),
                 Number("images", 500_000, 5_000_000, "images"),
-                Number("radius", 7, 22, "as the largest Fourier radius, pixels,"),
+                Number("radius", 7, 22, "largest Fourier radius, pixels"),
                 Number("fit_steps", 800, 6000, "steps of a fit"),
-                Number("fit_rate", 1e-3, 1e-5, "as its first learning rate"),
+                Number("fit_rate", 1e-3, 1e-5, "first learning rate of a fit"),
             ),
         ),
         "paul2024_ch4": Reproduction(
@@ -107,10 +107,10 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             (
                 Number("alignment.seeds", 10, "an unknown number", "seeds in alignment"),
                 Number("alignment.observations", 3000, 3000, "observations"),
-                Number("alignment.passes", 5000.0, 14_000.0, "passes at most in alignment"),
+                Number("alignment.passes", 5000.0, 14_000.0, "most passes in alignment"),
                 Number("cryoem.seeds", 5, "an unknown number", "seeds in cryo-EM"),
                 Number("cryoem.images", 3600, 3600, "images"),
-                Number("cryoem.passes", 2000.0, 2000.0, "passes at most in cryo-EM"),
+                Number("cryoem.passes", 2000.0, 2000.0, "most passes in cryo-EM"),
                 Number("cryoem.design", 100, 100, "view directions"),
                 Number("cryoem.in_plane", 12, 12, "angles in the plane"),
             ),
@@ -136,10 +136,10 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
             "cryorbit.studies.toader2023.run:Toader2023Config",
             (
                 Number("images", 1500, 30_000, "images"),
-                Number("box", 128, 192, "pixels along their sides"),
-                Number("small_box", 64, 192, "pixels where condition numbers are computed"),
+                Number("box", 128, 192, "pixels along a side"),
+                Number("small_box", 64, 192, "pixels along a side where condition numbers are computed"),
             ),
-            "they are simulated; a mini-batch is a thirtieth of them, as in the paper, so 50 images instead of 1,000",
+            "images are simulated; a mini-batch is a thirtieth of them, as in the paper, so 50 images instead of 1,000",
         ),
     }
 )

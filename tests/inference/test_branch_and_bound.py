@@ -31,7 +31,9 @@ from cryorbit.volumes.voxel import PAD, VoxelModel
 from phantom_sets import PhantomSet, phantom_set, sharp_phantom
 
 RADIUS, IMAGES = 8.0, 40
-PLAN = BranchPlan(8.0, 1.0, 2.0, first_spacing=30.0, first_step=2.0, first_radius=4.0)
+PLAN = BranchPlan(
+    final_spacing=8.0, final_step=1.0, shift_extent=2.0, first_spacing=30.0, first_step=2.0, first_radius=4.0
+)
 """From 576 rotations and 5 shifts to 36,864 and 80, in three stages."""
 
 
@@ -114,7 +116,7 @@ def test_the_result_is_consistent(problem: Problem) -> None:
 def test_clear_images_are_placed_where_they_are(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(12)
     particles = phantom_set(tmp_path, [sharp_phantom(generator)], IMAGES, 1.0, generator, shift_sigma=0.7)
-    plan = BranchPlan(2.0, 0.3, 3.0, first_step=2.0, first_radius=5.0)
+    plan = BranchPlan(final_spacing=2.0, final_step=0.3, shift_extent=3.0, first_step=2.0, first_radius=5.0)
     problem = pose_problem(particles)
     found = search_poses(problem.observations, problem.searcher(plan))
     truth = Candidates(torch.arange(IMAGES), found.klass, particles.poses.rotations, particles.poses.shifts)
@@ -199,7 +201,7 @@ def test_caps_bite_and_are_counted(problem: Problem) -> None:
 
 def test_the_published_grid_finds_the_same(problem: Problem) -> None:
     """Axis-angle cells instead of equal volumes: other poses, as good a best one."""
-    plan = replace(PLAN, grid="axis_angle", first_spacing=30.0, final_spacing=4.0)
+    plan = replace(PLAN, grid="axis-angle", first_spacing=30.0, final_spacing=4.0)
     hopf = search_poses(problem.observations, problem.searcher(replace(PLAN, final_spacing=4.0)))
     axis_angle = search_poses(problem.observations, problem.searcher(plan))
     angle = angular_distance(hopf.rotation.double(), axis_angle.rotation.double())
@@ -211,11 +213,13 @@ def test_the_published_grid_finds_the_same(problem: Problem) -> None:
     final=st.floats(0.1, 20),
     step=st.floats(0.05, 6),
     radius=st.floats(8, 60),
-    grid=st.sampled_from(["hopf", "axis_angle"]),
+    grid=st.sampled_from(["equal-volume", "axis-angle"]),
 )
 def test_stages_subdivide_down_to_what_was_asked(final: float, step: float, radius: float, grid: str) -> None:
-    stages = BranchPlan(final, step, 5.0, grid=grid, first_spacing=24.0).stages(radius)
-    first = 15.0 if grid == "hopf" else 24.0
+    stages = BranchPlan(final_spacing=final, final_step=step, shift_extent=5.0, grid=grid, first_spacing=24.0).stages(
+        radius
+    )
+    first = 15.0 if grid == "equal-volume" else 24.0
     assert [s.spacing for s in stages] == [first / 2**n for n in range(len(stages))]
     assert [s.step for s in stages] == [5.0 / 2**n for n in range(len(stages))]
     assert stages[-1].spacing <= final * (1 + 1e-6)

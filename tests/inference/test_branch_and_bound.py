@@ -18,12 +18,15 @@ from cryorbit.inference import branch_and_bound as module
 from cryorbit.inference.branch_and_bound import (
     BranchPlan,
     Searcher,
+    StageResult,
     branch_and_bound,
     make_searcher,
     search_poses,
+    search_stage,
 )
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.inference.pose_cells import whole_grid
 from cryorbit.kernels import pose_scores as kernel
 from cryorbit.kernels.table import POSE_SCORES
 from cryorbit.volumes import voxel
@@ -140,7 +143,7 @@ def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytes
         module, "BUDGET_BYTES", 7 * make_searcher(band.grid.model(volume), band.disc, PLAN).bytes_per_image
     )
     parts = branch_and_bound(clear_set.source, index, volume, band, PLAN)
-    for name in ("rotation", "shift", "klass", "score", "evaluated", "capped"):
+    for name in ("rotation", "shift", "klass", "score", "evaluated", "bounded", "kept", "capped"):
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-5, atol=1e-3)
 
 
@@ -181,11 +184,17 @@ def test_classes_compete(two_class_set: PhantomSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "most"), [((1 / 4, 1 / 4), (144, 8)), ((1 / 1000, 1.0), (1, 8)), ((1 / 100, 5.0), (6, 25))]
+    ("caps", "most"),
+    [
+        ((1 / 4, 1 / 4, 8), (144, 8)),
+        ((1 / 1000, 1.0, 8), (1, 8)),
+        ((1 / 100, 5.0, 8), (6, 25)),
+        ((1, 1 / 4, 1), (576, 2)),
+    ],
 )
 def test_caps_are_parts_of_the_first_grid(clear_set: PhantomSet, caps: tuple[float, float], most: tuple) -> None:
-    """Of 576 rotations and 5 shifts; one and eight at least."""
-    plan = replace(PLAN, orientation_cap=caps[0], shift_cap=caps[1])
+    """Of 576 rotations and 5 shifts; one and, unless the plan says otherwise, eight at least."""
+    plan = replace(PLAN, orientation_cap=caps[0], shift_cap=caps[1], fewest_shifts=caps[2])
     assert pose_problem(clear_set).searcher(plan).most == most
 
 
@@ -206,6 +215,42 @@ def test_the_published_grid_finds_the_same(problem: Problem) -> None:
     axis_angle = search_poses(problem.observations, problem.searcher(plan))
     angle = angular_distance(hopf.rotation.double(), axis_angle.rotation.double())
     assert float((angle < 2 * 3.75).float().mean()) > 0.9
+
+
+def test_an_incumbent_from_the_way_down_excludes_more(problem: Problem) -> None:
+    """Cells have to reach the score of a pose that exists: the better it is, the more of them cannot."""
+    plan = replace(PLAN, first_radius=5.0, bound=BoundSettings(cell_reach=0.0))
+
+    def first(plan: BranchPlan) -> StageResult:
+        searcher, nothing = problem.searcher(plan), torch.full((IMAGES,), -torch.inf)
+        return search_stage(whole_grid(searcher.rotations, IMAGES), nothing, problem.observations, searcher, 0)
+
+    found, published = first(plan), first(replace(plan, incumbent="best-cell"))
+    ours, theirs = found.counts["bounded"], published.counts["bounded"]
+    assert bool((ours <= theirs).all())
+    assert int(ours.sum()) < 0.8 * int(theirs.sum())
+    best = search_poses(problem.observations, problem.searcher()).score
+    assert bool((found.incumbent <= best + 1e-3).all())
+
+
+def test_what_bound_and_caps_keep_is_counted_apart(problem: Problem) -> None:
+    found = search_poses(problem.observations, problem.searcher(replace(PLAN, orientation_cap=4 / 576)))
+    assert torch.equal(found.evaluated[:, 1:], 32 * found.kept[:, :-1])
+    assert bool((found.kept <= found.bounded).all())
+    assert bool((found.bounded <= found.evaluated).all())
+    assert torch.equal(found.capped.any(2), found.kept < found.bounded)
+    assert bool((found.kept[:, 0] < found.bounded[:, 0]).any())
+
+
+def test_the_published_plan() -> None:
+    """Eight evaluations, L from 12, steps from 24 degrees and 5 pixels: as printed."""
+    plan = BranchPlan(
+        final_spacing=1.0, final_step=0.2, shift_extent=6.0, grid="axis-angle", first_spacing=24.0, subdivisions=7
+    )
+    stages = plan.stages(60.0)
+    assert [s.radius for s in stages] == [12.0, 24.0, 48.0, 60.0, 60.0, 60.0, 60.0, 60.0]
+    assert (stages[-1].spacing, stages[-1].step) == (24 / 128, 5 / 128)
+    assert len(plan.rotations()) == 2463
 
 
 @settings(deadline=None, max_examples=60)

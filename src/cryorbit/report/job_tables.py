@@ -22,7 +22,7 @@ def stage_times(metrics: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def pruning_table(metrics: pd.DataFrame) -> list[dict[str, float]]:
-    """What branch and bound kept at each stage, in each half-set, where it last searched; nothing where it never did."""
+    """What branch and bound kept at each stage of its last search of each part; nothing where it never searched."""
     if "pruning" not in metrics:
         return []
     searches = metrics["pruning"].dropna()

@@ -112,7 +112,8 @@ def finish_iteration(
     """Poses, classes and posteriors of all particles, from a search over all poses."""
     everything = torch.arange(len(dataset.source))
     group = imposed_operators(dataset, state)
-    cells, pruned = state.cells, ()
+    cells = state.cells
+    pruned: tuple[StagePruning, ...] = ()
     if cells is None:
         cells, pruned = _last_cells(config, dataset, state, everything)
     statistics, estimates, maps = full_pass(config, dataset, state, everything, cells, group)

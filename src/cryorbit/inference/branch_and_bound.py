@@ -272,7 +272,7 @@ def search_stage(
     incumbent = torch.maximum(incumbent, _full_scores((cells, scores, where), observations, searcher, number))
     count = count_within(searcher.disc, searcher.stages[number].radius)
     margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
-    # the best cell stays even where the bound excludes it, as it may for an image that is no slice of the volume
+    # the best cell stays even where the bound excludes it, as it may for an image that is not a slice of the volume
     bounded = surviving(cells, scores, torch.minimum(incumbent - margin, best))
     kept, bites = capped(cells, scores, bounded, searcher.most)
     image = cells.candidates.image

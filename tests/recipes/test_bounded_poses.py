@@ -5,12 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from abinit_jobs import QUICK, make_set, run_job
-from refine_jobs import low_passed_map, refine_config
+from abinit_jobs import make_set
+from refine_jobs import DIAMETER, low_passed_map, refine_config
 
 from cryorbit.inference.band import band_within
 from cryorbit.inference.branch_and_bound import BranchPlan
 from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.io.mrc import read_map
+from cryorbit.recipes.abinit.config import AbinitConfig
+from cryorbit.recipes.abinit.finish_stage import finish_iteration
+from cryorbit.recipes.abinit.prepare import prepare
+from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.bound_settings import BranchSettings
 from cryorbit.recipes.bounded_poses import BoundedSearch, branch_plan, pruning_metrics
 from cryorbit.recipes.dataset import Dataset, read_dataset
@@ -18,7 +23,7 @@ from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.e_step import e_step, half_set_rows
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import RefineState
-from cryorbit.volumes.voxel import resample
+from cryorbit.volumes.voxel import resample, working_grid
 from phantom_sets import sharp_phantom
 
 PUBLISHED = BranchSettings(
@@ -97,15 +102,18 @@ def test_a_pass_reports_what_bound_and_caps_kept(started: tuple[RefineConfig, Da
     assert pruning_metrics(((), ()), dataset.extent) == {}
 
 
-@pytest.mark.slow
-def test_the_last_pass_of_abinit_by_branch_and_bound(folder: Path, tmp_path: Path) -> None:
-    """Poses of all particles, about as good as those of the grid."""
-    finish = {"search": "branch-and-bound", "bound": {"subdivisions": 2}}
-    quick = {**QUICK, "grow": {"iterations": 2}}
-    ess = {}
-    for name, settings in (("grid", {}), ("bound", finish)):
-        job, _ = run_job(folder / "particles.star", tmp_path / name, **quick, finish=settings)
-        last = job.read_metrics()[-1]
-        assert ("pruning" in last) == (name == "bound")
-        ess[name] = last["log_likelihood"]
-    assert ess["bound"] > 0.95 * ess["grid"]
+def test_the_last_pass_of_abinit_by_branch_and_bound(folder: Path) -> None:
+    """Under the true map poses explain the images as well as those of the grid search."""
+    files = {"particles": folder / "particles.star", "output": folder / "abinit", "diameter": DIAMETER}
+    bound = {"angular_spacing": 30.0, "subdivisions": 2}
+    volume = resample(read_map(folder / "truth_1.mrc")[0], working_grid(32, 8.0).size)[None]
+    metrics = {}
+    for search in ("grid", "branch-and-bound"):
+        config = AbinitConfig(**files, finish={"search": search, "bound": bound})
+        dataset = prepare(config)
+        state = AbinitState(0, "finish", 0, volume, dataset.noise_variance, 8.0)
+        _, metrics[search] = finish_iteration(config, dataset, state)
+    assert "pruning" not in metrics["grid"]
+    assert len(metrics["branch-and-bound"]["pruning"]) == 3
+    likelihood = {search: each["log_likelihood"] for search, each in metrics.items()}
+    assert likelihood["branch-and-bound"] > 0.95 * likelihood["grid"] > 10

@@ -24,7 +24,7 @@ class BranchSettings(Settings):
     )
     angular_spacing: float | None = Field(
         None,
-        gt=0,
+        ge=5,
         le=180,
         description="Angular spacing of the first grid of branch and bound, degrees; published: 24. Default: that of "
         "the grid search.",

@@ -19,6 +19,7 @@ import os
 import subprocess
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import cyclopts
@@ -122,10 +123,11 @@ def killed(place: Path, count: int, threads: int) -> list[Row]:
 
 
 def in_the_middle(log: Path) -> bool:
-    """Whether a job is half through its last pass."""
+    """Whether a job is half through its last pass: coarse poses are all found, and half of them are refined."""
     events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    last = events[-1] if events else {}
-    return last.get("stage") == LAST_PASS and last["event"] == "within" and 2 * last["done"] >= last["total"]
+    done = [each["done"] for each in events if each["event"] == "within" and each["stage"] == LAST_PASS]
+    begun_again = any(later < earlier for earlier, later in pairwise(done))
+    return begun_again and 2 * done[-1] >= events[-1].get("total", 0) > 0
 
 
 def told(step: str, count: int, cost: Cost) -> Row:

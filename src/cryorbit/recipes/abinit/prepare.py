@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.abinit.config import AbinitConfig
@@ -43,6 +44,11 @@ def prepare(config: AbinitConfig) -> AbinitDataset:
     everything = read_chosen(config)
     _require_memory(config, everything)
     read = read_dataset(config, everything)
+    if config.search.noise_model == "residuals" and read.source.premultiplied:
+        raise InputError(
+            "the search cannot measure the noise of images that were multiplied by their CTF",
+            fix='set noise_model = "background" under [search] in a settings file',
+        )
     held_out, order = _held_out(config, len(read.particles))
     return AbinitDataset(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
 

@@ -27,7 +27,13 @@ LEAST_ACCURACY = 0.9
 KEY = ("set", "seed", "arm")
 
 
-def main(*sets: Path, seeds: int = 2, folder: Path = Path("printed_algorithm"), output: Path) -> None:
+def main(
+    *sets: Path,
+    seeds: int = 2,
+    arms: tuple[str, ...] = tuple(ARMS),
+    folder: Path = Path("printed_algorithm"),
+    output: Path,
+) -> None:
     """Run both arms on all sets, the first seed of each before the second.
 
     Parameters
@@ -36,6 +42,8 @@ def main(*sets: Path, seeds: int = 2, folder: Path = Path("printed_algorithm"), 
         Folders of `cryorbit simulate`.
     seeds
         Random starts, each a job of its own.
+    arms
+        Which of the two.
     folder
         Where the jobs are kept.
     output
@@ -45,7 +53,7 @@ def main(*sets: Path, seeds: int = 2, folder: Path = Path("printed_algorithm"), 
     done = {tuple(row[name] for name in KEY) for row in rows}
     for seed in range(seeds):
         for each in sets:
-            for arm in ARMS:
+            for arm in arms:
                 if (each.name, seed, arm) not in done:
                     rows = [*rows, measure_arm(each.absolute(), seed, arm, folder.absolute())]
                     save(output, "printed_algorithm", {"rows": rows})

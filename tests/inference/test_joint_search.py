@@ -120,7 +120,7 @@ def test_a_prior_is_a_part_of_value_and_gradient(clear_set: PhantomSet) -> None:
     # per class, the difference of the fields is that gradient over its max W, for all images of the mean
     weights = plain.expect(x, None).statistics[:, 2]
     for k in range(2):
-        most = float(join_mates(weights[k]).max()) * IMAGES
+        most = float(weights[k].max()) * IMAGES
         expected = IMAGES * gradient[k] / (factor * most)
         torch.testing.assert_close(
             (with_prior.field - without.field)[k], expected, rtol=1e-2, atol=1e-2 * float(expected.abs().max())

@@ -32,11 +32,11 @@ def sizes(config: AbinitConfig, *numbers: int) -> list[int]:
 @pytest.mark.parametrize("classes", [1, 3])
 def test_the_printed_batches_are_30_and_from_20_angstrom_on_100_for_each_class(classes: int) -> None:
     config = printed(classes)
-    radii = [search_radius(config, DATASET, n) for n in range(300)]
+    radii = [search_radius(config, DATASET, n) for n in range(1000)]
     assert radii[0] == pytest.approx(10.0)
     change = next(n for n, radius in enumerate(radii) if 350 / radius <= 20)
-    assert 60 < change < 240, "on the way"
-    assert sizes(config, 0, change - 1, change, 299) == [30 * classes, 30 * classes, 100 * classes, 100 * classes]
+    assert 200 < change < 800, "on the way"
+    assert sizes(config, 0, change - 1, change, 999) == [30 * classes, 30 * classes, 100 * classes, 100 * classes]
 
 
 def test_by_default_batches_grow_linearly_and_there_is_one_volume() -> None:

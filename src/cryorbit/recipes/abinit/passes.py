@@ -35,6 +35,7 @@ from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_schedule import last_search_radius, searched_volumes
 from cryorbit.recipes.abinit.search_stage import shift_step
 from cryorbit.recipes.abinit.state import AbinitState
+from cryorbit.recipes.pass_curves import half_map_curves
 from cryorbit.volumes.voxel import resample
 
 
@@ -83,7 +84,7 @@ def grow_iteration(
     if not over and dead_classes(config, fractions):
         # candidates in the frame of a class that is gone are none in that of the one that takes its place
         new = replace(new, volume=rescued(config, new, fractions), cells=None)
-    return new, pass_metrics(dataset, radius, statistics, estimates)
+    return new, pass_metrics(dataset, radius, statistics, estimates) | half_map_curves(dataset.extent, maps.fsc)
 
 
 def batch_cells(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
@@ -39,18 +40,24 @@ class AbinitDataset(Dataset):
     held_out: Int[Tensor, " v"]
 
 
-def prepare(config: AbinitConfig) -> AbinitDataset:
-    """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
+def prepare(config: AbinitConfig, group: Group = SINGLE_PROCESS) -> AbinitDataset:
+    """Read and check the particles, a share in each process; ``InputError`` for what would spoil the reconstruction."""
     everything = read_chosen(config)
+    _require_measurable_noise(config, everything)
     _require_memory(config, everything)
-    read = read_dataset(config, everything)
-    if config.search.noise_model == "residuals" and read.source.premultiplied:
-        raise InputError(
-            "the search cannot measure the noise of images that were multiplied by their CTF",
-            fix='set noise_model = "background" under [search] in a settings file',
-        )
+    read = read_dataset(config, everything, group)
     held_out, order = _held_out(config, len(read.particles))
     return AbinitDataset(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
+
+
+def _require_measurable_noise(config: AbinitConfig, particles: Particles) -> None:
+    """Refuse to measure the noise of images that hold none where their CTF is zero."""
+    if config.search.noise_model == "residuals" and particles.premultiplied:
+        raise InputError(
+            "the search cannot measure the noise of images that were multiplied by their CTF",
+            file=particles.source,
+            fix='set noise_model = "background" under [search] in a settings file',
+        )
 
 
 def _require_memory(config: AbinitConfig, particles: Particles) -> None:

@@ -80,3 +80,13 @@ def test_classes_in_frames_of_their_own_are_compared_each_with_itself(monkeypatc
     for estimates, moved in ((before.estimates, False), (other, True)):
         now: Any = replace(before, estimates=estimates)
         assert passes.batch_cells(CONFIG, prepared, now, BATCH, stands=True)[1] == moved
+
+
+def test_a_class_that_died_is_started_anew_and_all_poses_are_searched_again() -> None:
+    before = replace(state(fresh=True), volume=torch.stack([torch.ones(8, 8, 8), torch.zeros(8, 8, 8)]))
+    config = CONFIG.model_copy(update={"classes": 2})
+    assert passes._all_alive(config, before, torch.tensor([0.9, 0.1])) is before
+    after = passes._all_alive(config, before, torch.tensor([0.995, 0.005]))
+    assert after.cells is None
+    assert torch.equal(after.volume[0], before.volume[0])
+    assert float((after.volume[1] - 1).std()) == pytest.approx(0.1, rel=0.05)

@@ -81,9 +81,7 @@ def grow_iteration(
         iteration=state.iteration if over and split else 0 if over else state.iteration + 1,
         class_fractions=fractions,
     )
-    if not over and dead_classes(config, fractions):
-        # candidates in the frame of a class that is gone are none in that of the one that takes its place
-        new = replace(new, volume=rescued(config, new, fractions), cells=None)
+    new = new if over else _all_alive(config, new, fractions)
     return new, pass_metrics(dataset, radius, statistics, estimates) | half_map_curves(dataset.extent, maps.fsc)
 
 
@@ -220,6 +218,13 @@ def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, "
         smooth = resample(noise, volume.shape[-1])
         volume[k] = volume[largest] * (1 + 0.1 * smooth / smooth.std())
     return volume
+
+
+def _all_alive(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> AbinitState:
+    """The state with `rescued` volumes where a class died; its candidates mean nothing in the frame of the new one."""
+    if not dead_classes(config, fractions):
+        return state
+    return replace(state, volume=rescued(config, state, fractions), cells=None)
 
 
 def pass_metrics(

@@ -91,16 +91,8 @@ def search_iteration(
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)
     walk = carried(after.state, tuple(after.x.shape), lambda value: centred(value, offsets))
-    report = oracle.reports[-1]
-    metrics = {
-        "resolution_A": dataset.extent / oracle.disc.radius,
-        "log_likelihood": report.log_likelihood,
-        "ess": report.effective,
-        "class_fractions": report.class_fractions.tolist(),
-        "batch": oracle.num_terms,
-        "evaluations": after.evaluations,
-    }
-    recent = (*(() if state.searched is None else state.searched.effective), report.effective)[-RECENT:]
+    effective = oracle.reports[-1].effective
+    recent = (*(() if state.searched is None else state.searched.effective), effective)[-RECENT:]
     over = _is_over(config, n + batches, recent)
     return replace(
         state,
@@ -110,7 +102,20 @@ def search_iteration(
         method=None if over else pack(walk),
         radius=oracle.disc.radius,
         searched=None if over else Searched(recent, after.scale, measured_noise(config, state, oracle, noise)),
-    ), metrics
+    ), _metrics(dataset, oracle, after.evaluations)
+
+
+def _metrics(dataset: AbinitDataset, oracle: GridOracle, evaluations: int) -> dict[str, Any]:
+    """The line of a step in ``metrics.jsonl``."""
+    report = oracle.reports[-1]
+    return {
+        "resolution_A": dataset.extent / oracle.disc.radius,
+        "log_likelihood": report.log_likelihood,
+        "ess": report.effective,
+        "class_fractions": report.class_fractions.tolist(),
+        "batch": oracle.num_terms,
+        "evaluations": evaluations,
+    }
 
 
 def _oracle(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, count: int) -> tuple[GridOracle, int]:

@@ -61,3 +61,25 @@ def test_an_unknown_preset_is_an_error(capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit):
         main(["settings", "abinit", "--preset", "cryosparc"])
     assert "did you mean 'cryosparc2017'?" in capsys.readouterr().err
+
+
+def test_a_study_lists_the_settings_of_a_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {}
+    for scale in ("quick", "medium", "full"):
+        text = re.sub(
+            r"^#(\w+ = )", r"\1", printed(f"settings reproduce paul2024_ch4 --toml --{scale}", capsys), flags=re.M
+        )
+        listed = tomllib.loads(text)
+        config = find_config("reproduce paul2024_ch4")
+        assert validated(config, {**listed, "output": "job"}) == validated(config, {"scale": scale, "output": "job"})
+        values[scale] = listed["scale"], listed["alignment"]["seeds"], listed["cryoem"]["passes"]
+    assert values == {"quick": ("quick", 3, 300), "medium": ("medium", 10, 2000), "full": ("full", 10, 2000)}
+    assert "5000.0" in printed("settings reproduce paul2024_ch4 --full", capsys)
+
+
+def test_a_verb_that_is_no_study_has_no_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["settings", "refine", "--full"])
+    said = capsys.readouterr().err
+    assert "the settings of `cryorbit refine` have no scale" in said
+    assert "fix: leave --full out" in said

@@ -44,6 +44,7 @@ def prepare(config: AbinitConfig, group: Group = SINGLE_PROCESS) -> AbinitDatase
     """Read and check the particles, a share in each process; ``InputError`` for what would spoil the reconstruction."""
     everything = read_chosen(config)
     _require_measurable_noise(config, everything)
+    _require_common_frame(config)
     _require_memory(config, everything)
     read = read_dataset(config, everything, group)
     held_out, order = _held_out(config, len(read.particles))
@@ -57,6 +58,15 @@ def _require_measurable_noise(config: AbinitConfig, particles: Particles) -> Non
             "the search cannot measure the noise of images that were multiplied by their CTF",
             file=particles.source,
             fix='set noise_model = "background" under [search] in a settings file',
+        )
+
+
+def _require_common_frame(config: AbinitConfig) -> None:
+    """Refuse branch and bound under the mean of classes that stand in frames of their own."""
+    if config.finish.search != "grid" and config.search.volumes == "classes" and config.classes > 1:
+        raise InputError(
+            "branch and bound searches the mean of the classes, and classes searched together share no frame",
+            fix='set search = "grid" under [finish] in a settings file',
         )
 
 

@@ -262,6 +262,8 @@ CASES: dict[str, tuple[Damage, str]] = {
     "text without quotes in the settings": (config("classes = 2\nsymmetry = D2\n"), f"{ABINIT} --config settings.toml"),
     "a query on no column": (nothing, f"{ABINIT} --subset rlnDefocusX<3"),
     "a query that is code": (nothing, f"{ABINIT} --subset rlnDefocusU.sum()>3"),
+    "a misspelt preset": (nothing, f"{ABINIT} --preset cryosparc"),
+    "a preset of a verb without any": (nothing, "reconstruct particles.star -o job --preset cryosparc2017"),
     "settings that name code": (
         config('method = "mine:Own"\n'),
         "optimise particles.star -o job --config settings.toml",

@@ -114,11 +114,11 @@ def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) ->
 STARTS = "[search]\niterations = 8\n\n[grow]\niterations = 2\nimages = 300\n"
 
 
-def find_map(images: Path, job: str, processes: int) -> list[str]:
-    """A command that makes a map from three random starts."""
+def find_map(images: Path, job: str, processes: int, *options: str) -> list[str]:
+    """A command that makes maps from random starts, by default from three."""
     (images / "starts.toml").write_text(STARTS)
     files = (images / "set" / "particles.star", "--config", images / "starts.toml", "-o", images / job)
-    words = ["abinit", *map(str, files), "--seeds", "3", "--diameter", "100"]
+    words = ["abinit", *map(str, files), "--diameter", "100", *(options or ("--seeds", "3"))]
     return [*words, "--processes", str(processes), "--threads", "1", "-q"]
 
 
@@ -141,6 +141,17 @@ def test_starts_dealt_out_come_to_what_one_process_does(images: Path) -> None:
             assert (other / name).read_bytes() == (alone / name).read_bytes(), name
         assert measured(other) == measured(alone)
         assert sorted(each.name for each in (other / "checkpoint").iterdir()) == ["lock", "state.pt"]
+
+
+@pytest.mark.slow
+def test_starts_of_classes_searched_together_are_dealt_out_likewise(images: Path) -> None:
+    for job, processes in (("joint_of_one", 1), ("joint_of_two", 2)):
+        options = ("--preset", "cryosparc2017", "--classes", "2", "--seeds", "2", "--limit", "300")
+        done = run(find_map(images, job, processes, *options))
+        assert done.returncode == 0, done.stderr
+    for name in ("class_1.mrc", "class_2.mrc", "particles.star", "seeds.json"):
+        assert (images / "joint_of_one" / name).read_bytes() == (images / "joint_of_two" / name).read_bytes(), name
+    assert measured(images / "joint_of_one") == measured(images / "joint_of_two")
 
 
 QUICK = {

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from cryorbit.api.recipe_table import CONFIGS, find_config
 from cryorbit.api.settings import settings
 from cryorbit.cli.main import main
 from cryorbit.core.validation import validated
+from cryorbit.recipes.presets import read_preset
 
 INPUTS = {"particles": "p.star", "observations": "o.npz", "output": "job", "maps": ("a.mrc", "b.mrc")}
 
@@ -39,6 +41,32 @@ def test_a_verb_without_settings_is_answered_with_those_that_have_some(capsys: p
     with pytest.raises(SystemExit):
         main(["settings", "abinnit"])
     assert "did you mean 'abinit'?" in capsys.readouterr().err
+
+
+def test_a_preset_is_shown_beside_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("settings abinit --preset cryosparc2017", capsys).splitlines()
+    assert lines[0].split() == ["setting", "preset", "default", "meaning"]
+    shown = {line.split()[0]: line.split()[1:3] for line in lines if line.startswith("search.")}
+    assert shown["search.batch_first"] == ["30", "90"]
+    assert shown["search.batch_last_from"] == ["20.0", "none"]
+    assert "search.angular_spacing" not in shown
+
+
+def without_empty(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings without the groups that hold none."""
+    filled = {name: without_empty(each) if isinstance(each, dict) else each for name, each in settings.items()}
+    return {name: each for name, each in filled.items() if each != {}}
+
+
+def test_a_preset_can_be_written_as_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    written = tomllib.loads(printed("settings abinit --preset cryosparc2017 --toml", capsys))
+    assert without_empty(written) == read_preset("abinit", find_config("abinit"), "cryosparc2017")
+
+
+def test_an_unknown_preset_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["settings", "abinit", "--preset", "cryosparc"])
+    assert "did you mean 'cryosparc2017'?" in capsys.readouterr().err
 
 
 def test_a_study_lists_the_settings_of_a_scale(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,21 @@ SHORTEST: dict[str, Any] = {
 """Settings with which every stage is passed through, and no map is to be expected."""
 
 
+class StopsAfter(SilentProgress):
+    """Asks for a stop after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def advance(self, **_: float) -> None:
+        """Count."""
+        self.left -= 1
+
+    def stop_requested(self) -> bool:
+        """Whether all steps are done."""
+        return self.left <= 0
+
+
 def make_set(folder: Path, volumes: Sequence[torch.Tensor], count: int, snr: float, **changes: Any) -> Path:
     """Simulate particles of maps in ``folder``; the file without poses."""
     paths = tuple(folder / f"map_{number}.mrc" for number in range(len(volumes)))

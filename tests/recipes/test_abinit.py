@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from abinit_jobs import PIXEL_SIZE, SHORTEST, make_set, run_job
+from abinit_jobs import PIXEL_SIZE, SHORTEST, StopsAfter, make_set, run_job
 
-from cryorbit.core.progress import SilentProgress, Stopped
+from cryorbit.core.progress import Stopped
 from cryorbit.evaluation.align import correlation
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
@@ -159,21 +159,6 @@ def test_noise_makes_a_bad_verdict(tmp_path: Path) -> None:
     particles = make_set(tmp_path, [sharp_phantom(torch.Generator().manual_seed(3))], 300, 1e-6)
     _, result = run_job(particles, tmp_path / "job", search={"iterations": 15}, grow={"iterations": 2})
     assert result.verdict.level == "bad"
-
-
-class StopsAfter(SilentProgress):
-    """Asks for a stop after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        self.left = steps
-
-    def advance(self, **_: float) -> None:
-        """Count."""
-        self.left -= 1
-
-    def stop_requested(self) -> bool:
-        """Whether all steps are done."""
-        return self.left <= 0
 
 
 @pytest.mark.slow

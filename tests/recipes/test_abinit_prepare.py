@@ -117,6 +117,10 @@ def test_the_noise_is_that_of_the_images(folder: Path) -> None:
         ({"diameter": 200.0}, ["diameter", "160"]),
         ({"symmetry": "Q3"}, ["'Q3' is not a point group", "fix"]),
         ({"particles": Path("none.star")}, ["none.star"]),
+        (
+            {"premultiplied": True, "search": {"noise_model": "residuals"}},
+            ["particles.star", "cannot measure the noise", 'fix: set noise_model = "background"'],
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Path, changes: dict[str, Any], words: list[str]) -> None:

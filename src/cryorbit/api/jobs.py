@@ -51,7 +51,8 @@ def plan_job(verb: str, settings: Mapping[str, Any], file: Path | None = None, *
     verb
         Which recipe.
     settings
-        By name, those of a group as a mapping or a config; None for what was not given.
+        By name, those of a group as a mapping or a config; None for what was not given. ``preset`` is the name of
+        settings that come with the package, over which all others win.
     file
         TOML file of settings, over which ``settings`` win.
     trust
@@ -60,12 +61,16 @@ def plan_job(verb: str, settings: Mapping[str, Any], file: Path | None = None, *
     Raises
     ------
     InputError
-        A setting is unknown or does not fit, the file cannot be read or names code, or there is no such device.
+        A setting is unknown or does not fit, the file cannot be read or names code, or there is no such preset or
+        device.
     """
     from cryorbit.recipes.config import load_config
+    from cryorbit.recipes.presets import read_preset
 
-    recipe = find_recipe(verb)
-    config = load_config(recipe.config, file, settings)
+    recipe, name = find_recipe(verb), settings.get("preset")
+    preset = {} if name is None else read_preset(verb, recipe.config, name)
+    given = {key: value for key, value in settings.items() if key != "preset"}
+    config = load_config(recipe.config, file, given, preset=preset)
     if not trust:
         refuse_code(config, file, "give it with --method, or add --trust, if you know what it does", settings)
     return PlannedJob(recipe, settle(config))

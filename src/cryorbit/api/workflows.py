@@ -2,7 +2,8 @@
 
 Every function takes further settings by name: those of the recipe's config, listed by ``settings(verb)``. Settings of
 a group are a mapping, a config, or have dotted names: ``search={"iterations": 30}`` or ``**{"search.iterations": 30}``.
-A wrong name is an `InputError` that names the nearest. ``config`` is a TOML file, over which names that are given win.
+A wrong name is an `InputError` that names the nearest. ``config`` is a TOML file, over which names that are given win;
+``preset`` names settings that come with the package, over which the file wins.
 ``progress`` watches the job; by default it is shown on standard error or in the notebook. Ctrl-C, or interrupting
 the kernel, stops a job with `Stopped` and keeps what is done; `resume` continues it.
 """

@@ -63,6 +63,14 @@ ConfigFile = Annotated[
         group=RUNNING,
     ),
 ]
+Preset = Annotated[
+    str | None,
+    Parameter(
+        help="Settings that come with cryorbit under a name, such as cryosparc2017 for abinit; the settings file and "
+        "options override them. Default: none.",
+        group=RUNNING,
+    ),
+]
 Device = Annotated[
     str | None,
     Parameter(
@@ -117,6 +125,7 @@ class ParticleOptions:
     ctf: Ctf = None
     premultiplied: Premultiplied = None
     seed: Seed = None
+    preset: Preset = None
     config: ConfigFile = None
     device: Device = None
     threads: Threads = None

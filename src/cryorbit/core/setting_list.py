@@ -60,7 +60,16 @@ class Setting:
     @property
     def written(self) -> str | None:
         """The default as a file of settings has it; None where there is none to write."""
-        return None if self.default in (REQUIRED, None, (), {}) else _toml(self.default)
+        return None if self.default in (REQUIRED, None, (), {}) else as_toml(self.default)
+
+    def written_in(self, held: Mapping[str, Any]) -> str | None:
+        """The value that settings in groups hold for it, as a file has it; None where they hold none."""
+        value: Any = held
+        for part in self.name.split("."):
+            if not isinstance(value, Mapping) or part not in value:
+                return None
+            value = value[part]
+        return as_toml(value)
 
     @property
     def meaning(self) -> str:
@@ -113,7 +122,7 @@ def holds_settings(kind: Any) -> bool:
 def _values(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
-        return " or ".join(_toml(value) for value in inner)
+        return " or ".join(as_toml(value) for value in inner)
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(_values(each) for each in inner if each is not type(None)))
     if origin is Annotated:
@@ -123,10 +132,12 @@ def _values(annotation: Any) -> str:
     return _KINDS.get(annotation, "table")
 
 
-def _toml(value: Any) -> str:
-    """A value as it is written in a file."""
+def as_toml(value: Any) -> str:
+    """A value as it is written in a file of settings."""
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{name} = {as_toml(each)}' for name, each in value.items())} }}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"[{', '.join(_toml(each) for each in value)}]"
+        return f"[{', '.join(as_toml(each) for each in value)}]"
     return f'"{value}"' if isinstance(value, str | Path) else str(value)

@@ -28,6 +28,7 @@ from cryorbit.inference.class_mixing import class_mass, mix_classes
 from cryorbit.inference.marginal import SliceStatistics, pose_posterior, slice_statistics
 from cryorbit.inference.packed_sums import packed_sums, unpacked_sums, with_least_weight
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
+from cryorbit.inference.voxel_prior import VoxelPrior
 from cryorbit.optim.protocols import Evaluation, Expectation
 from cryorbit.volumes.model import ModelGrid, solve
 
@@ -49,16 +50,39 @@ def largest(weight: Float[Tensor, "z q h"]) -> Float[Tensor, "z q h"]:
     return torch.full_like(weight, float(weight.max()))
 
 
+def mean_residual(
+    observations: Observations, slices: Complex[Tensor, "g p"], statistics: SliceStatistics
+) -> Float[Tensor, " p"]:
+    """Squared residual under the posterior, mean over the images, in the units of ``Observations.power``."""
+    overlap = (slices.conj() * statistics.data).real.sum(0)
+    explained = (statistics.weight * slices.abs().square()).sum(0)
+    return (observations.power.sum(0) - 2 * overlap + explained) / len(observations)
+
+
 CURVATURES: dict[str, Curvature] = {"diagonal": diagonal, "largest": largest}
 
 
 @dataclass(frozen=True, slots=True)
 class GridReport:
-    """What an E-step saw: log-likelihood per image (nats), effective poses, class fractions."""
+    """What an E-step saw.
+
+    Attributes
+    ----------
+    log_likelihood
+        Mean over the images, nats.
+    effective
+        Mean effective number of poses.
+    class_fractions
+        Mean posterior of the classes.
+    residual
+        Of each coefficient, the mean squared residual under the posterior, in the units of ``Observations.power``;
+        None unless it is asked for.
+    """
 
     log_likelihood: float
     effective: float
     class_fractions: Float[Tensor, " k"]
+    residual: Float[Tensor, " p"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +101,10 @@ class GridOracle:
         What the gradient is divided by.
     class_mixing
         Part of every image's class posterior that is spread evenly over the classes.
+    prior
+        Of the density; None for a flat one. The M-step leaves it out.
+    measures_residuals
+        Whether reports hold the residuals, from which the noise can be measured.
     reports
         What every E-step saw, the last one last.
     """
@@ -87,6 +115,8 @@ class GridOracle:
     disc: HalfDisc
     curvature: Curvature = diagonal
     class_mixing: float = 0.0
+    prior: VoxelPrior | None = None
+    measures_residuals: bool = False
     reports: list[GridReport] = field(default_factory=list)
 
     @property
@@ -98,7 +128,12 @@ class GridOracle:
         """Mean value, and the field."""
         value, slices, statistics = self._expect_slices(x, idx)
         inserted = self._inserted(SliceStatistics(statistics.data - statistics.weight * slices, statistics.weight))
-        return Evaluation(value, -self._solved(inserted))
+        if self.prior is None:
+            return Evaluation(value, -self._solved(inserted))
+        images = self.num_terms if idx is None else len(idx)
+        pulls = images * self.prior.pull(x)
+        pulled = [(data + pull, weight) for (data, weight), pull in zip(inserted, pulls, strict=True)]
+        return Evaluation(value + self.prior.value(x), -self._solved(pulled))
 
     def expect(self, x: Float[Tensor, "k ..."], idx: Int[Tensor, " b"] | None) -> Expectation:
         """Mean value, and mean D and W: real part, imaginary part, weight."""
@@ -133,8 +168,10 @@ class GridOracle:
         mixed = mix_classes(posterior, mass, per_class, self.class_mixing)
         evidence = posterior.log_evidence.mean()
         likelihood, effective = torch.stack([evidence, posterior.effective.mean()]).tolist()
-        self.reports.append(GridReport(likelihood, effective, mass.mean(0)))
-        return -evidence, slices, slice_statistics(mixed, chosen, phases, len(slices))
+        statistics = slice_statistics(mixed, chosen, phases, len(slices))
+        residual = mean_residual(chosen, slices, statistics) if self.measures_residuals else None
+        self.reports.append(GridReport(likelihood, effective, mass.mean(0), residual))
+        return -evidence, slices, statistics
 
     def _inserted(self, statistics: SliceStatistics) -> list[tuple[Complex[Tensor, "z q h"], Float[Tensor, "z q h"]]]:
         """Data and weight of each class on its Fourier grid."""

@@ -42,8 +42,8 @@ class Momentum(Checked):
     momentum
         Largest mu.
     schedule
-        Whether mu grows to it from 0.5 ("growing"), or is the same from the second step on ("constant"): there is no
-        velocity before the first.
+        Whether mu grows to it from 0.5 ("growing"), is the same from the second step on ("constant": there is no
+        velocity before the first), or from the first ("fixed"), which "long-run" then shortens, too.
     decay, power
         How steps become shorter: ``eta_t = eta_0 (1 + decay t)^-power``.
     batch_size
@@ -53,7 +53,7 @@ class Momentum(Checked):
     step_size: Positive = 1.0
     rate: Literal["long-run", "step"] = "long-run"
     momentum: Kept = 0.9
-    schedule: Literal["growing", "constant"] = "growing"
+    schedule: Literal["growing", "constant", "fixed"] = "growing"
     decay: NotNegative = 0.01
     power: NotNegative = 0.75
     batch_size: Count | None = 100
@@ -90,7 +90,7 @@ class Momentum(Checked):
         """Part of the velocity that is kept in step ``number``."""
         if self.schedule == "growing":
             return growing_momentum(number, self.momentum)
-        return self.momentum if number > 0 else 0.0
+        return self.momentum if number > 0 or self.schedule == "fixed" else 0.0
 
 
 @dataclass(frozen=True, slots=True)

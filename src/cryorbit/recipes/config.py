@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -18,7 +19,12 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def load_config(
-    model: type[Config], file: Path | None, overrides: Mapping[str, Any], held: Mapping[str, Any] | None = None
+    model: type[Config],
+    file: Path | None,
+    overrides: Mapping[str, Any],
+    held: Mapping[str, Any] | None = None,
+    *,
+    preset: Mapping[str, Any] = MappingProxyType({}),
 ) -> Config:
     """Build the settings of a recipe.
 
@@ -32,6 +38,8 @@ def load_config(
         Settings that win over the file; a value of None means that the setting was not given.
     held
         What the file holds, where it has been read already; by default it is TOML, and read.
+    preset
+        Settings that the file wins over.
 
     Raises
     ------
@@ -40,7 +48,7 @@ def load_config(
     """
     settings = held if held is not None else {} if file is None else _read_toml(file)
     typed = {key: value for key, value in overrides.items() if value is not None}
-    return validated(model, overlaid(settings, typed), file, typed)
+    return validated(model, overlaid(overlaid(preset, settings), typed), file, typed)
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

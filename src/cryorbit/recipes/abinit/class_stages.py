@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.data import Poses
@@ -25,13 +25,15 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_likelihood
 from cryorbit.recipes.abinit.passes import (
     after_pass,
+    class_fractions,
     find_cells,
     full_pass,
     growth_batch,
     pass_metrics,
+    rescued,
 )
 from cryorbit.recipes.abinit.prepare import AbinitDataset
-from cryorbit.recipes.abinit.search_stage import first_radius
+from cryorbit.recipes.abinit.search_schedule import first_radius
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.volumes.voxel import resample
 
@@ -71,7 +73,7 @@ def sort_iteration(
     cells = find_cells(config, dataset, state, batch) if state.cells is None else state.cells
     statistics, estimates, maps = full_pass(config, dataset, state, batch, cells)
     new = after_pass(config, dataset, replace(state, cells=cells), statistics, maps)
-    fractions = (statistics.class_mass / statistics.class_mass.sum()).float()
+    fractions = class_fractions(statistics)
     over = state.iteration + 1 == config.classify.iterations
     # a class that is started anew needs a pass to become a map
     if not over:
@@ -80,21 +82,9 @@ def sort_iteration(
         new,
         stage="judge" if over else "sort",
         iteration=0 if over else state.iteration + 1,
-        class_fractions=fractions.cpu(),
+        class_fractions=fractions,
     )
     return new, pass_metrics(dataset, state.radius, statistics, estimates)
-
-
-def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
-    """Volumes in which every dead class is the largest one, disturbed at random by a tenth of its density."""
-    volume = state.volume.clone()
-    generator = generator_for(config.seed + state.start, "principal component", state.iteration)
-    largest = int(fractions.argmax())
-    for k in torch.nonzero(fractions < config.classify.smallest / config.classes)[:, 0].tolist():
-        noise = torch.randn(8, 8, 8, generator=generator).to(volume)
-        smooth = resample(noise, volume.shape[-1])
-        volume[k] = volume[largest] * (1 + 0.1 * smooth / smooth.std())
-    return volume
 
 
 def _split_volumes(

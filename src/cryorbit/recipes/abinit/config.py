@@ -37,8 +37,24 @@ class SearchSettings(SearchingSettings):
     longest: float = Field(
         2.5, ge=1, le=MOST, description="Upper limit of a search that continues, as a multiple of `iterations`."
     )
-    batch_first: int = Field(90, ge=1, le=MOST, description="Images in the first mini-batch.")
-    batch_last: int = Field(150, ge=1, le=MOST, description="Images in the last mini-batch; the size grows linearly.")
+    volumes: Literal["one", "classes"] = Field(
+        "one",
+        description="Random volumes to start from: one, which is split into the classes after its growth, or one for "
+        "each class, which compete for the images from the first step.",
+    )
+    batch_first: int = Field(
+        90, ge=1, le=MOST, description="Images in the first mini-batch, for each volume of the search."
+    )
+    batch_last: int = Field(
+        150, ge=1, le=MOST, description="Images in the last mini-batch, for each volume of the search."
+    )
+    batch_last_from: float | None = Field(
+        None,
+        gt=0,
+        le=COARSEST_A,
+        description="Resolution from which mini-batches have `batch_last` images instead of `batch_first`, Å. "
+        "Default: the size grows linearly over the search.",
+    )
     initial_resolution: float | None = Field(
         None,
         gt=0,
@@ -57,17 +73,47 @@ class SearchSettings(SearchingSettings):
         "diagonal",
         description="Preconditioner of the gradient: the weights W of each frequency, or their largest value.",
     )
+    noise_model: Literal["background", "residuals"] = Field(
+        "background",
+        description="Noise variance during the search: that of the background, or measured from what the volumes "
+        "leave unexplained.",
+    )
+    noise_start: Literal["spectrum", "white"] = Field(
+        "spectrum",
+        description="Noise variance of the background: its spectrum, or the mean of it at all frequencies.",
+    )
     noise_inflation: float = Field(
         2.0, ge=1, le=MOST, description="Noise variance at the start of the search, as a multiple of its estimate."
     )
     noise_inflation_images: float = Field(
         1000.0, gt=0, le=MOST, description="Number of images after which half of the noise inflation has decayed."
     )
+    noise_prior: float = Field(
+        50.0,
+        ge=0,
+        le=MOST,
+        description='Weight of the variance of the background, in images, with `noise_model = "residuals"`.',
+    )
+    noise_decay: float = Field(
+        0.9999,
+        gt=0,
+        le=1,
+        description="Fraction of the weight of earlier residuals, and of the inflation, that a mini-batch keeps, with "
+        '`noise_model = "residuals"`.',
+    )
     class_mixing: float = Field(
         0.1,
         ge=0,
         le=1,
-        description="How far the classes are mixed with each other early in a search with several classes, 0 to 1.",
+        description="Fraction of the class probabilities of an image that is shared evenly among the classes early "
+        'in a search with `volumes = "classes"`.',
+    )
+    sparsity: float = Field(
+        0.0,
+        ge=0,
+        le=MOST,
+        description="Strength of the exponential prior on positive density, for images whose noise has variance 1; "
+        "larger values favour empty space.",
     )
     positive_fraction: float = Field(
         0.5, ge=0, le=1, description="Fraction of the search during which the density is kept positive."

@@ -12,12 +12,12 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.inference.band import band_within
 from cryorbit.inference.candidates import Candidates, in_every_class
-from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.pruning import StagePruning
 from cryorbit.recipes.abinit.config import AbinitConfig
-from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics
+from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics, within_class
 from cryorbit.recipes.abinit.prepare import AbinitDataset
-from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
+from cryorbit.recipes.abinit.search_schedule import last_search_radius
+from cryorbit.recipes.abinit.search_stage import begin
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
 from cryorbit.recipes.bounded_poses import BoundedSearch, bounded_poses, pruning_metrics
 from cryorbit.volumes.voxel import resample
@@ -125,7 +125,8 @@ def finish_iteration(
         iteration=state.iteration + 1,
         volume=maps.volume,
         radius=state.radius if state.consensus_radius is None else state.consensus_radius,
-        cells=None if over else within_class(cells, estimates),
+        # the last pass refines poses, classes are decided
+        cells=None if over else within_class(cells, estimates.klass),
         estimates=estimates,
     )
     metrics = pass_metrics(dataset, state.radius, statistics, estimates)
@@ -155,8 +156,3 @@ def _last_cells(
 def imposed_operators(dataset: AbinitDataset, state: AbinitState) -> Float[Tensor, "g 3 3"] | None:
     """Operators of the point group, or None where there is only the identity or the images refused the symmetry."""
     return dataset.operators if state.trial is None or state.trial.imposed else None
-
-
-def within_class(cells: Candidates, estimates: PoseEstimates) -> Candidates:
-    """The candidates of each particle in its own class: the last pass refines poses, classes are decided."""
-    return cells[cells.klass == estimates.klass[cells.image]]

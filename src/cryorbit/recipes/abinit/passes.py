@@ -32,7 +32,8 @@ from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.inference.statistics import VolumeStatistics, symmetrised, volume_statistics
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import AbinitDataset
-from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
+from cryorbit.recipes.abinit.search_schedule import last_search_radius, searched_volumes
+from cryorbit.recipes.abinit.search_stage import shift_step
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.pass_curves import half_map_curves
 from cryorbit.volumes.voxel import resample
@@ -48,14 +49,17 @@ def largest_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
 def grow_iteration(
     config: AbinitConfig, dataset: AbinitDataset, state: AbinitState
 ) -> tuple[AbinitState, dict[str, Any]]:
-    """One pass over the batch with the consensus; the radius follows what its half maps agree on."""
+    """One pass over the batch with the consensus, or with all classes that were searched together.
+
+    The radius follows what the half maps agree on, of several classes those that agree best.
+    """
     batch = growth_batch(config, dataset)
     limit = largest_radius(config, dataset)
     radius = min(limit, max(state.radius, last_search_radius(config, dataset) * 1.1))
     last = Scored(0.0, -math.inf) if state.grown is None else state.grown
     cells, searched = batch_cells(config, dataset, state, batch, stands=radius == last.radius)
     statistics, estimates, maps = full_pass(config, dataset, replace(state, radius=radius), batch, cells)
-    resolved = resolved_radius(maps.fsc[0], config.grow.threshold)
+    resolved = max(resolved_radius(fsc, config.grow.threshold) for fsc in maps.fsc)
     next_radius = min(limit, max(radius, resolved + config.grow.margin))
     likelihood = float(statistics.log_evidence / statistics.images)
     now = Scored(radius, likelihood)
@@ -64,6 +68,7 @@ def grow_iteration(
     converged = next_radius == radius and gained < config.grow.least_gain * likelihood
     over = converged or state.iteration + 1 == config.grow.iterations
     new = after_pass(config, dataset, replace(state, cells=cells, radius=radius), statistics, maps)
+    fractions, split = class_fractions(statistics), config.classes > len(state.volume)
     new = replace(
         new,
         # a map that goes beyond its M-step is for the next pass to correct
@@ -72,9 +77,11 @@ def grow_iteration(
         estimates=estimates,
         grown=now,
         fresh_cells=searched,
-        stage=("split" if config.classes > 1 else "judge") if over else "grow",
-        iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
+        stage=("split" if split else "judge") if over else "grow",
+        iteration=state.iteration if over and split else 0 if over else state.iteration + 1,
+        class_fractions=fractions,
     )
+    new = new if over else _all_alive(config, new, fractions)
     return new, pass_metrics(dataset, radius, statistics, estimates) | half_map_curves(dataset.extent, maps.fsc)
 
 
@@ -99,7 +106,9 @@ def batch_cells(
     fresh = find_cells(config, dataset, state, batch[sample])
     tolerance = 1.5 * coarse_spacing(config.search.angular_spacing)
     assert state.estimates is not None
-    moved = moved_fraction(fresh, state.estimates.rotation[sample], tolerance)
+    # classes that were searched together stand in frames of their own
+    in_class = within_class(fresh, state.estimates.klass[sample])
+    moved = moved_fraction(in_class, state.estimates.rotation[sample], tolerance)
     if moved > config.grow.moved:
         return find_cells(config, dataset, state, batch), True
     return state.cells, False
@@ -121,19 +130,26 @@ def find_cells(
     iteration: int | None = None,
     symmetry: Float[Tensor, "g 3 3"] | None = None,
 ) -> Candidates:
-    """Coarse candidates of the images at ``index`` under the mean of the state's volumes, for every class alike.
+    """Coarse candidates of the images at ``index`` for every class.
 
     Between the points of a coarse grid a strong map fits badly and a weak one (of junk, say) does no harm: the classes
-    themselves would not compete fairly here. All stem from one consensus, so their mean tells the orientations.
+    would not compete fairly here. Those that stem from one consensus have the candidates of their mean in common; those
+    that were searched together stand in frames of their own, and each has its own.
     """
     place = state.iteration if iteration is None else iteration
     generator = generator_for(config.seed + state.start, "cells of abinit", place)
     radius = coarse_radius(config, dataset, state)
     space = PoseSpace(config.shift_range * dataset.box, symmetry)
     search = GlobalSearch(config.search.angular_spacing, radius, space, shift_step(dataset, radius), config.grow.cells)
-    mean = state.volume.mean(0, keepdim=True)
-    cells = search_all_poses(dataset.source, index, mean, state.noise_variance, search, generator)
-    return in_every_class(cells, len(state.volume))
+    together = searched_volumes(config) > 1
+    volume = state.volume if together else state.volume.mean(0, keepdim=True)
+    cells = search_all_poses(dataset.source, index, volume, state.noise_variance, search, generator)
+    return cells if together else in_every_class(cells, len(state.volume))
+
+
+def within_class(cells: Candidates, klass: Int[Tensor, " n"]) -> Candidates:
+    """The candidates of each image in its own class."""
+    return cells[cells.klass == klass[cells.image]]
 
 
 def coarse_radius(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> float:
@@ -179,6 +195,36 @@ def after_pass(
         images, prior = statistics.images, config.grow.noise_prior
         noise = spectrum_of_residuals(noise, statistics.residual, shells, images, prior)
     return replace(state, volume=maps.volume, noise_variance=noise)
+
+
+def class_fractions(statistics: VolumeStatistics) -> Float[Tensor, " k"]:
+    """Shares of the classes in a pass."""
+    return (statistics.class_mass / statistics.class_mass.sum()).float().cpu()
+
+
+def dead_classes(config: AbinitConfig, fractions: Float[Tensor, " k"]) -> list[int]:
+    """Classes that have lost nearly all particles."""
+    least = config.classify.smallest / config.classes
+    return [k for k, fraction in enumerate(fractions.tolist()) if fraction < least]
+
+
+def rescued(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> Float[Tensor, "k m m m"]:
+    """Volumes in which every dead class is the largest one, disturbed at random by a tenth of its density."""
+    volume = state.volume.clone()
+    generator = generator_for(config.seed + state.start, "principal component", state.iteration)
+    largest = int(fractions.argmax())
+    for k in dead_classes(config, fractions):
+        noise = torch.randn(8, 8, 8, generator=generator).to(volume)
+        smooth = resample(noise, volume.shape[-1])
+        volume[k] = volume[largest] * (1 + 0.1 * smooth / smooth.std())
+    return volume
+
+
+def _all_alive(config: AbinitConfig, state: AbinitState, fractions: Float[Tensor, " k"]) -> AbinitState:
+    """The state with `rescued` volumes where a class died; its candidates mean nothing in the frame of the new one."""
+    if not dead_classes(config, fractions):
+        return state
+    return replace(state, volume=rescued(config, state, fractions), cells=None)
 
 
 def pass_metrics(

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.particles import Particles
@@ -42,10 +43,31 @@ class AbinitDataset(Dataset):
 def prepare(config: AbinitConfig, group: Group = SINGLE_PROCESS) -> AbinitDataset:
     """Read and check the particles, a share in each process; ``InputError`` for what would spoil the reconstruction."""
     everything = read_chosen(config)
+    _require_measurable_noise(config, everything)
+    _require_common_frame(config)
     _require_memory(config, everything)
     read = read_dataset(config, everything, group)
     held_out, order = _held_out(config, len(read.particles))
     return AbinitDataset(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
+
+
+def _require_measurable_noise(config: AbinitConfig, particles: Particles) -> None:
+    """Refuse to measure the noise of images that hold none where their CTF is zero."""
+    if config.search.noise_model == "residuals" and particles.premultiplied:
+        raise InputError(
+            "the search cannot measure the noise of images that were multiplied by their CTF",
+            file=particles.source,
+            fix='set noise_model = "background" under [search] in a settings file',
+        )
+
+
+def _require_common_frame(config: AbinitConfig) -> None:
+    """Refuse branch and bound under the mean of classes that stand in frames of their own."""
+    if config.finish.search != "grid" and config.search.volumes == "classes" and config.classes > 1:
+        raise InputError(
+            "branch and bound searches the mean of the classes, and classes searched together share no frame",
+            fix='set search = "grid" under [finish] in a settings file',
+        )
 
 
 def _require_memory(config: AbinitConfig, particles: Particles) -> None:

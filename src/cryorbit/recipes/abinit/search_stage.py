@@ -1,16 +1,14 @@
-"""Stage "search": from a random start to a first map by stochastic steps at low resolution."""
+"""Stage "search": from random starts to first maps by stochastic steps at low resolution."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.epochs import stretch_of_epochs
 from cryorbit.core.records import pack
 from cryorbit.core.seeds import generator_for
 from cryorbit.fourier.half_disc import HalfDisc, half_disc
@@ -21,11 +19,21 @@ from cryorbit.inference.global_search import coarse_grid
 from cryorbit.inference.grey_scale import explained_scale
 from cryorbit.inference.grid_oracle import CURVATURES, GridOracle
 from cryorbit.inference.pose_grid import PoseGrid, grid_slices
+from cryorbit.inference.priors import DensityPrior
 from cryorbit.inference.random_start import random_blobs
+from cryorbit.inference.voxel_prior import VoxelPrior
 from cryorbit.optim.carrying import bound_to_terms, carried, last_state
 from cryorbit.optim.next_sum import Before, step_on
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import AbinitDataset
+from cryorbit.recipes.abinit.search_noise import assumed_noise, measured_noise
+from cryorbit.recipes.abinit.search_schedule import (
+    first_radius,
+    mini_batch,
+    mixing,
+    search_radius,
+    searched_volumes,
+)
 from cryorbit.recipes.abinit.state import AbinitState, Searched, StartOutcome
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -34,19 +42,6 @@ EXPLAINED = 0.5
 """Part of the images' power above the noise that a random start has."""
 RECENT = 10
 """Mini-batches whose effective number of poses is averaged."""
-
-
-def first_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
-    """Fourier radius of the first iteration: 35 A, or what suits a particle much smaller or larger than usual."""
-    resolution = config.search.initial_resolution
-    if resolution is None:
-        resolution = min(max(35.0, dataset.diameter / 8), dataset.diameter / 3.5)
-    return min(max(dataset.extent / resolution, 3.0), dataset.box / 2 - 2)
-
-
-def last_search_radius(config: AbinitConfig, dataset: AbinitDataset) -> float:
-    """Fourier radius at which the search hands over."""
-    return min(first_radius(config, dataset) * config.search.annealing, dataset.box / 2 - 1)
 
 
 def shift_step(dataset: AbinitDataset, radius: float) -> float:
@@ -61,8 +56,8 @@ def begin(config: AbinitConfig, dataset: AbinitDataset, start: int, outcomes: tu
     generator = generator_for(config.seed + start, "random start")
     window = dataset.window(grid.size)
     reach = 0.5 * dataset.diameter_px * grid.size / dataset.box
-    blobs = random_blobs(grid.size, reach, generator).to(dataset.source.device)
-    volume = windowed(blobs[None], window).clamp_min(0)
+    blobs = [random_blobs(grid.size, reach, generator) for _ in range(searched_volumes(config))]
+    volume = windowed(torch.stack(blobs).to(dataset.source.device), window).clamp_min(0)
     volume = volume * _first_scale(dataset, volume, radius, generator)
     return AbinitState(
         start=start,
@@ -83,7 +78,8 @@ def search_iteration(
     method = settings.made()
     last = last_state(method, state.method, state.volume.device)
     batches = settings.pool if bound_to_terms(last) else 1
-    oracle, size = _oracle(config, dataset, state, (n, batches))
+    noise = assumed_noise(config, dataset, state)
+    oracle, size = _oracle(config, dataset, replace(state, noise_variance=noise), batches)
     side, seed = oracle.grid.size, config.seed + state.start
     scale = None if state.searched is None else state.searched.scale
     before = Before(last, scale, tuple(state.volume.shape), lambda value: resample(value, side))
@@ -95,16 +91,8 @@ def search_iteration(
         volume = volume.clamp_min(0)
     offsets = centre_offset(volume)
     walk = carried(after.state, tuple(after.x.shape), lambda value: centred(value, offsets))
-    report = oracle.reports[-1]
-    metrics = {
-        "resolution_A": dataset.extent / oracle.disc.radius,
-        "log_likelihood": report.log_likelihood,
-        "ess": report.effective,
-        "class_fractions": report.class_fractions.tolist(),
-        "batch": oracle.num_terms,
-        "evaluations": after.evaluations,
-    }
-    recent = (*(() if state.searched is None else state.searched.effective), report.effective)[-RECENT:]
+    effective = oracle.reports[-1].effective
+    recent = (*(() if state.searched is None else state.searched.effective), effective)[-RECENT:]
     over = _is_over(config, n + batches, recent)
     return replace(
         state,
@@ -113,23 +101,44 @@ def search_iteration(
         volume=centred(volume, offsets),
         method=None if over else pack(walk),
         radius=oracle.disc.radius,
-        searched=None if over else Searched(recent, after.scale),
-    ), metrics
+        searched=None if over else Searched(recent, after.scale, measured_noise(config, state, oracle, noise)),
+    ), _metrics(dataset, oracle, after.evaluations)
 
 
-def _oracle(
-    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, mini_batches: tuple[int, int]
-) -> tuple[GridOracle, int]:
-    """The sum over the images of some mini-batches (the first one's number, how many), and the size of the first."""
-    settings, (n, count) = config.search, mini_batches
+def _metrics(dataset: AbinitDataset, oracle: GridOracle, evaluations: int) -> dict[str, Any]:
+    """The line of a step in ``metrics.jsonl``."""
+    report = oracle.reports[-1]
+    return {
+        "resolution_A": dataset.extent / oracle.disc.radius,
+        "log_likelihood": report.log_likelihood,
+        "ess": report.effective,
+        "class_fractions": report.class_fractions.tolist(),
+        "batch": oracle.num_terms,
+        "evaluations": evaluations,
+    }
+
+
+def _oracle(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, count: int) -> tuple[GridOracle, int]:
+    """The sum over the images of the next mini-batches, and the size of the first, under the noise of ``state``."""
+    settings, n = config.search, state.iteration
     generator = generator_for(config.seed + state.start, "search of a mini-batch", n)
-    radius = _radius(config, dataset, n)
-    disc = half_disc(dataset.box, radius).to(dataset.source.device)
-    batches = [_batch(config, dataset, state.start, n + number) for number in range(count)]
-    observations = dataset.source.observe(torch.cat(batches), disc, state.noise_variance * _inflation(config, n))
-    poses, grid = _perturbed_grid(config, dataset, radius, generator), working_grid(dataset.box, radius)
-    metric, mixing = CURVATURES[settings.metric], settings.class_mixing
-    return GridOracle(observations, poses, grid, disc, metric, mixing), len(batches[0])
+    radius = search_radius(config, dataset, n)
+    disc, grid = half_disc(dataset.box, radius).to(dataset.source.device), working_grid(dataset.box, radius)
+    batches = [mini_batch(config, dataset, state.start, n + number) for number in range(count)]
+    observations = dataset.source.observe(torch.cat(batches), disc, state.noise_variance)
+    poses = _perturbed_grid(config, dataset, radius, generator)
+    prior = VoxelPrior(DensityPrior(settings.sparsity, 0.0), grid, len(dataset.order)) if settings.sparsity else None
+    oracle = GridOracle(
+        observations,
+        poses,
+        grid,
+        disc,
+        CURVATURES[settings.metric],
+        mixing(config, n),
+        prior,
+        measures_residuals=settings.noise_model == "residuals",
+    )
+    return oracle, len(batches[0])
 
 
 def _is_over(config: AbinitConfig, done: int, recent: tuple[float, ...]) -> bool:
@@ -143,30 +152,6 @@ def _is_over(config: AbinitConfig, done: int, recent: tuple[float, ...]) -> bool
     return sum(recent) / len(recent) < settings.ambiguous or done >= settings.longest * settings.iterations
 
 
-def _radius(config: AbinitConfig, dataset: AbinitDataset, n: int) -> float:
-    """Constant for a fifth of the search, then linear, then constant for the last fifth."""
-    first, last = first_radius(config, dataset), last_search_radius(config, dataset)
-    progress = (n / config.search.iterations - 0.2) / 0.6
-    return first + (last - first) * min(max(progress, 0.0), 1.0)
-
-
-def _inflation(config: AbinitConfig, n: int) -> float:
-    """Factor on the noise variance: it starts high, and every image seen takes some of the excess away."""
-    settings = config.search
-    seen = n * 0.5 * (settings.batch_first + settings.batch_last)
-    excess = (settings.noise_inflation - 1) / (1 + seen / settings.noise_inflation_images)
-    return 1 + excess
-
-
-def _batch(config: AbinitConfig, dataset: AbinitDataset, start: int, n: int) -> Int[Tensor, " b"]:
-    """Mini-batch ``n``: the next images of an endless sequence of shuffled epochs."""
-    settings, count = config.search, len(dataset.order)
-    growth = (settings.batch_last - settings.batch_first) / max(1, settings.iterations - 1)
-    sizes = [min(count, round(settings.batch_first + growth * i)) for i in range(n + 1)]
-    generator = partial(generator_for, config.seed + start, "order of the search")
-    return dataset.order[stretch_of_epochs(count, sum(sizes[:-1]), sizes[-1], generator)]
-
-
 def _perturbed_grid(
     config: AbinitConfig, dataset: AbinitDataset, radius: float, generator: torch.Generator
 ) -> PoseGrid:
@@ -176,7 +161,7 @@ def _perturbed_grid(
     step = shift_step(dataset, radius)
     jitter = (torch.rand(2, generator=generator, dtype=torch.float64) - 0.5) * step
     shifts = disc_grid(config.shift_range * dataset.box, step) + jitter
-    rotations = coarse_grid(config.search.angular_spacing, 1, turn) @ turn
+    rotations = coarse_grid(config.search.angular_spacing, searched_volumes(config), turn) @ turn
     return PoseGrid(rotations, shifts.float().to(device))
 
 
@@ -192,6 +177,6 @@ def _first_scale(
     index = dataset.order[:CALIBRATION_IMAGES]
     observed = source.observe(index, disc, dataset.noise_variance)
     grid = working_grid(dataset.box, radius)
-    turns = random_rotations(100, generator).float()[None].to(source.device)
-    slices = grid_slices(grid.model(volume), turns, disc)
+    turns = random_rotations(100, generator).float().to(source.device)
+    slices = grid_slices(grid.model(volume), turns.expand(len(volume), -1, -1, -1), disc)
     return explained_scale(observed, slices, EXPLAINED)

@@ -15,6 +15,7 @@ from torch import Tensor
 from cryorbit.inference.candidates import Candidates
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.inference.relaxation import Scored
+from cryorbit.inference.running_noise import ResidualSums
 from cryorbit.recipes.abinit.symmetry_trial import SymmetryTrial
 
 STAGES = ("search", "grow", "split", "sort", "judge", "symmetrise", "finish", "done")
@@ -55,10 +56,13 @@ class Searched:
         Effective numbers of poses of the last mini-batches.
     scale
         The unit of the unknown.
+    residuals
+        What the noise variance is measured from; None where it is that of the background.
     """
 
     effective: tuple[float, ...]
     scale: float
+    residuals: ResidualSums | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class AbinitState:
     stage, iteration
         What comes next.
     volume
-        Working volumes of K classes (one until the split).
+        Working volumes of K classes (one until the split, unless all were searched together).
     method
         What the optimiser of the search keeps, packed; None before its first step and after its last.
     noise_variance

@@ -18,6 +18,7 @@ from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
+from cryorbit.recipes.refine.random_start import begin_at_random
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import RefineState
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
@@ -53,6 +54,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     """
     # code of one's own is looked at before images are read
     config.sgd.made()
+    config.random_start.search.made()
     if config.late.method is not None:
         config.late.made()
     particles = read_chosen(config)
@@ -83,7 +85,9 @@ def _refined(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: P
         group=dataset.source.group,
         watch=dataset.source.watch,
     )
-    return go_through(stages, lambda: _first(config, dataset, progress), job, progress)
+    state = go_through(stages, lambda: _first(config, dataset, job, progress), job, progress)
+    job.remove_parts()
+    return state
 
 
 def require_memory(config: RefineConfig, particles: Particles) -> None:
@@ -98,19 +102,22 @@ def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:
     return VolumeLoad(
         box=particles.box,
         radius=radius,
-        maps=len(config.maps),
+        maps=config.classes,
         searched=True,
         symmetric=config.symmetry.upper() != "C1",
         sums=sums,
         # of one half-set at a time
-        cells=config.poses.cells * len(config.maps) * len(particles) // 2,
+        cells=config.poses.cells * config.classes * len(particles) // 2,
     )
 
 
-def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> RefineState:
-    """The state of the start maps."""
-    progress.note("Checking the starting map.")
-    state = begin(config, dataset)
+def _first(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: Progress) -> RefineState:
+    """The state of the start maps, or of random starts."""
+    if config.maps:
+        progress.note("Checking the starting map.")
+        state = begin(config, dataset)
+    else:
+        state = begin_at_random(config, dataset, job, progress)
     for sentence in state.start_notes:
         progress.note(sentence)
     return state

@@ -9,7 +9,7 @@ from cryorbit.recipes.refine.state import RefineState
 
 def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates) -> dict[str, float]:
     """Part of the particles that came to another class, for ``metrics.jsonl``; nothing of one class or a first pass."""
-    if before is None or len(config.maps) == 1 or not bool(before.known.any()):
+    if before is None or config.classes == 1 or not bool(before.known.any()):
         return {}
     known = before.known
     return {"class_changes": float((before.klass != after.klass)[known].double().mean())}

@@ -37,22 +37,27 @@ class DealtParts(Generic[AnyDataset]):
     progress: Progress
     count: int
 
-    def made(self, make: Callable[[int, AnyDataset, JobFolder], None]) -> list[tuple[int, JobFolder]]:
-        """Every part by its number, with its folder, once all are made; their metrics become lines of the job.
+    @property
+    def numbers(self) -> list[int]:
+        """The parts that are made: all of them; of a job that is to finish now those that have begun."""
+        everything = list(range(self.count))
+        if not self.job.finish_now:
+            return everything
+        # all of them are there to see before one goes on
+        begun = [number for number in everything if self.job.part_of(number).load_checkpoint() is not None]
+        return self.job.group.broadcast(begun)
 
-        ``make`` makes a part, or what is left of it, of a dataset that one process works on alone. A job that is to
-        finish now makes only the parts that have begun.
+    def made(self, make: Callable[[int, AnyDataset, JobFolder], None]) -> list[tuple[int, JobFolder]]:
+        """Each of the `numbers` with its folder, once all these parts are made; their metrics become lines of the job.
+
+        ``make`` makes a part, or what is left of it, of a dataset that one process works on alone.
 
         Raises
         ------
         Stopped
             A process was asked to stop; what the parts have come to is kept.
         """
-        group, stopped, numbers = self.job.group, False, list(range(self.count))
-        if self.job.finish_now:
-            # all of them are there to see before one is begun
-            begun = [number for number in numbers if self.job.part_of(number).load_checkpoint() is not None]
-            numbers = group.broadcast(begun)
+        group, stopped, numbers = self.job.group, False, self.numbers
         for number in numbers[group.rank :: group.size]:
             try:
                 self._make(number, make)

@@ -55,11 +55,11 @@ def dealt_starts(
         alone = replace(everything, iterations=iterations, shortcut=partial(judged_now, config))
         go_through(alone, lambda: begin(config, mine, start, ()), part, progress)
 
-    parts = DealtParts(config, dataset, job, progress, config.seeds).made(make)
-    if not parts:
+    parts = DealtParts(config, dataset, job, progress, config.seeds)
+    if not parts.numbers:
         raise InputError("no start has been begun", fix="resume without --finish-now")
-    restore = stages(dataset).restore
-    states = [restore(checkpoint["state"]) for _, part in parts if (checkpoint := part.load_checkpoint()) is not None]
+    made, restore = parts.made(make), stages(dataset).restore
+    states = [restore(checkpoint["state"]) for _, part in made if (checkpoint := part.load_checkpoint()) is not None]
     outcomes = tuple(outcome for state in states for outcome in state.outcomes)
     return closed(config.model_copy(update={"seeds": len(outcomes)}), dataset, states[-1], outcomes)
 

@@ -71,7 +71,7 @@ def begin_at_random(config: RefineConfig, dataset: Dataset, job: JobFolder, prog
         The job was asked to stop; what the starts have come to is kept.
     """
     supplied_mask(config, dataset)
-    chosen = [_best(starts, half) for half, starts in enumerate(_all_starts(config, dataset, job, progress))]
+    chosen = [_best(starts) for starts in _all_starts(config, dataset, job, progress)]
     superposed = once(job.group, lambda: superpose(dataset, (chosen[0].volume[0], chosen[1].volume[0])))
     found = RandomStart(
         agreement_A=superposed.resolution_A,
@@ -140,18 +140,20 @@ def _all_starts(
     def make(number: int, mine: Dataset, part: JobFolder) -> None:
         make_start(config, mine, number, part, progress)
 
+    parts = DealtParts(config, dataset, job, progress, HALVES * config.random_start.starts)
+    for half in range(HALVES):
+        if half not in map(half_of, parts.numbers):
+            raise InputError(f"no start of half-set {half + 1} has been begun", fix="resume without --finish-now")
     starts: tuple[list[HalfSetStart], list[HalfSetStart]] = [], []
-    for number, part in DealtParts(config, dataset, job, progress, HALVES * config.random_start.starts).made(make):
+    for number, part in parts.made(make):
         checkpoint = part.load_checkpoint()
         assert checkpoint is not None
         starts[half_of(number)].append(restored(dataset, checkpoint["state"]))
     return starts
 
 
-def _best(starts: list[HalfSetStart], half: int) -> HalfSetStart:
+def _best(starts: list[HalfSetStart]) -> HalfSetStart:
     """The start that held-out particles of its half-set fit best."""
-    if not starts:
-        raise InputError(f"no start of half-set {half + 1} has been begun", fix="resume without --finish-now")
     judged = [start for start in starts if not math.isnan(start.held_out)]
     return max(judged, key=lambda start: start.held_out) if judged else starts[0]
 

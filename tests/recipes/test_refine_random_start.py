@@ -39,7 +39,7 @@ SHORTEST: dict[str, Any] = {
     "diameter": DIAMETER,
     "method": "psgd",
     "check_start": False,
-    "max_resolution": 20.0,
+    "max_resolution": 15.0,
     "random_start": {
         "search": {"iterations": 2, "longest": 1.0, "batch_first": 20, "batch_last": 30, "angular_spacing": 30.0}
     },

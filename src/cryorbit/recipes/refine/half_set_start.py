@@ -20,13 +20,14 @@ from cryorbit.core.records import unpack
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.constraints import windowed
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.recipes.abinit import passes
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import held_out_evidence, judging_radius
-from cryorbit.recipes.abinit.passes import largest_radius
 from cryorbit.recipes.abinit.prepare import AbinitDataset, held_out_rows
 from cryorbit.recipes.abinit.search_stage import begin, search_iteration
 from cryorbit.recipes.abinit.state import AbinitState
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.refine import radii
 from cryorbit.recipes.refine.ball import ball_of
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.start import lead
@@ -158,10 +159,16 @@ def _step(config: RefineConfig, dataset: AbinitDataset, state: HalfSetStart) -> 
     steps, metrics = stochastic_iteration(
         _unhurried(config), replace(dataset, half_set=training), state.steps or _first_step(state.search)
     )
-    over = steps.stage != "sgd" or steps.radius >= largest_radius(search_settings(config), dataset)
+    over = steps.stage != "sgd" or steps.radius >= _last_radius(config, dataset)
     return replace(
         state, stage="judge" if over else "steps", iteration=0 if over else steps.iteration, steps=steps
     ), metrics
+
+
+def _last_radius(config: RefineConfig, dataset: AbinitDataset) -> float:
+    """Fourier radius at which the half-sets meet: that of maps of ``abinit``, which show hand and axes."""
+    finest = radii.largest_radius(config, dataset.box, dataset.source.pixel_size)
+    return min(passes.largest_radius(search_settings(config), dataset), finest)
 
 
 def _first_step(search: AbinitState) -> RefineState:

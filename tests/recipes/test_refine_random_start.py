@@ -161,6 +161,11 @@ def test_a_start_knows_no_image_of_the_other_half_set(folder: Path, dataset: Dat
     assert starts[0][0].held_out == starts[1][0].held_out
 
 
+def test_a_mask_without_a_map_is_refused_before_images_are_read(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no mask fits it"):
+        refined(folder / "particles.star", (), tmp_path / "job", mask=folder / "truth_1.mrc")
+
+
 def test_failed_starts_are_named() -> None:
     sound = RandomStart(agreement_A=12.0, needed_A=20.0, lead_over_ball=(9.0, 8.0))
     assert failures(sound) == []

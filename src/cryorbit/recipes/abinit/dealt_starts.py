@@ -51,7 +51,8 @@ def dealt_starts(
     def make(start: int, mine: AbinitDataset, part: JobFolder) -> None:
         """Make one start, or what is left of it."""
         everything = stages(mine)
-        iterations = {**everything.iterations, "judge": partial(_close, config, mine)}
+        iterations = dict(everything.iterations)
+        iterations["judge"] = partial(_close, config, mine)
         alone = replace(everything, iterations=iterations, shortcut=partial(judged_now, config))
         go_through(alone, lambda: begin(config, mine, start, ()), part, progress)
 

@@ -27,7 +27,6 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.dealt_parts import DealtParts
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.half_set_start import HalfSetStart, half_of, make_start, restored
-from cryorbit.recipes.refine.masking import supplied_mask
 from cryorbit.recipes.refine.start import UNLIKE_RANDOM
 from cryorbit.recipes.refine.state import RandomStart, RefineState
 from cryorbit.volumes.voxel import resample
@@ -59,18 +58,27 @@ class Superposed:
     mirrored: bool
 
 
+def require_no_mask(config: RefineConfig) -> None:
+    """Raise ``InputError`` if a mask is to fit a map whose orientation and hand nobody knows yet."""
+    if config.mask is not None and not config.maps:
+        raise InputError(
+            "a map from a random start has any orientation and hand: no mask fits it",
+            file=config.mask,
+            fix="leave --mask out, or give the map that the mask was made for (--map)",
+        )
+
+
 def begin_at_random(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: Progress) -> RefineState:
     """The first state of both half-sets, from random starts that the processes of the job share out.
 
     Raises
     ------
     InputError
-        The mask cannot be used; the half-sets came to different maps, or a map says no more of held-out particles than
-        a ball; the job is to finish now, and a half-set has not begun.
+        The half-sets came to different maps, or a map says no more of held-out particles than a ball; the job is to
+        finish now, and a half-set has not begun.
     Stopped
         The job was asked to stop; what the starts have come to is kept.
     """
-    supplied_mask(config, dataset)
     chosen = [_best(starts) for starts in _all_starts(config, dataset, job, progress)]
     superposed = once(job.group, lambda: superpose(dataset, (chosen[0].volume[0], chosen[1].volume[0])))
     found = RandomStart(

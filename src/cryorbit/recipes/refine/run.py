@@ -18,7 +18,7 @@ from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
-from cryorbit.recipes.refine.random_start import begin_at_random
+from cryorbit.recipes.refine.random_start import begin_at_random, require_no_mask
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import RefineState
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
@@ -52,6 +52,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
+    require_no_mask(config)
     # code of one's own is looked at before images are read
     config.sgd.made()
     config.random_start.search.made()

@@ -172,8 +172,8 @@ def _in_place(volume: Float[Tensor, "m m m"]) -> SymmetryAxes:
 
 
 def _on_alignment(superposed: Superposed) -> str:
-    hand = ", which was mirrored" if superposed.mirrored else ""
+    moved = "mirrored and superposed" if superposed.mirrored else "superposed"
     return (
-        f"Each half-set made a map from a random start; superposed on the first, the second{hand} agrees with it to "
+        f"Each half-set made a map from a random start. The second map was {moved} on the first, and agrees with it to "
         f"{superposed.resolution_A:.1f} Å. Their common hand is arbitrary."
     )

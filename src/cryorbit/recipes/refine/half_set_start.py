@@ -156,9 +156,8 @@ def _step(config: RefineConfig, dataset: AbinitDataset, state: HalfSetStart) -> 
     """One stochastic step of both parts of the half-set."""
     training = torch.full_like(dataset.half_set, NEITHER)
     training[dataset.order] = dataset.half_set[dataset.order]
-    steps, metrics = stochastic_iteration(
-        _unhurried(config), replace(dataset, half_set=training), state.steps or _first_step(state.search)
-    )
+    before = state.steps or _first_step(config, dataset, state.search)
+    steps, metrics = stochastic_iteration(_unhurried(config), replace(dataset, half_set=training), before)
     over = steps.stage != "sgd" or steps.radius >= _last_radius(config, dataset)
     return replace(
         state, stage="judge" if over else "steps", iteration=0 if over else steps.iteration, steps=steps
@@ -167,18 +166,22 @@ def _step(config: RefineConfig, dataset: AbinitDataset, state: HalfSetStart) -> 
 
 def _last_radius(config: RefineConfig, dataset: AbinitDataset) -> float:
     """Fourier radius at which the half-sets meet: that of maps of ``abinit``, which show hand and axes."""
-    finest = radii.largest_radius(config, dataset.box, dataset.source.pixel_size)
-    return min(passes.largest_radius(search_settings(config), dataset), finest)
+    return min(passes.largest_radius(search_settings(config), dataset), _finest(config, dataset))
 
 
-def _first_step(search: AbinitState) -> RefineState:
+def _finest(config: RefineConfig, dataset: AbinitDataset) -> float:
+    """Largest Fourier radius at which a refinement scores poses."""
+    return radii.largest_radius(config, dataset.box, dataset.source.pixel_size)
+
+
+def _first_step(config: RefineConfig, dataset: AbinitDataset, search: AbinitState) -> RefineState:
     """Both parts begin with what the search came to."""
     return RefineState(
         stage="sgd",
         iteration=0,
         references=search.volume.expand(2, -1, -1, -1, -1).clone(),
         noise_variance=search.noise_variance.expand(2, -1).clone(),
-        radius=search.radius,
+        radius=min(search.radius, _finest(config, dataset)),
     )
 
 

@@ -27,6 +27,7 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.dealt_parts import DealtParts
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.half_set_start import HalfSetStart, half_of, make_start, restored
+from cryorbit.recipes.refine.radii import largest_radius
 from cryorbit.recipes.refine.start import UNLIKE_RANDOM
 from cryorbit.recipes.refine.state import RandomStart, RefineState
 from cryorbit.volumes.voxel import resample
@@ -100,7 +101,10 @@ def begin_at_random(config: RefineConfig, dataset: Dataset, job: JobFolder, prog
         iteration=0,
         references=references,
         noise_variance=torch.stack([start.noise_variance for start in chosen]),
-        radius=max(start.radius for start in chosen),
+        radius=min(
+            max(start.radius for start in chosen),
+            largest_radius(config, dataset.box, dataset.source.pixel_size),
+        ),
         random_start=found,
         start_notes=(_on_alignment(superposed),),
     )

@@ -11,9 +11,11 @@ from cryorbit.core.progress import Progress
 from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
+from cryorbit.recipes.abinit.prepare import volume_loads
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.kept_transforms import keeping_transforms
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.half_set_start import search_settings
 from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
@@ -63,7 +65,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     dataset = read_dataset(config, particles).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
-    with keeping_transforms(config, dataset, volume_load(config, particles)) as kept:
+    with keeping_transforms(config, dataset, *_loads(config, particles)) as kept:
         state = _refined(config, kept, job, progress)
     classes = write_outputs(config, dataset, state, job)
     verdict = judge(Ending(config, dataset, state, classes, job.read_metrics()))
@@ -94,6 +96,12 @@ def _refined(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: P
 def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
     require_volumes(config, volume_load(config, particles), particles.pixel_size)
+
+
+def _loads(config: RefineConfig, particles: Particles) -> tuple[VolumeLoad, ...]:
+    """The volumes of the refinement, and of the searches from random starts, which may go further out."""
+    own = volume_load(config, particles)
+    return (own,) if config.maps else (own, volume_loads(search_settings(config), particles)[0])
 
 
 def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:

@@ -245,7 +245,7 @@ def test_a_job_that_is_to_finish_now_takes_the_starts_as_far_as_they_have_come(f
     # the first half-set has begun, the second has not
     with pytest.raises(Stopped):
         refined(particles, (), output, StopsAfter(3), **SHORTEST)
-    with pytest.raises(InputError, match="no start of half-set 2 has been begun"):
+    with pytest.raises(InputError, match="no start of half-set 2 has begun"):
         finished_now(particles, output)
     with pytest.raises(Stopped):
         refined(particles, (), output, StopsAfter(3), **SHORTEST)

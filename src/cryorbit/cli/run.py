@@ -34,7 +34,7 @@ def run(
     keeps what is done; `cryorbit resume` continues it. A settings file has the tables [abinit], [refine] and
     [postprocess] for the stages.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "particles": particles,

@@ -146,7 +146,9 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
     Stopped
         The job was asked to stop; it goes on where it was when it is resumed.
     """
-    dataset = read_dataset(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
+    dataset = read_dataset(config, group=job.group).of_job(
+        job, job.journal(progress, config.device, config.save_minutes)
+    )
     if len(dataset.symmetry) > 1:
         raise InputError("maps from moments are made without symmetry", fix="leave --symmetry out")
     other = None

@@ -43,7 +43,7 @@ def dealt_starts(
     Raises
     ------
     InputError
-        It is to finish now, and no start has been begun.
+        It is to finish now, and no start has begun.
     Stopped
         A process was asked to stop; what the starts have come to is kept.
     """
@@ -58,7 +58,7 @@ def dealt_starts(
 
     parts = DealtParts(config, dataset, job, progress, config.seeds)
     if not parts.numbers:
-        raise InputError("no start has been begun", fix="resume without --finish-now")
+        raise InputError("no start has begun", fix="resume without --finish-now")
     made, restore = parts.made(make), stages(dataset).restore
     states = [restore(checkpoint["state"]) for _, part in made if (checkpoint := part.load_checkpoint()) is not None]
     outcomes = tuple(outcome for state in states for outcome in state.outcomes)

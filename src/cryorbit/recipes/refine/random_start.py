@@ -155,7 +155,7 @@ def _all_starts(
     parts = DealtParts(config, dataset, job, progress, HALVES * config.random_start.starts)
     for half in range(HALVES):
         if half not in map(half_of, parts.numbers):
-            raise InputError(f"no start of half-set {half + 1} has been begun", fix="resume without --finish-now")
+            raise InputError(f"no start of half-set {half + 1} has begun", fix="resume without --finish-now")
     starts: tuple[list[HalfSetStart], list[HalfSetStart]] = [], []
     for number, part in parts.made(make):
         checkpoint = part.load_checkpoint()

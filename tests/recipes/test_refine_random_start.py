@@ -43,7 +43,7 @@ SHORTEST: dict[str, Any] = {
     "random_start": {
         "search": {"iterations": 2, "longest": 1.0, "batch_first": 20, "batch_last": 30, "angular_spacing": 30.0}
     },
-    "sgd": {"iterations": 2, "batch": 20, "patience": 9},
+    "sgd": {"iterations": 2, "batch": 20, "patience": 9, "ambiguous": 0.0},
     "passes": {"iterations": 1},
     "poses": {"cells": 2, "angular_spacing": 30.0, "check_images": 10},
 }

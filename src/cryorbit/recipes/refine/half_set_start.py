@@ -30,6 +30,7 @@ from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine import radii
 from cryorbit.recipes.refine.ball import ball_of
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.settling import widened
 from cryorbit.recipes.refine.start import lead
 from cryorbit.recipes.refine.state import RefineState
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
@@ -153,12 +154,16 @@ def _search(config: RefineConfig, dataset: AbinitDataset, state: HalfSetStart) -
 
 
 def _step(config: RefineConfig, dataset: AbinitDataset, state: HalfSetStart) -> tuple[HalfSetStart, dict[str, Any]]:
-    """One stochastic step of both parts of the half-set."""
+    """One stochastic step of both parts of the half-set.
+
+    The last is that at which poses are sure and the resolution stands still: the half-sets together resolve more.
+    """
     training = torch.full_like(dataset.half_set, NEITHER)
     training[dataset.order] = dataset.half_set[dataset.order]
     before = state.steps or _first_step(config, dataset, state.search)
     steps, metrics = stochastic_iteration(_unhurried(config), replace(dataset, half_set=training), before)
-    over = steps.stage != "sgd" or steps.radius >= _last_radius(config, dataset)
+    stands = not widened(before.radius, steps.radius) and metrics["elsewhere"] < config.sgd.ambiguous
+    over = stands or steps.stage != "sgd" or steps.radius >= _last_radius(config, dataset)
     return replace(
         state, stage="judge" if over else "steps", iteration=0 if over else steps.iteration, steps=steps
     ), metrics
@@ -186,7 +191,7 @@ def _first_step(config: RefineConfig, dataset: AbinitDataset, search: AbinitStat
 
 
 def _unhurried(config: RefineConfig) -> RefineConfig:
-    """Settings under which steps go on once poses are sure: no pass follows that would be cheaper."""
+    """Settings under which steps go on while the resolution grows: no pass follows that would be cheaper."""
     return config.model_copy(update={"sgd": config.sgd.model_copy(update={"ambiguous": 0.0})})
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
 from cryorbit.recipes.abinit.config import SearchSettings
+from cryorbit.recipes.bound_settings import BranchSettings
 from cryorbit.recipes.method_settings import SearchingSettings, StageSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
@@ -82,6 +83,7 @@ class PoseSearchSettings(Settings):
         description="How all poses are searched: on a grid whose likely poses are refined, or by branch and bound, "
         "which is slower.",
     )
+    bound: BranchSettings = BranchSettings()
     assignment: Literal["posterior", "best"] = Field(
         "posterior",
         description="Whether an image enters the map at all poses weighted by their posterior, or at its best pose.",

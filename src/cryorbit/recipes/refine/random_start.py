@@ -33,6 +33,8 @@ from cryorbit.recipes.refine.state import RandomStart, RefineState
 from cryorbit.volumes.voxel import resample
 
 HALVES = 2
+HALF_MAPS_AGREE = 0.143
+"""FSC of two independent half-maps: that of the map of all particles with the truth is 0.5 there."""
 START_AGAIN = (
     "several starts of each half-set (random_start.starts = 3 in --config) or another --seed; fewer bad particles (2-D "
     "classification); or a starting map (--map), for example from `cryorbit abinit`"
@@ -49,7 +51,7 @@ class Superposed:
     maps
         On one working box.
     resolution_A
-        At which their FSC falls below 0.5.
+        At which their FSC falls below 0.143.
     mirrored
         Whether the second one was mirrored.
     """
@@ -124,7 +126,7 @@ def superpose(dataset: Dataset, maps: tuple[Float[Tensor, "a a a"], Float[Tensor
     second = alignment.aligned
     if group is not None:
         second = average_over_group(second, _in_place(second), group.to(second))
-    resolution = resolution_at(fsc_curve(second, first, pixel), 0.5)
+    resolution = resolution_at(fsc_curve(second, first, pixel), HALF_MAPS_AGREE)
     return Superposed(torch.stack([first, second]), resolution, alignment.hand_flipped)
 
 

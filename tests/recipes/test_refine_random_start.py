@@ -13,7 +13,6 @@ from test_abinit import StopsAfter
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress, Stopped
-from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.rigid_motion import mirror, move_map
 from cryorbit.geometry.point_groups import point_group
@@ -22,14 +21,12 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.copies import copies_agreement
 from cryorbit.inference.turned_map import rotated
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.dataset import Dataset, read_dataset
 from cryorbit.recipes.refine import RefineConfig, run
 from cryorbit.recipes.refine.ball import ball_of
 from cryorbit.recipes.refine.half_set_start import HalfSetStart, half_set_alone, make_start
-from cryorbit.recipes.refine.outputs import RefineResult
 from cryorbit.recipes.refine.random_start import failures, superpose
 from cryorbit.recipes.refine.state import RandomStart
 from phantom_sets import sharp_phantom
@@ -174,30 +171,6 @@ def test_failed_starts_are_named() -> None:
     assert "half-set 2 fit its map no better than a ball" in alike
     (apart,) = failures(replace(sound, agreement_A=30.0))
     assert "different maps, which agree to 30.0 Å" in apart
-
-
-@pytest.fixture(scope="module")
-def finished(folder: Path) -> tuple[JobFolder, RefineResult]:
-    return refined(folder / "particles.star", (), folder / "finished", **QUICK)
-
-
-@pytest.mark.slow
-def test_random_starts_come_to_the_map_and_its_halves_to_one_hand(
-    folder: Path, finished: tuple[JobFolder, RefineResult]
-) -> None:
-    job, result = finished
-    truth = read_map(folder / "truth_1.mrc")[0]
-    assert compare_maps(read_map(job.path / "map.mrc")[0], truth, PIXEL_SIZE).resolution(0.5) < 12.5
-    half_maps = (read_map(job.path / f"map_half{half}_unfil.mrc")[0] for half in (1, 2))
-    assert compare_without_hand(*half_maps) < 14
-    assert result.random_start is not None
-    assert result.start == ()
-    assert result.random_start.agreement_A < result.random_start.needed_A
-    assert min(result.random_start.lead_over_ball) > 4
-    assert any("random starts led the half-sets to the same map" in reason for reason in result.verdict.reasons)
-    stages = [line["stage"] for line in job.read_metrics()]
-    assert stages.index("search") < stages.index("steps") < stages.index("judge") < stages.index("sgd")
-    assert not list(job.path.glob("checkpoint/part_*"))
 
 
 @pytest.mark.slow

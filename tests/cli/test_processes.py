@@ -111,6 +111,35 @@ def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) ->
         time.sleep(0.02)
 
 
+RANDOM = """
+[random_start]
+search = {iterations = 3, batch_first = 20, batch_last = 30, angular_spacing = 30.0}
+
+[sgd]
+iterations = 2
+batch = 30
+
+[passes]
+iterations = 1
+
+[poses]
+cells = 2
+angular_spacing = 30.0
+"""
+
+
+@pytest.mark.slow
+def test_half_sets_that_begin_at_random_come_to_what_one_process_does(images: Path) -> None:
+    """Each process makes the start of a half-set."""
+    (images / "random.toml").write_text(RANDOM)
+    for job, processes in (("random_of_one", "1"), ("random_of_two", "2")):
+        files = ("refine", images / "set" / "particles.star", "-o", images / job, "--config", images / "random.toml")
+        words = ("--no-check-start", "--max-resolution", "20", "--processes", processes, "--threads", "1", "-q")
+        done = run([*map(str, (*files, *words))])
+        assert done.returncode == 0, done.stderr
+    assert_the_same(images / "random_of_two", images / "random_of_one")
+
+
 STARTS = "[search]\niterations = 8\n\n[grow]\niterations = 2\nimages = 300\n"
 
 

@@ -79,6 +79,15 @@ def test_course_has_a_line_a_seed_and_finer_resolution_upwards() -> None:
     assert bottom > top
 
 
+def test_half_sets_that_begin_apart_have_lines_of_their_own() -> None:
+    apart = [{"half_set": half, "start": 1, "resolution_A": 40.0 - i} for half in (1, 2) for i in range(5)]
+    together = [{"half_set": None, "resolution_A": 12.0 - i} for i in range(3)]
+    axes = draw_course(pd.DataFrame([*apart, *together])).axes[0]
+    labels = ["half-set 1, start 1", "half-set 2, start 1", "both half-sets"]
+    assert [line.get_label() for line in axes.lines] == labels
+    assert axes.lines[2].get_ydata().tolist() == [12.0, 11.0, 10.0]
+
+
 def test_the_resolution_at_which_starts_are_judged_is_no_step_of_the_course() -> None:
     rows = [{"stage": "grow", "resolution_A": 20.0 - i, "ess": 3.0} for i in range(5)]
     figure = draw_course(pd.DataFrame([*rows, {"stage": "judge", "resolution_A": 19.5, "ess": None}]))

@@ -58,16 +58,19 @@ def map_from_moments(
 
 def refine(
     particles: ParticleLike,
-    start_map: MapLike,
+    start_map: MapLike | None,
     output: Path | str,
     *,
     config: Path | str | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Job:
-    """Refine a map and poses to the resolution that the images hold: ``symmetry``, ``mask``, ``method``, ..."""
-    maps = (map_file(start_map, Path(output)),)
-    return _from_particles("refine", particles, {"output": output, "maps": maps, **settings}, config, progress)
+    """Refine a map and poses to the resolution that the images hold: ``symmetry``, ``mask``, ``method``, ...
+
+    With None for the map, each half-set begins with a random start.
+    """
+    maps = {} if start_map is None else {"maps": (map_file(start_map, Path(output)),)}
+    return _from_particles("refine", particles, {"output": output, **maps, **settings}, config, progress)
 
 
 def classify(

@@ -13,8 +13,14 @@ from cryorbit.cli.options import NOTHING_SHARED, Diameter, Output, ParticleFile,
 def refine(
     particles: ParticleFile,
     *,
-    start_map: Annotated[Path, Parameter(name="--map", help="Starting map (MRC), for example class_1.mrc of abinit.")],
     output: Output,
+    start_map: Annotated[
+        Path | None,
+        Parameter(
+            name="--map",
+            help="Starting map (MRC), for example class_1.mrc of abinit. Default: a random start of each half-set.",
+        ),
+    ] = None,
     symmetry: Annotated[
         str | None, Parameter(help="Point group: C1, C4, D2, T, O, I; the map is aligned to its axes. Default: C1.")
     ] = None,
@@ -34,7 +40,10 @@ def refine(
     ] = None,
     check_start: Annotated[
         bool | None,
-        Parameter(negative="--no-check-start", help="Refuse a starting map that the images do not fit. Default: yes."),
+        Parameter(
+            negative="--no-check-start",
+            help="Refuse a starting map that the images do not fit, and random starts that disagree. Default: yes.",
+        ),
     ] = None,
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
@@ -48,7 +57,7 @@ def refine(
 
     settings = {
         "particles": particles,
-        "maps": (start_map,),
+        "maps": None if start_map is None else (start_map,),
         "output": output,
         "symmetry": symmetry,
         "diameter": diameter,

@@ -74,7 +74,7 @@ def has_course(metrics: pd.DataFrame) -> bool:
 
 
 def draw_course(metrics: pd.DataFrame) -> Figure:
-    """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a seed.
+    """Resolution, log-likelihood, effective sample size and class shares over the iterations, a line a start.
 
     Of an optimisation: the likelihood of the images held out against the gradients evaluated.
     """
@@ -91,7 +91,7 @@ def draw_course(metrics: pd.DataFrame) -> Figure:
     for axes in grid[count:]:
         axes.set_visible(False)
     for axes, name in zip(grid, panels, strict=False):
-        _draw_seeds(axes, metrics, name)
+        _draw_starts(axes, metrics, name)
         axes.set(title=_COURSES[name], xlabel="iteration")
     if "resolution_A" in panels:
         grid[panels.index("resolution_A")].invert_yaxis()
@@ -121,17 +121,24 @@ def _draw_held_out(metrics: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_seeds(axes: Axes, metrics: pd.DataFrame, name: str) -> None:
-    """Draw one number over the iterations, a line a seed."""
-    seeds = metrics["seed"] if "seed" in metrics else pd.Series(0, index=metrics.index)
-    groups = list(metrics.groupby(seeds))
-    for order, (seed, rows) in enumerate(groups):
+def _draw_starts(axes: Axes, metrics: pd.DataFrame, name: str) -> None:
+    """Draw one number over the iterations, a line a start."""
+    groups = list(metrics.groupby(_starts(metrics), sort=False))
+    for order, (start, rows) in enumerate(groups):
         colour = CLASS_COLOURS[order % len(CLASS_COLOURS)]
-        axes.plot(
-            np.arange(1, len(rows) + 1), rows[name].astype(float), color=colour, linewidth=1.1, label=f"seed {seed}"
-        )
+        axes.plot(np.arange(1, len(rows) + 1), rows[name].astype(float), color=colour, linewidth=1.1, label=str(start))
     if 1 < len(groups) <= 8:
         axes.legend(fontsize=7)
+
+
+def _starts(metrics: pd.DataFrame) -> pd.Series:
+    """Which start each iteration belongs to: one of a seed, one of a half-set, or that of both half-sets."""
+    if "seed" in metrics:
+        return "seed " + metrics["seed"].astype(str)
+    if "half_set" not in metrics:
+        return pd.Series("", index=metrics.index)
+    alone = "half-set " + metrics["half_set"].map("{:g}".format) + ", start " + metrics["start"].map("{:g}".format)
+    return alone.where(metrics["half_set"].notna(), "both half-sets")
 
 
 def _draw_shares(axes: Axes, metrics: pd.DataFrame) -> None:

@@ -1,8 +1,4 @@
-"""Random starts dealt out to the processes of a job: each start is the work of one, in a folder of its own.
-
-A mini-batch is too small to be shared, and a start needs nothing of the others. What they come to is what one process
-comes to that makes them one after the other: the same state, the same metrics.
-"""
+"""Random starts dealt out to the processes of a job: a mini-batch is too small to be shared."""
 
 from __future__ import annotations
 
@@ -12,14 +8,14 @@ from functools import partial
 from typing import Any
 
 from cryorbit.core.errors import InputError
-from cryorbit.core.progress import Progress, Stopped
-from cryorbit.execution.group import SINGLE_PROCESS
+from cryorbit.core.progress import Progress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.finish_stage import after_start, closed, judged_now
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import begin
 from cryorbit.recipes.abinit.state import AbinitState
+from cryorbit.recipes.dealt_parts import DealtParts
 from cryorbit.recipes.stage_loop import OVER, Stages, go_through
 
 
@@ -51,47 +47,22 @@ def dealt_starts(
     Stopped
         A process was asked to stop; what the starts have come to is kept.
     """
-    group, stopped, starts = job.group, False, list(range(config.seeds))
-    if job.finish_now:
-        # all of them are there to see before one is begun
-        starts = group.broadcast([start for start in starts if job.part_of(start).load_checkpoint() is not None])
-        if not starts:
-            raise InputError("no start has begun", fix="resume without --finish-now")
-    for start in starts[group.rank :: group.size]:
-        try:
-            _make(config, dataset, stages, start, job.part_of(start), progress)
-        except Stopped:
-            stopped = True
-            break
-    if group.any(flag=stopped):
-        raise Stopped
-    parts = [job.part_of(start) for start in starts]
-    for part in parts:
-        for line in part.read_metrics():
-            job.write_metrics(line)
-    restore = stages(dataset).restore
-    states = [restore(checkpoint["state"]) for part in parts if (checkpoint := part.load_checkpoint()) is not None]
+
+    def make(start: int, mine: AbinitDataset, part: JobFolder) -> None:
+        """Make one start, or what is left of it."""
+        everything = stages(mine)
+        iterations = dict(everything.iterations)
+        iterations["judge"] = partial(_close, config, mine)
+        alone = replace(everything, iterations=iterations, shortcut=partial(judged_now, config))
+        go_through(alone, lambda: begin(config, mine, start, ()), part, progress)
+
+    parts = DealtParts(config, dataset, job, progress, config.seeds)
+    if not parts.numbers:
+        raise InputError("no start has begun", fix="resume without --finish-now")
+    made, restore = parts.made(make), stages(dataset).restore
+    states = [restore(checkpoint["state"]) for _, part in made if (checkpoint := part.load_checkpoint()) is not None]
     outcomes = tuple(outcome for state in states for outcome in state.outcomes)
     return closed(config.model_copy(update={"seeds": len(outcomes)}), dataset, states[-1], outcomes)
-
-
-def _make(
-    config: AbinitConfig,
-    dataset: AbinitDataset,
-    stages: Callable[[AbinitDataset], Stages[AbinitState]],
-    start: int,
-    part: JobFolder,
-    progress: Progress,
-) -> None:
-    """Make one start, or what is left of it."""
-    part.begin_part()
-    watch = part.journal(progress, config.device, config.save_minutes)
-    mine = replace(dataset, source=replace(dataset.source, group=SINGLE_PROCESS, watch=watch))
-    everything = stages(mine)
-    iterations = dict(everything.iterations)
-    iterations["judge"] = partial(_close, config, mine)
-    alone = replace(everything, iterations=iterations, shortcut=partial(judged_now, config))
-    go_through(alone, lambda: begin(config, mine, start, ()), part, progress)
 
 
 def _close(config: AbinitConfig, dataset: AbinitDataset, state: AbinitState) -> tuple[AbinitState, dict[str, Any]]:

@@ -93,5 +93,10 @@ def volume_loads(config: AbinitConfig, particles: Particles) -> tuple[VolumeLoad
 
 def _held_out(config: AbinitConfig, count: int) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:
     shuffled = torch.randperm(count, generator=generator_for(config.seed, "held-out particles"))
-    number = min(HELD_OUT_AT_MOST, math.floor(config.held_out * count))
+    return held_out_rows(shuffled, config.held_out)
+
+
+def held_out_rows(shuffled: Int[Tensor, " n"], fraction: float) -> tuple[Int[Tensor, " v"], Int[Tensor, " t"]]:
+    """Of particles in random order, those that only judge, sorted, and the others, in their order."""
+    number = min(HELD_OUT_AT_MOST, math.floor(fraction * len(shuffled)))
     return shuffled[:number].sort().values, shuffled[number:]

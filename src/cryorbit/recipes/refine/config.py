@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
+from cryorbit.recipes.abinit.config import SearchSettings
 from cryorbit.recipes.bound_settings import BranchSettings
 from cryorbit.recipes.method_settings import SearchingSettings, StageSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
@@ -163,6 +164,25 @@ class LateSettings(StageSettings):
     batches: int = Field(4, ge=1, le=MOST, description="Mini-batches per epoch.")
 
 
+class RandomStartSettings(Settings):
+    """Random starts of the half-sets, in a refinement without a starting map."""
+
+    starts: int = Field(
+        1,
+        ge=1,
+        le=50,
+        description="Number of random starts of each half-set; the one that its held-out particles fit best is kept.",
+    )
+    held_out: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Fraction of the particles of a half-set held out of its random starts, on which these are "
+        "compared.",
+    )
+    search: SearchSettings = SearchSettings()
+
+
 class RefineSettings(Settings):
     """Settings of refinement alone, without those of its particles and maps."""
 
@@ -181,7 +201,10 @@ class RefineSettings(Settings):
 class RefineConfig(RefineSettings, ParticleSettings):
     """Settings of a refinement."""
 
-    maps: tuple[Path, ...] = Field(min_length=1, description="Starting map (MRC); with several, each is a class.")
+    maps: tuple[Path, ...] = Field(
+        (),
+        description="Starting map (MRC); with several, each is a class. Default: a random start of each half-set.",
+    )
     mask: Path | None = Field(None, description="Soft mask (MRC). Default: made from the map.")
     max_resolution: float | None = Field(
         None,
@@ -189,4 +212,13 @@ class RefineConfig(RefineSettings, ParticleSettings):
         le=COARSEST_A,
         description="Finest resolution at which poses are scored, Å. Default: as the images allow.",
     )
-    check_start: bool = Field(True, description="Whether to refuse a starting map that the images do not fit.")
+    check_start: bool = Field(
+        True,
+        description="Whether to refuse a starting map that the images do not fit, or random starts that disagree.",
+    )
+    random_start: RandomStartSettings = RandomStartSettings()
+
+    @property
+    def classes(self) -> int:
+        """Number of maps that are refined."""
+        return max(1, len(self.maps))

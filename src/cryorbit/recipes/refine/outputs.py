@@ -20,7 +20,7 @@ from cryorbit.recipes.masks import read_mask
 from cryorbit.recipes.particle_files import write_particle_files
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
-from cryorbit.recipes.refine.state import RefineState, StartFindings
+from cryorbit.recipes.refine.state import RandomStart, RefineState, StartFindings
 from cryorbit.volumes.voxel import resample
 
 
@@ -36,6 +36,8 @@ class RefineResult(Result):
         What the half-maps resolved after each of them, A.
     start
         What the images said of each start map.
+    random_start
+        What random starts came to, if there was no start map.
     """
 
     verdict: Verdict
@@ -43,13 +45,14 @@ class RefineResult(Result):
     passes: int
     history_A: tuple[Measured, ...]  # noqa: N815 (units belong to the name)
     start: tuple[StartFindings, ...]
+    random_start: RandomStart | None = None
 
 
 def write_outputs(
     config: RefineConfig, dataset: Dataset, state: RefineState, job: JobFolder
 ) -> tuple[ClassRecord, ...]:
     """Write every file of the job but its record; safe to repeat after a crash."""
-    classes = tuple(_write_map(config, dataset, state, job, k) for k in range(len(config.maps)))
+    classes = tuple(_write_map(config, dataset, state, job, k) for k in range(config.classes))
     assert state.estimates is not None
     write_particle_files(job.path, dataset, state.estimates, state.estimates.klass)
     _write_noise(dataset, state, job)
@@ -70,12 +73,13 @@ def summarise(dataset: Dataset, state: RefineState, classes: tuple[ClassRecord, 
         passes=len(state.history),
         history_A=tuple(dataset.extent / radius for radius in state.history),
         start=state.starts,
+        random_start=state.random_start,
     )
 
 
 def files_of(config: RefineConfig, k: int) -> MapFiles:
     """Names of the files of class ``k``, from 0; a single map needs no number."""
-    return ONLY_MAP if len(config.maps) == 1 else class_files(k + 1)
+    return ONLY_MAP if config.classes == 1 else class_files(k + 1)
 
 
 def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: JobFolder, k: int) -> ClassRecord:
@@ -86,7 +90,7 @@ def _write_map(config: RefineConfig, dataset: Dataset, state: RefineState, job: 
     mask = None if config.mask is None else read_mask(config.mask, volume, pixel)
     radius, generator = final_radius(config, box, pixel), generator_for(config.seed, PHASES, k)
     finished = finish_map((volume, halves), pixel, radius, generator, dataset.window(box), mask)
-    name = "map" if len(config.maps) == 1 else f"class {k + 1}"
+    name = "map" if config.classes == 1 else f"class {k + 1}"
     write_map_files(job.path, files, finished, f"{name}: independent half-maps")
     assert state.estimates is not None
     of_class = state.estimates.klass == k

@@ -11,13 +11,16 @@ from cryorbit.core.progress import Progress
 from cryorbit.core.records import unpack
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.particles import Particles
+from cryorbit.recipes.abinit.prepare import volume_loads
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
 from cryorbit.recipes.kept_transforms import keeping_transforms
 from cryorbit.recipes.refine.config import RefineConfig
+from cryorbit.recipes.refine.half_set_start import search_settings
 from cryorbit.recipes.refine.late import late_iteration, late_sums
 from cryorbit.recipes.refine.outputs import RefineResult, summarise, write_outputs
 from cryorbit.recipes.refine.passes import final_iteration, pass_iteration
 from cryorbit.recipes.refine.radii import final_radius
+from cryorbit.recipes.refine.random_start import begin_at_random, require_no_mask
 from cryorbit.recipes.refine.start import begin
 from cryorbit.recipes.refine.state import RefineState
 from cryorbit.recipes.refine.stochastic import stochastic_iteration
@@ -51,8 +54,10 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     Stopped
         The job was asked to stop; its checkpoint holds everything done so far.
     """
+    require_no_mask(config)
     # code of one's own is looked at before images are read
     config.sgd.made()
+    config.random_start.search.made()
     if config.late.method is not None:
         config.late.made()
     particles = read_chosen(config)
@@ -62,7 +67,7 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
     )
     for sentence in dataset.sentences:
         progress.note(sentence)
-    with keeping_transforms(config, dataset, volume_load(config, particles)) as kept:
+    with keeping_transforms(config, dataset, *_loads(config, particles)) as kept:
         state = _refined(config, kept, job, progress)
     classes = write_outputs(config, dataset, state, job)
     verdict = judge(Ending(config, dataset, state, classes, job.read_metrics()))
@@ -85,12 +90,20 @@ def _refined(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: P
         group=dataset.source.group,
         watch=dataset.source.watch,
     )
-    return go_through(stages, lambda: _first(config, dataset, progress), job, progress)
+    state = go_through(stages, lambda: _first(config, dataset, job, progress), job, progress)
+    job.remove_parts()
+    return state
 
 
 def require_memory(config: RefineConfig, particles: Particles) -> None:
     """Raise ``InputError`` unless the volumes of the refinement fit into the memory."""
     require_volumes(config, volume_load(config, particles), particles.pixel_size)
+
+
+def _loads(config: RefineConfig, particles: Particles) -> tuple[VolumeLoad, ...]:
+    """The volumes of the refinement, and of the searches from random starts, which may go further out."""
+    own = volume_load(config, particles)
+    return (own,) if config.maps else (own, volume_loads(search_settings(config), particles)[0])
 
 
 def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:
@@ -100,19 +113,22 @@ def volume_load(config: RefineConfig, particles: Particles) -> VolumeLoad:
     return VolumeLoad(
         box=particles.box,
         radius=radius,
-        maps=len(config.maps),
+        maps=config.classes,
         searched=True,
         symmetric=config.symmetry.upper() != "C1",
         sums=sums,
         # of one half-set at a time
-        cells=config.poses.cells * len(config.maps) * len(particles) // 2,
+        cells=config.poses.cells * config.classes * len(particles) // 2,
     )
 
 
-def _first(config: RefineConfig, dataset: Dataset, progress: Progress) -> RefineState:
-    """The state of the start maps."""
-    progress.note("Checking the starting map.")
-    state = begin(config, dataset)
+def _first(config: RefineConfig, dataset: Dataset, job: JobFolder, progress: Progress) -> RefineState:
+    """The state of the start maps, or of random starts."""
+    if config.maps:
+        progress.note("Checking the starting map.")
+        state = begin(config, dataset)
+    else:
+        state = begin_at_random(config, dataset, job, progress)
     for sentence in state.start_notes:
         progress.note(sentence)
     return state

@@ -17,7 +17,7 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     ``class_changes`` is their fraction, ``class_flow`` the number of particles that went from each class (a row) to
     each other one (a column).
     """
-    classes = len(config.maps)
+    classes = config.classes
     if before is None or after is None or classes == 1 or not bool(before.known.any()):
         return {}
     known = before.known

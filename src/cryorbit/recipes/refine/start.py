@@ -168,11 +168,11 @@ def what_images_say(
     def at_equal_spectrum(other: Float[Tensor, "m m m"]) -> Float[Tensor, " b"]:
         return judge.log_evidence(with_spectrum_of(other, volume))
 
-    better = {m: _lead(at_equal_spectrum(other), evidence) for m, other in others.items()}
+    better = {m: lead(at_equal_spectrum(other), evidence) for m, other in others.items()}
     best = max(better, key=lambda m: better[m])
     by_chance = [with_spectrum_of(other, volume) for other in random]
     inverse = judge.log_evidence(-volume)
-    inverted = _lead(inverse, evidence) > SURELY_BETTER and (
+    inverted = lead(inverse, evidence) > SURELY_BETTER and (
         # noise, too, fits better one way round than the other
         _lead_over_all(inverse, torch.stack([judge.log_evidence(-other) for other in by_chance])) >= UNLIKE_RANDOM
     )
@@ -222,7 +222,7 @@ def magnified(volume: Float[Tensor, "m m m"], factor: float) -> Float[Tensor, "m
     return torch.from_numpy(zoomed).to(volume)
 
 
-def _lead(a: Float[Tensor, " b"], b: Float[Tensor, " b"]) -> float:
+def lead(a: Float[Tensor, " b"], b: Float[Tensor, " b"]) -> float:
     """Standard errors by which the mean of ``a`` exceeds that of ``b``, image by image."""
     difference = a - b
     # maps that are the same lead by nothing

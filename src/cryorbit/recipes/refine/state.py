@@ -37,6 +37,25 @@ class StartFindings:
 
 
 @dataclass(frozen=True, slots=True)
+class RandomStart:
+    """What random starts of the half-sets came to.
+
+    Attributes
+    ----------
+    agreement_A
+        Resolution at which the FSC of their superposed maps falls below 0.143.
+    needed_A
+        Resolution that counts as one map.
+    lead_over_ball
+        By how many standard errors held-out particles of each half-set fit its map better than a ball; NaN without any.
+    """
+
+    agreement_A: Measured  # noqa: N815 (units belong to the name)
+    needed_A: Measured  # noqa: N815
+    lead_over_ball: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Walk:
     """What stochastic steps carry from one to the next.
 
@@ -105,8 +124,8 @@ class RefineState:
         Resolved radius after each pass.
     best_likelihood
         Largest mean log-likelihood of the passes or mini-batches that were scored to this radius, nats.
-    starts, start_notes
-        What images say of each start map, and sentences on what was done to it.
+    starts, random_start, start_notes
+        What images say of each start map, or what random starts came to, and sentences on what was done to the maps.
     walk
         What stochastic steps carry along; None before the first and after the last of them.
     fallback
@@ -128,6 +147,7 @@ class RefineState:
     history: tuple[float, ...] = ()
     best_likelihood: float = float("-inf")
     starts: tuple[StartFindings, ...] = ()
+    random_start: RandomStart | None = None
     start_notes: tuple[str, ...] = ()
     walk: Walk | None = None
     fallback: Fallback | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,7 @@ from cryorbit.io.job_result import ClassRecord
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.radii import final_radius
+from cryorbit.recipes.refine.random_start import START_AGAIN, failures
 from cryorbit.recipes.refine.start import is_shown
 from cryorbit.recipes.refine.state import RefineState
 
@@ -69,7 +71,7 @@ class Ending:
 
 def judge(ending: Ending) -> Verdict:
     """The worst of what is to be said; what is wrong comes first, each with what to do about it."""
-    topics = (_agreement, _table, _starts, _poses, _passes, _views, _classes)
+    topics = (_agreement, _table, _starts, _random_starts, _poses, _passes, _views, _classes)
     return weigh([remark for topic in topics for remark in topic(ending)], partial(_sentence, ending))
 
 
@@ -125,7 +127,8 @@ def _limit(ending: Ending) -> str | None:
 
 def _starts(ending: Ending) -> Iterator[Remark]:
     """What the images said of the start maps; such as are bad are refused, unless that was switched off."""
-    for each, start in zip(ending.classes, ending.state.starts, strict=True):
+    # none where half-sets began at random
+    for each, start in zip(ending.classes, ending.state.starts, strict=ending.state.random_start is None):
         lead, magnification = start.lead_over_noise, start.magnification
         beginning = "the images fit the start map" + (f" of {each.name}" if len(ending.classes) > 1 else "")
         if is_shown(start):
@@ -139,6 +142,21 @@ def _starts(ending: Ending) -> Iterator[Remark]:
         if magnification != 1:
             wrong = f"{beginning} better when it is magnified {magnification:g} times"
             yield Remark("bad", wrong, f"{wrong}; fix: check the pixel sizes of map and particles")
+
+
+def _random_starts(ending: Ending) -> Iterator[Remark]:
+    """Whether the half-sets came to one map, and particles show it."""
+    found = ending.state.random_start
+    if found is None:
+        return
+    wrong = failures(found)
+    for problem in wrong:
+        yield Remark("bad", problem, f"{problem}; fix: {START_AGAIN}")
+    if not wrong:
+        leads = " and ".join(f"{lead:.1f}" for lead in found.lead_over_ball if not math.isnan(lead))
+        held_out = f"; held-out particles fit the maps better than a ball, by {leads} standard errors" if leads else ""
+        same = f"random starts led the half-sets to the same map, which agreed to {found.agreement_A:.1f} Å"
+        yield Remark("good", "", f"{same} before they shared anything{held_out}")
 
 
 def _poses(ending: Ending) -> Iterator[Remark]:

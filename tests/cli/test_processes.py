@@ -192,7 +192,7 @@ def test_nothing_is_made_of_nothing(images: Path, capsys: pytest.CaptureFixture[
 def test_a_job_without_maps_before_its_end_is_not_finished_early(
     images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = JobFolder.create(images / "moments_early", verb="moments", config={"seed": 0})
+    job = JobFolder.create(images / "reconstruct_early", verb="reconstruct", config={"seed": 0})
     job.save_checkpoint({})
     with pytest.raises(SystemExit):
         main(["resume", str(job.path), "--finish-now"])

@@ -62,10 +62,15 @@ def work(
 
 
 class StopAt(SilentProgress):
-    """Asks to stop at a step, counted over all stages."""
+    """Asks to stop at a step, counted over all stages; keeps what it is told."""
 
     def __init__(self, step: int) -> None:
         self.count, self.step = 0, step
+        self.notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        """Keep it."""
+        self.notes.append(sentence)
 
     def stop_requested(self) -> bool:
         """Tell whether this is the step."""
@@ -122,6 +127,13 @@ def test_a_stopped_job_goes_on_to_the_same_map(
 def test_symmetry_is_refused(particles: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="without symmetry"):
         work(particles, tmp_path / "a", symmetry="C2")
+
+
+def test_few_particles_are_a_warning_before_the_work(particles: Path, tmp_path: Path) -> None:
+    watcher = StopAt(1)
+    with pytest.raises(Stopped):
+        work(particles, tmp_path / "job", watcher)
+    assert any(note.startswith("With 1,000 particles moments may not determine a map") for note in watcher.notes)
 
 
 @pytest.mark.slow

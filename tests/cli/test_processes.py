@@ -143,8 +143,11 @@ def test_starts_dealt_out_come_to_what_one_process_does(images: Path) -> None:
         assert sorted(each.name for each in (other / "checkpoint").iterdir()) == ["lock", "state.pt"]
 
 
+MOMENTS = "resolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\n"
+REFINE = '[refine]\nmethod = "em"\n[refine.passes]\niterations = 1\n[refine.poses]\nangular_spacing = 30.0\ncells = 4\n'
 QUICK = {
-    "moments": "diameter = 100.0\nresolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\n",
+    "moments": f"diameter = 100.0\n{MOMENTS}",
+    "run": f'start = "moments"\ndiameter = 100.0\nmax_resolution = 20.0\n[moments]\n{MOMENTS}{REFINE}',
     "optimise": "diameter = 100.0\nepochs = 0.3\nresolution = 60.0\n",
 }
 

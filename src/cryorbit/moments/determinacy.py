@@ -41,9 +41,9 @@ class Determinacy:
 
 def derivatives(residuals: Residuals, solution: Float[Tensor, " p"]) -> Float[Tensor, "m p"]:
     """Derivatives of the residuals at a solution, one unknown after the other: residuals are far more than unknowns."""
-    values, pull = torch.func.vjp(residuals, solution)
+    pull = torch.func.vjp(residuals, solution)[1]
     # products of the transposed derivatives with a vector are linear in it, and their own derivatives are the columns
-    _, push = torch.func.vjp(lambda weights: pull(weights)[0], torch.zeros_like(values))
+    push = torch.func.vjp(lambda weights: pull(weights)[0], torch.zeros_like(residuals(solution)))[1]
     columns = torch.func.vmap(lambda direction: push(direction)[0], chunk_size=TOGETHER)
     return columns(torch.eye(len(solution)).to(solution)).mT
 

@@ -54,6 +54,8 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
         progress.note("Moments are formed without a correction for aberrations, which matter at higher resolution.")
     plan = RingPlan.of(dataset, config.resolution)
     work = MomentWork.resumed(job, progress, plan.rings.radii.device)
+    if job.finish_now and not work.fits:
+        raise InputError("no map is fitted yet", fix="resume without --finish-now")
     if not work.sums:
         _add_images(dataset, plan.rings, work)
     inversion = invert(config, config.seed, dataset.box, plan, work)

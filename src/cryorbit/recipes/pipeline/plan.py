@@ -20,22 +20,21 @@ from cryorbit.recipes.postprocess import PostprocessConfig, PostprocessResult
 from cryorbit.recipes.postprocess.inputs import half_map_files
 from cryorbit.recipes.refine import RefineConfig, RefineResult
 from cryorbit.recipes.refine.run import require_memory
-from cryorbit.recipes.settings import ParticleSettings, Settings
+from cryorbit.recipes.settings import ParticleSettings
 
 REFINE, POSTPROCESS = "2_refine", "3_postprocess"
 
 
 def first_stage(config: PipelineConfig, folder: Path) -> Stage[FirstResult]:
     """The first map, or maps, from all particles."""
-    made = first_map(config)
-    shared = {**_shared(config), "output": folder / made.folder}
+    made, inputs = first_map(config), (config.particles,)
+    output = folder / made.folder
+    shared = {**_shared(config), "output": output}
     if config.start == "moments":
-        settings: Settings = MomentsConfig(**shared, **dict(config.moments))
-        recipe, kind = moments.run, MomentsResult
-    else:
-        settings = AbinitConfig(**shared, classes=config.classes, seeds=config.seeds, **dict(config.abinit))
-        recipe, kind = abinit.run, AbinitResult
-    return Stage(made.title, made.verb, folder / made.folder, settings, recipe, kind, (config.particles,))
+        from_moments = MomentsConfig(**shared, **dict(config.moments))
+        return Stage(made.title, made.verb, output, from_moments, moments.run, MomentsResult, inputs)
+    ab_initio = AbinitConfig(**shared, classes=config.classes, seeds=config.seeds, **dict(config.abinit))
+    return Stage(made.title, made.verb, output, ab_initio, abinit.run, AbinitResult, inputs)
 
 
 def refine_stage(config: PipelineConfig, folder: Path, first: FirstResult, number: int) -> Stage[RefineResult]:

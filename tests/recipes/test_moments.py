@@ -163,6 +163,7 @@ def evidence(**changes: Any) -> MomentEvidence:
 def test_the_verdict_follows_the_agreement_of_the_halves(resolution: float, level: str) -> None:
     verdict = judge(evidence(resolution_A=resolution, density_spread=0.1))
     assert verdict.level == level
+    assert ("lead to different maps" in verdict.sentence) == (level == "bad")
     assert any("the map rests on third moments" in reason for reason in verdict.reasons)
     assert any("156 of 220 combinations" in reason and "52 of them" in reason for reason in verdict.reasons)
     assert "7 of 8 random starts led to this map." in verdict.reasons

@@ -14,7 +14,7 @@ from torch import Tensor
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
 from cryorbit.moments.fit import Fit
-from cryorbit.moments.ring_fit import RingProblem, two_levels
+from cryorbit.moments.ring_fit import RingProblem, RingSolution, two_levels
 from cryorbit.moments.ring_sums import RingSums
 from cryorbit.recipes.moments.config import MomentsSettings
 from cryorbit.recipes.moments.ring_plan import RingPlan
@@ -38,9 +38,14 @@ class RepeatedFits:
         """The fits in the order of their costs."""
         return cls(problem, tuple(sorted(fits, key=lambda fit: fit.cost)))
 
+    @property
+    def solutions(self) -> list[RingSolution]:
+        """What was fitted, best first; every problem has units of its own."""
+        return [self.problem.read(fit.parameters) for fit in self.fits]
+
     def volumes(self, box: int) -> Float[Tensor, "k n n n"]:
         """Their maps, best first, in a box of so many pixels across the extent of the images."""
-        coefficients = torch.stack([self.problem.read(fit.parameters).volume for fit in self.fits])
+        coefficients = torch.stack([solution.volume for solution in self.solutions])
         return to_voxels(self.problem.model.basis, coefficients, box).float()
 
 
@@ -82,7 +87,7 @@ def invert(config: MomentsSettings, seed: int, box: int, plan: RingPlan, work: M
     coarse = _coarse_fits(config, seed, (first, second), work)
     fine = _fine_fits(config, coarse, (first[1], second[1]), work)
     makes = {
-        f"all from half {half}": partial(problem.fit, each.fits[0].parameters, config.fine_steps)
+        f"all from half {half}": partial(problem.fit, problem.unknown(each.solutions[0]), config.fine_steps)
         for half, each in enumerate(fine, start=1)
     }
     return Inversion(RepeatedFits.of(problem, work.all_of(_fewest(makes, work))), coarse, fine)

@@ -78,7 +78,7 @@ def write_outputs(job: JobFolder, dataset: Dataset, inversion: Inversion, other:
     maps = FittedMaps.of(inversion, dataset.box, dataset.source.pixel_size)
     repeats = compare_repeats(inversion, dataset.extent, maps.finest_A)
     problem, best = inversion.everything.problem, inversion.everything.fits[0].parameters
-    solution, family = problem.read(best), problem.model.density
+    solution, family = inversion.everything.solutions[0], problem.model.density
     density = family.values(solution.density)
     evidence = MomentEvidence(
         resolution_A=maps.resolution_A,

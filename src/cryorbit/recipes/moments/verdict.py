@@ -75,7 +75,7 @@ def judge(evidence: MomentEvidence) -> Verdict:
     def sentence(level: Level, problem: str) -> str:
         to = f"to about {evidence.resolution_A:.0f} Å at best"
         if level == "bad":
-            return "Do not rely on this map: " + (problem or "the moments do not determine one") + "."
+            return f"Do not rely on this map: {problem}."
         if evidence.agreement == "doubtful":
             return f"The moments determine only the coarse form, {to}."
         return f"The moments determine this map, {to}{f', but {problem}' if problem else ''}."
@@ -87,7 +87,7 @@ def _about_halves(evidence: MomentEvidence) -> Iterator[Remark]:
     """What the maps of both halves of the particles have in common."""
     yield Remark(
         evidence.agreement,
-        "",
+        "the two halves of the particles lead to different maps" if evidence.agreement == "bad" else "",
         "Maps of two halves of the particles, each from its own random starts, agree to "
         f"{evidence.resolution_A:.0f} Å (FSC 0.5); nothing finer than {evidence.finest_A:.0f} Å was fitted. "
         "What the model lacks is the same in both, so the true map may differ more.",

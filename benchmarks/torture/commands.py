@@ -101,5 +101,5 @@ def run_without_work(arguments: Sequence[str]) -> None:
         if isinstance(planned.config, ParticleSettings):
             read_chosen(planned.config)
 
-    with mock.patch("cryorbit.cli.jobs.work", choose), mock.patch("cryorbit.cli.jobs.print_summary"):
+    with mock.patch("cryorbit.cli.job_work.work", choose), mock.patch("cryorbit.cli.job_work.print_summary"):
         main(arguments)

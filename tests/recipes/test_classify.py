@@ -113,8 +113,10 @@ def test_passes_end_when_few_particles_change_class(tmp_path: Path) -> None:
     files = {"particles": tmp_path / "p.star", "output": tmp_path, "maps": ("a.mrc", "b.mrc")}
     config = load_config(ClassifyConfig, None, {**files, "passes": {"iterations": 9, "class_changes": 0.25}})
     before, after = estimates(0, 1, 1, 0), estimates(0, 1, 0, 0)
-    assert class_changes(config, before, after) == {"class_changes": 0.25}
-    assert class_changes(config, estimates(0, 1, 0, 1, unseen=2), after) == {"class_changes": 0.0}
+    # one particle went from the second class to the first; those that were not seen before are not counted
+    assert class_changes(config, before, after) == {"class_changes": 0.25, "class_flow": [[2, 0], [1, 1]]}
+    unseen = class_changes(config, estimates(0, 1, 0, 1, unseen=2), after)
+    assert unseen == {"class_changes": 0.0, "class_flow": [[1, 0], [0, 1]]}
     assert settled(config, state(before), after, stalled=0)
     assert not settled(config, state(before), estimates(1, 1, 0, 0), stalled=9)
     assert not settled(config, state(None), after, stalled=9)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cryorbit.cli.jobs import EXIT_STOPPED
+from cryorbit.cli.job_work import EXIT_STOPPED
 from cryorbit.cli.main import main
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import read_map

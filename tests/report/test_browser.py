@@ -94,6 +94,58 @@ def test_the_outline_is_that_of_the_map(tab: Browser, tmp_path: Path) -> None:
     assert abs(columns[upper].mean() / side - 0.5) < 0.02
 
 
+def test_classes_are_drawn_together_at_their_own_contours_and_from_one_side(shown: Browser) -> None:
+    """Seen with the other class, the picture covers what both cover, the nearer before the farther."""
+    both = "[...document.querySelectorAll('.surface canvas')]"
+    alone = [shown.picture(f"figure.surface:nth-of-type({number}) canvas") for number in (1, 3)]
+    shown.evaluate("document.querySelector('.surface input[type=checkbox]').click()")
+    shown.wait_for_stillness()
+    together = shown.picture(FIRST)
+    covered = (alone[0][..., 3] > 0.5) | (alone[1][..., 3] > 0.5)
+    assert shown.evaluate(f"{both}.length") == 2
+    assert opaque(alone[0]) < 0.98 * covered.mean()
+    assert opaque(together) == pytest.approx(covered.mean(), rel=0.1)
+    blue = together[..., 2] - together[..., 0]
+    solid = together[..., 3] > 0.5
+    assert (blue[solid] > 0.05).any()
+    assert (blue[solid] < -0.05).any()
+    shown.evaluate("document.querySelector('.surface input[type=checkbox]').click()")
+    shown.wait_for_stillness()
+    assert np.array_equal(shown.picture(FIRST), alone[0])
+
+
+def test_slices_are_those_of_the_map(tab: Browser, tmp_path: Path) -> None:
+    """A ball on the axis +x, 16 voxels of 4 Å from the middle: seen in the right half, and only in slices near it."""
+    grid = np.stack(np.meshgrid(*3 * [np.arange(64) - 32], indexing="ij"))
+    ball = np.exp(-((grid - np.reshape((0, 0, 16), (3, 1, 1, 1))) ** 2).sum(0) / 50)
+    job = fabricate_job(tmp_path / "job", classes=1)
+    write_map(job.path / "class_1.mrc", torch.tensor(ball, dtype=torch.float32), PIXEL_SIZE)
+    tab.open(write_report(job.path))
+    tab.wait_for("!!document.querySelector('.slices:not([hidden])')")
+    slider, axis = (f"document.querySelector('.slices {name}')" for name in ("input", "select"))
+
+    def grey(across: str, part: float) -> np.ndarray:
+        value = f"{slider}.value = Math.round({part} * {slider}.max)"
+        tab.evaluate(f"{axis}.value = '{across}'; {value}; {slider}.dispatchEvent(new Event('input'))")
+        return tab.picture("figure.slices canvas")[..., 0]
+
+    middle = grey("z", 0.5)
+    assert middle[:, middle.shape[1] // 2 + 2 :].max() > 0.9 > 0.5 > middle[:, : middle.shape[1] // 2 - 2].max()
+    assert grey("z", 0.0).max() < 0.5
+    assert grey("x", 0.0).max() < 0.5
+    beside = grey(
+        "x",
+        0.5
+        + 16
+        * 4
+        / tab.evaluate(
+            "(({side, voxel_A}) => side * voxel_A)(JSON.parse(document.querySelector('.surface').dataset.map))"
+        ),
+    )
+    assert beside.max() > 0.9
+    assert float(tab.evaluate("document.querySelector('.slices output').value").split()[0]) == pytest.approx(64, abs=4)
+
+
 def test_mouse_and_keys_turn_and_zoom_and_a_double_click_resets(shown: Browser) -> None:
     first = shown.picture(FIRST)
     x, y = middle_of_picture(shown)
@@ -171,6 +223,19 @@ def test_without_webgl_the_still_pictures_stand_alone(tab: Browser, page: Path) 
     tab.wait_for_stillness()
     assert tab.evaluate("document.querySelectorAll('.surface:not([hidden])').length") == 0
     assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+    tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
+
+
+def test_slices_need_no_webgl(tab: Browser, page: Path) -> None:
+    denied = (
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) "
+        "{ return kind === '2d' ? get.call(this, kind, ...rest) : null; }"
+    )
+    script = tab.call("Page.addScriptToEvaluateOnNewDocument", source=denied)["identifier"]
+    tab.open(page)
+    tab.wait_for("document.querySelectorAll('.slices:not([hidden])').length == 2")
+    assert tab.evaluate("document.querySelectorAll('.surface:not([hidden])').length") == 0
     tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)
 
 

@@ -13,6 +13,7 @@ from cryorbit.report.curve_figures import draw_course, draw_fsc
 from cryorbit.report.look import save_figure
 from cryorbit.report.noise_figures import draw_noise, draw_scales
 from cryorbit.report.particle_figures import density_picture, draw_view_directions
+from cryorbit.report.pass_figures import draw_class_flow, draw_pass_curves, has_class_flow, has_pass_curves
 from cryorbit.report.results import ClassResult
 from cryorbit.report.seed_figures import draw_cross_seed
 
@@ -122,3 +123,41 @@ def test_noise_and_contrast_are_drawn_from_their_tables(tmp_path: Path) -> None:
     assert (list(first.get_ydata()), list(second.get_ydata())) == ([3, 2, 1], [3, 2, 2])
     heights = [bar.get_height() for bar in draw_scales(scales).axes[0].patches]
     assert sorted(heights)[-2:] == [10, 30]
+
+
+def passes_of_two_classes() -> pd.DataFrame:
+    """Three passes: the curves move to the right, and ever fewer particles change class."""
+    shells = np.arange(17)
+    curves = [1 / (1 + np.exp(shells - cut)) for cut in (6, 9, 12)]
+    lines = [{"stage": "pass", "fsc": {"extent_A": 128.0, "classes": [curve.tolist()] * 2}} for curve in curves]
+    lines[1] |= {"class_flow": [[40, 20], [10, 30]]}
+    lines[2] |= {"class_flow": [[49, 1], [0, 50]]}
+    return pd.DataFrame([{"stage": "search"}, *lines])
+
+
+def test_every_pass_has_its_curve_at_its_frequencies() -> None:
+    metrics = passes_of_two_classes()
+    assert has_pass_curves(metrics)
+    assert not has_pass_curves(metrics[:2])
+    panels = draw_pass_curves(metrics).axes
+    assert [axes.get_title(loc="left") or axes.get_title() for axes in panels] == ["class 1", "class 2"]
+    drawn = [line for line in panels[1].lines if len(line.get_xdata()) == 17]
+    assert len(drawn) == 3
+    crossing = [np.interp(-0.5, -line.get_ydata(), line.get_xdata()) for line in drawn]
+    np.testing.assert_allclose(crossing, np.array([6, 9, 12]) / 128, rtol=1e-6)
+
+
+def test_particles_that_change_class_flow_between_the_bars() -> None:
+    metrics = passes_of_two_classes()
+    assert has_class_flow(metrics)
+    assert not has_class_flow(metrics[:2])
+    axes = draw_class_flow(metrics).axes[0]
+    heights = [bar.get_height() for bar in axes.patches]
+    # classes of 60 and 40 particles become 50 and 50, and stay so
+    assert heights[:4] == [60, 40, 50, 50]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3"]
+    left = [band.get_paths()[0].get_extents() for band in axes.collections]
+    assert len(left) == 8
+    # those that stay in the first class lie lowest, and those that left it above them
+    assert left[0].y0 == 0
+    assert left[1].y0 == pytest.approx(40)

@@ -35,7 +35,7 @@ def abinit(
     Writes a job folder with maps, particles.star, report.html and job.json. Ctrl-C stops the job and keeps what is
     done; `cryorbit resume` continues it.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
     from cryorbit.cli.method_settings import read_settings
 
     search = {"method": method, "settings": read_settings(setting) or None}

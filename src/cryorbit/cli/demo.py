@@ -25,7 +25,7 @@ def demo(
     Needs no data, no network, and about two minutes. The job folder also holds the images, in simulated/. With --real
     the images are 1,270 real particles of apoferritin, in real/, and the job is that of `cryorbit run` with symmetry O.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "output": output,

@@ -31,7 +31,7 @@ def evaluate(
     """Compare a job's maps, poses and classes with the truth."""
     from rich.console import Console
 
-    from cryorbit.core.percentages import percent
+    from cryorbit.core.readable import percent
     from cryorbit.recipes.config import load_config
     from cryorbit.recipes.evaluate import EvaluateConfig, run
 

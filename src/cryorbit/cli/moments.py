@@ -31,7 +31,7 @@ def moments(
 
     Writes a job folder with map.mrc, the maps of both halves, density.csv, particles.star and report.html.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "particles": particles,

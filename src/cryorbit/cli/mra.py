@@ -57,7 +57,7 @@ def solve(
     trust: Trust = False,
 ) -> None:
     """Find the signal and the density of shifts; writes a job folder with solution.npz, trace.csv and report.html."""
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
     from cryorbit.recipes.mra_solve import SolveMRAResult
 
     settings = {
@@ -91,7 +91,7 @@ def moments(
     threads: Threads = None,
 ) -> None:
     """Find the signal and the density of shifts from moments alone; writes moments.npz and solution.npz."""
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
     from cryorbit.recipes.mra_moments import MomentsMRAResult
 
     settings = {
@@ -125,7 +125,7 @@ def train(
     threads: Threads = None,
 ) -> None:
     """Train the encoders that `cryorbit mra moments` can start from; writes encoders.pt in a job folder."""
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "output": output,

@@ -37,7 +37,7 @@ def optimise(
     Writes a job folder with map.mrc, course.csv (held-out likelihood against gradients evaluated) and report.html.
     Ctrl-C stops the job and keeps what is done; `cryorbit resume` continues it.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
     from cryorbit.cli.method_settings import read_settings
 
     settings = {

@@ -48,7 +48,7 @@ def postprocess(
     threads: Threads = None,
 ) -> None:
     """Sharpen a map and measure its resolution: mask, FSC, B-factor, local and directional resolution."""
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "folder": folder,

@@ -29,7 +29,7 @@ def reconstruct(
 
     Writes a job folder with map.mrc, half-maps, their FSC, particles.star and report.html.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "particles": particles,

@@ -44,7 +44,7 @@ def refine(
     Writes a job folder with map.mrc, half-maps, their FSC, particles.star and report.html. Ctrl-C stops the job and
     keeps what is done; `cryorbit resume` continues it.
     """
-    from cryorbit.cli.jobs import start
+    from cryorbit.cli.job_work import start
 
     settings = {
         "particles": particles,

@@ -62,7 +62,7 @@ def _work(name: str, output: Path | None, scale: str, seed: int | None, threads:
 
     from cryorbit.api.devices import limit_threads
     from cryorbit.api.interrupts import stop_on_interrupt
-    from cryorbit.cli.jobs import EXIT_STOPPED, shown_progress
+    from cryorbit.cli.job_work import EXIT_STOPPED, shown_progress
     from cryorbit.cli.voice import voice
     from cryorbit.core.errors import InputError
     from cryorbit.core.progress import Stopped

@@ -39,7 +39,7 @@ def resume(
     from dataclasses import replace
 
     from cryorbit.api.jobs import reopen_job
-    from cryorbit.cli.jobs import carry_out
+    from cryorbit.cli.job_work import carry_out
 
     settings = {
         "data_dir": data_dir,

@@ -38,7 +38,7 @@ def run(
     keeps what is done; `cryorbit resume` continues it. A settings file has the tables [abinit], [moments],
     [refine] and [postprocess] for the stages.
     """
-    from cryorbit.cli.jobs import start as start_job
+    from cryorbit.cli.job_work import start as start_job
 
     settings = {
         "particles": particles,

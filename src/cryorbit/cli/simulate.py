@@ -85,7 +85,7 @@ def _work(settings: SimulateConfig) -> None:
 
     from cryorbit.api.interrupts import stop_on_interrupt
     from cryorbit.api.tools import simulate_into
-    from cryorbit.cli.jobs import EXIT_STOPPED, shown_progress
+    from cryorbit.cli.job_work import EXIT_STOPPED, shown_progress
     from cryorbit.cli.voice import voice
     from cryorbit.core.progress import Stopped
 

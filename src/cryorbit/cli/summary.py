@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import percent
 from cryorbit.io.job_result import ClassRecord, ComparedMap, Result, TruthRecord, read_result
 from cryorbit.report.next_steps import Step, next_steps
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import percent
 from cryorbit.imaging.aberrations import Aberrations, coma_of_tilt, with_tilt
 from cryorbit.imaging.ctf import electron_wavelength
 from cryorbit.imaging.magnification import Magnification

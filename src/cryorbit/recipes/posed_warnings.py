@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import percent
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling
 from cryorbit.inference.band import band_within

@@ -136,14 +136,18 @@ def _draw_seeds(axes: Axes, metrics: pd.DataFrame, name: str) -> None:
 
 def _draw_shares(axes: Axes, metrics: pd.DataFrame) -> None:
     """Draw the class shares of the run that came last, stacked."""
-    rows = metrics[metrics["class_fractions"].notna()]
-    if "seed" in rows:
-        rows = rows[rows["seed"] == rows["seed"].iloc[-1]]
+    rows = last_run(metrics, "class_fractions")
     shares = np.array([row for row in rows["class_fractions"] if len(row) == len(rows["class_fractions"].iloc[-1])])
     colours = [class_colour(number + 1) for number in range(shares.shape[1])]
     axes.stackplot(np.arange(1, len(shares) + 1), shares.T, colors=colours, linewidth=0)
     axes.set(title="share of each class", xlabel="iteration", xlim=(1, max(len(shares), 2)), ylim=(0, 1))
     axes.grid(visible=False)
+
+
+def last_run(metrics: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The rows that have ``name``, of the seed that came last."""
+    rows = metrics[metrics[name].notna()]
+    return rows[rows["seed"] == rows["seed"].iloc[-1]] if "seed" in rows else rows
 
 
 def label_by_resolution(axes: Axes) -> None:

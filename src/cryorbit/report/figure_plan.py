@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from cryorbit.report.curve_figures import draw_course, draw_fsc, has_course
@@ -17,6 +18,7 @@ from cryorbit.report.moment_figures import draw_density, draw_spread
 from cryorbit.report.mra_figures import draw_solution
 from cryorbit.report.noise_figures import draw_noise, draw_scales
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
+from cryorbit.report.pass_figures import draw_class_flow, draw_pass_curves, has_class_flow, has_pass_curves
 from cryorbit.report.postprocess_figures import plan_postprocess
 from cryorbit.report.results import JobResults
 from cryorbit.report.seed_figures import draw_cross_seed
@@ -47,8 +49,7 @@ def plan_figures(results: JobResults) -> Iterator[FigurePlan]:
         yield FigurePlan("solution", partial(draw_solution, solution), vector=True)
     if any(each.fsc is not None for each in results.classes):
         yield FigurePlan("fsc", partial(draw_fsc, results.classes), vector=True)
-    if has_course(results.metrics):
-        yield FigurePlan("course", partial(draw_course, results.metrics), vector=True)
+    yield from _plan_course(results.metrics)
     particles = results.particles
     if (density := results.path / "density.csv").exists():
         yield FigurePlan("view_directions", partial(draw_density, density), vector=False)
@@ -81,6 +82,16 @@ def _plan_maps(results: JobResults) -> Iterator[FigurePlan]:
         superposed, truth = results.truth.superposed, results.truth.truth
         pictures = shaded_views(superposed, class_colour(1)), shaded_views(truth, FAINT)
         yield FigurePlan("truth", partial(draw_beside_truth, *pictures), vector=False)
+
+
+def _plan_course(metrics: pd.DataFrame) -> Iterator[FigurePlan]:
+    """List the figures of what happened from iteration to iteration."""
+    if has_course(metrics):
+        yield FigurePlan("course", partial(draw_course, metrics), vector=True)
+    if has_pass_curves(metrics):
+        yield FigurePlan("fsc_passes", partial(draw_pass_curves, metrics), vector=True)
+    if has_class_flow(metrics):
+        yield FigurePlan("class_flow", partial(draw_class_flow, metrics), vector=True)
 
 
 def _fitted(results: JobResults) -> FittedImages | None:

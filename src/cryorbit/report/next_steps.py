@@ -34,7 +34,7 @@ def next_steps(record: Mapping[str, Any], result: Result, folder: Path) -> list[
     result
         Its result.
     """
-    if record.get("status") in ("stopped", "failed"):
+    if record.get("status") in ("stopped", "failed", "killed"):
         return [Step("continue", shlex.join(["cryorbit", "resume", str(folder)]))]
     level = result.verdict.level if result.verdict else "good"
     steps = [Step("view", shlex.join(["chimerax", str(folder / "view.cxc")]))] if (folder / "view.cxc").exists() else []

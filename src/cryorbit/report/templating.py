@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jinja2
 
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import duration, percent
 from cryorbit.report.look import class_colour
 
 
@@ -31,9 +31,5 @@ def _percent(value: float | None, digits: int = 0) -> str:
 
 
 def _duration(seconds: float | None) -> str:
-    """Render seconds as hours, minutes and seconds."""
-    if seconds is None:
-        return "–"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    """Write a time, or a dash where there is none."""
+    return "–" if seconds is None else duration(seconds)

@@ -34,6 +34,7 @@ from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import last_search_radius, shift_step
 from cryorbit.recipes.abinit.state import AbinitState
+from cryorbit.recipes.pass_curves import half_map_curves
 from cryorbit.volumes.voxel import resample
 
 
@@ -74,7 +75,7 @@ def grow_iteration(
         stage=("split" if config.classes > 1 else "judge") if over else "grow",
         iteration=state.iteration if over and config.classes > 1 else 0 if over else state.iteration + 1,
     )
-    return new, pass_metrics(dataset, radius, statistics, estimates)
+    return new, pass_metrics(dataset, radius, statistics, estimates) | half_map_curves(dataset.extent, maps.fsc)
 
 
 def batch_cells(

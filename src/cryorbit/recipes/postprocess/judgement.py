@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import percent
 from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.conical_fsc import ANISOTROPIC
 from cryorbit.evaluation.corrected_fsc import COARSEST, LARGEST_BIAS, HalfMapFSC

@@ -18,6 +18,7 @@ from cryorbit.inference.gold_standard import HalfMaps, gold_standard_maps, with_
 from cryorbit.inference.mstep import resolved_radius
 from cryorbit.inference.relaxation import Scored, relaxed
 from cryorbit.recipes.dataset import Dataset
+from cryorbit.recipes.pass_curves import half_map_curves
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.e_step import EStep, e_step, half_set_rows, updated_noise
 from cryorbit.recipes.refine.masking import reference_mask
@@ -62,7 +63,7 @@ def pass_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) -
         best_likelihood=best_likelihood(config, state, likelihood),
     )
     metrics = {**estep.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
-    metrics |= class_changes(config, state.estimates, estimates)
+    metrics |= half_map_curves(dataset.extent, maps.fsc) | class_changes(config, state.estimates, estimates)
     # the sums are the largest arrays there are, and have told all they know
     del estep
     if stage == "final" and inserted >= final_radius(config, dataset.box, dataset.source.pixel_size):
@@ -85,6 +86,7 @@ def final_iteration(config: RefineConfig, dataset: Dataset, state: RefineState) 
         history=(*state.history, resolved),
     )
     metrics = {**estep.metrics(dataset, state.radius), "resolved_A": dataset.extent / resolved}
+    metrics |= half_map_curves(dataset.extent, maps.fsc) | class_changes(config, state.estimates, new.estimates)
     del estep
     return ended(new, maps), metrics
 

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
+
 from cryorbit.inference.pose_estimates import PoseEstimates
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import RefineState
 
 
-def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates) -> dict[str, float]:
-    """Part of the particles that came to another class, for ``metrics.jsonl``; nothing of one class or a first pass."""
-    if before is None or len(config.maps) == 1 or not bool(before.known.any()):
+def class_changes(config: RefineConfig, before: PoseEstimates | None, after: PoseEstimates | None) -> dict[str, Any]:
+    """What ``metrics.jsonl`` says of particles that came to another class; nothing of one class or a first pass.
+
+    ``class_changes`` is their fraction, ``class_flow`` the number of particles that went from each class (a row) to
+    each other one (a column).
+    """
+    classes = len(config.maps)
+    if before is None or after is None or classes == 1 or not bool(before.known.any()):
         return {}
     known = before.known
-    return {"class_changes": float((before.klass != after.klass)[known].double().mean())}
+    pairs = (classes * before.klass + after.klass)[known]
+    flow = torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    return {
+        "class_changes": float((before.klass != after.klass)[known].double().mean()),
+        "class_flow": flow.tolist(),
+    }
 
 
 def widened(before: float, after: float) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from cryorbit.core.percentages import percent
+from cryorbit.core.readable import percent
 from cryorbit.core.seeds import generator_for
 from cryorbit.core.verdict import Level, Remark, Verdict, weigh
 from cryorbit.evaluation.view_sampling import BIASED, view_sampling

@@ -9,6 +9,7 @@ uniform mat3 axes;      // from view axes to map axes
 uniform float contour;  // in units of the bytes' range
 uniform float zoom;
 uniform float voxel;    // one over the voxels a side
+uniform float extent;   // side of the map as a part of that of the largest map in the picture
 uniform vec3 colour;
 
 in vec2 place;
@@ -48,10 +49,9 @@ vec3 light(vec3 normal, float depth) {
 }
 
 void main() {
-  vec2 position = place * RADIUS / zoom;
+  vec2 position = place * RADIUS / (zoom * extent);
   float chord = RADIUS * RADIUS - dot(position, position);
-  shade = vec4(0.0);
-  if (chord <= 0.0) return;
+  if (chord <= 0.0) discard;
   float front = sqrt(chord);
   float stride = 0.5 * voxel;
   for (float depth = front; depth > -front; depth -= stride) {
@@ -60,7 +60,9 @@ void main() {
       float met = cut ? front : refine(position, depth + stride, depth);
       vec3 point = vec3(position, met);
       shade = vec4(light(cut ? point / RADIUS : normalAt(point), met), 1.0);
+      gl_FragDepth = 0.5 - extent * met;
       return;
     }
   }
+  discard;
 }

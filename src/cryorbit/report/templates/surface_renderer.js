@@ -22,6 +22,7 @@ class SurfaceRenderer {
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
     gl.useProgram(program);
+    gl.enable(gl.DEPTH_TEST);
     this.place = (name) => gl.getUniformLocation(program, name);
   }
 
@@ -40,18 +41,27 @@ class SurfaceRenderer {
     return texture;
   }
 
-  /** Draws `scene` (texture, side, colour, axes, contour, zoom) into a square of `size` pixels: this.canvas. */
-  draw(scene, size) {
+  /** Draws `scenes` into one square of `size` pixels, what is nearer before what is farther: this.canvas. */
+  draw(scenes, size) {
     const { gl } = this;
     this.canvas.width = this.canvas.height = size;
     gl.viewport(0, 0, size, size);
+    gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+    const largest = Math.max(...scenes.map((scene) => scene.extent));
+    for (const scene of scenes) this.drawOne(scene, scene.extent / largest);
+    return this.canvas;
+  }
+
+  /** Adds one scene (texture, side, colour, axes, contour, zoom), whose map has this part of the largest one's side. */
+  drawOne(scene, extent) {
+    const { gl } = this;
     gl.bindTexture(gl.TEXTURE_3D, scene.texture);
     gl.uniformMatrix3fv(this.place("axes"), true, scene.axes);
     gl.uniform1f(this.place("contour"), scene.contour);
     gl.uniform1f(this.place("zoom"), scene.zoom);
     gl.uniform1f(this.place("voxel"), 1 / scene.side);
+    gl.uniform1f(this.place("extent"), extent);
     gl.uniform3fv(this.place("colour"), scene.colour);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
-    return this.canvas;
   }
 }

@@ -35,12 +35,15 @@ class SurfaceView {
     this.renderer = renderer;
     this.bytes = bytes;
     this.canvas = figure.querySelector("canvas");
-    this.slider = figure.querySelector("input");
+    this.slider = figure.querySelector("input[type=range]");
+    this.together = figure.querySelector("input[type=checkbox]");
     this.output = figure.querySelector("output");
     this.memory = `cryorbit ${location.pathname} ${this.map.name}`;
     this.pointers = new Map();
     this.coarseness = COARSE.begin;
-    this.scene = { side: this.map.side, colour: rgb(this.map.colour) };
+    this.others = [];
+    const { side, voxel_A: voxel } = this.map;
+    this.scene = { side, extent: side * (voxel ?? 1), colour: rgb(this.map.colour) };
     this.upload();
     this.reset();
     this.recall();
@@ -104,7 +107,14 @@ class SurfaceView {
     this.frame = undefined;
     const size = Math.round(clamp(this.canvas.clientWidth * density, 1, LARGEST_PX));
     this.canvas.width = this.canvas.height = size;
-    this.canvas.getContext("2d").drawImage(this.renderer.draw(this.scene, size), 0, 0);
+    this.canvas.getContext("2d").drawImage(this.renderer.draw(this.scenes(), size), 0, 0);
+  }
+
+  /** What is drawn: this map, and on demand the others at their own contours, turned and zoomed as this one. */
+  scenes() {
+    if (!this.together?.checked) return [this.scene];
+    const { axes, zoom } = this.scene;
+    return [this.scene, ...this.others.map(({ scene }) => ({ ...scene, axes, zoom }))];
   }
 
   /** Keeps what is shown for when the page refreshes itself; some browsers deny a file this. */
@@ -131,6 +141,7 @@ class SurfaceView {
   listen() {
     const { canvas, slider, figure } = this;
     slider.addEventListener("input", () => this.contour());
+    this.together?.addEventListener("change", () => this.changed());
     figure.querySelector("button").addEventListener("click", () => this.reset());
     canvas.addEventListener("dblclick", () => this.reset());
     canvas.addEventListener("keydown", (event) => this.pressed(event));
@@ -193,16 +204,25 @@ class SurfaceView {
   }
 }
 
-/** Brings every map of the page to life; where that is impossible its still pictures have to do. */
-async function showSurfaces() {
-  const source = (id) => document.getElementById(id).text.trim();
-  const renderer = new SurfaceRenderer(source("surface-vertex"), source("surface-fragment"));
-  const views = [];
+/** Brings every map of the page to life; without WebGL 2 its slices are shown, and still pictures of its surface. */
+async function showMaps() {
+  const maps = [];
   for (const figure of document.querySelectorAll(".surface")) {
     const bytes = await unpack(figure.querySelector("script").text);
-    figure.hidden = false;
-    views.push(new SurfaceView(figure, renderer, bytes));
+    new SliceView(figure.nextElementSibling, JSON.parse(figure.dataset.map), bytes);
+    maps.push({ figure, bytes });
   }
+  showSurfaces(maps);
+}
+
+function showSurfaces(maps) {
+  const source = (id) => document.getElementById(id).text.trim();
+  const renderer = new SurfaceRenderer(source("surface-vertex"), source("surface-fragment"));
+  const views = maps.map(({ figure, bytes }) => {
+    figure.hidden = false;
+    return new SurfaceView(figure, renderer, bytes);
+  });
+  for (const view of views) view.others = views.filter((other) => other !== view);
   renderer.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
   renderer.canvas.addEventListener("webglcontextrestored", () => {
     renderer.link();
@@ -213,4 +233,4 @@ async function showSurfaces() {
   });
 }
 
-showSurfaces().catch((problem) => console.info(`no interactive view: ${problem.message}`));
+showMaps().catch((problem) => console.info(`no interactive view: ${problem.message}`));

@@ -78,7 +78,7 @@ def main(
     for seed in seeds:
         for volume in maps:
             trial = prepare(folder.absolute(), volume.absolute(), views, seed, (count, snr))
-            rows += [told(trial, start, threads) for start in starts]
+            rows += [measured_run(trial, start, threads) for start in starts]
     show("From particles to a refined map", rows, [f"{count} images, signal-to-noise ratio {snr}, {threads} threads"])
     save(output, "moments_start", {"count": count, "snr": snr, "threads": threads, "rows": rows})
 
@@ -92,7 +92,7 @@ def prepare(folder: Path, volume: Path, views: Path | None, seed: int, simulatio
     return Trial(place, data, seed)
 
 
-def told(trial: Trial, start: str, threads: int) -> Record:
+def measured_run(trial: Trial, start: str, threads: int) -> Record:
     """What a run from this start cost and how near it came to the truth."""
     truth, shared = trial.data.star.with_name("truth.star"), ("--threads", str(threads), "--device", "cpu")
     best = kept(trial, "true_poses", ("reconstruct", truth, *shared), ".")

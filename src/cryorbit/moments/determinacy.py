@@ -16,9 +16,6 @@ from torch import Tensor
 
 from cryorbit.moments.fit import Residuals
 
-TOGETHER = 8
-"""Derivatives that are taken together: memory for time."""
-
 
 @dataclass(frozen=True, slots=True)
 class Determinacy:
@@ -44,8 +41,7 @@ def derivatives(residuals: Residuals, solution: Float[Tensor, " p"]) -> Float[Te
     pull = torch.func.vjp(residuals, solution)[1]
     # products of the transposed derivatives with a vector are linear in it, and their own derivatives are the columns
     push = torch.func.vjp(lambda weights: pull(weights)[0], torch.zeros_like(residuals(solution)))[1]
-    columns = torch.func.vmap(lambda direction: push(direction)[0], chunk_size=TOGETHER)
-    return columns(torch.eye(len(solution)).to(solution)).mT
+    return torch.stack([push(direction)[0] for direction in torch.eye(len(solution)).to(solution)], 1)
 
 
 def count_determined(jacobian: Float[Tensor, "m p"], coefficients: int, nuisance_prior: float) -> int:

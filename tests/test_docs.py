@@ -13,6 +13,7 @@ from cryorbit.recipes.abinit import AbinitConfig
 from cryorbit.recipes.abinit.run import ITERATIONS
 from cryorbit.recipes.refine import RefineConfig
 from documents import PAGES, ROOT, blocks, inline_commands, page_name, prose, steps
+from wording import STIFF
 
 GROUPS = {
     group: field.annotation
@@ -66,10 +67,6 @@ def test_every_page_is_in_the_contents() -> None:
 def test_pictures_are_written_in_markdown(page: Path) -> None:
     # the site leaves the addresses in HTML as they are, and serves every page from a folder of its own
     assert "<img" not in prose(page)
-
-
-STIFF = re.compile(r"\b(mends?|mended|found out|(?:is|are) told|in good order|as it was before|the whole way|anew)\b")
-"""Turns of phrase that nobody would say to a colleague."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)

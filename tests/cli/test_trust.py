@@ -72,6 +72,6 @@ def test_what_is_no_method_is_told(mark: Path, tmp_path: Path) -> None:
         "mra solve",
         {"observations": tmp_path / "observations.npz", "output": tmp_path / "job", "method": "os:getcwd"},
     )
-    with pytest.raises(InputError, match="'os:getcwd' is no class"):
+    with pytest.raises(InputError, match="'os:getcwd' is not a class"):
         planned.recipe.run(planned.config, planned.make_folder(), None)
     assert not mark.exists()

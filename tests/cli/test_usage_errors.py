@@ -68,7 +68,7 @@ def test_names_of_others_are_written_as_they_are_looked_up(foreign: str) -> None
         ("abinit p.star -o", "-o needs a value"),
         ("simulate m.mrc -o job --defocus-range 1", "--defocus-range needs 2 values"),
         ("abinit p.star -o job -o other", "-o is given twice"),
-        ("abinit p.star q.star -o job", "`cryorbit abinit` has no use for 'q.star'"),
+        ("abinit p.star q.star -o job", "`cryorbit abinit` does not take 'q.star'"),
         ("abinit p.star -o job --diameter wide", "--diameter is 'wide'\n  fix: it must be a number"),
         ("abinit p.star -o job --classes two", "--classes is 'two'\n  fix: it must be a whole number"),
         ("refine p.star -o job --map m.mrc --method sgd", "--method is 'sgd'\n  fix: it must be em or psgd"),

@@ -14,7 +14,7 @@ from cryorbit.execution.torch_group import join_group
 PROGRAM = """
 import torch
 from cryorbit.core.errors import InputError
-from cryorbit.execution.group import once
+from cryorbit.execution.group import from_all, once
 from cryorbit.execution.torch_group import join_group, leave_group
 
 group = join_group()
@@ -36,6 +36,18 @@ try:
 except InputError as error:
     assert (error.problem, error.row) == ("the table is empty", 3)
     assert str(error).endswith("fix: give another")
+else:
+    raise AssertionError("nothing was raised")
+assert from_all(group, lambda: group.rank**2) == [0, 1, 4]
+
+def refused_by_the_last():
+    if group.rank == 2:
+        raise InputError("the stack is cut short", file="a.mrcs", fix="copy it again")
+
+try:
+    from_all(group, refused_by_the_last)
+except InputError as error:
+    assert error.problem == "the stack is cut short"
 else:
     raise AssertionError("nothing was raised")
 leave_group()

@@ -236,3 +236,12 @@ def test_the_printed_secant_fails_and_the_corrected_one_does_not() -> None:
     assert ends["bare"].ending == "diverged"
     assert ends["bare"].interventions.total == 0
     assert math.isfinite(ends["printed"].values[-1])
+
+
+def test_a_start_has_one_row_more_than_the_signal() -> None:
+    """Whatever its channels: the last row holds the logits of a uniform density."""
+    signal = torch.arange(1.0, 25.0).view(3, 8)
+    unknown = start_unknown(signal)
+    assert unknown.shape == (4, 8)
+    assert torch.equal(unknown[:-1], signal)
+    assert torch.equal(unknown[-1].softmax(0), torch.full((8,), 1 / 8))

@@ -1,6 +1,8 @@
 """Checks before work: verdicts on contrast and normalisation, and which particles are set aside and why."""
 
+from dataclasses import fields
 from pathlib import Path
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ import torch
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.checks import check_particles
+from cryorbit.io.image_stack import ImageStack
 from cryorbit.io.image_statistics import image_statistics
 from cryorbit.io.particles import read_particles
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
+from group_threads import in_threads
 from small_sets import blob_images, write_star_set
 
 
@@ -165,6 +169,51 @@ def test_every_image_is_looked_at(tmp_path: Path) -> None:
     write_star(star, tables)
     report = check_particles(read_particles(star))
     assert report.set_aside["row"].tolist() == [2, 20_100]
+
+
+@pytest.mark.parametrize("processes", [2, 3, 9])
+def test_processes_read_a_share_of_the_images_each(
+    tmp_path: Path, images: np.ndarray, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dead pixel in all images and outliers in one have them measured again, which is shared, too."""
+    monkeypatch.setattr("cryorbit.io.image_statistics.BUDGET_BYTES", 5 * 4 * 16**2 * 3)  # three images a chunk
+    spoilt = images.copy()
+    spoilt[:, 5, 7] = 40.0
+    spoilt[11, 2, 2] = 1e6
+    particles = read_particles(write_star_set(tmp_path, spoilt))
+    alone = check_particles(particles)
+    read: dict[int, int] = {}
+    whole = ImageStack.read
+
+    def counted(stack: ImageStack, index: torch.Tensor) -> torch.Tensor:
+        read[get_ident()] = read.get(get_ident(), 0) + len(index)
+        return whole(stack, index)
+
+    monkeypatch.setattr(ImageStack, "read", counted)
+    for mine in in_threads(processes, lambda group: check_particles(particles, group=group)):
+        for field in fields(alone.grey.levels):
+            theirs, ours = (getattr(report.grey.levels, field.name) for report in (mine, alone))
+            assert theirs is ours is None or torch.equal(theirs, ours)
+        assert mine.repaired.equals(alone.repaired)
+        assert mine.keep.equal(alone.keep)
+    # each samples 40 images of its own, and reads its share once or twice
+    assert max(read.values()) < 40 * 3 + 2 * (40 / processes + 3)
+
+
+def test_a_damaged_stack_is_told_by_all_processes(tmp_path: Path, images: np.ndarray) -> None:
+    star = write_star_set(tmp_path, images)
+    particles = read_particles(star)
+
+    def cut_short(_stack: object, index: torch.Tensor) -> torch.Tensor:
+        if int(index.max()) > 30:
+            raise InputError("the stack is cut short", file=star, fix="copy it again")
+        return torch.from_numpy(images)[index]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cryorbit.io.image_statistics.BUDGET_BYTES", 5 * 4 * 16**2 * 3)
+        patch.setattr(ImageStack, "read", cut_short)
+        told = in_threads(3, lambda group: image_statistics(particles.images, group=group))
+    assert [str(error) for error in told] == [f"{star}: the stack is cut short\n  fix: copy it again"] * 3
 
 
 def test_statistics_against_plain_sums(star_set: Path, images: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ STAR_DAMAGES: dict[str, tuple[Damage, str]] = {
     "empty": (written(b""), "holds no data block"),
     "comments only": (written(b"# version 30001\n\n"), "holds no data block"),
     "binary": (written(bytes(range(32)) * 40), "binary, not text"),
-    "not UTF-8": (written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"), "no UTF-8"),
+    "not UTF-8": (written(b"data_\nloop_\n_rlnImageName\n1@caf\xe9.mrcs\n"), "not valid UTF-8"),
     "prose": (written(b"These are my particles.\n"), "holds no data block"),
     "an image stack": (
         lambda star: star.write_bytes((star.parent / "Extract" / "a.mrcs").read_bytes()),
@@ -159,14 +159,14 @@ STACK_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent": (lambda stack: stack.unlink(), "1 of 2 image files are missing"),
     "fewer images": (
         lambda stack: write_stack(stack, np.ones((19, BOX, BOX), np.float32)),
-        "image 20 is asked for (row 40 of particles.star), the stack holds 19",
+        "image 20 is needed (row 40 of particles.star), but the stack holds 19",
     ),
     "cut short": (lambda stack: written(stack.read_bytes()[:-1])(stack), "cut short: 21503 bytes"),
-    "empty": (written(b""), "no MRC file"),
-    "zeros": (written(bytes(4096)), "no MRC file"),
-    "complex": (lambda stack: _edit_header(stack, mode=4), "no MRC file"),
-    "unknown mode": (lambda stack: _edit_header(stack, mode=101), "no MRC file"),
-    "negative size": (lambda stack: _edit_header(stack, nz=-20), "no MRC file"),
+    "empty": (written(b""), "not an MRC file"),
+    "zeros": (written(bytes(4096)), "not an MRC file"),
+    "complex": (lambda stack: _edit_header(stack, mode=4), "not an MRC file"),
+    "unknown mode": (lambda stack: _edit_header(stack, mode=101), "not an MRC file"),
+    "negative size": (lambda stack: _edit_header(stack, nz=-20), "not an MRC file"),
     "endless extended header": (lambda stack: _edit_header(stack, nsymbt=2**31 - 1), "promises an extended header"),
     "another box": (lambda stack: write_stack(stack, np.ones((20, 18, 18), np.float32)), "18 x 18 pixels, not 16 x 16"),
     "not a number": (
@@ -193,10 +193,13 @@ def _handed(cs: Path) -> Path:
 
 CS_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent": (lambda cs: cs.unlink(), "cannot be read"),
-    "no numpy file": (written(b"uid,pose\n1,2\n"), "no .cs file"),
-    "empty": (written(b""), "no .cs file"),
-    "pickled": (lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True), "no .cs file"),
-    "cut short": (lambda cs: written(cs.read_bytes()[:-7])(cs), "no .cs file"),
+    "no numpy file": (written(b"uid,pose\n1,2\n"), "not a .cs file"),
+    "empty": (written(b""), "not a .cs file"),
+    "pickled": (
+        lambda cs: save_cs(cs, np.array([{"uid": 1}, None], dtype=object), allow_pickle=True),
+        "not a .cs file",
+    ),
+    "cut short": (lambda cs: written(cs.read_bytes()[:-7])(cs), "not a .cs file"),
     "a zip archive": (
         lambda cs: (np.savez(cs.with_suffix(".npz"), a=np.ones(3)), cs.with_suffix(".npz").rename(cs)),
         "a zip archive",
@@ -216,7 +219,7 @@ CS_DAMAGES: dict[str, tuple[Damage, str]] = {
     "absent stack": (lambda cs: _edit_cs(_handed(cs), blob__path=b"J3/no.mrc"), "1 of 1 image files are missing"),
     "index beyond the stack": (
         lambda cs: _edit_cs(_handed(cs), blob__idx=40 + np.arange(40)),
-        "of J7_particles.cs), the stack holds 40",
+        "of J7_particles.cs), but the stack holds 40",
     ),
     "pixel size 0": (lambda cs: _edit_cs(_handed(cs), blob__psize_A=0), "pixel size is 0"),
     "sign 2": (lambda cs: _edit_cs(_handed(cs), blob__sign=2), "blob/sign is 2"),

@@ -38,7 +38,7 @@ def test_a_file_that_exists_is_refused_even_as_a_dangling_link(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (os.fsdecode(b"lat\xe9n"), r"lat\\udce9n/job: .* no UTF-8"),
+        (os.fsdecode(b"lat\xe9n"), r"lat\\udce9n/job: .* not valid UTF-8"),
         ("two\nlines", "line break"),
         ("tab\there", "control character"),
         ("x" * 300, "too long"),

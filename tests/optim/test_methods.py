@@ -151,7 +151,7 @@ def test_a_method_that_needs_an_e_step_says_so() -> None:
 
 
 def test_a_name_that_leads_to_something_else_is_told() -> None:
-    with pytest.raises(InputError, match="'math:pi' is no class"):
+    with pytest.raises(InputError, match="'math:pi' is not a class"):
         find_method("math:pi")
 
 

@@ -131,7 +131,7 @@ def test_a_reference_that_says_nothing_has_the_pixels_of_the_other(
 def test_two_maps_that_say_nothing_are_refused(pair: CompareConfig) -> None:
     for file in (pair.moving, pair.reference):
         write_map(file, read_map(file)[0], 0.0)
-    with pytest.raises(InputError, match="neither map states a voxel size"):
+    with pytest.raises(InputError, match="neither map states its voxel size"):
         run(pair)
 
 

@@ -224,7 +224,7 @@ def test_a_class_that_is_not_set_is_no_class(star_set: Path, tmp_path: Path, uns
 
 def test_a_uid_that_is_none_is_refused(star_set: Path, tmp_path: Path) -> None:
     stale_set(star_set, cryosparcUid=["12", "none", *["13"] * (COUNT - 2)])
-    with pytest.raises(InputError, match=r"row 2: cryosparcUid is none, which is no uid"):
+    with pytest.raises(InputError, match=r"row 2: cryosparcUid is none, which is not a uid"):
         convert(star_set, tmp_path / "out.cs")
 
 

@@ -117,7 +117,12 @@ def with_pixels(value: float) -> Callable[[Path], None]:
     ("damage", "words", "unusable", "fit"),
     [
         (lambda star: (star.parent / "Extract" / "b.mrcs").unlink(), "1 of 2 image files are not there", 30, False),
-        (lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"), "b.mrcs: this is no MRC file", 30, False),
+        (
+            lambda star: (star.parent / "Extract" / "b.mrcs").write_bytes(b"x"),
+            "b.mrcs: this is not an MRC file",
+            30,
+            False,
+        ),
         (changed("10000.00", "90000.00"), "Far from the others in defocus or astigmatism: 1 particle.", 1, True),
         (
             changed("10000.00 9900.00", "0.00 0.00"),

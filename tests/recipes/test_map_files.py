@@ -43,7 +43,7 @@ def test_half_maps_end_where_images_were_inserted_to(tmp_path: Path, generator: 
 def test_the_pixels_limit_what_was_inserted_to_the_end(generator: torch.Generator) -> None:
     found = finished(generator, BOX / 2 - 1)
     assert found.fsc.last == BOX // 2 - 1
-    assert found.limits == ["The pixels limit the resolution: they hold nothing finer than 6.0 Å (Nyquist)."]
+    assert found.limits == ["The pixels limit the resolution: they show nothing finer than 6.0 Å (Nyquist)."]
 
 
 def test_noise_limits_what_is_coarser(generator: torch.Generator) -> None:

@@ -105,7 +105,7 @@ def test_the_error_of_a_signal_does_not_mind_a_shift() -> None:
     [
         ({"sigma": None}, "holds no sigma"),
         ({"sigma": 0.0}, "standard deviation 0"),
-        ({"length": 3}, "no windows of a signal of 3"),
+        ({"length": 3}, "not windows of a signal of 3"),
         ({"data": np.full((2, 1, 12), np.nan)}, "row 1: an observation is not finite"),
     ],
 )

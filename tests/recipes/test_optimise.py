@@ -151,10 +151,10 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
     [
         ({"method": "pathlib:Path"}, "is no method"),
         ({"method": "cryorbit.optim.sgd:SGD", "settings": {"momentum": 0.5}}, "unknown setting 'momentum'"),
-        ({"resolution": 9.0}, "hold nothing finer than 10 Å"),
+        ({"resolution": 9.0}, "show nothing finer than 10 Å"),
         ({"resolution": 100.0}, "cannot be scored"),
         ({"held_out": 150}, "cannot be held out"),
-        ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "looks at all poses"),
+        ({"method": "projection-matching", "quadrature": {**SMALL["quadrature"], "draws": 20}}, "scores all poses"),
     ],
 )
 def test_mistakes_are_told_before_the_first_step(

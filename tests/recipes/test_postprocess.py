@@ -292,7 +292,7 @@ def test_the_pixels_are_named_where_they_limit(tmp_path: Path, generator: torch.
         ({"half1": "a.mrc", "half2": "a_scaled.mrc"}, "one and the same map"),
         ({"half1": "a.mrc", "half2": "b.mrc", "mask": "zero.mrc"}, "mask is empty"),
         ({"half1": "a.mrc", "half2": "small.mrc"}, "voxels"),
-        ({"half1": "unset.mrc", "half2": "unset_2.mrc"}, "state no voxel size"),
+        ({"half1": "unset.mrc", "half2": "unset_2.mrc"}, "do not state their voxel size"),
     ],
 )
 def test_unfit_input_is_refused(

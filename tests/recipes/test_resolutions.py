@@ -54,7 +54,7 @@ def test_every_verb_refuses_a_resolution_finer_than_its_pixels(
         main([*verb.format(f=folder).split(), "-o", str(tmp_path / "job")])
     assert end.value.code == 2
     told = capsys.readouterr().err
-    assert "is 3 Å, but pixels of 5 Å hold nothing finer than 10 Å" in told
+    assert "is 3 Å, but pixels of 5 Å show nothing finer than 10 Å" in told
     assert "give 10 Å or coarser" in told
 
 

@@ -100,7 +100,7 @@ class ParticleSet:
         """
         target = Path(path)
         if target.suffix != ".star":
-            raise InputError(f"{target.name} is no name of a STAR file", fix="let it end in .star")
+            raise InputError(f"{target.name} is not the name of a STAR file", fix="let it end in .star")
         if not overwrite:
             for file in (target, target.with_suffix(".cs")) if self.particles.records is not None else (target,):
                 require_new_file(file)

@@ -63,5 +63,5 @@ class Volume:
 
 
 def read_map(path: Path | str) -> Volume:
-    """Read an MRC map; ``InputError`` if it is damaged or states no voxel size."""
+    """Read an MRC map; ``InputError`` if it is damaged or does not state its voxel size."""
     return Volume(*read_map_file(path))

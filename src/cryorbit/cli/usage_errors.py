@@ -68,7 +68,7 @@ def _as_told(error: CycloptsError, command: str) -> InputError:
             return InputError(f"{typed} is {argument.tokens[0].value}", fix=_within(error.exception_message))
         case UnusedCliTokensError():
             spare = " ".join((error.unused_tokens or [])[:3])
-            return InputError(f"`{command}` has no use for {spare!r}", fix="remove it, or quote names that have spaces")
+            return InputError(f"`{command}` does not take {spare!r}", fix="remove it, or quote names that have spaces")
         case UnknownOptionError():
             return InputError(f"unknown option {error.token.keyword or error.token.value}", fix=f"see {command} --help")
     return InputError(str(error).rstrip("."), fix=f"see {command} --help")

@@ -48,7 +48,7 @@ def gigabytes(stated: float | str) -> float:
     Raises
     ------
     InputError
-        It is no amount of memory, or not more than none.
+        It is not an amount of memory, or not more than none.
     """
     parts = re.fullmatch(r"([-+.\de]+?)\s*([kmgt]?)(i?b)?", str(stated).strip().lower())
     fix = "give GB, for example 8, or an amount with its unit: 8GB, 800MB"
@@ -57,7 +57,7 @@ def gigabytes(stated: float | str) -> float:
     except ValueError:
         amount = math.nan
     if not math.isfinite(amount):
-        raise InputError(f"{stated!r} is no amount of memory", fix=fix)
+        raise InputError(f"{stated!r} is not an amount of memory", fix=fix)
     if amount <= 0:
         raise InputError(f"{stated!r} of memory is not enough for anything", fix=fix)
     return amount

@@ -67,4 +67,4 @@ def _dataclass(name: str) -> Any:
         found = getattr(importlib.import_module(module), class_name, None)
         if isinstance(found, type) and is_dataclass(found):
             return found
-    raise ValueError(f"{name!r} is no kind of result")
+    raise ValueError(f"{name!r} is not a kind of result")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from torch import Tensor
@@ -63,6 +63,27 @@ class SingleProcess:
 
 
 SINGLE_PROCESS = SingleProcess()
+
+
+def from_all(group: Group, work: Callable[[], T]) -> list[T]:
+    """Return what ``work`` returns in each process, by rank; of exceptions the first is raised in all of them."""
+    result: tuple[T | None, Exception | None]
+    try:
+        result = work(), None
+    # the others would wait for a result that never comes
+    except Exception as error:  # noqa: BLE001
+        result = None, error
+    results = group.gather(result)
+    failure = next((error for _, error in results if error is not None), None)
+    if failure is not None:
+        raise failure
+    return [value for value, _ in results]  # type: ignore[misc]
+
+
+def share_of(items: Sequence[T], group: Group) -> Sequence[T]:
+    """The items of this process: as many as of each other one, give or take one, and in their order over the ranks."""
+    bounds = [rank * len(items) // group.size for rank in (group.rank, group.rank + 1)]
+    return items[slice(*bounds)]
 
 
 def once(group: Group, work: Callable[[], T]) -> T:

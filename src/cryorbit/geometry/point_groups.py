@@ -61,7 +61,7 @@ def point_group(symbol: str) -> Float[Tensor, "g 3 3"]:
     family, order = axial[1], int(axial[2])
     if order > HIGHEST_ORDER:
         raise InputError(
-            f"'{symbol}' has {order:,} copies about an axis", fix=f"use one of {_LEGAL}; a helix is no point group"
+            f"'{symbol}' has {order:,} copies about an axis", fix=f"use one of {_LEGAL}; a helix is not a point group"
         )
     turns = torch.arange(order, dtype=torch.float64)[:, None] * (2 * math.pi / order)
     cyclic = rotvec_to_matrix(turns * torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))

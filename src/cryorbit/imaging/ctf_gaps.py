@@ -47,7 +47,7 @@ def mean_ctf_power(params: CTFParams, box: int, pixel_size: float) -> Float[Tens
 def ctf_gaps(params: CTFParams, box: int, pixel_size: float) -> list[float]:
     """Resolutions in A, coarsest first, of the shells that images hardly show; neighbours count once.
 
-    What lies before the CTF first rises is no gap: there it is small for every defocus.
+    What lies before the CTF first rises is not a gap: there it is small for every defocus.
     """
     power = mean_ctf_power(params, box, pixel_size)
     rises = torch.nonzero(power > 0.5)[:, 0]

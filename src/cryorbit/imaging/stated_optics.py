@@ -54,7 +54,7 @@ def aberrations_of(particles: Particles) -> Aberrations | None:
     Raises
     ------
     InputError
-        A beam tilt is no number, or coefficients are no list of numbers.
+        A beam tilt is not a number, or coefficients are not a list of numbers.
     """
     if particles.ctf.is_absent:
         return None
@@ -79,7 +79,7 @@ def magnification_of(particles: Particles) -> Magnification | None:
     Raises
     ------
     InputError
-        An element of a matrix is no number, or a matrix stretches images by more than `MOST_STRETCH`.
+        An element of a matrix is not a number, or a matrix stretches images by more than `MOST_STRETCH`.
     """
     stated = stated_matrices(particles)
     if stated is None:

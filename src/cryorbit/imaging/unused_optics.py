@@ -45,7 +45,7 @@ class UnusedTerm:
 
 @dataclass(frozen=True, slots=True)
 class UnusedOptics:
-    """All unused optics of a particle set whose pixels hold nothing finer than ``nyquist_A``, and what was unclear."""
+    """All unused optics of a particle set with pixels of half ``nyquist_A``, and what was unclear."""
 
     terms: tuple[UnusedTerm, ...]
     nyquist_A: float  # noqa: N815 (units belong to the name)

@@ -216,7 +216,7 @@ def search_poses(observations: Observations, searcher: Searcher) -> BranchResult
         incumbent = torch.maximum(incumbent, _exact_scores(leaders, observations, searcher))
         count = count_within(searcher.disc, stage.radius)
         margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
-        # the best cell stays even where the bound excludes it, as it may for an image that is no slice of the volume
+        # the best cell stays even where the bound excludes it, as it may for an image that is not a slice of the volume
         kept = surviving(cells, scores, torch.minimum(incumbent - margin, best))
         kept, bite = capped(cells, scores, kept, searcher.most)
         bites.append(bite)

@@ -156,7 +156,7 @@ class ExactSums:
         InputError
             A coefficient was larger than the limit.
         """
-        # what is no number is not within the limits either
+        # what is not a number is not within the limits either
         if not bool((self.largest <= self.limits).all()):
             raise InputError(
                 f"an image is over {LARGEST_AMPLITUDE:,.0f} times as strong as the noise",

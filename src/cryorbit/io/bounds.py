@@ -1,6 +1,6 @@
 """What a quantity of a particle table can be: the bounds of all of them, in the units of RELION's labels.
 
-A value outside is no rare value but a wrong unit, a damaged row, or a number that was never set. A map made with it
+A value outside is not a rare value but a wrong unit, a damaged row, or a number that was never set. A map made with it
 would be wrong without a word, so its particle is set aside, with the reason.
 """
 

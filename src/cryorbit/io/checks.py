@@ -2,7 +2,7 @@
 
 What concerns the whole set is an error: files that are missing, of another size or cut short, phase shifts in another
 unit. What concerns single particles sets them aside with the reason: values that cannot be, images that are not finite
-or constant, duplicates. Duplicates are no sign of a bad table: any number of them may be set aside. Images with
+or constant, duplicates. Duplicates are not a sign of a bad table: any number of them may be set aside. Images with
 outlying pixels or grey values of another kind are repaired where they are read, and listed.
 
 Every image is looked at, wherever it stands: a bad one among a million spoils a map. That costs one reading of the
@@ -21,6 +21,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.bounds import PHASE_UNITS_FIX, SPREAD, impossible_values, phase_units_problem
 from cryorbit.io.column_names import in_words, in_words_of
 from cryorbit.io.duplicates import same_field, same_images, same_places, shared_images
@@ -81,7 +82,11 @@ class CheckReport:
 
 
 def check_particles(
-    particles: Particles, max_bad_fraction: float = 0.1, *, keep_same_places: bool = False
+    particles: Particles,
+    max_bad_fraction: float = 0.1,
+    *,
+    keep_same_places: bool = False,
+    group: Group = SINGLE_PROCESS,
 ) -> CheckReport:
     """Check files, values and the pixels of all images of a particle set.
 
@@ -93,6 +98,8 @@ def check_particles(
         Fraction of particles that may be set aside, duplicates not counted.
     keep_same_places
         Whether particles at the place of another one are kept, whatever their poses.
+    group
+        The processes that read a share of the images each.
 
     Raises
     ------
@@ -103,7 +110,7 @@ def check_particles(
     # tables and headers first: to read all images takes the longest
     _refuse_phase_units(particles)
     remarks = [*check_files(particles), *table_remarks(particles)]
-    statistics, outliers = survey(particles.images, described(particles))
+    statistics, outliers = survey(particles.images, described(particles), group)
     faults = impossible_numbers(particles) | broken_pixels(statistics)
     twice = duplicates(particles, any_of(faults), (statistics, outliers, torch.arange(len(particles))))
     if keep_same_places:

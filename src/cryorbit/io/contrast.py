@@ -48,7 +48,7 @@ def median_contrast(contrasts: Float[Tensor, " n"]) -> tuple[float, float]:
 def rarer_contrast(contrasts: Float[Tensor, " n"]) -> Bool[Tensor, " n"] | None:
     """Mask of the images of the rarer contrast, where the contrasts of N images have two clear peaks of opposite sign.
 
-    The tail that noise leaves on the other side of 0 is no peak: it is densest at 0.
+    The tail that noise leaves on the other side is not a peak: it is densest at 0.
     """
     rare = contrasts < 0 if int((contrasts < 0).sum()) <= len(contrasts) / 2 else contrasts > 0
     count = int(rare.sum())

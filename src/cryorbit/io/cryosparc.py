@@ -94,7 +94,7 @@ def realigned(records: np.ndarray, fields: dict[str, np.ndarray]) -> np.ndarray:
     return with_fields(records, fields)
 
 
-@np.errstate(invalid="ignore")  # values that are no numbers are named by the checks, with their rows
+@np.errstate(invalid="ignore")  # values that are not numbers are named by the checks, with their rows
 def star_tables(records: np.ndarray) -> dict[str, pd.DataFrame]:
     """The records as RELION's tables ``optics`` and ``particles``, in RELION's units and signs."""
     optics_row, optics = _optics(records)

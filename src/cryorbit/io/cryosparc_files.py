@@ -120,10 +120,10 @@ def _load(file: Path) -> np.ndarray:
     except InputError:
         raise
     except _DAMAGED as error:
-        raise InputError(f"this is no .cs file ({error})", file=file, fix=_GIVE_CS) from error
+        raise InputError(f"this is not a .cs file ({error})", file=file, fix=_GIVE_CS) from error
     names = names_of(records) if isinstance(records, np.ndarray) else ()
     if "uid" not in names or records.ndim != 1:
-        raise InputError("this is no .cs file of particles (no records with a uid)", file=file, fix=_GIVE_CS)
+        raise InputError("this is not a .cs file of particles (no records with a uid)", file=file, fix=_GIVE_CS)
     if not len(records):
         raise InputError("the file has no particles", file=file, fix="give the file of the particles that were kept")
     # what numpy holds in the other byte order, pandas and torch do not take

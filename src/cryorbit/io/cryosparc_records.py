@@ -150,7 +150,7 @@ def _stated_uids(tables: RelionTables) -> UInt[np.ndarray, " n"]:
     if not is_uid.all():
         row = int(np.argmin(is_uid.to_numpy(dtype=bool)))
         raise InputError(
-            f"{UID} is {texts.iloc[row]}, which is no uid",
+            f"{UID} is {texts.iloc[row]}, which is not a uid",
             file=tables.file,
             row=int(tables.particles.index[row]) + 1,
             fix=f"correct the value, or remove the column {UID}: new ones are made then",

@@ -27,15 +27,15 @@ LONGEST_NAME, LONGEST_PATH = 200, 3500
 def require_usable_path(path: Path) -> None:
     """Raise `InputError` unless files at ``path`` can be written, and named in STAR, JSON and HTML files.
 
-    Such files are UTF-8, one line a name: no bytes that are no UTF-8, no line break or other control character. A
-    device or a pipe is refused as well: it may never end, and cannot be read twice. So is a way back (``..``) out of a
-    folder that is not there: what it leads to seems free until the folder is made, and then may be the user's.
+    Such files are UTF-8, one line a name: no bytes that are not valid UTF-8, no line break or other control character.
+    A device or a pipe is refused as well: it may never end, and cannot be read twice. So is a way back (``..``) out
+    of a folder that is not there: what it leads to seems free until the folder is made, and then may be the user's.
     """
     text = str(path.absolute())
     shown = text.encode("utf-8", "backslashreplace").decode()
     fix = "rename the file or folder, or use another one"
     if shown != text:
-        raise InputError("the path holds bytes that are no UTF-8", file=shown, fix=fix)
+        raise InputError("the path holds bytes that are not valid UTF-8", file=shown, fix=fix)
     if not text.isprintable():
         raise InputError("the path holds a line break or another control character", file=repr(shown), fix=fix)
     longest = max(path.parts, key=len, default="")

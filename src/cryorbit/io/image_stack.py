@@ -145,7 +145,7 @@ class ImageStack:
             )
         if len(sections) and int(sections.max()) >= header.shape[0]:
             raise InputError(
-                f"image {int(sections.max()) + 1} is asked for{by}, the stack holds {header.shape[0]}",
+                f"image {int(sections.max()) + 1} is needed{by}, but the stack holds {header.shape[0]}",
                 file=path,
                 fix="give the stack the table was made for; images are counted from 1 in STAR, from 0 in .cs files",
             )

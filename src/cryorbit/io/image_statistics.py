@@ -5,7 +5,7 @@ Every image is measured.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from cryorbit.core.chunks import chunk_size, chunks
+from cryorbit.execution.group import SINGLE_PROCESS, Group, from_all, share_of
 from cryorbit.io.edge_padding import padding_depths, without_padding
 from cryorbit.io.field_moduli import Describe, no_moduli
 from cryorbit.io.fingerprint import fingerprints
@@ -89,9 +90,15 @@ class ImageStatistics:
 
 
 def image_statistics(
-    stack: ImageStack, levels: GreyLevels | None = None, describe: Describe = no_moduli
+    stack: ImageStack,
+    levels: GreyLevels | None = None,
+    describe: Describe = no_moduli,
+    group: Group = SINGLE_PROCESS,
 ) -> ImageStatistics:
-    """Statistics of all images of a stack, read in chunks of bounded memory, at their ``levels`` if given."""
+    """Statistics of all images of a stack, read in chunks of bounded memory, at their ``levels`` if given.
+
+    The processes of a group read a share of the images each, and all of them get the statistics of all.
+    """
     pixels_bytes = 4 * stack.box**2
     # the images, their float64 copy, and temporaries of the reductions and differences
     size = chunk_size(5 * pixels_bytes, BUDGET_BYTES, len(stack))
@@ -104,23 +111,35 @@ def image_statistics(
         padding = padding_depths(images)
         return statistics_of(without_padding(at_levels, padding), padding, regions, describe)
 
-    return _joined(measured, len(stack), size)
+    # chunks are the same however many processes there are, and so are the statistics
+    everything = list(chunks(len(stack), size))
+    shares = from_all(group, lambda: _joined(measured, share_of(everything, group)))
+    return _concatenated([share for share in shares if share is not None])
 
 
-def _joined(measured: Callable[[slice], ImageStatistics], count: int, size: int) -> ImageStatistics:
-    """What is measured of chunks of at most ``size`` images, of ``count`` in all.
+def _joined(measured: Callable[[slice], ImageStatistics], parts: Sequence[slice]) -> ImageStatistics | None:
+    """What is measured of chunks that follow each other; None of no chunk.
 
     It is written to its place at once: small arrays that stay, between the large ones that go, would keep the memory
     of these from being used again, 5 kB an image.
     """
     names = [field.name for field in fields(ImageStatistics)]
-    whole: dict[str, Tensor] = {}
-    for part in chunks(count, size):
+    joined: dict[str, Tensor] = {}
+    for part in parts:
+        first, count = parts[0].start, parts[-1].stop - parts[0].start
         mine = measured(part)
-        whole = whole or {name: (each := getattr(mine, name)).new_empty(count, *each.shape[1:]) for name in names}
+        joined = joined or {name: (each := getattr(mine, name)).new_empty(count, *each.shape[1:]) for name in names}
         for name in names:
-            whole[name][part] = getattr(mine, name)
-    return ImageStatistics(**whole)
+            joined[name][part.start - first : part.stop - first] = getattr(mine, name)
+    return ImageStatistics(**joined) if joined else None
+
+
+def _concatenated(shares: Sequence[ImageStatistics]) -> ImageStatistics:
+    """Statistics of the images of all shares."""
+    if len(shares) == 1:
+        return shares[0]
+    names = [field.name for field in fields(ImageStatistics)]
+    return ImageStatistics(**{name: torch.cat([getattr(share, name) for share in shares]) for name in names})
 
 
 def background_and_centre(box: int) -> tuple[Float[Tensor, " p"], Float[Tensor, " p"]]:

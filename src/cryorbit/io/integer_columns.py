@@ -21,7 +21,7 @@ def integers(table: pd.DataFrame, label: str, file: Path | str, unset: int | Non
     Raises
     ------
     InputError
-        The column is not there, or a value of it is no whole number, or not known and ``unset`` is None.
+        The column is not there, or a value of it is not a whole number, or not known and ``unset`` is None.
     """
     values: Int[np.ndarray, " n"]
     if label in table and pd.api.types.is_integer_dtype(table[label]):

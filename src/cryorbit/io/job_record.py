@@ -68,7 +68,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     file = folder / RECORD
     if file.exists() and not file.is_file():
-        raise InputError("is no file", file=file, fix=FIX)
+        raise InputError("is not a file", file=file, fix=FIX)
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:

@@ -247,7 +247,7 @@ def damage(error: ValidationError, file: Path | None, *place: str) -> InputError
         else first["msg"].lower().replace("tuple", "list")
     )
     what = f"{where!r}: {wrong}" if where else "it holds no table of entries"
-    return InputError(f"is damaged, or no record of a job: {what}", file=file, fix=FIX)
+    return InputError(f"is damaged, or not the record of a job: {what}", file=file, fix=FIX)
 
 
 @cache

@@ -32,7 +32,7 @@ def matching_rows(table: pd.DataFrame, optics: pd.DataFrame | None, query: str, 
     Raises
     ------
     InputError
-        The query cannot be read, names an unknown column, is no comparison, or holds of no particle.
+        The query cannot be read, names an unknown column, is not a comparison, or matches no particle.
     """
     columns = _with_optics(table, optics)
     try:

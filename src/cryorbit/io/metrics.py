@@ -63,4 +63,4 @@ def _entry(line: bytes) -> dict[str, Any] | None:
 
 
 def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is no number of a measurement")
+    raise ValueError(f"{constant} is not a measured number")

@@ -58,7 +58,7 @@ def picks(particles: Particles) -> Float[np.ndarray, "n 2"] | None:
     """Where each particle was picked, A; None without coordinates, or in a volume.
 
     Coordinates are pixels of the micrograph, whose size is that of the images where the table does not say. The same
-    ones of many images, on whichever micrographs, were filled in, and are no places (NaN).
+    ones of many images, on whichever micrographs, were filled in, and are not places (NaN).
     """
     table = particles.table
     if not has_picks(table):
@@ -178,7 +178,7 @@ def near_pairs(
 ) -> Int[np.ndarray, "p 2"]:
     """Pairs ``(earlier, later)`` of ``rows`` within ``reach`` of each other on one micrograph, by the later one.
 
-    There are none where most rows are near many: such numbers are no places, but one value for all, or parts of the
+    There are none where most rows are near many: such numbers are not places, but one value for all, or parts of the
     micrograph taken for pixels.
     """
     if len(rows) < 2:

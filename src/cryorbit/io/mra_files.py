@@ -57,11 +57,11 @@ def read_observations(path: Path) -> MRAFile:
     _require_numbers(arrays, path, fix)
     data, samples, sigma = torch.from_numpy(arrays["data"]).double(), arrays["length"].item(), arrays["sigma"].item()
     if not (math.isfinite(samples) and samples == int(samples) and abs(samples) <= MOST):
-        raise InputError(f"length is {samples:g}, no number of samples", file=path, fix=fix)
+        raise InputError(f"length is {samples:g}, not a number of samples", file=path, fix=fix)
     length = int(samples)
     if data.ndim != 3 or not 1 <= data.shape[2] <= length or not len(data):
         shape = " x ".join(map(str, data.shape))
-        raise InputError(f"data of {shape} are no windows of a signal of {length} samples", file=path, fix=fix)
+        raise InputError(f"data of {shape} are not windows of a signal of {length} samples", file=path, fix=fix)
     if not 0 < sigma <= MOST:
         raise InputError(f"the noise has standard deviation {sigma:g}", file=path, fix="give a positive sigma")
     bad = (~torch.isfinite(data).flatten(1).all(1)).nonzero()
@@ -78,7 +78,7 @@ def _require_numbers(arrays: Mapping[str, np.ndarray], path: Path, fix: str) -> 
     for name in ("data", "length", "sigma", "signal"):
         single = name in ("length", "sigma")
         if name in arrays and (arrays[name].dtype.kind not in "fiu" or (single and arrays[name].size != 1)):
-            raise InputError(f"{name} is no {'number' if single else 'array of numbers'}", file=path, fix=fix)
+            raise InputError(f"{name} is not {'a number' if single else 'an array of numbers'}", file=path, fix=fix)
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Tensor | float]) -> None:

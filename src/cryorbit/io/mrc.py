@@ -98,7 +98,7 @@ def read_header(path: Path | str) -> MrcHeader:
     Raises
     ------
     InputError
-        The file cannot be opened, is no MRC file, or holds a kind of values that is not read.
+        The file cannot be opened, is not an MRC file, or holds a kind of values that is not read.
     """
     try:
         with Path(path).open("rb") as handle:
@@ -118,7 +118,7 @@ def parse_header(handle: BinaryIO, path: Path | str) -> MrcHeader:
     try:
         return _parsed(raw)
     except ValueError as error:
-        raise InputError(f"this is no MRC file {error}", file=path, fix=_MODES) from error
+        raise InputError(f"this is not an MRC file {error}", file=path, fix=_MODES) from error
 
 
 @lru_cache(KEPT_HEADERS)
@@ -206,8 +206,8 @@ def read_map(path: Path | str, unstated: float | None = None) -> tuple[Float[Ten
     Raises
     ------
     InputError
-        As for `read_map_header`, or the file holds values that are not finite, or states no voxel size or three
-        different ones.
+        As for `read_map_header`, or the file holds values that are not finite, or does not state its voxel size or
+        states three different ones.
     """
     header = read_map_header(path)
     size = unstated if unstated is not None and not all(header.pixel_size) else _voxel_size(header, path)
@@ -282,10 +282,10 @@ def _holds_to(header: np.recarray) -> float | None:
 def _voxel_size(header: MrcHeader, path: Path | str) -> float:
     sizes = np.array(header.pixel_size)
     if not sizes.all():
-        raise InputError("the map states no voxel size", file=path, fix=STATE_SIZE)
+        raise InputError("the map does not state its voxel size", file=path, fix=STATE_SIZE)
     if np.ptp(sizes) > 1e-3 * sizes.mean():
         raise InputError(
-            f"the voxel is no cube ({sizes.round(4).tolist()} Å)", file=path, fix="resample the map to cubes"
+            f"the voxel is not a cube ({sizes.round(4).tolist()} Å)", file=path, fix="resample the map to cubes"
         )
     return float(sizes[0])
 

@@ -94,7 +94,7 @@ class Particles:
     def aligned(self) -> Bool[Tensor, " n"]:
         """Whether each particle has a pose: one without any rotation or shift is what a program leaves unset.
 
-        Shifts alone are no pose either, unless they are those of a few: no search finds this one rotation again and
+        Shifts alone are not a pose either, unless they are those of a few: no search finds this one rotation again and
         again.
         """
         if self.poses is None:

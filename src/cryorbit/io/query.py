@@ -7,8 +7,8 @@
     value       column | number | "text" | True | False | value + value | - * / | -value | (value)
 
 ``&``, ``|`` and ``~`` stand for ``and``, ``or`` and ``not`` where comparisons are in parentheses, as in pandas. Columns
-whose names are no names of Python stand in backquotes. Texts are taken as they stand: there are no patterns. Nothing in
-a query is ever run as code: it is parsed, every part is held against the list above, and computed column by column.
+whose names are not names of Python stand in backquotes. Texts are taken as they stand: there are no patterns. Nothing
+in a query is ever run as code: it is parsed, every part is held against the list above, and computed column by column.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ def evaluate(query: str, table: pd.DataFrame) -> pd.Series:
             tree = ast.parse(f"(\n{plain}\n)", mode="eval").body
         return _Query(table, quoted).truth(tree, 0)
     except (SyntaxError, MemoryError, RecursionError):
-        raise QueryError("it is no comparison of columns") from None
+        raise QueryError("it is not a comparison of columns") from None
     except ValueError as error:
         if isinstance(error, QueryError):
             raise
-        raise QueryError("it is no comparison of columns") from None
+        raise QueryError("it is not a comparison of columns") from None
 
 
 def _without_backquotes(query: str) -> tuple[str, dict[str, str]]:
@@ -149,7 +149,7 @@ class _Query:
                 if isinstance(op, ast.Div) and not isinstance(second, pd.Series) and second == 0:
                     raise QueryError("it divides by 0")
                 return _SUMS[type(op)](first, second)
-        raise QueryError(f"{_shown(node)} is no column, number or text")
+        raise QueryError(f"{_shown(node)} is not a column, number or text")
 
     def _compared(self, left: ast.expr, op: ast.cmpop, right: ast.expr, depth: int) -> pd.Series | bool:
         if isinstance(op, ast.In | ast.NotIn):

@@ -87,7 +87,7 @@ def relion_tables(tables: Mapping[str, pd.DataFrame], file: Path) -> RelionTable
     Raises
     ------
     InputError
-        There is no table of particles, an optics group is missing or defined twice, a class or a group is no whole
+        There is no table of particles, an optics group is missing or defined twice, a class or a group is not a whole
         number, or the particles are not single two-dimensional images (subtomograms, tilt series).
     """
     refuse_tomography(tables, file)

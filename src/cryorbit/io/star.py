@@ -91,7 +91,7 @@ def numbers(table: pd.DataFrame, label: str, file: Path | str) -> Float[np.ndarr
     Raises
     ------
     InputError
-        The column is not there, or a value of it (the first one is named) is no number.
+        The column is not there, or a value of it (the first one is named) is not a number.
     """
     if label not in table:
         raise InputError(f"there is no column {label}", file=file, fix=f"add {label}: it is needed")
@@ -152,7 +152,9 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         ) from error
     except UnicodeDecodeError as error:
         raise InputError(
-            f"the file is not text (byte {error.start} is no UTF-8)", file=file, fix="give a STAR file, saved as UTF-8"
+            f"the file is not text (byte {error.start} is not valid UTF-8)",
+            file=file,
+            fix="give a STAR file, saved as UTF-8",
         ) from error
 
 

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.common_bars import common_bars
 from cryorbit.io.common_defects import common_lines, common_marks, common_pixels
 from cryorbit.io.edge_padding import without_padding
@@ -31,7 +32,9 @@ DEFECT_SAMPLE, FEWEST_FOR_DEFECTS = 200, 20
 """Images whose median shows defects that all have: at most, and at least."""
 
 
-def survey(stack: ImageStack, describe: Describe = no_moduli) -> tuple[ImageStatistics, GreyLevels]:
+def survey(
+    stack: ImageStack, describe: Describe = no_moduli, group: Group = SINGLE_PROCESS
+) -> tuple[ImageStatistics, GreyLevels]:
     """Statistics of all images, and levels that replace the outlying pixels and do nothing else.
 
     Of images with outliers, ``peak`` is that of the image as it is stored; everything else is without them. Pixels that
@@ -43,8 +46,10 @@ def survey(stack: ImageStack, describe: Describe = no_moduli) -> tuple[ImageStat
         The images.
     describe
         What is kept of them as ``moduli``, since they are read only once.
+    group
+        The processes that read a share of them each.
     """
-    statistics, spoilt = image_statistics(stack, describe=describe), None
+    statistics, spoilt = image_statistics(stack, describe=describe, group=group), None
     sample = _sample(stack, statistics)
     levels = _levels(statistics, sample, spoilt)
     for find in (_lines, _bars, _marks):
@@ -52,13 +57,13 @@ def survey(stack: ImageStack, describe: Describe = no_moduli) -> tuple[ImageStat
         if found is None or not bool(found.any()):
             continue
         spoilt = found if spoilt is None else spoilt | found
-        statistics = image_statistics(stack, replace(unchanged_levels(statistics), spoilt=spoilt), describe)
+        statistics = image_statistics(stack, replace(unchanged_levels(statistics), spoilt=spoilt), describe, group)
         sample = _sample(stack, statistics)
         levels = _levels(statistics, sample, spoilt)
     where = torch.nonzero(levels.has_outliers)[:, 0]
     if not len(where):
         return statistics, levels
-    clean = image_statistics(stack.subset(where.numpy()), levels[where], describe)
+    clean = image_statistics(stack.subset(where.numpy()), levels[where], describe, group)
     merged = {
         field.name: getattr(statistics, field.name).index_copy(0, where, getattr(clean, field.name))
         for field in fields(ImageStatistics)

@@ -73,11 +73,11 @@ def find_method(name: str) -> type[Method[Any]]:
         except (ImportError, AttributeError) as error:
             raise InputError(f"no method {name!r}: {error}", fix="give an importable module:Class") from error
         if not isinstance(method, type):
-            raise InputError(f"{name!r} is no class", fix="give an importable module:Class")
+            raise InputError(f"{name!r} is not a class", fix="give an importable module:Class")
         missing = [part for part in ("init", "step") if not hasattr(method, part)]
         if missing:
             raise InputError(
-                f"{name!r} is no method: it has no {' and no '.join(missing)}",
+                f"{name!r} is not a method: it has no {' and no '.join(missing)}",
                 fix="give a class with `init` and `step`, as docs/optimise.md says",
             )
         return method

@@ -94,7 +94,7 @@ class Safeguard(Checked):
         return direction, count
 
     def refuses(self, value: Float[Tensor, ""], before: Float[Tensor, ""]) -> bool:
-        """Whether the objective has risen by more than rounding, or is no number."""
+        """Whether the objective has risen by more than rounding, or is not a number."""
         return self.active and not bool(value <= before + ROUNDING * before.abs())
 
 

@@ -79,7 +79,7 @@ def read_reference(path: Path, beside: Path) -> tuple[Float[Tensor, "n n n"], fl
     volume, stated = read_box(path, unstated=0.0)
     pixel_size = _size_beside(stated, len(volume), beside)
     if not pixel_size:
-        raise InputError("neither map states a voxel size", file=path, fix=STATE_SIZE)
+        raise InputError("neither map states its voxel size", file=path, fix=STATE_SIZE)
     return volume, pixel_size
 
 

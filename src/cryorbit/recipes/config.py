@@ -61,7 +61,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         raise InputError(f"cannot be read: {error.strerror}", file=file, fix="check the path") from error
     except UnicodeDecodeError as error:
         fix = "save the file as plain text (UTF-8)"
-        raise InputError(f"is not valid TOML: byte {error.start} is no UTF-8", file=file, fix=fix) from error
+        raise InputError(f"is not valid TOML: byte {error.start} is not valid UTF-8", file=file, fix=fix) from error
     except (ValueError, RecursionError) as error:
         # not only the parser's own error: of numbers of thousands of digits, and of very deep lists
         fix = 'write `key = value` lines below `[group]` lines, and text in quotes: symmetry = "D2"'

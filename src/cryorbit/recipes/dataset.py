@@ -11,6 +11,7 @@ from torch import Tensor
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.seeds import generator_for
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.execution.watch import UNWATCHED, Watch
 from cryorbit.geometry.point_groups import point_group
 from cryorbit.imaging.ctf_gaps import ctf_gaps
@@ -171,7 +172,9 @@ def with_transfer(particles: Particles, settings: TransferSettings) -> Particles
     return particles
 
 
-def read_dataset(settings: ParticleSettings, everything: Particles | None = None) -> Dataset:
+def read_dataset(
+    settings: ParticleSettings, everything: Particles | None = None, group: Group = SINGLE_PROCESS
+) -> Dataset:
     """Read and check the particles; raises ``InputError`` for whatever would spoil a reconstruction.
 
     Parameters
@@ -180,11 +183,15 @@ def read_dataset(settings: ParticleSettings, everything: Particles | None = None
         Of the recipe.
     everything
         The particles to check, where the recipe has read their table already; by default those of the settings.
+    group
+        The processes that share the job: each checks a share of the images.
     """
     symmetry = point_group(settings.symmetry)
     if everything is None:
         everything = read_chosen(settings)
-    report = check_particles(everything, settings.max_bad_fraction, keep_same_places=settings.keep_same_places)
+    report = check_particles(
+        everything, settings.max_bad_fraction, keep_same_places=settings.keep_same_places, group=group
+    )
     particles = everything.subset(report.keep)
     _require_enough(settings, particles, report)
     source = _source(settings, particles, report)

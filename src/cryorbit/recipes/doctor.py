@@ -88,7 +88,9 @@ def threads() -> Check:
         return Check("threads", "doubtful", finding, "unset OMP_NUM_THREADS, or give --threads to use more")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 1.5 * cores:
-        return Check("threads", "doubtful", f"{finding}, load {load:.0f}", "other programs run: jobs will be slow")
+        return Check(
+            "threads", "doubtful", f"{finding}, load {load:.0f}", "other programs are running: jobs will be slow"
+        )
     return Check("threads", "good", finding)
 
 

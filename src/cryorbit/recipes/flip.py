@@ -61,7 +61,7 @@ def run(config: FlipConfig) -> tuple[Path, ...]:
         if source in particles:
             write_particles(target, particles[source], Assignments(poses=particles[source].poses))
         else:
-            # a map that states no voxel size is flipped as well, and states none
+            # a map that does not state its voxel size is flipped as well, and states none
             volume, pixel_size = read_map(source, unstated=0.0)
             write_map(target, mirrored(volume), pixel_size, read_map_header(source).holds_to_A)
     return tuple(targets)
@@ -92,7 +92,9 @@ def _check(source: Path, target: Path, targets: list[Path]) -> None:
 def _posed(file: Path, data_dir: Path | None) -> Particles:
     particles = read_particles(file, data_dir)
     if particles.poses is None:
-        raise InputError("the particles have no poses", file=file, fix="leave the file out: it knows no hand")
+        raise InputError(
+            "the particles have no poses", file=file, fix="leave the file out: it does not depend on the hand"
+        )
     return particles
 
 

@@ -109,7 +109,7 @@ def believed(stated: float, side: int, other: float, other_side: int) -> float:
 def require_content(volume: Float[Tensor, "z y x"], file: Path | None) -> None:
     """Raise `InputError`, of ``file`` if there is one, where a map is one value, or one voxel and nothing beside it."""
     if volume.max() == volume.min():
-        raise InputError("the map is constant", file=file, fix="give a map that shows something")
+        raise InputError("the map is constant", file=file, fix="give a map with density")
     sizes = (volume - volume.median()).abs().flatten()
     largest = sizes.topk(min(FEW, int((sizes > 0).sum()))).values
     if float(largest[0]) > FAR_OUT * float(largest[-1]):

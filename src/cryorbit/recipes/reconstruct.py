@@ -77,7 +77,9 @@ def run(config: ReconstructConfig, job: JobFolder, progress: Progress) -> Result
     mask = None
     if config.mask is not None:
         mask = read_mask(config.mask, torch.empty((posed.box,) * 3), posed.pixel_size)
-    dataset = read_dataset(config, posed).of_job(job, job.journal(progress, config.device, config.save_minutes))
+    dataset = read_dataset(config, posed, job.group).of_job(
+        job, job.journal(progress, config.device, config.save_minutes)
+    )
     known = _known(dataset)
     if config.mask is not None and mask is not None:
         require_on_halves(mask, dataset, known, config.mask)

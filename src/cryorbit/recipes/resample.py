@@ -73,7 +73,7 @@ def run(config: ResampleConfig) -> Resampling:
         raise InputError(f"the box is {config.box}, an odd number", fix="give an even --box")
     is_table = config.source.suffix in TABLES
     if is_table and config.source_pixel_size is not None:
-        raise InputError("the table says the pixel size of particles", fix="leave --source-pixel-size out")
+        raise InputError("the pixel size of particles is stated in their table", fix="leave --source-pixel-size out")
     if not is_table and config.subset is not None:
         raise InputError("a map has no particles to choose from", fix="leave --subset out")
     _check_target(config.target, (".star",) if is_table else MAPS)
@@ -109,7 +109,7 @@ def _resample_particles(config: ResampleConfig) -> Resampling:
     box, new = _new_grid(config, particles.box, old)
     if new < old * (1 - ROUNDING):
         raise InputError(
-            f"the images have pixels of {old:.4g} Å and hold nothing for {new:.4g} Å",
+            f"the images have pixels of {old:.4g} Å and cannot be resampled to {new:.4g} Å",
             file=config.source,
             fix=f"give {old:.4g} Å or more, or extract the particles with smaller pixels",
         )

@@ -35,7 +35,7 @@ def require_resolvable(settings: BaseModel, box: int, pixel_size: float, file: P
     for name, value in _chosen(settings):
         if value < nyquist * (1 - ROUNDING):
             raise InputError(
-                f"{name} is {value:g} Å, but pixels of {pixel_size:.4g} Å hold nothing finer than {nyquist:.4g} Å",
+                f"{name} is {value:g} Å, but pixels of {pixel_size:.4g} Å show nothing finer than {nyquist:.4g} Å",
                 file=file,
                 fix=f"give {nyquist:.4g} Å or coarser, or particles that were extracted with smaller pixels",
             )

@@ -81,7 +81,7 @@ def draw_course(metrics: pd.DataFrame) -> Figure:
     if "held_out" in metrics:
         return _draw_held_out(metrics)
     if "stage" in metrics:
-        # held-out particles are scored at one resolution for all starts: that is no step of the course
+        # held-out particles are scored at one resolution for all starts: that is not a step of the course
         metrics = metrics[metrics["stage"] != "judge"]
     panels = [name for name in _COURSES if name in metrics and metrics[name].notna().any()]
     shares = "class_fractions" in metrics and metrics["class_fractions"].dropna().map(len).max() > 1

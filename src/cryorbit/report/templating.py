@@ -21,7 +21,7 @@ def load_template(name: str) -> jinja2.Template:
 
 
 def _known(value: object, form: str) -> str:
-    """Format a value, or a dash where there is none or it is no number."""
+    """Format a value, or a dash where there is none or it is not a number."""
     return "–" if value is None or value != value else form.format(value)
 
 

@@ -100,7 +100,7 @@ REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
 def find_reproduction(name: str) -> Reproduction:
     """The entry of that name; ``InputError`` naming those there are if there is none."""
     if name not in REPRODUCTIONS:
-        raise InputError(f"nothing to reproduce is called {name!r}", fix=f"choose one of {', '.join(REPRODUCTIONS)}")
+        raise InputError(f"there is no reproduction {name!r}", fix=f"choose one of {', '.join(REPRODUCTIONS)}")
     return REPRODUCTIONS[name]
 
 

@@ -47,7 +47,7 @@ def dealt_starts(
     Raises
     ------
     InputError
-        It is to finish now, and no start has been begun.
+        It is to finish now, and no start has begun.
     Stopped
         A process was asked to stop; what the starts have come to is kept.
     """
@@ -56,7 +56,7 @@ def dealt_starts(
         # all of them are there to see before one is begun
         starts = group.broadcast([start for start in starts if job.part_of(start).load_checkpoint() is not None])
         if not starts:
-            raise InputError("no start has been begun", fix="resume without --finish-now")
+            raise InputError("no start has begun", fix="resume without --finish-now")
     for start in starts[group.rank :: group.size]:
         try:
             _make(config, dataset, stages, start, job.part_of(start), progress)

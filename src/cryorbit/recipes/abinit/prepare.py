@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
+from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.particles import Particles
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.dataset import Dataset, read_chosen, read_dataset
@@ -38,11 +39,11 @@ class AbinitDataset(Dataset):
     held_out: Int[Tensor, " v"]
 
 
-def prepare(config: AbinitConfig) -> AbinitDataset:
-    """Read and check the particles; raises ``InputError`` for whatever would spoil the reconstruction."""
+def prepare(config: AbinitConfig, group: Group = SINGLE_PROCESS) -> AbinitDataset:
+    """Read and check the particles, a share in each process; ``InputError`` for what would spoil the reconstruction."""
     everything = read_chosen(config)
     _require_memory(config, everything)
-    read = read_dataset(config, everything)
+    read = read_dataset(config, everything, group)
     held_out, order = _held_out(config, len(read.particles))
     return AbinitDataset(**{f.name: getattr(read, f.name) for f in fields(read)}, order=order, held_out=held_out)
 

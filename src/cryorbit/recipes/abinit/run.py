@@ -47,7 +47,7 @@ def run(config: AbinitConfig, job: JobFolder, progress: Progress) -> AbinitResul
     """
     # a mistake is told before images are read
     config.search.made()
-    dataset = prepare(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
+    dataset = prepare(config, job.group).of_job(job, job.journal(progress, config.device, config.save_minutes))
     for sentence in dataset.sentences:
         progress.note(sentence)
     with keeping_transforms(config, dataset, *volume_loads(config, dataset.particles)) as kept:

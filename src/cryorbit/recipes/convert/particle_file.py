@@ -142,7 +142,7 @@ def _stated_boxes(tables: RelionTables) -> Int[np.ndarray, " n"]:
     wrong = ~((values >= 1) & (values < np.iinfo(np.uint32).max))
     if wrong.any():
         raise InputError(
-            f"{IMAGE_SIZE} is {values[wrong][0]:g}, which is no box",
+            f"{IMAGE_SIZE} is {values[wrong][0]:g}, which is not a box size",
             file=tables.file,
             row=int(tables.particles.index[np.argmax(wrong)]) + 1,
             fix=f"give the side of the images in pixels, or remove the column {IMAGE_SIZE}",

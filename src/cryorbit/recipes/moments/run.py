@@ -41,7 +41,9 @@ def run(config: MomentsConfig, job: JobFolder, progress: Progress) -> MomentsRes
         The job was asked to stop; it goes on where it was when it is resumed.
     """
     require_no_symmetry(config.symmetry, "leave --symmetry out")
-    dataset = read_dataset(config).of_job(job, job.journal(progress, config.device, config.save_minutes))
+    dataset = read_dataset(config, group=job.group).of_job(
+        job, job.journal(progress, config.device, config.save_minutes)
+    )
     other = _other_map(config, dataset)
     for sentence in dataset.sentences:
         progress.note(sentence)

@@ -57,7 +57,7 @@ def run(config: OptimiseConfig, job: JobFolder, progress: Progress) -> OptimiseR
         The job was asked to stop; its checkpoint holds everything done so far.
     """
     method = config.make_method(config.method, config.settings)
-    dataset = read_dataset(config).of_job(job)
+    dataset = read_dataset(config, group=job.group).of_job(job)
     radius = scored_radius(config, dataset)
     problem = prepare(config, dataset, radius)
     oracle = sum_for(config.method, problem)
@@ -151,7 +151,7 @@ def poses_of(settings: QuadratureSettings, radius: float, box: int, coarser: flo
 def sampled(config: OptimiseConfig, problem: OptimiseProblem, oracle: Oracle) -> SampledOracle:
     """The sum estimated from poses drawn; ``InputError`` if the method looks for the best pose of all."""
     if oracle is not problem.oracle:
-        raise InputError(f"{config.method} looks at all poses", fix="leave quadrature.draws out")
+        raise InputError(f"{config.method} scores all poses", fix="leave quadrature.draws out")
     disc = problem.oracle.model.operator.disc
     coarse = poses_of(config.quadrature, disc.radius, disc.box, COARSER)
     assert config.quadrature.draws is not None

@@ -104,7 +104,7 @@ def read_half_maps(config: PostprocessConfig) -> PostprocessInput:
     stated = believed(stated1, len(half1), stated2, len(half2)) or config.pixel_size
     if not stated:
         fix = "give --pixel-size, the voxel size of the half-maps in Å"
-        raise InputError("the half-maps state no voxel size", file=first, fix=fix)
+        raise InputError("the half-maps do not state their voxel size", file=first, fix=fix)
     require_like(half2, believed(stated2, len(half2), stated, len(half1)), half1, stated, second)
     require_resolvable(config, len(half1), config.pixel_size or stated, first)
     if _is_copy(half1, half2):

@@ -57,7 +57,9 @@ def run(config: RefineConfig, job: JobFolder, progress: Progress) -> RefineResul
         config.late.made()
     particles = read_chosen(config)
     require_memory(config, particles)
-    dataset = read_dataset(config, particles).of_job(job, job.journal(progress, config.device, config.save_minutes))
+    dataset = read_dataset(config, particles, job.group).of_job(
+        job, job.journal(progress, config.device, config.save_minutes)
+    )
     for sentence in dataset.sentences:
         progress.note(sentence)
     with keeping_transforms(config, dataset, volume_load(config, particles)) as kept:

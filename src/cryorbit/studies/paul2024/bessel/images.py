@@ -44,7 +44,7 @@ def draw_bessel_images(
     """``count`` images in poses uniform on SO(3), with white noise; ``snr`` is signal power over noise power."""
     rotations = random_rotations(count, generator).to(coefficients)
     clean = BesselSlices.of(basis, frequencies, rotations).project(coefficients)
-    # the imaginary part of the origin is no coordinate of an image, and has no noise
+    # the imaginary part of the origin is not a coordinate of an image, and has no noise
     real = torch.cat([torch.ones(len(frequencies), dtype=torch.bool), (frequencies != 0).any(-1)])
     sigma = float((clean.square().sum() / (snr * count * real.sum())).sqrt())
     noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype) * real

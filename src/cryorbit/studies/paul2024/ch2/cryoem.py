@@ -115,6 +115,6 @@ def _notes(scale: Scale) -> list[str]:
     return [
         f"{scale.images:,} images of {PIXELS} pixels, noise {SIGMA:g} a pixel, maps of norm 1; {scale.steps:,} steps.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand. Structures and boxes differ.",
-        f"Radii up to {RADIUS} Fourier pixels are matched, whose inverse is the finest resolution that can be told.",
-        "Small errors of moments are no proof of the map: at uniform in-plane angles they leave most of it open.",
+        f"Radii up to {RADIUS} Fourier pixels are matched, whose inverse is the finest resolution measured.",
+        "Small errors of moments do not prove the map: at uniform in-plane angles they leave most of it open.",
     ]

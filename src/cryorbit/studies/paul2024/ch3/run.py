@@ -215,6 +215,6 @@ def _notes(scale: Scale) -> list[str]:
     return [
         f"{scale.images:,} images of {BOX} pixels, noise {SIGMA:g} a pixel, map of norm 1; {scale.fit_steps:,} steps.",
         "Kam loss: sum of the relative errors of first and second moments (equation 3.13), in polar form.",
-        f"Radii up to {RADIUS} Fourier pixels are matched: no resolution finer than their inverse can be told.",
-        "A small Kam loss is no proof of the map: two moments at uniform in-plane angles leave most of it open.",
+        f"Radii up to {RADIUS} Fourier pixels are matched: no resolution finer than their inverse can be measured.",
+        "A small Kam loss does not prove the map: two moments at uniform in-plane angles leave most of it open.",
     ]

@@ -22,8 +22,13 @@ SETTINGS: dict[str, Any] = {
     "start": "moments",
     "diameter": 90.0,
     "threads": 1,
-    "moments": {"resolution": 36.0, "starts": 1, "kept": 1, "density_degree": 0, "coarse_steps": 60, "fine_steps": 40},
-    "refine": {"method": "em", "passes": {"iterations": 2}, "poses": {"check_images": 50}},
+    "max_resolution": 20.0,
+    "moments": {"resolution": 40.0, "starts": 1, "kept": 1, "density_degree": 0, "coarse_steps": 40, "fine_steps": 20},
+    "refine": {
+        "method": "em",
+        "passes": {"iterations": 2},
+        "poses": {"angular_spacing": 20.0, "cells": 8, "check_images": 20},
+    },
 }
 
 
@@ -50,7 +55,7 @@ def work(job: JobFolder, config: PipelineConfig, progress: SilentProgress) -> Re
 @pytest.mark.slow
 def test_a_run_from_moments_goes_on_where_it_was_and_finds_the_particle(tmp_path: Path) -> None:
     volume = blob_volume(random_blobs(BOX, torch.Generator().manual_seed(5), 6), BOX)
-    particles = make_set(tmp_path, [volume], 800, 1.0)
+    particles = make_set(tmp_path, [volume], 400, 1.0)
     config = load_config(PipelineConfig, None, {"particles": particles, "output": tmp_path / "job", **SETTINGS})
     job = JobFolder.create(config.output, verb="run", config=config.model_dump(mode="json"), inputs=[particles])
     for title in ("Moments", "Refinement"):
@@ -64,4 +69,4 @@ def test_a_run_from_moments_goes_on_where_it_was_and_finds_the_particle(tmp_path
     assert any(reason.startswith("moments: ") for reason in result.verdict.reasons)
     truth, _ = read_map(tmp_path / "truth_1.mrc")
     refined, _ = read_map(job.path / "2_refine" / "map.mrc")
-    assert compare_maps(refined, truth, PIXEL_SIZE).resolution(0.5) < 16
+    assert compare_maps(refined, truth, PIXEL_SIZE).resolution(0.5) < 22

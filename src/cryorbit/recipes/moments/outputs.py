@@ -47,7 +47,7 @@ class MomentsResult(Result):
     determinacy
         How many combinations of the map's coefficients the moments determine.
     agreeing_starts, starts
-        Random starts that led to the map, and all of them.
+        Random starts whose fits of the inner rings agree with the map, and all of them.
     """
 
     verdict: Verdict

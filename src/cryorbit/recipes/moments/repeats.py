@@ -1,4 +1,4 @@
-"""What repeated fits say of a map from moments: how far they differ in each shell, and how many starts led to it."""
+"""What repeated fits say of a map from moments: how far they differ in each shell, and how many starts agree with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Repeats:
         Standard deviations over the mean in each shell, by what was repeated: ``random_starts`` (on the inner rings),
         ``continued_starts`` (on all rings), each of the same particles, and ``halves`` of the particles.
     agreeing, starts
-        Random starts that led to the map, and all of them.
+        Random starts whose fits of the inner rings agree with the map, and all of them.
     """
 
     frequency_per_A: Float[Tensor, " s"]  # noqa: N815 (units belong to the name)

@@ -33,7 +33,7 @@ class MomentEvidence:
     determinacy
         How many combinations of the map's coefficients the moments determine.
     agreeing_starts, starts
-        Random starts that led to the map, and all of them.
+        Random starts whose fits of the inner rings agree with the map, and all of them.
     compared
         Agreement with another map, or None.
     doubts
@@ -102,7 +102,12 @@ def _about_fits(evidence: MomentEvidence) -> Iterator[Remark]:
     else:
         wrong = "what was assumed of the images (one structure, CTFs, noise) does not hold"
         yield Remark("bad", wrong, f"{difference}: {wrong}.")
-    yield Remark("good", "", f"{evidence.agreeing_starts} of {evidence.starts} random starts led to this map.")
+    yield Remark(
+        "good",
+        "",
+        f"{evidence.agreeing_starts} of {evidence.starts} fits of the inner rings, each from a random start, agree with "
+        f"this map to {GOOD * evidence.finest_A:.0f} Å (FSC 0.5).",
+    )
     known = evidence.determinacy
     yield Remark(
         "good",

@@ -1,4 +1,4 @@
-"""What repeated fits say of a map from moments: how far they differ in each shell, and how many starts agree with it."""
+"""What repeated fits say of a map from moments: how far they differ in each shell, and how many agree with it."""
 
 from __future__ import annotations
 

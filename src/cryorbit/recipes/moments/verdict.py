@@ -105,8 +105,8 @@ def _about_fits(evidence: MomentEvidence) -> Iterator[Remark]:
     yield Remark(
         "good",
         "",
-        f"{evidence.agreeing_starts} of {evidence.starts} fits of the inner rings, each from a random start, agree with "
-        f"this map to {GOOD * evidence.finest_A:.0f} Å (FSC 0.5).",
+        f"{evidence.agreeing_starts} of {evidence.starts} fits of the inner rings, each from a random start, agree "
+        f"with this map to {GOOD * evidence.finest_A:.0f} Å (FSC 0.5).",
     )
     known = evidence.determinacy
     yield Remark(

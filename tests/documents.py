@@ -57,7 +57,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def steps(page: Path) -> Iterator[Step]:
-    """Commands and settings files of a page, in order; a settings file is named after the verb that it is for."""
+    """Commands and settings files of a page, in order; a settings file is named after its verb or study."""
     for block in blocks(page):
         if block.language == "toml":
             yield Step(block.text, block.title or "")

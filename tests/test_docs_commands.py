@@ -21,6 +21,7 @@ from cryorbit.api.recipe_table import find_recipe
 from cryorbit.cli.main import main, make_app, with_command
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.recipes.config import load_config
+from cryorbit.studies.registry import REPRODUCTIONS, VERB
 from documents import PAGES, ROOT, Step, blocks, inline_commands, page_name, python_blocks, steps
 from phantom_sets import sharp_phantom
 
@@ -137,7 +138,8 @@ def test_every_settings_file_of_a_page_is_one_of_its_verb(page: Path) -> None:
     for step in steps(page):
         if step.file is None:
             continue
-        config = find_recipe(Path(step.file).stem).config
+        name = Path(step.file).stem
+        config = find_recipe(f"{VERB} {name}" if name in REPRODUCTIONS else name).config
         required = {name: value for name, value in REQUIRED.items() if name in config.model_fields}
         load_config(config, None, {**required, **tomllib.loads(step.text)})
 

@@ -39,3 +39,25 @@ def test_a_verb_without_settings_is_answered_with_those_that_have_some(capsys: p
     with pytest.raises(SystemExit):
         main(["settings", "abinnit"])
     assert "did you mean 'abinit'?" in capsys.readouterr().err
+
+
+def test_a_study_lists_the_settings_of_a_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {}
+    for scale in ("quick", "medium", "full"):
+        text = re.sub(
+            r"^#(\w+ = )", r"\1", printed(f"settings reproduce paul2024_ch4 --toml --{scale}", capsys), flags=re.M
+        )
+        listed = tomllib.loads(text)
+        config = find_config("reproduce paul2024_ch4")
+        assert validated(config, {**listed, "output": "job"}) == validated(config, {"scale": scale, "output": "job"})
+        values[scale] = listed["scale"], listed["alignment"]["seeds"], listed["cryoem"]["passes"]
+    assert values == {"quick": ("quick", 3, 300), "medium": ("medium", 10, 2000), "full": ("full", 10, 2000)}
+    assert "5000.0" in printed("settings reproduce paul2024_ch4 --full", capsys)
+
+
+def test_a_verb_that_is_no_study_has_no_scale(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["settings", "refine", "--full"])
+    said = capsys.readouterr().err
+    assert "the settings of `cryorbit refine` have no scale" in said
+    assert "fix: leave --full out" in said

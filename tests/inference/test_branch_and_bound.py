@@ -18,12 +18,15 @@ from cryorbit.inference import branch_and_bound as module
 from cryorbit.inference.branch_and_bound import (
     BranchPlan,
     Searcher,
+    StageResult,
     branch_and_bound,
     make_searcher,
     search_poses,
+    search_stage,
 )
 from cryorbit.inference.candidates import Candidates, score_candidates
 from cryorbit.inference.pose_bound import BoundSettings
+from cryorbit.inference.pose_cells import whole_grid
 from cryorbit.kernels import pose_scores as kernel
 from cryorbit.kernels.table import POSE_SCORES
 from cryorbit.volumes import voxel
@@ -31,7 +34,9 @@ from cryorbit.volumes.voxel import PAD, VoxelModel
 from phantom_sets import PhantomSet, phantom_set, sharp_phantom
 
 RADIUS, IMAGES = 8.0, 40
-PLAN = BranchPlan(8.0, 1.0, 2.0, first_spacing=30.0, first_step=2.0, first_radius=4.0)
+PLAN = BranchPlan(
+    final_spacing=8.0, final_step=1.0, shift_extent=2.0, first_spacing=30.0, first_step=2.0, first_radius=4.0
+)
 """From 576 rotations and 5 shifts to 36,864 and 80, in three stages."""
 
 
@@ -114,7 +119,7 @@ def test_the_result_is_consistent(problem: Problem) -> None:
 def test_clear_images_are_placed_where_they_are(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(12)
     particles = phantom_set(tmp_path, [sharp_phantom(generator)], IMAGES, 1.0, generator, shift_sigma=0.7)
-    plan = BranchPlan(2.0, 0.3, 3.0, first_step=2.0, first_radius=5.0)
+    plan = BranchPlan(final_spacing=2.0, final_step=0.3, shift_extent=3.0, first_step=2.0, first_radius=5.0)
     problem = pose_problem(particles)
     found = search_poses(problem.observations, problem.searcher(plan))
     truth = Candidates(torch.arange(IMAGES), found.klass, particles.poses.rotations, particles.poses.shifts)
@@ -138,7 +143,7 @@ def test_batches_do_not_change_results(clear_set: PhantomSet, monkeypatch: pytes
         module, "BUDGET_BYTES", 7 * make_searcher(band.grid.model(volume), band.disc, PLAN).bytes_per_image
     )
     parts = branch_and_bound(clear_set.source, index, volume, band, PLAN)
-    for name in ("rotation", "shift", "klass", "score", "evaluated", "capped"):
+    for name in ("rotation", "shift", "klass", "score", "evaluated", "bounded", "kept", "capped"):
         torch.testing.assert_close(getattr(parts, name), getattr(whole, name), rtol=1e-5, atol=1e-3)
 
 
@@ -179,11 +184,17 @@ def test_classes_compete(two_class_set: PhantomSet) -> None:
 
 
 @pytest.mark.parametrize(
-    ("caps", "most"), [((1 / 4, 1 / 4), (144, 8)), ((1 / 1000, 1.0), (1, 8)), ((1 / 100, 5.0), (6, 25))]
+    ("caps", "most"),
+    [
+        ((1 / 4, 1 / 4, 8), (144, 8)),
+        ((1 / 1000, 1.0, 8), (1, 8)),
+        ((1 / 100, 5.0, 8), (6, 25)),
+        ((1, 1 / 4, 1), (576, 2)),
+    ],
 )
 def test_caps_are_parts_of_the_first_grid(clear_set: PhantomSet, caps: tuple[float, float], most: tuple) -> None:
-    """Of 576 rotations and 5 shifts; one and eight at least."""
-    plan = replace(PLAN, orientation_cap=caps[0], shift_cap=caps[1])
+    """Of 576 rotations and 5 shifts; one and, unless the plan says otherwise, eight at least."""
+    plan = replace(PLAN, orientation_cap=caps[0], shift_cap=caps[1], fewest_shifts=caps[2])
     assert pose_problem(clear_set).searcher(plan).most == most
 
 
@@ -199,11 +210,51 @@ def test_caps_bite_and_are_counted(problem: Problem) -> None:
 
 def test_the_published_grid_finds_the_same(problem: Problem) -> None:
     """Axis-angle cells instead of equal volumes: other poses, as good a best one."""
-    plan = replace(PLAN, grid="axis_angle", first_spacing=30.0, final_spacing=4.0)
+    plan = replace(PLAN, grid="axis-angle", first_spacing=30.0, final_spacing=4.0)
     hopf = search_poses(problem.observations, problem.searcher(replace(PLAN, final_spacing=4.0)))
     axis_angle = search_poses(problem.observations, problem.searcher(plan))
     angle = angular_distance(hopf.rotation.double(), axis_angle.rotation.double())
     assert float((angle < 2 * 3.75).float().mean()) > 0.9
+
+
+def test_an_incumbent_from_the_way_down_excludes_more(problem: Problem) -> None:
+    """Cells have to reach the score of a pose that exists: the better it is, the more of them cannot."""
+    plan = replace(PLAN, first_radius=5.0, bound=BoundSettings(cell_reach=0.0))
+
+    def first(plan: BranchPlan) -> StageResult:
+        searcher, nothing = problem.searcher(plan), torch.full((IMAGES,), -torch.inf)
+        return search_stage(whole_grid(searcher.rotations, IMAGES), nothing, problem.observations, searcher, 0)
+
+    found, published = first(plan), first(replace(plan, incumbent="best-cell"))
+    ours, theirs = found.counts["bounded"], published.counts["bounded"]
+    assert bool((ours <= theirs).all())
+    assert int(ours.sum()) < 0.8 * int(theirs.sum())
+    assert bool((found.incumbent >= published.incumbent).all())
+    poses, first_class = problem.particles.poses, torch.zeros(IMAGES, dtype=torch.long)
+    truth = Candidates(torch.arange(IMAGES), first_class, poses.rotations[:IMAGES], poses.shifts[:IMAGES])
+    at_truth = score_candidates(truth, problem.observations, problem.model, problem.disc, torch.zeros(1, 2)).log_joint
+    # it is the score of a pose: what noise can make of the best of all is a few nats
+    assert float((found.incumbent - at_truth[:, 0]).max()) < 20
+
+
+def test_what_bound_and_caps_keep_is_counted_apart(problem: Problem) -> None:
+    found = search_poses(problem.observations, problem.searcher(replace(PLAN, orientation_cap=4 / 576)))
+    assert torch.equal(found.evaluated[:, 1:], 32 * found.kept[:, :-1])
+    assert bool((found.kept <= found.bounded).all())
+    assert bool((found.bounded <= found.evaluated).all())
+    assert torch.equal(found.capped.any(2), found.kept < found.bounded)
+    assert bool((found.kept[:, 0] < found.bounded[:, 0]).any())
+
+
+def test_the_published_plan() -> None:
+    """Eight evaluations, L from 12, steps from 24 degrees and 5 pixels: as printed."""
+    plan = BranchPlan(
+        final_spacing=1.0, final_step=0.2, shift_extent=6.0, grid="axis-angle", first_spacing=24.0, subdivisions=7
+    )
+    stages = plan.stages(60.0)
+    assert [s.radius for s in stages] == [12.0, 24.0, 48.0, 60.0, 60.0, 60.0, 60.0, 60.0]
+    assert (stages[-1].spacing, stages[-1].step) == (24 / 128, 5 / 128)
+    assert len(plan.rotations()) == 2463
 
 
 @settings(deadline=None, max_examples=60)
@@ -211,11 +262,13 @@ def test_the_published_grid_finds_the_same(problem: Problem) -> None:
     final=st.floats(0.1, 20),
     step=st.floats(0.05, 6),
     radius=st.floats(8, 60),
-    grid=st.sampled_from(["hopf", "axis_angle"]),
+    grid=st.sampled_from(["equal-volume", "axis-angle"]),
 )
 def test_stages_subdivide_down_to_what_was_asked(final: float, step: float, radius: float, grid: str) -> None:
-    stages = BranchPlan(final, step, 5.0, grid=grid, first_spacing=24.0).stages(radius)
-    first = 15.0 if grid == "hopf" else 24.0
+    stages = BranchPlan(final_spacing=final, final_step=step, shift_extent=5.0, grid=grid, first_spacing=24.0).stages(
+        radius
+    )
+    first = 15.0 if grid == "equal-volume" else 24.0
     assert [s.spacing for s in stages] == [first / 2**n for n in range(len(stages))]
     assert [s.step for s in stages] == [5.0 / 2**n for n in range(len(stages))]
     assert stages[-1].spacing <= final * (1 + 1e-6)

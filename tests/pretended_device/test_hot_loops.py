@@ -28,7 +28,7 @@ BUDGETS = {
     "grid scores": (270, 6, 8),
     "refined poses": (350, 16, 10),
     "reconstruction": (110, 1, 2),
-    "branch and bound": (920, 85, 36),
+    "branch and bound": (1580, 118, 40),
 }
 """Launches, waits and uploads of a batch where kernels are fused."""
 REFERENCE_LAUNCHES = {"search step": 520, "grid scores": 370, "refined poses": 850}

@@ -20,7 +20,6 @@ from cryorbit.optim.settings import settings_model
 from cryorbit.recipes.inspect import InspectConfig
 from cryorbit.recipes.mra import SimulateMRAConfig
 from cryorbit.recipes.simulate import SimulateConfig
-from cryorbit.studies import ReproduceConfig
 
 ALL: dict[str, type[BaseModel]] = {
     **{
@@ -29,7 +28,6 @@ ALL: dict[str, type[BaseModel]] = {
     },
     "simulate": SimulateConfig,
     "mra simulate": SimulateMRAConfig,
-    "reproduce": ReproduceConfig,
     "inspect": InspectConfig,
     **{f"optimiser {name}": settings_model(method) for name, method in METHODS.items()},
 }

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
+from cryorbit.report.job_tables import defocus_table, pruning_table, read_warnings, stage_times
 
 
 def test_the_time_of_each_stage_is_the_sum_of_its_iterations() -> None:
@@ -15,6 +15,15 @@ def test_the_time_of_each_stage_is_the_sum_of_its_iterations() -> None:
         {"stage": "grow", "iterations": 1, "seconds": 5.0},
     ]
     assert stage_times(pd.DataFrame()) == []
+
+
+def test_the_last_search_by_branch_and_bound_is_shown() -> None:
+    first, last = [{"part": 1, "kept_by_bound": 0.5}], [{"part": 1, "kept_by_bound": 0.1}]
+    metrics = pd.DataFrame(
+        [{"stage": "pass", "pruning": first}, {"stage": "pass", "pruning": last}, {"stage": "final"}]
+    )
+    assert pruning_table(metrics) == last
+    assert pruning_table(metrics.drop(columns="pruning")) == pruning_table(metrics[2:]) == []
 
 
 def test_defocus_is_told_by_optics_group() -> None:

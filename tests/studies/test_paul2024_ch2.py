@@ -1,38 +1,27 @@
 """Table 2.1 and figure 2.4 of Paul (2024) in small."""
 
-import csv
 from pathlib import Path
 
 import pytest
 import torch
+from small_studies import read_rows, run_study
 
-from cryorbit.core.progress import SilentProgress
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.mixtures import draw_examples
-from cryorbit.studies import ReproduceConfig, find_reproduction
 from cryorbit.studies.paul2024.ch2 import cryoem
-from cryorbit.studies.paul2024.ch2 import run as chapter
-from cryorbit.studies.paul2024.ch2.recovery import Course, Recovery, observe_moments, summarise
-from cryorbit.studies.paul2024.ch2.run import Scale
-
-
-def read_rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as stream:
-        return list(csv.DictReader(stream))
+from cryorbit.studies.paul2024.ch2.recovery import Course, observe_moments, summarise
 
 
 @pytest.mark.slow
 def test_chapter_2_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recovery = Recovery(sets=1, observations=2000, steps=4, every=2)
-    monkeypatch.setattr(chapter, "SCALES", {"quick": Scale(4, 20, 2, recovery)})
-    monkeypatch.setattr(chapter, "LENGTH", 12)
-    monkeypatch.setattr(cryoem, "run", lambda *_: [])
-    config = ReproduceConfig(name="paul2024_ch2", output=tmp_path)
-    run = find_reproduction("paul2024_ch2").run
-    files = run(config, SilentProgress())
-    assert {file.name for file in files} == {
-        *("table_2_1.csv", "table_2_1.md", "recovery.csv", "recovery.md", "figure_2_4.png")
+    monkeypatch.setattr(cryoem, "run", lambda *_: None)
+    settings = {
+        "spectral": 2,
+        "training": {"steps": 4, "test_count": 20, "length": 12},
+        "recovery": {"sets": 1, "observations": 2000, "steps": 4, "every": 2},
     }
+    files = run_study("paul2024_ch2", tmp_path, **settings).files
+    assert set(files) == {*("table_2_1.csv", "table_2_1.md", "recovery.csv", "recovery.md", "figure_2_4.png")}
     rows = read_rows(tmp_path / "table_2_1.csv")
     assert [row["method"] for row in rows] == ["published", "equivariant", "appendix", "spectral method"] * 3
     assert (rows[4]["signal, test"], rows[4]["density, test"]) == ("0.170", "0.141")
@@ -43,7 +32,7 @@ def test_chapter_2_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     # trainings are jobs, which are not done twice
     record = JobFolder.open(tmp_path / "equivariant_2").read()
     assert record["status"] == "finished"
-    assert run(config, SilentProgress()) == files
+    assert run_study("paul2024_ch2", tmp_path, **settings).files == files
     assert JobFolder.open(tmp_path / "equivariant_2").read() == record
 
 
@@ -70,6 +59,8 @@ def test_the_summary_tells_when_training_has_caught_up() -> None:
         ]
     )
     assert [row["steps to untrained"] for row in rows] == [10, 20, ""]
+    assert rows[0]["spread"] == "std of the ends over 2 data sets: moments 0.000, signal 0.000, density 0.000"
+    assert rows[1]["spread"] == "one data set"
     assert rows[0]["signal, start"] == "1.000"
     assert rows[0]["moments, end"] == "0.100"
     assert rows[2]["density, end"] == "0.750"

@@ -1,18 +1,17 @@
 """Tables 3.1 and 3.2 of Paul (2024), and its cryo-EM of chapter 2, in small; training that is stopped and resumed."""
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from small_studies import read_rows, run_study
 
 from cryorbit.core.progress import SilentProgress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.training import Schedule
-from cryorbit.studies import ReproduceConfig, find_reproduction
-from cryorbit.studies.paul2024.ch2 import cryoem
-from cryorbit.studies.paul2024.ch3 import run as chapter
+from cryorbit.studies.paul2024.ch2 import run as chapter_2
+from cryorbit.studies.paul2024.ch2.config import BOTH_WAYS
 from cryorbit.studies.paul2024.ch3 import training
 from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig
 from cryorbit.studies.paul2024.mom_net.kam_loss import polar_errors
@@ -35,23 +34,21 @@ class Impatient(SilentProgress):
         return True
 
 
-def read_rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as stream:
-        return list(csv.DictReader(stream))
-
-
 @pytest.mark.slow
 def test_chapter_3_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # of few images the noise leaves one ring in two sets without power, on which networks then have no scale
-    small = chapter.Scale(3, 2, 4, 2000, 3, 3, ("images", "network, own nodes"), cheap=True)
-    monkeypatch.setattr(chapter, "SCALES", {"quick": small})
-    monkeypatch.setattr(chapter, "ETAS", (0.0, 2.0))
+    settings = {
+        "training": {"steps": 3, "batch": 2, "test_count": 4},
+        "images": 2000,
+        "fit_steps": 3,
+        "truth_steps": 3,
+        "ways": BOTH_WAYS,
+        "etas": (0.0, 2.0),
+    }
     monkeypatch.setattr(fits, "beside_truth", lambda *_: {"resolution": 40.0, "correlation": 0.5})
-    config = ReproduceConfig(name="paul2024_ch3", output=tmp_path)
-    run = find_reproduction("paul2024_ch3").run
-    files = run(config, SilentProgress())
-    assert {"table_3_1.csv", "table_3_2.md", "figure_3_7.png"} < {file.name for file in files}
-    assert len([file for file in files if file.suffix == ".mrc"]) == 8
+    files = run_study("paul2024_ch3", tmp_path, **settings).files
+    assert {"table_3_1.csv", "table_3_2.md", "figure_3_7.png"} < set(files)
+    assert len([name for name in files if name.endswith(".mrc")]) == 8
     rows = read_rows(tmp_path / "table_3_1.csv")
     assert [(row["published for"], row["measured for"]) for row in rows] == [
         ("EMD-0409", "protein kinase A"),
@@ -65,21 +62,19 @@ def test_chapter_3_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     # finished parts are not done again
     monkeypatch.setattr(fits, "match", None)
     before = (tmp_path / "table_3_2.csv").read_bytes()
-    assert run(config, SilentProgress()) == files
+    assert run_study("paul2024_ch3", tmp_path, **settings).files == files
     assert (tmp_path / "table_3_2.csv").read_bytes() == before
 
 
 def test_cryoem_of_chapter_2_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cryoem, "SCALES", {"quick": cryoem.Scale(100, 2, 2, ("images",), cheap=True)})
-    monkeypatch.setattr(cryoem, "RADIUS", 4)
-    monkeypatch.setattr(cryoem, "ORDERS", 4)
+    monkeypatch.setattr(chapter_2, "_study_encoders", lambda *_: None)
+    monkeypatch.setattr(chapter_2, "_study_recovery", lambda *_: None)
     monkeypatch.setattr(fits, "beside_truth", lambda *_: {"resolution": 40.0, "correlation": 0.5})
-    config = ReproduceConfig(name="paul2024_ch2", output=tmp_path)
-    files = cryoem.run(config, SilentProgress())
-    assert len(files) == 5
+    small = {"images": 100, "steps": 2, "truth_steps": 2, "radius": 4, "orders": 4}
+    assert len(run_study("paul2024_ch2", tmp_path, cryoem=small).files) == 5
     rows = read_rows(tmp_path / "table_2_2_2_3.csv")
-    assert [row["published resolution, A"] for row in rows] == ["16.86", "21.52", "4.45"]
-    assert [float(row["finest, A"]) for row in rows] == [32.0, 89.6, 6.25]
+    assert [row["published resolution, Å"] for row in rows] == ["16.86", "21.52", "4.45"]
+    assert [float(row["finest, Å"]) for row in rows] == [32.0, 89.6, 6.25]
     assert all(float(row["second moment"]) > 0 for row in rows)
 
 

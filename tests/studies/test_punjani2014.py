@@ -1,25 +1,24 @@
 """The seven optimisers in small: data whose observations fit the truth, tables, figures, and where methods end."""
 
-import csv
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import pytest
 import torch
+from small_studies import read_rows, run_study
 
-from cryorbit.core.progress import SilentProgress
 from cryorbit.fourier.half_disc import half_disc
 from cryorbit.imaging.slices import SliceOperator
 from cryorbit.inference.pose_quadrature import ShiftPrior
 from cryorbit.optim.stretches import Stretches
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import measure
-from cryorbit.studies import ReproduceConfig, find_reproduction
 from cryorbit.studies.punjani2014 import run
+from cryorbit.studies.punjani2014.config import Punjani2014Config
 from cryorbit.studies.punjani2014.contenders import CONTENDERS
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, SNR, simulate
-from cryorbit.studies.punjani2014.run import Scale, set_up
+from cryorbit.studies.punjani2014.run import scored, set_up
 from cryorbit.studies.punjani2014.summary import resolved
 from cryorbit.volumes.voxel import resample, working_grid
 
@@ -52,20 +51,16 @@ def test_simulated_slices_are_those_of_the_true_density(generator: torch.Generat
 
 @pytest.mark.slow
 def test_stochastic_and_batch_methods_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = tuple(replace(data, radius=3.0) for data in DATA_SETS[:1])
-    monkeypatch.setattr(run, "DATA_SETS", small)
+    monkeypatch.setattr(run, "DATA_SETS", DATA_SETS[:1])
     wanted = {"sgd", "online-lbfgs", "hessian-free", "em", "projection-matching"}
     chosen = [each for each in CONTENDERS if each.method in wanted]
     monkeypatch.setattr(run, "CONTENDERS", chosen)
-    monkeypatch.setattr(run, "SCALES", {"quick": Scale(400, 2.0, 3, 1.5)})
-    config = ReproduceConfig(name="punjani2014", output=tmp_path)
-    files = find_reproduction("punjani2014").run(config, SilentProgress())
-    assert {file.name for file in files} == {
+    files = run_study("punjani2014", tmp_path, images=400, epochs=2.0, looks=3, cylinder_radius=3.0).files
+    assert set(files) == {
         *("courses.csv", "courses.md", "table.csv", "table.md", "figure_3.png", "figure_4_cylinder.png")
     }
-    assert all(file.stat().st_size > 100 for file in files)
-    with (tmp_path / "table.csv").open() as stream:
-        table = list(csv.DictReader(stream))
+    assert all((tmp_path / name).stat().st_size > 100 for name in files)
+    table = read_rows(tmp_path / "table.csv")
     assert [(row["method"], row["form"]) for row in table] == [(each.name, each.form) for each in chosen]
     rows = {row["method"]: row for row in table}
     starts = {row["start"] for row in rows.values()}
@@ -78,6 +73,11 @@ def test_stochastic_and_batch_methods_in_small(tmp_path: Path, monkeypatch: pyte
     assert [row["pairs"] != "" for row in table] == [row["method"] == "oLBFGS" for row in table]
     assert [float(row["CG"]) >= 1 for row in table if row["CG"]] == [True, True]
     assert {row["damping"] != "" for row in table if row["method"] == "HF"} == {True}
+
+
+def test_data_sets_are_scored_to_the_published_parts_of_nyquist() -> None:
+    for config in (Punjani2014Config(output=Path("job"), scale=scale) for scale in ("quick", "full")):
+        assert scored(config) == DATA_SETS
 
 
 def test_both_forms_run_of_each_method_that_has_two() -> None:
@@ -100,7 +100,8 @@ def test_the_last_shell_resolved_is_the_one_before_the_first_fall() -> None:
 def test_on_images_of_a_ribosome_no_method_but_sgd_follows_the_gradient() -> None:
     """What made two of the seven methods SGD at a higher price is the undecided poses, which no toy problem has."""
     data = replace(DATA_SETS[1], radius=6.0, shift=ShiftPrior(0.0))
-    problem = set_up(data, Scale(900, 1.0, 1, 2.0), 0, 1)
+    config = Punjani2014Config(output=Path("job"), images=900, epochs=1.0, looks=1, undersampling=2.0)
+    problem = set_up(data, config, 1)
     last, end = {}, {}
     for each in (contender for contender in CONTENDERS if not contender.batch):
         method = OptimiseConfig.make_method(each.method, each.settings)

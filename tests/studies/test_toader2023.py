@@ -1,24 +1,15 @@
 """The study of conditioning in small: every part, and what must come out whatever the scale."""
 
-import csv
 from pathlib import Path
 
 import pytest
 import torch
+from small_studies import read_rows, run_study
 
-from cryorbit.core.progress import SilentProgress
 from cryorbit.evaluation.fsc import fourier_shell_correlation
-from cryorbit.studies import ReproduceConfig, find_reproduction
-from cryorbit.studies.toader2023 import run
 from cryorbit.studies.toader2023.contenders import CONTENDERS
 from cryorbit.studies.toader2023.courses import Optimum
 from cryorbit.studies.toader2023.data import simulate
-from cryorbit.studies.toader2023.run import Scale
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with file.open() as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_the_minimum_is_the_phantom_but_for_noise() -> None:
@@ -37,29 +28,29 @@ def test_the_minimum_is_the_phantom_but_for_noise() -> None:
 
 
 @pytest.mark.slow
-def test_the_study_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "SMALL_BOX", 32)
-    monkeypatch.setattr(run, "SCALES", {"quick": Scale(32, 240, 12.0, (4.0, 8.0), (60, 240), (60, 6.0, 3))})
-    config = ReproduceConfig(name="toader2023", output=tmp_path, seed=1)
-    files = find_reproduction("toader2023").run(config, SilentProgress())
+def test_the_study_in_small(tmp_path: Path) -> None:
+    known = {"box": 32, "images": 240, "radius": 12.0}
+    others = {"small_box": 32, "radii": (4.0, 8.0), "counts": (60, 240)}
+    marginal = {"images": 60, "radius": 6.0, "epochs": 3}
+    files = run_study("toader2023", tmp_path, seed=1, marginal=marginal, **known, **others).files
     tables = ("conditioning", "diagonal", "probes", "table", "epochs", "shells", "marginal")
     figures = ("spectra", "convergence", "shells")
     expected = {f"{name}{suffix}" for name in tables for suffix in (".csv", ".md")} | {
         f"{each}.png" for each in figures
     }
-    assert {file.name for file in files} == expected
-    conditions = _rows(tmp_path / "conditioning.csv")
+    assert set(files) == expected
+    conditions = read_rows(tmp_path / "conditioning.csv")
     assert len(conditions) == 4
     for row in conditions:
         assert float(row["slices alone"]) > float(row["bound, slices alone"])
         assert float(row["with CTF"]) > float(row["bound, diagonal"])
         assert float(row["over weight volume"]) < float(row["with CTF"])
-    found = {row["method"]: row for row in _rows(tmp_path / "table.csv")}
+    found = {row["method"]: row for row in read_rows(tmp_path / "table.csv")}
     assert list(found) == [contender.name for contender in CONTENDERS]
     assert float(found["SVRG, weight volume"]["times closer"]) > 2.5
     assert float(found["SVRG, weight volume"]["passes"]) == pytest.approx(20, rel=0.05)
     assert all(float(row["gap"]) < 0.3 for row in found.values())
-    marginal = {row["method"]: row for row in _rows(tmp_path / "marginal.csv")}
+    marginal = {row["method"]: row for row in read_rows(tmp_path / "marginal.csv")}
     assert all(float(row["epoch 3"]) < float(row["epoch 1"]) < 1 for row in marginal.values())
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import Progress
+from cryorbit.studies.registry import REPRODUCTIONS, VERB
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -30,6 +31,7 @@ CONFIGS = {
     "refine": "cryorbit.recipes.refine:RefineConfig",
     "reconstruct": "cryorbit.recipes.reconstruct:ReconstructConfig",
     "run": "cryorbit.recipes.pipeline:PipelineConfig",
+    **{f"{VERB} {name}": entry.place for name, entry in REPRODUCTIONS.items()},
 }
 WITHOUT_JOB = {
     "mra simulate": "cryorbit.recipes.mra:SimulateMRAConfig",

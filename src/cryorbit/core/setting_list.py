@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -16,6 +16,7 @@ from cryorbit.core.bounds import MOST
 
 REQUIRED = "required"
 """Stands where there is no default."""
+NOTHING_CHOSEN: Mapping[str, Any] = types.MappingProxyType({})
 _KINDS = {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}
 _BOUNDS = {"ge": "≥ {:g}", "gt": "> {:g}", "le": "≤ {:g}", "lt": "< {:g}"}
 
@@ -30,10 +31,13 @@ class Setting:
         With the groups it is in: ``search.iterations``.
     field
         Its type, bounds, default and description.
+    chosen
+        What it is by default in place of that.
     """
 
     name: str
     field: FieldInfo
+    chosen: object = None
 
     @property
     def values(self) -> str:
@@ -49,6 +53,8 @@ class Setting:
     @property
     def default(self) -> object:
         """What it is unless it is set; `REQUIRED` where it must be set."""
+        if self.chosen is not None:
+            return self.chosen
         return REQUIRED if self.field.is_required() else self.field.get_default(call_default_factory=True)
 
     @property
@@ -62,13 +68,25 @@ class Setting:
         return self.field.description or ""
 
 
-def list_settings(config: type, group: str = "") -> Iterator[Setting]:
-    """Every setting of a config or of a dataclass within one, those of its groups included; each group in one run."""
+def list_settings(config: type, group: str = "", chosen: Mapping[str, Any] = NOTHING_CHOSEN) -> Iterator[Setting]:
+    """Every setting of a config or of a dataclass within one, those of its groups included; each group in one run.
+
+    Parameters
+    ----------
+    config
+        The config or dataclass.
+    group
+        Groups that it is in, as names of settings begin with.
+    chosen
+        Values in place of the defaults; those of a group as a mapping.
+    """
     fields = fields_of(config)
-    yield from (Setting(f"{group}{name}", field) for name, field in fields.items() if not is_group(field))
+    for name, field in fields.items():
+        if not is_group(field):
+            yield Setting(f"{group}{name}", field, chosen.get(name))
     for name, field in fields.items():
         if is_group(field):
-            yield from list_settings(type(field.default), f"{group}{name}.")
+            yield from list_settings(type(field.default), f"{group}{name}.", chosen.get(name, NOTHING_CHOSEN))
 
 
 def fields_of(config: Any) -> dict[str, FieldInfo]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryorbit.geometry.rotations import rotvec_to_matrix
@@ -36,8 +36,17 @@ def axis_angle_grid(spacing: float) -> Float[Tensor, "r 3 3"]:
 
 def _first_of_its_kind(rotvec: Float[Tensor, "n 3"]) -> Tensor:
     """Indices of vectors that are not the rotation of an earlier one: their unit quaternions differ, signs aside."""
+    length = rotvec.norm(dim=1)
+    # two vectors of one rotation have opposite directions, and lengths that add up to a turn
+    far = torch.nonzero(length >= 2 * math.pi - length.max() - 1e-9)[:, 0]
+    repeated = torch.zeros_like(length, dtype=torch.bool)
+    repeated[far] = _repeats(rotvec[far])
+    return torch.nonzero(~repeated)[:, 0]
+
+
+def _repeats(rotvec: Float[Tensor, "n 3"]) -> Bool[Tensor, " n"]:
+    """Whether each vector is the rotation of an earlier one."""
     half = rotvec.norm(dim=1, keepdim=True) / 2
     quaternion = torch.cat([half.cos(), rotvec / 2 * torch.sinc(half / math.pi)], 1)
     overlap = (quaternion @ quaternion.mT).abs()
-    earlier = torch.tril(overlap > 1 - SAME_ROTATION, diagonal=-1)
-    return torch.nonzero(~earlier.any(1))[:, 0]
+    return torch.tril(overlap > 1 - SAME_ROTATION, diagonal=-1).any(1)

@@ -36,11 +36,9 @@ from cryorbit.volumes.model import Model
 BUDGET_BYTES = 256 * 2**20
 """For the cells of a batch of images and their scores."""
 LARGEST_BATCH = 64
-FEWEST_SHIFTS = 8
-"""The cap on shifts never goes below this: a quarter of a small grid loses the best pose of some images."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BranchPlan:
     """How poses are subdivided and bounded.
 
@@ -51,15 +49,22 @@ class BranchPlan:
     shift_extent
         Largest shift of the first grid, px.
     grid
-        Of the first rotations: equal volume (``"hopf"``) or Cartesian (``"axis_angle"``, published at 24 degrees).
+        Of the first rotations: equal volume, or Cartesian in rotation vectors (published at 24 degrees).
     first_spacing, first_step
-        Spacing (degrees, px) of the first grid; the Hopf grid takes the next finer one that exists.
+        Spacing (degrees, px) of the first grid; the equal-volume grid takes the next finer one that exists.
     first_radius
         Fourier radius of the first scores; every subdivision doubles it, up to the whole disc.
+    subdivisions
+        So many, however fine that is; None: as ``final_spacing`` and ``final_step`` ask for. Published are seven.
     orientation_cap, shift_cap
-        Parts of the first grid's orientations and shifts that an image may keep (of shifts at least
-        ``FEWEST_SHIFTS``). Published are 1 / 8 and 1 / 4, which a subdivision into 8 and 4 makes whole again; an
-        eighth of the orientations loses the best pose of one image in a hundred.
+        Parts of the first grid's orientations and shifts that an image may keep. Published are 1 / 8 and 1 / 4, which
+        a subdivision into 8 and 4 makes whole again; an eighth of the orientations loses the best pose of one image in
+        a hundred.
+    fewest_shifts
+        The cap on shifts never goes below this: a quarter of a small grid loses the best pose of some images.
+    incumbent
+        The pose whose full score cells have to reach: the best cell's centre, as published, or the best pose on the
+        way down from it. Any pose will do for a bound, and a better one drops more cells.
     bound
         What the bound allows for.
     """
@@ -67,26 +72,31 @@ class BranchPlan:
     final_spacing: float
     final_step: float
     shift_extent: float
-    grid: Literal["hopf", "axis_angle"] = "hopf"
+    grid: Literal["equal-volume", "axis-angle"] = "equal-volume"
     first_spacing: float = 15.0
     first_step: float = 5.0
     first_radius: float = 12.0
+    subdivisions: int | None = None
     orientation_cap: float = 1 / 4
     shift_cap: float = 1 / 4
+    fewest_shifts: int = 8
+    incumbent: Literal["best-cell", "descent"] = "descent"
     bound: BoundSettings = field(default_factory=BoundSettings)
 
     def rotations(self) -> Float[Tensor, "r 3 3"]:
         """The first grid of rotations, float64."""
-        if self.grid == "hopf":
+        if self.grid == "equal-volume":
             return hopf_grid(order_for(self.first_spacing))
         return axis_angle_grid(self.first_spacing)
 
     def stages(self, radius: float) -> list[SearchLevel]:
         """From the first grid to the finest; the last is scored at the whole ``radius``."""
-        spacing = spacing_deg(order_for(self.first_spacing)) if self.grid == "hopf" else self.first_spacing
+        spacing = self.first_spacing
+        if self.grid == "equal-volume":
+            spacing = spacing_deg(order_for(spacing))
         ratio = max(spacing / self.final_spacing, self.first_step / self.final_step, 1.0)
         # a ratio that is a power of two but for rounding takes no stage more
-        last = math.ceil(math.log2(ratio) - 1e-9)
+        last = math.ceil(math.log2(ratio) - 1e-9) if self.subdivisions is None else self.subdivisions
         radii = [min(self.first_radius * 2**n, radius) for n in range(last)] + [radius]
         return [SearchLevel(spacing / 2**n, self.first_step / 2**n, r) for n, r in enumerate(radii)]
 
@@ -110,8 +120,8 @@ class BestPoses:
         The pose and class of the best score (shift in px).
     score
         Its log-likelihood relative to pure noise, nats.
-    evaluated
-        Poses (pairs of a rotation and a shift) scored at each stage.
+    evaluated, bounded, kept
+        Poses (pairs of a rotation and a shift) at each stage: scored, kept by the bound, and of these kept by the caps.
     capped
         Whether, at each stage, the caps on orientations and on shifts took away what the bound had kept.
     """
@@ -121,6 +131,8 @@ class BestPoses:
     klass: Int[Tensor, " n"]
     score: Float[Tensor, " n"]
     evaluated: Int[Tensor, "n g"]
+    bounded: Int[Tensor, "n g"]
+    kept: Int[Tensor, "n g"]
     capped: Bool[Tensor, "n g 2"]
 
 
@@ -136,6 +148,32 @@ class BranchResult(BestPoses):
 
     survivors: Candidates
     survivor_score: Float[Tensor, " s"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a stage of the search of a batch came to.
+
+    Attributes
+    ----------
+    scores
+        Of all its cells.
+    leaders
+        Candidate and lattice point of the best cell of each image.
+    incumbent
+        The best full score of each image so far, nats.
+    bounded, kept
+        Candidate and lattice point of the cells within the bound, and of those that the caps leave.
+    counts
+        For each image, what ``BestPoses`` has of every stage.
+    """
+
+    scores: CandidateScores
+    leaders: Int[Tensor, "b 2"]
+    incumbent: Float[Tensor, " b"]
+    bounded: Int[Tensor, "s 2"]
+    kept: Int[Tensor, "c 2"]
+    counts: dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +195,7 @@ class Searcher:
         """Orientations and shifts that an image may keep."""
         return (
             max(1, math.ceil(self.plan.orientation_cap * len(self.slices))),
-            max(FEWEST_SHIFTS, math.ceil(self.plan.shift_cap * len(self.shifts))),
+            max(self.plan.fewest_shifts, math.ceil(self.plan.shift_cap * len(self.shifts))),
         )
 
     @property
@@ -203,35 +241,71 @@ def make_searcher(model: Model, disc: HalfDisc, plan: BranchPlan) -> Searcher:
 
 def search_poses(observations: Observations, searcher: Searcher) -> BranchResult:
     """The best poses of a batch of images."""
-    images, last = len(observations), len(searcher.stages) - 1
-    cells = whole_grid(searcher.rotations, images)
-    incumbent = observations.weight.new_full((images,), -torch.inf)
-    evaluated, bites = [], []
-    for number, stage in enumerate(searcher.stages):
-        scores = _stage_scores(cells, observations, searcher, number)
-        evaluated.append(torch.bincount(cells.candidates.image, minlength=images) * len(scores.lattice))
-        best, where = best_cells(cells, scores, images)
-        leaders = poses_of(cells, scores.lattice, where)
-        # the leader of a finer stage may score worse at the full radius than an earlier one
-        incumbent = torch.maximum(incumbent, _exact_scores(leaders, observations, searcher))
-        count = count_within(searcher.disc, stage.radius)
-        margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
-        # the best cell stays even where the bound excludes it, as it may for an image that is not a slice of the volume
-        kept = surviving(cells, scores, torch.minimum(incumbent - margin, best))
-        kept, bite = capped(cells, scores, kept, searcher.most)
-        bites.append(bite)
-        if number < last:
-            cells = children(cells, scores.lattice, kept, stage.spacing)
+    cells = whole_grid(searcher.rotations, len(observations))
+    nothing = observations.weight.new_full((len(observations),), -torch.inf)
+    at = search_stage(cells, nothing, observations, searcher, 0)
+    counts = [at.counts]
+    for number, above in enumerate(searcher.stages[:-1], start=1):
+        cells = children(cells, at.scores.lattice, at.kept, above.spacing)
+        at = search_stage(cells, at.incumbent, observations, searcher, number)
+        counts.append(at.counts)
+    leaders = poses_of(cells, at.scores.lattice, at.leaders)
     return BranchResult(
         rotation=leaders.rotation,
         shift=leaders.centre,
         klass=leaders.klass,
-        score=best,
-        survivors=poses_of(cells, scores.lattice, kept),
-        survivor_score=scores.log_joint[kept[:, 0], kept[:, 1]],
-        evaluated=torch.stack(evaluated, 1),
-        capped=torch.stack(bites, 1),
+        score=at.scores.log_joint[at.leaders[:, 0], at.leaders[:, 1]],
+        survivors=poses_of(cells, at.scores.lattice, at.kept),
+        survivor_score=at.scores.log_joint[at.kept[:, 0], at.kept[:, 1]],
+        **{name: torch.stack([count[name] for count in counts], 1) for name in counts[0]},
     )
+
+
+def search_stage(
+    cells: PoseCells, incumbent: Float[Tensor, " b"], observations: Observations, searcher: Searcher, number: int
+) -> StageResult:
+    """Score the cells of a stage, better the incumbents (nats) by its best cells, and drop what cannot reach them."""
+    images = len(observations)
+    scores = _stage_scores(cells, observations, searcher, number)
+    best, where = best_cells(cells, scores, images)
+    # the leader of a finer stage may score worse at the full radius than an earlier one
+    incumbent = torch.maximum(incumbent, _full_scores((cells, scores, where), observations, searcher, number))
+    count = count_within(searcher.disc, searcher.stages[number].radius)
+    margin = bound_margin(observations.weight, searcher.samples[number], count, searcher.plan.bound)
+    # the best cell stays even where the bound excludes it, as it may for an image that is not a slice of the volume
+    bounded = surviving(cells, scores, torch.minimum(incumbent - margin, best))
+    kept, bites = capped(cells, scores, bounded, searcher.most)
+    image = cells.candidates.image
+    counts = {
+        "evaluated": torch.bincount(image, minlength=images) * len(scores.lattice),
+        "bounded": torch.bincount(image[bounded[:, 0]], minlength=images),
+        "kept": torch.bincount(image[kept[:, 0]], minlength=images),
+        "capped": bites,
+    }
+    return StageResult(scores, where, incumbent, bounded, kept, counts)
+
+
+def _full_scores(
+    leaders: tuple[PoseCells, CandidateScores, Int[Tensor, "b 2"]],
+    observations: Observations,
+    searcher: Searcher,
+    number: int,
+) -> Float[Tensor, " b"]:
+    """The score of each image at the full radius, of its best cell at a stage or of the best pose below it.
+
+    From stage to stage the best of a cell's children is followed alone: 32 scores a stage, next to nothing beside those
+    of all cells.
+    """
+    cells, scores, where = leaders
+    best = _exact_scores(poses_of(cells, scores.lattice, where), observations, searcher)
+    if searcher.plan.incumbent == "best-cell":
+        return best
+    for finer in range(number + 1, len(searcher.stages)):
+        cells = children(cells, scores.lattice, where, searcher.stages[finer - 1].spacing)
+        scores = _stage_scores(cells, observations, searcher, finer)
+        _, where = best_cells(cells, scores, len(observations))
+        best = torch.maximum(best, _exact_scores(poses_of(cells, scores.lattice, where), observations, searcher))
+    return best
 
 
 def _stage_scores(cells: PoseCells, observations: Observations, searcher: Searcher, number: int) -> CandidateScores:

@@ -77,10 +77,15 @@ class SliceSamples:
     change: Float[Tensor, "g p"]
 
 
+def sample_rotations() -> Float[Tensor, "g 3 3"]:
+    """The views at which slices of a volume are sampled, float64."""
+    return hopf_grid(SAMPLE_ORDER)[::SAMPLE_STRIDE]
+
+
 def sample_slices(model: Model, disc: HalfDisc, cell: tuple[float, float], settings: BoundSettings) -> SliceSamples:
     """Samples of all classes for cells of a rotation spacing (degrees) and a shift step (px)."""
     spacing, step = cell
-    rotations = hopf_grid(SAMPLE_ORDER)[::SAMPLE_STRIDE]
+    rotations = sample_rotations()
     # the eight corners of rotations and the four of shifts, in turn, so that all are met equally often
     corner = torch.tensor(list(itertools.product((-0.5, 0.5), repeat=5)), dtype=torch.float64)
     corner = settings.cell_reach * corner[torch.arange(len(rotations)) % len(corner)]

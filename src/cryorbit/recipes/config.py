@@ -40,14 +40,14 @@ def load_config(
     """
     settings = held if held is not None else {} if file is None else _read_toml(file)
     typed = {key: value for key, value in overrides.items() if value is not None}
-    return validated(model, _overlaid(settings, typed), file, typed)
+    return validated(model, overlaid(settings, typed), file, typed)
 
 
-def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of which ``above`` wins, within groups too."""
     groups = {name for name, value in below.items() if isinstance(value, Mapping)}
     both = {name: value for name, value in above.items() if isinstance(value, Mapping) and name in groups}
-    return {**below, **above, **{name: _overlaid(below[name], value) for name, value in both.items()}}
+    return {**below, **above, **{name: overlaid(below[name], value) for name, value in both.items()}}
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

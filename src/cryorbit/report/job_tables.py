@@ -21,6 +21,14 @@ def stage_times(metrics: pd.DataFrame) -> list[dict[str, object]]:
     ]
 
 
+def pruning_table(metrics: pd.DataFrame) -> list[dict[str, float]]:
+    """What branch and bound kept at each stage of its last search of each part; nothing where it never searched."""
+    if "pruning" not in metrics:
+        return []
+    searches = metrics["pruning"].dropna()
+    return [] if searches.empty else list(searches.iloc[-1])
+
+
 def defocus_table(particles: pd.DataFrame | None) -> list[dict[str, object]]:
     """Defocus of the particles of each optics group: lowest, median, highest, and the median astigmatism, um."""
     if particles is None or not {"rlnDefocusU", "rlnDefocusV"} <= set(particles):

@@ -12,7 +12,7 @@ from cryorbit.io.atomic import atomic_path
 from cryorbit.io.set_aside import REASON
 from cryorbit.report.chimerax import write_view
 from cryorbit.report.figure_plan import plan_figures
-from cryorbit.report.job_tables import defocus_table, read_warnings, stage_times
+from cryorbit.report.job_tables import defocus_table, pruning_table, read_warnings, stage_times
 from cryorbit.report.look import class_colour, save_figure
 from cryorbit.report.next_steps import next_steps
 from cryorbit.report.results import JobResults, read_results
@@ -76,6 +76,7 @@ def render_report(folder: Path, standing: str | None = None) -> str:
         postprocess=None if results.postprocess is None else results.postprocess.numbers,
         classes=results.classes,
         stages=results.stages,
+        study=results.study,
         truth=None if results.truth is None else results.truth.entry,
         figures=figures,
         surfaces=_surfaces(results),
@@ -86,6 +87,7 @@ def render_report(folder: Path, standing: str | None = None) -> str:
         files=_files(results.path),
         standing=standing,
         stage_times=stage_times(results.metrics),
+        pruning=pruning_table(results.metrics),
         defocus=defocus_table(results.particles),
         warnings=read_warnings(results.path),
         ess=_effective_poses(results.particles),

@@ -1,4 +1,4 @@
-"""The tables and figures of a reproduction as one HTML page that needs nothing else."""
+"""What the page of a reproduction shows: the parts that are done, tables with their notes, and figures."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from cryorbit import __version__
-from cryorbit.io.atomic import atomic_path
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.report.look import embed_picture
-from cryorbit.report.templating import load_template
+from cryorbit.studies.registry import reproduction_of
+from cryorbit.studies.result import StudyResult
 
-PAGE = "report.html"
 LISTED = 30
 """Rows above which a table is folded."""
 
@@ -26,28 +26,51 @@ class ReportedTable:
     notes: Sequence[str]
 
 
-def write_reproduction(folder: Path, title: str, files: Sequence[Path]) -> Path:
-    """Write ``report.html`` from the tables (CSV, with heading and notes in Markdown beside it) and figures (PNG)."""
-    page = load_template("reproduction.html.j2").render(
-        title=title,
-        version=__version__,
+@dataclass(frozen=True, slots=True)
+class ReportedStudy:
+    """What a reproduction has so far.
+
+    Attributes
+    ----------
+    title
+        One line for people.
+    parts
+        Name, seconds and numbers of each part that is done, in order.
+    tables
+        Short ones first.
+    figures
+        Data URIs of the figures by name.
+    listed
+        Rows above which a table is folded.
+    """
+
+    title: str
+    parts: Sequence[Mapping[str, Any]]
+    tables: Sequence[ReportedTable]
+    figures: Mapping[str, str]
+    listed: int = LISTED
+
+
+def read_study(job: JobFolder) -> ReportedStudy | None:
+    """What a job of ``reproduce`` has written so far; None if the job is another."""
+    entry = reproduction_of(job.read()["verb"])
+    if entry is None:
+        return None
+    files = [job.path / name for name in job.read_result(StudyResult).files if (job.path / name).is_file()]
+    return ReportedStudy(
+        title=entry.title,
+        parts=[line for line in job.read_metrics() if "part" in line],
         tables=sorted((read_table(file) for file in files if file.suffix == ".csv"), key=_folded),
         figures={file.stem.replace("_", " "): embed_picture(file) for file in files if file.suffix == ".png"},
-        files=[file.name for file in files],
-        listed=LISTED,
     )
-    report = folder / PAGE
-    with atomic_path(report) as file:
-        file.write_text(page, encoding="utf-8")
-    return report
 
 
 def read_table(file: Path) -> ReportedTable:
-    """A table from its CSV file, and what the Markdown file of the same name tells of it, if there is one."""
-    with file.open(newline="") as stream:
+    """A table from its CSV file, and heading and notes from the Markdown file of the same name, if there is one."""
+    with file.open(newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     prose = file.with_suffix(".md")
-    lines = prose.read_text().splitlines() if prose.exists() else []
+    lines = prose.read_text(encoding="utf-8").splitlines() if prose.exists() else []
     heading = next((line[2:] for line in lines if line.startswith("# ")), file.stem.replace("_", " "))
     return ReportedTable(heading, rows, [line[2:] for line in lines if line.startswith("- ")])
 

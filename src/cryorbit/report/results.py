@@ -16,6 +16,7 @@ from cryorbit.io.job_result import ClassRecord, Result, TruthRecord, read_result
 from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
 from cryorbit.report.postprocess_results import PostprocessResults, read_postprocess
+from cryorbit.report.reproduction import ReportedStudy, read_study
 from cryorbit.report.stage_results import StageResult, read_stages
 
 
@@ -83,6 +84,8 @@ class JobResults:
         Curves and maps of post-processing, if the job is one.
     stages
         Jobs within the job, in order.
+    study
+        Parts, tables and figures of a reproduction, if the job is one.
     """
 
     path: Path
@@ -95,6 +98,7 @@ class JobResults:
     truth: TruthResult | None
     postprocess: PostprocessResults | None
     stages: Sequence[StageResult]
+    study: ReportedStudy | None
 
 
 def read_results(path: Path) -> JobResults:
@@ -116,6 +120,7 @@ def read_results(path: Path) -> JobResults:
         truth=_read_truth(job.path, result.truth),
         postprocess=read_postprocess(job) if record["verb"] == "postprocess" else None,
         stages=read_stages(job.path, result.stages),
+        study=read_study(job),
     )
 
 

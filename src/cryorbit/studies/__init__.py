@@ -1,5 +1,5 @@
 """Published tables and figures computed anew, the published numbers beside the measured ones: a folder a paper."""
 
-from cryorbit.studies.registry import REPRODUCTIONS, ReproduceConfig, Reproduction, find_reproduction
+from cryorbit.studies.registry import REPRODUCTIONS, Reproduction, find_reproduction
 
-__all__ = ["REPRODUCTIONS", "ReproduceConfig", "Reproduction", "find_reproduction"]
+__all__ = ["REPRODUCTIONS", "Reproduction", "find_reproduction"]

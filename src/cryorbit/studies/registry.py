@@ -1,35 +1,39 @@
-"""What can be reproduced, by name."""
+"""What can be reproduced, by name, and in which numbers the largest scale is not what was published."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
 
-from pydantic import Field
-
-from cryorbit.core.bounds import LAST_SEED
 from cryorbit.core.errors import InputError
-from cryorbit.core.progress import Progress
-from cryorbit.recipes.settings import Settings
-
-S = TypeVar("S")
 
 
-class ReproduceConfig(Settings):
-    """Settings of a reproduction."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number of the scale "full" beside the published one.
 
-    name: str = Field(description="What to reproduce.")
-    output: Path = Field(description="Folder for tables and figures.")
-    scale: str = Field(
-        "quick",
-        pattern="^(quick|medium|full)$",
-        description="quick: a few minutes. medium: about an hour. full: the largest, not always the paper's size.",
-    )
-    seed: int = Field(0, ge=0, le=LAST_SEED, description="First seed.")
+    Attributes
+    ----------
+    setting
+        The setting that holds it, with its groups: ``alignment.passes``.
+    full
+        Its value at that scale.
+    published
+        The published one; text where it is counted in other units.
+    what
+        What is counted.
+    """
+
+    setting: str
+    full: float
+    published: float | str
+    what: str
+
+    @property
+    def difference(self) -> str:
+        """Both in words."""
+        return f"{self.what}: {_written(self.full)} instead of {_written(self.published)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,61 +44,106 @@ class Reproduction:
     ----------
     title
         One line for people.
-    full
-        In which numbers the scale "full" is not what was published.
-    module
-        Where its ``run(config, progress)`` is, which returns the files it wrote.
+    place
+        Where its settings are, ``module:Class``; beside them is its ``run(config, job, progress)``.
+    numbers
+        What is known of the published numbers, those that are equal included.
+    remark
+        What numbers do not say of the difference to what was published.
     """
 
     title: str
-    full: str
-    module: str
+    place: str
+    numbers: tuple[Number, ...] = ()
+    remark: str = ""
 
     @property
-    def run(self) -> Callable[[ReproduceConfig, Progress], Sequence[Path]]:
-        """The function that does the work; its module is imported now."""
-        run: Callable[[ReproduceConfig, Progress], Sequence[Path]] = import_module(self.module).run
-        return run
+    def full(self) -> str:
+        """In which numbers the scale "full" is not what was published."""
+        differences = [each.difference for each in self.numbers if each.full != each.published]
+        return "; ".join([*differences, self.remark] if self.remark else differences)
+
+
+def _written(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,g}"
 
 
 REPRODUCTIONS: Mapping[str, Reproduction] = MappingProxyType(
     {
         "paul2024_ch2": Reproduction(
             "Paul 2024, chapter 2: alignment by encoders of moments (table 2.1, figure 2.4), cryo-EM (tables 2.2, 2.3)",
-            "25,000 training steps of 64 examples, 1 million images at radius 8; "
-            "the thesis: 30,000 epochs of 1.75 million, 5 million at 31",
-            "cryorbit.studies.paul2024.ch2.run",
+            "cryorbit.studies.paul2024.ch2.run:Chapter2Config",
+            (
+                Number("training.steps", 25_000, "30,000 epochs of 1,750,000", "training steps of 64 new examples"),
+                Number("training.rate", 3e-3, 1e-4, "first learning rate of the encoders"),
+                Number("training.test_count", 250_000, 250_000, "examples of the test"),
+                Number("recovery.sets", 20, 20, "data sets"),
+                Number("recovery.observations", 1_000_000, 1_000_000, "observations"),
+                Number("recovery.steps", 3000, 3000, "steps of refinement"),
+                Number("cryoem.images", 1_000_000, 5_000_000, "images"),
+                Number("cryoem.radius", 8, 31, "largest Fourier radius, pixels"),
+                Number("cryoem.steps", 1500, 20_000, "steps of a fit"),
+                Number("cryoem.rate", 1e-3, 1e-5, "first learning rate of a fit"),
+            ),
         ),
         "paul2024_ch3": Reproduction(
             "Paul 2024, chapter 3: MoM-net, from moments of images to volume, views and shifts (tables 3.1, 3.2)",
-            "6,000 steps of 64 examples, 500,000 images, fits of 800 steps; "
-            "the thesis: 20,000 of 128, 5 million, 6,000",
-            "cryorbit.studies.paul2024.ch3.run",
+            "cryorbit.studies.paul2024.ch3.run:Chapter3Config",
+            (
+                Number("training.steps", 6000, 20_000, "training steps"),
+                Number("training.batch", 64, 128, "examples per training step"),
+                Number("training.rate", 2e-3, 1e-5, "first learning rate of the training"),
+                Number("training.atoms", 20, 20, "atoms"),
+                Number("training.test_count", 13_000, 13_000, "examples of the test"),
+                Number("images", 500_000, 5_000_000, "images"),
+                Number("radius", 7, 22, "largest Fourier radius, pixels"),
+                Number("fit_steps", 800, 6000, "steps of a fit"),
+                Number("fit_rate", 1e-3, 1e-5, "first learning rate of a fit"),
+            ),
         ),
         "paul2024_ch4": Reproduction(
             "Paul 2024, chapter 4: alignment and small cryo-EM by variance-reduced methods (tables 4.1 to 4.3)",
-            "methods are given up after 5,000 passes in alignment, 2,000 in cryo-EM; the thesis: 14,000",
-            "cryorbit.studies.paul2024.ch4.run",
+            "cryorbit.studies.paul2024.ch4.run:Chapter4Config",
+            (
+                Number("alignment.seeds", 10, "an unknown number", "seeds in alignment"),
+                Number("alignment.observations", 3000, 3000, "observations"),
+                Number("alignment.passes", 5000.0, 14_000.0, "most passes in alignment"),
+                Number("cryoem.seeds", 5, "an unknown number", "seeds in cryo-EM"),
+                Number("cryoem.images", 3600, 3600, "images"),
+                Number("cryoem.passes", 2000.0, 2000.0, "most passes in cryo-EM"),
+                Number("cryoem.design", 100, 100, "view directions"),
+                Number("cryoem.in_plane", 12, 12, "angles in the plane"),
+            ),
         ),
         "paul2024_volumes": Reproduction(
             "What Paul 2024, chapter 4 leaves open: variance-reduced methods on volumes, poses integrated out",
-            "the thesis has no such table",
-            "cryorbit.studies.paul2024.volumes.run",
+            "cryorbit.studies.paul2024.volumes.run:VolumesConfig",
+            remark="the thesis has no such table",
         ),
         "punjani2014": Reproduction(
             "Punjani & Brubaker 2014: seven stochastic optimisers from a random start (figures 3, 4 and 6)",
-            "images, epochs and the spacing of poses are the paper's; "
-            "both sets are simulated (a ribosome for the ATP synthase, no outliers)",
-            "cryorbit.studies.punjani2014.run",
+            "cryorbit.studies.punjani2014.run:Punjani2014Config",
+            (
+                Number("images", 50_000, 50_000, "images"),
+                Number("held_out", 100, 100, "images held out"),
+                Number("epochs", 10.0, 10.0, "epochs"),
+                Number("batch_epochs", 5.0, 5.0, "iterations of the batch methods"),
+            ),
+            "both sets are simulated (50,000 images of a ribosome in place of 46,105 of an ATP synthase, no outliers)",
         ),
         "toader2023": Reproduction(
             "Toader, Brubaker & Lederman 2025: condition numbers, and preconditioned SGD in known and uncertain poses",
-            "1,500 simulated images of 128 pixels in mini-batches of 50; "
-            "the paper: 30,000 of 192 in mini-batches of 1,000",
-            "cryorbit.studies.toader2023.run",
+            "cryorbit.studies.toader2023.run:Toader2023Config",
+            (
+                Number("images", 1500, 30_000, "images"),
+                Number("box", 128, 192, "pixels along a side"),
+                Number("small_box", 64, 192, "pixels along a side where condition numbers are computed"),
+            ),
+            "images are simulated; a mini-batch is a thirtieth of them, as in the paper, so 50 images instead of 1,000",
         ),
     }
 )
+VERB = "reproduce"
 
 
 def find_reproduction(name: str) -> Reproduction:
@@ -104,8 +153,7 @@ def find_reproduction(name: str) -> Reproduction:
     return REPRODUCTIONS[name]
 
 
-def choose_scale(scales: Mapping[str, S], config: ReproduceConfig) -> S:
-    """The entry of ``scales`` that was asked for; ``InputError`` naming those there are if there is none."""
-    if config.scale not in scales:
-        raise InputError(f"{config.name} has no scale {config.scale!r}", fix=f"choose one of {', '.join(scales)}")
-    return scales[config.scale]
+def reproduction_of(verb: str) -> Reproduction | None:
+    """The entry that a job's verb, ``reproduce NAME``, names; None if it is another verb."""
+    command, _, name = verb.partition(" ")
+    return REPRODUCTIONS.get(name) if command == VERB else None

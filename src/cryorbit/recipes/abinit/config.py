@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
+from cryorbit.recipes.bound_settings import BranchSettings
 from cryorbit.recipes.method_settings import SearchingSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
@@ -146,6 +147,17 @@ class ClassSettings(Settings):
     )
 
 
+class FinishSettings(Settings):
+    """The last pass, which determines the poses of all particles."""
+
+    search: Literal["grid", "branch-and-bound"] = Field(
+        "grid",
+        description="How the last pass searches all poses: on a grid whose likely poses are refined, or by branch and "
+        "bound, which is slower.",
+    )
+    bound: BranchSettings = BranchSettings()
+
+
 class AbinitSettings(Settings):
     """Settings of ab initio reconstruction alone, without those of its particles."""
 
@@ -165,6 +177,7 @@ class AbinitSettings(Settings):
     search: SearchSettings = SearchSettings()
     grow: GrowSettings = GrowSettings()
     classify: ClassSettings = ClassSettings()
+    finish: FinishSettings = FinishSettings()
 
 
 class AbinitConfig(AbinitSettings, ParticleSettings):

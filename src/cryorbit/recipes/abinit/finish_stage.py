@@ -6,17 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryorbit.core.errors import InputError
-from cryorbit.inference.candidates import Candidates
+from cryorbit.inference.band import band_within
+from cryorbit.inference.candidates import Candidates, in_every_class
 from cryorbit.inference.pose_estimates import PoseEstimates
+from cryorbit.inference.pruning import StagePruning
 from cryorbit.recipes.abinit.config import AbinitConfig
 from cryorbit.recipes.abinit.passes import find_cells, full_pass, largest_radius, pass_metrics
 from cryorbit.recipes.abinit.prepare import AbinitDataset
 from cryorbit.recipes.abinit.search_stage import begin, last_search_radius
 from cryorbit.recipes.abinit.state import AbinitState, StartOutcome
+from cryorbit.recipes.bounded_poses import BoundedSearch, bounded_poses, pruning_metrics
+from cryorbit.volumes.voxel import resample
 
 JUDGE_ITERATION = 900
 """Names the random stream of the searches for held-out particles, as the iteration does in a growth."""
@@ -109,8 +113,9 @@ def finish_iteration(
     everything = torch.arange(len(dataset.source))
     group = imposed_operators(dataset, state)
     cells = state.cells
+    pruned: tuple[StagePruning, ...] = ()
     if cells is None:
-        cells = find_cells(config, dataset, state, everything, FINISH_ITERATION, group)
+        cells, pruned = _last_cells(config, dataset, state, everything)
     statistics, estimates, maps = full_pass(config, dataset, state, everything, cells, group)
     # a batch that was all of them has already brought the one map here; otherwise the maps have just become better
     over = state.iteration == 1 or (config.classes == 1 and len(dataset.order) <= config.grow.images)
@@ -123,7 +128,28 @@ def finish_iteration(
         cells=None if over else within_class(cells, estimates),
         estimates=estimates,
     )
-    return new, pass_metrics(dataset, state.radius, statistics, estimates)
+    metrics = pass_metrics(dataset, state.radius, statistics, estimates)
+    return new, metrics | pruning_metrics([pruned], dataset.extent)
+
+
+def _last_cells(
+    config: AbinitConfig, dataset: AbinitDataset, state: AbinitState, index: Int[Tensor, " n"]
+) -> tuple[Candidates, tuple[StagePruning, ...]]:
+    """Candidates of the images at ``index``, and what the stages of branch and bound kept, if it found them.
+
+    Either way they are found under the mean of the classes, whose orientations agree (``passes.find_cells``).
+    """
+    if config.finish.search == "grid":
+        group = imposed_operators(dataset, state)
+        return find_cells(config, dataset, state, index, FINISH_ITERATION, group), ()
+    band = band_within(dataset.box, state.radius, state.noise_variance)
+    search = BoundedSearch(config.finish.bound, config.search.angular_spacing, config.shift_range)
+    mean = resample(state.volume.mean(0, keepdim=True), band.grid.size)
+    found = bounded_poses(dataset, index, mean, band, search)
+    first = torch.zeros_like(found.best.klass)
+    image = torch.arange(len(index), device=first.device)
+    one = Candidates(image, first, found.best.rotation, found.best.shift)
+    return in_every_class(one, len(state.volume)), found.stages
 
 
 def imposed_operators(dataset: AbinitDataset, state: AbinitState) -> Float[Tensor, "g 3 3"] | None:

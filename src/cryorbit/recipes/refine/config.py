@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from cryorbit.core.bounds import COARSEST_A, MOST
+from cryorbit.recipes.bound_settings import BranchSettings
 from cryorbit.recipes.method_settings import SearchingSettings, StageSettings
 from cryorbit.recipes.settings import ParticleSettings, Settings
 
@@ -81,6 +82,7 @@ class PoseSearchSettings(Settings):
         description="How all poses are searched: on a grid whose likely poses are refined, or by branch and bound, "
         "which is slower.",
     )
+    bound: BranchSettings = BranchSettings()
     assignment: Literal["posterior", "best"] = Field(
         "posterior",
         description="Whether an image enters the map at all poses weighted by their posterior, or at its best pose.",

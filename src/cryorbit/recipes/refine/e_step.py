@@ -18,12 +18,14 @@ from cryorbit.inference.half_set_sums import half_set_sums
 from cryorbit.inference.local_search import Descent, Refinement, refine_poses
 from cryorbit.inference.noise import spectrum_of_residuals
 from cryorbit.inference.pose_estimates import PoseEstimates, joined_estimates
+from cryorbit.inference.pruning import StagePruning
 from cryorbit.inference.statistics import (
     ImageTerms,
     VolumeStatistics,
     no_terms,
     symmetrised,
 )
+from cryorbit.recipes.bounded_poses import pruning_metrics
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.pose_candidates import PoseSearch, local_reach, pose_searches, pose_space
@@ -47,6 +49,8 @@ class EStep:
         Their poses.
     searched
         Images of each half-set whose poses were all searched, instead of those around known ones.
+    pruning
+        What the stages of branch and bound kept in each half-set; nothing where it was not used.
     """
 
     statistics: VolumeStatistics
@@ -55,6 +59,7 @@ class EStep:
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]]
     estimates: tuple[PoseEstimates, PoseEstimates]
     searched: tuple[int, int]
+    pruning: tuple[tuple[StagePruning, ...], tuple[StagePruning, ...]] = ((), ())
 
     def by_particle(self) -> PoseEstimates:
         """The poses in the order of the particles, if it looked at all of them."""
@@ -81,6 +86,7 @@ class EStep:
             "searched_everywhere": sum(self.searched) / int(images),
             "elsewhere": self.elsewhere,
             "batch": int(images),
+            **pruning_metrics(self.pruning, dataset.extent),
         }
 
 
@@ -98,10 +104,10 @@ def e_step(
     work = partial(_add_half_set, config, dataset, state, index)
     images = [len(each) for each in index]
     data, weight, halves = half_set_sums(dataset.source, bands, images, state.references.shape[1], work)
-    (first, second), (searched, also), terms = zip(*halves, strict=True)
+    (first, second), (searched, also), terms, (pruned, likewise) = zip(*halves, strict=True)
     statistics = symmetrised(VolumeStatistics.of(data, weight, terms[0] + terms[1]), dataset.operators, band.grid)
     residual, counts = (torch.stack([getattr(each, name) for each in terms]) for name in ("residual", "images"))
-    return EStep(statistics, residual, counts, index, (first, second), (searched, also))
+    return EStep(statistics, residual, counts, index, (first, second), (searched, also), (pruned, likewise))
 
 
 def _add_half_set(
@@ -111,8 +117,8 @@ def _add_half_set(
     index: tuple[Int[Tensor, " a"], Int[Tensor, " b"]],
     half: int,
     into: ExactSums,
-) -> tuple[PoseEstimates, int, ImageTerms]:
-    """Poses of the images of a half-set, how many of them were searched everywhere, and their terms."""
+) -> tuple[PoseEstimates, int, ImageTerms, tuple[StagePruning, ...]]:
+    """Poses of the images of a half-set, how many were searched everywhere, their terms, what was pruned."""
     images, band = index[half], into.band
     searches = pose_searches(config, dataset, state, half, images)
     parts = [_search(config, dataset, state, half, images[each.rows], each, into) for each in searches]
@@ -121,7 +127,8 @@ def _add_half_set(
     estimates = joined_estimates([poses for poses, _ in parts])[order]
     searched = sum(len(each.rows) for each in searches if each.everywhere)
     none = no_terms(band.noise_variance, state.references.shape[1])
-    return estimates, searched, reduce(operator.add, (each for _, each in parts), none)
+    pruned = next((each.pruning for each in searches if each.pruning), ())
+    return estimates, searched, reduce(operator.add, (each for _, each in parts), none), pruned
 
 
 def _search(

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.band import band_within
-from cryorbit.inference.branch_and_bound import BranchPlan, branch_and_bound
 from cryorbit.inference.candidates import Candidates, by_image
 from cryorbit.inference.global_search import (
     GlobalSearch,
@@ -23,6 +22,8 @@ from cryorbit.inference.local_search import Descent
 from cryorbit.inference.pose_hold import posterior_elsewhere
 from cryorbit.inference.pose_levels import Level, finest_spacing, levels_for
 from cryorbit.inference.pose_space import PoseSpace
+from cryorbit.inference.pruning import StagePruning
+from cryorbit.recipes.bounded_poses import FINEST_SHIFT, BoundedPoses, BoundedSearch, bounded_poses
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.refine.config import RefineConfig
 from cryorbit.recipes.refine.state import RefineState
@@ -35,8 +36,6 @@ COARSER_POSES = 1.5
 """... if the radius has grown by more than this since the poses were found: they are not known so well."""
 WORTH_A_SAMPLE = 2
 """Fewer settled images than this many samples of them: searching all poses of all costs hardly more."""
-FINEST_SHIFT = 0.1
-"""Finest step of the shifts over box / radius, pixels: a third of a radian between outermost coefficients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,15 @@ class PoseSearch:
         Coarse candidates, images numbered as in ``rows``, and the levels down from them.
     everywhere
         Whether the cells come from all poses, or lie around known ones.
+    pruning
+        What the stages of branch and bound kept, if the cells come from it.
     """
 
     rows: Int[Tensor, " m"]
     cells: Candidates
     levels: list[Level]
     everywhere: bool
+    pruning: tuple[StagePruning, ...] = ()
 
 
 def pose_searches(
@@ -107,9 +109,14 @@ def _global(
 ) -> PoseSearch:
     """A search over all poses."""
     if config.poses.search == "branch-and-bound":
-        cells = _bounded(config, dataset, state, half, index[rows])
+        found = _bounded(config, dataset, state, half, index[rows])
+        classes = state.references.shape[1]
+        rotation, shift = (
+            each[:, None].expand(-1, classes, *each.shape[1:]) for each in (found.best.rotation, found.best.shift)
+        )
         # branch and bound has gone down to the finest spacing: one level around its pose is left
-        return PoseSearch(rows, cells, _local_levels(config, dataset, state)[-1:], everywhere=True)
+        last = _local_levels(config, dataset, state)[-1:]
+        return PoseSearch(rows, _around(rotation, shift), last, everywhere=True, pruning=found.stages)
     return PoseSearch(rows, *_everywhere(config, dataset, state, half, index[rows]), everywhere=True)
 
 
@@ -162,23 +169,12 @@ def _everywhere(
 
 def _bounded(
     config: RefineConfig, dataset: Dataset, state: RefineState, half: int, index: Int[Tensor, " n"]
-) -> Candidates:
-    """The pose that branch and bound finds for each image, as its one cell."""
+) -> BoundedPoses:
+    """The pose that branch and bound finds for each image."""
     settings = config.poses
     band = band_within(dataset.box, state.radius, state.noise_variance[half])
-    first = min(state.radius, resolvable_radius(settings.angular_spacing, dataset.diameter_px, dataset.box))
-    plan = BranchPlan(
-        final_spacing=finest_spacing(state.radius, dataset.diameter_px, dataset.box),
-        final_step=FINEST_SHIFT * dataset.box / state.radius,
-        shift_extent=settings.shift_range * dataset.box,
-        first_spacing=settings.angular_spacing,
-        first_step=dataset.box / (4 * first),
-        first_radius=first,
-    )
-    volume = resample(state.references[half], band.grid.size)
-    best = branch_and_bound(dataset.source, index, volume, band, plan)
-    classes = len(volume)
-    return _around(best.rotation[:, None].expand(-1, classes, -1, -1), best.shift[:, None].expand(-1, classes, -1))
+    search = BoundedSearch(settings.bound, settings.angular_spacing, settings.shift_range)
+    return bounded_poses(dataset, index, resample(state.references[half], band.grid.size), band, search)
 
 
 def _around(rotation: Float[Tensor, "n k 3 3"], shift: Float[Tensor, "n k 2"]) -> Candidates:

@@ -3,7 +3,7 @@
 Two particles in images of 128 pixels of 2.8 A: a density made by hand with the strong cylindrical shape that the
 paper describes, centred, scored to 10 % of Nyquist; and a ribosome in place of the ATP synthase of Thermus, whose
 images are not public, off the centre, scored to 16 %. Contrast transfer is that of films at 2 to 6 um of defocus,
-noise is white, the signal-to-noise ratio 0.05. Coefficients beyond the scored radius would never be looked at, so
+noise is white, the signal-to-noise ratio 0.05. Coefficients beyond the scored radius would never be used, so
 they are not made: 50,000 images take 130 MB instead of 3.3 GB.
 """
 

@@ -11,7 +11,7 @@ same for both sets.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,109 +19,96 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.core.seeds import generator_for
 from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.rigid_motion import move_map
 from cryorbit.inference.pose_quadrature import pose_quadrature
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.stretches import Position, Stretches
 from cryorbit.recipes.optimise.config import OptimiseConfig
 from cryorbit.recipes.optimise.course import HeldOutPoint, measure, sum_for
 from cryorbit.recipes.optimise.outputs import within_radius
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
-from cryorbit.studies.kept import keep
+from cryorbit.studies.punjani2014.config import Punjani2014Config
 from cryorbit.studies.punjani2014.contenders import CONTENDERS, Contender, Run
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, PIXEL_SIZE, SMALL_BOX, DataSet, simulate
 from cryorbit.studies.punjani2014.figures import draw_courses, draw_maps
 from cryorbit.studies.punjani2014.summary import list_points, summarise
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import write_table
+from cryorbit.studies.result import StudyResult
+from cryorbit.studies.tables import Table, write_table
 from cryorbit.volumes.voxel import resample
 
-HELD_OUT = 100
-BATCH_ITERATIONS = 5.0
 MARKS = (0.1, 1.0)
 """Epochs after which the map is kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much of the paper is done.
-
-    Attributes
-    ----------
-    images
-        That train, of each data set.
-    epochs
-        Gradients to spend in units of the images, and looks at the held-out images in each.
-    undersampling
-        Of the quadrature.
-    """
-
-    images: int
-    epochs: float
-    looks: int
-    undersampling: float
-
-
-SCALES = {
-    "quick": Scale(3000, 4.0, 5, 1.5),
-    "medium": Scale(20_000, 10.0, 5, 2.0),
-    "full": Scale(50_000, 10.0, 10, 1.0),
-}
-
-
-def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
-    """Run every method on both data sets, and write tables and figures after each; returns the files.
+def run(config: Punjani2014Config, job: JobFolder, progress: Progress) -> StudyResult:
+    """Run every method on both data sets, and write tables and figures.
 
     Raises
     ------
     Stopped
-        The run was asked to stop; what was done is kept, and what is written is of the data sets that were done.
+        The job was asked to stop; the methods that are finished are kept.
     """
-    scale = choose_scale(SCALES, config)
-    runs: list[Run] = []
-    files: list[Path] = []
-    for number, data in enumerate(DATA_SETS):
-        progress.start(len(CONTENDERS), data.name)
-        problem = set_up(data, scale, config.seed, number)
+    bench, runs = Bench(job, progress), list[Run]()
+    write = partial(write_results, runs, bench.folder, config)
+    for number, data in enumerate(scored(config)):
+        bench.start(len(CONTENDERS), data.name)
+        problem = set_up(data, config, number)
         for contender in CONTENDERS:
-            if progress.stop_requested():
-                raise Stopped
-            work = partial(compete, contender, data, problem, scale, config.seed, progress)
-            name, inputs = f"{data.name} {contender.label}", (contender, data.radius, data.shift, scale, config.seed)
-            runs.append(run_of(contender, data, keep(config.output, name, inputs, work)))
-            progress.advance(log_likelihood=-runs[-1].points[-1].held_out)
-        files = write_results(runs, config.output, scale)
-    return files
+            work = partial(compete, contender, data, problem, config, bench)
+            inputs = (contender, data.radius, data.shift, *_inputs(config))
+            fields = bench.part(f"{data.name} {contender.label}", inputs, work, _numbers)
+            runs.append(run_of(contender, data, fields))
+            bench.show(write)
+    bench.publish(write())
+    return bench.result
 
 
-def set_up(data: DataSet, scale: Scale, seed: int, number: int) -> OptimiseProblem:
+def scored(config: Punjani2014Config) -> tuple[DataSet, ...]:
+    """Both data sets with the radii at which they are scored."""
+    radii = {"cylinder": config.cylinder_radius, "ribosome": config.ribosome_radius}
+    return tuple(replace(data, radius=radii[data.name]) for data in DATA_SETS)
+
+
+def _inputs(config: Punjani2014Config) -> tuple[object, ...]:
+    """Settings that the course of a method depends on."""
+    sizes = (config.images, config.held_out, config.undersampling)
+    return (*sizes, config.epochs, config.batch_epochs, config.looks, config.seed)
+
+
+def _numbers(fields: Mapping[str, Any]) -> Mapping[str, float]:
+    return {"log_likelihood": -fields["points"][-1]["held_out"]}
+
+
+def set_up(data: DataSet, config: Punjani2014Config, number: int) -> OptimiseProblem:
     """Simulate a data set and make the start."""
-    observations, disc = simulate(data, scale.images + HELD_OUT, generator_for(seed, "punjani2014 images", number))
-    quadrature = pose_quadrature(data.radius, BOX, data.shift, scale.undersampling)
-    return make_problem(observations, disc, quadrature, data.prior, HELD_OUT, seed)
+    count, generator = config.images + config.held_out, generator_for(config.seed, "punjani2014 images", number)
+    observations, disc = simulate(data, count, generator)
+    quadrature = pose_quadrature(data.radius, BOX, data.shift, config.undersampling)
+    return make_problem(observations, disc, quadrature, data.prior, config.held_out, config.seed)
 
 
 def compete(
-    contender: Contender, data: DataSet, problem: OptimiseProblem, scale: Scale, seed: int, progress: Progress
+    contender: Contender, data: DataSet, problem: OptimiseProblem, config: Punjani2014Config, bench: Bench
 ) -> dict[str, Any]:
-    """Run one method; the baselines go five iterations. The fields of its `Run`, points as a table."""
+    """Run one method; the baselines go over all images. The fields of its `Run`, points as a table."""
     method = OptimiseConfig.make_method(contender.method, contender.settings)
-    stretches = Stretches(sum_for(contender.method, problem), method, seed, scale.looks)
+    stretches = Stretches(sum_for(contender.method, problem), method, config.seed, config.looks)
     position = stretches.begin(problem.start)
     points = [measure(problem, position)]
     kept: dict[float, Position] = {}
-    epochs = BATCH_ITERATIONS if contender.batch else scale.epochs
+    epochs = config.batch_epochs if contender.batch else config.epochs
     while position.evaluations < epochs * problem.oracle.num_terms:
         before, position = position, stretches.advance(position)
         points.append(measure(problem, position, before))
         for mark in MARKS:
             if points[-1].epochs >= mark and mark not in kept:
                 kept[mark] = position
-        if progress.stop_requested():
-            raise Stopped
+        bench.stop_if_asked()
     early, final = (kept.get(mark, position) for mark in MARKS)
     maps, fsc = against_truth(problem, data, [early, final])
     last, last_fsc = against_truth(problem, data, [position])
@@ -152,29 +139,32 @@ def against_truth(
     return [*moved, motion.aligned], comparison.fsc.correlation[: int(radius) + 1]
 
 
-def write_results(runs: Sequence[Run], output: Path, scale: Scale) -> list[Path]:
+def write_results(runs: Sequence[Run], output: Path, config: Punjani2014Config) -> list[Path]:
     """Write tables and figures of the runs so far."""
-    notes = [
-        f"{scale.images:,} images train, {HELD_OUT} are held out; nats are means over those, relative to pure noise.",
-        "Poses summed over: "
-        + "; ".join(f"{data.name} {_nodes(runs, data):,}" for data in DATA_SETS if _nodes(runs, data)),
-        "gap: final value above the best of any method on that data set. The paper: all within two log units.",
-        "resolved: shells, of those scored, before the correlation with the truth first falls below 0.5.",
-        "The paper tuned a learning rate for each method and set by hand; here rates are the same for both sets.",
-        "published: as in the paper and its sources, but for rates; safeguarded: the default here; only: one form.",
-        "cosine: between steps and the negative gradients of their mini-batches, median over looks; 1 is SGD.",
-        "pairs: secant pairs held at the end - refused. CG: iterations a step. damping: at the end, in units of L.",
-        "Batch EM and projection matching go five iterations; in the paper neither had converged by then.",
-    ]
-    files = write_table(output / "courses", list_points(runs), "All courses")
-    files += write_table(output / "table", summarise(runs), "Punjani & Brubaker 2014, figures 3, 4 and 6", notes)
-    files.append(save_png(draw_courses(runs), output / "figure_3.png"))
+    seeds = [config.seed]
+    summary = Table("Punjani & Brubaker 2014, figures 3, 4 and 6", summarise(runs), seeds, _notes(runs, config))
+    files = write_table(output / "courses", Table("All courses", list_points(runs), seeds))
+    files += write_table(output / "table", summary)
+    files.append(save_png(draw_courses(runs), output / "figure_3.png", seeds))
     for data in dict.fromkeys(each.data.name for each in runs):
         mine = [each for each in runs if each.data.name == data]
         truth = within_radius(mine[0].data.truth(), mine[0].data.radius)
-        files.append(save_png(draw_maps(mine, truth), output / f"figure_4_{data}.png"))
+        files.append(save_png(draw_maps(mine, truth), output / f"figure_4_{data}.png", seeds))
     return files
 
 
-def _nodes(runs: Sequence[Run], data: DataSet) -> int:
-    return next((each.nodes for each in runs if each.data == data), 0)
+def _notes(runs: Sequence[Run], config: Punjani2014Config) -> list[str]:
+    nodes = {each.data.name: each.nodes for each in runs}
+    return [
+        f"{config.images:,} images train, {config.held_out} are held out; values are their means in nats, relative to "
+        "pure noise.",
+        "Poses in the sum over poses: " + "; ".join(f"{name} {count:,}" for name, count in nodes.items()),
+        "gap: final value minus the best of all methods on that data set. In the paper all are within two log units.",
+        "resolved: number of scored shells before the correlation with the truth first falls below 0.5.",
+        "The paper tuned a learning rate by hand for each method and data set; here rates are the same for both sets.",
+        "published: as in the paper and its sources, except the rates; safeguarded: the default here; only: one form.",
+        "cosine: of the angle between steps and the negative gradients of their mini-batches, median; 1 is SGD.",
+        "pairs: secant pairs kept at the end - pairs refused. CG: iterations per step. damping: at the end, times L.",
+        f"Batch EM and projection matching take {config.batch_epochs:g} iterations; in the paper neither had converged "
+        "after five.",
+    ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
-from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.seeds import generator_for
 from cryorbit.studies.tables import Row
 from cryorbit.studies.toader2023.condition_numbers import (
@@ -27,7 +27,7 @@ from cryorbit.studies.toader2023.data import DataSet, without_ctf
 from cryorbit.studies.toader2023.posed_misfit_hessian import assemble_hessian
 
 LEVELS = (0.0, 0.5, 1.0)
-"""Quantiles of a shell that are told: its least entry, the median, the largest."""
+"""Quantiles of a shell that are listed: its least entry, the median, the largest."""
 PROBES = (1, 3, 10, 30, 100, 300)
 """Numbers of probes; ten epochs have the last."""
 LANCZOS_STEPS = 80
@@ -51,20 +51,15 @@ class Spectra:
     densities: Mapping[str, SpectralDensity]
     probes: ProbeErrors
 
-
-def condition_numbers(data: DataSet, radii: Sequence[float], counts: Sequence[int], progress: Progress) -> list[Row]:
-    """A row a radius and number of images."""
-    rows = []
-    for radius in radii:
-        for count in counts:
-            if progress.stop_requested():
-                raise Stopped
-            rows.append(_condition(data, radius, count))
-            progress.advance(condition=float(str(rows[-1]["with CTF"])))
-    return rows
+    @classmethod
+    def restored(cls, packed: Mapping[str, Any]) -> Spectra:
+        """What `cryorbit.core.records.pack` made of it, put together again."""
+        densities = {name: SpectralDensity(**each) for name, each in packed["densities"].items()}
+        return cls(packed["diagonals"], densities, ProbeErrors(**packed["probes"]))
 
 
-def _condition(data: DataSet, radius: float, count: int) -> Row:
+def condition(data: DataSet, radius: float, count: int) -> Row:
+    """Condition numbers for one radius and number of images, as the row of the table."""
     problem = data.problem(count, radius)
     hessian, exact = assemble_hessian(problem), problem.hessian_diagonal()
     matrices = {

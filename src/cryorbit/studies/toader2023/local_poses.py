@@ -31,7 +31,7 @@ from cryorbit.studies.toader2023.posed_misfit import PosedMisfit
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 
 CHUNK_BYTES = 2**25
-"""Temporaries of the images that are looked at together."""
+"""Temporaries of the images that are processed together."""
 
 Index = Int[Tensor, " b"] | None
 

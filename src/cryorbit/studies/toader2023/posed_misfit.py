@@ -26,7 +26,7 @@ from cryorbit.studies.toader2023.interpolation_products import insert_squares
 from cryorbit.volumes.fourier_ball import PAD, FourierBall
 
 CHUNK_BYTES = 2**23
-"""Temporaries of the images that are looked at together: few enough to stay in a processor's cache."""
+"""Temporaries of the images that are processed together: few enough to stay in a processor's cache."""
 REGULARISATION = 1e-8
 
 Index = Int[Tensor, " b"] | None

@@ -7,128 +7,155 @@ L-BFGS; and the same with poses integrated over a neighbourhood.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
+from cryorbit.core.records import pack
+from cryorbit.io.job_folder import JobFolder
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
-from cryorbit.studies.kept import keep
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import Row, write_table
-from cryorbit.studies.toader2023.conditioning import (
-    condition_numbers,
-    list_probes,
-    list_spectra,
-    spectra,
-)
+from cryorbit.studies.result import StudyResult
+from cryorbit.studies.tables import Row, Table, write_table
+from cryorbit.studies.toader2023.conditioning import Spectra, condition, list_probes, list_spectra, spectra
+from cryorbit.studies.toader2023.config import Toader2023Config
 from cryorbit.studies.toader2023.contenders import BATCHES, CONTENDERS
 from cryorbit.studies.toader2023.courses import EPOCHS, LOOKS, Course, Optimum, pursue
 from cryorbit.studies.toader2023.data import FIELD_A, SNR, simulate
 from cryorbit.studies.toader2023.figures import draw_convergence, draw_correlations, draw_spectra
-from cryorbit.studies.toader2023.marginal import compare, list_courses, methods, problem_with_errors
+from cryorbit.studies.toader2023.marginal import (
+    MarginalCourse,
+    epochs_of,
+    list_courses,
+    methods,
+    problem_with_errors,
+    pursue_marginal,
+)
 from cryorbit.volumes.fourier_ball import PAD
 
 TITLE = "Toader, Brubaker & Lederman 2025"
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is done.
-
-    Attributes
-    ----------
-    box, images, radius
-        Of the comparison in known poses.
-    radii, counts
-        Of the condition numbers, at 64 pixels.
-    marginal
-        Images, radius and epochs of the comparison with poses integrated over, at 64 pixels.
-    """
-
-    box: int
-    images: int
-    radius: float
-    radii: tuple[float, ...]
-    counts: tuple[int, ...]
-    marginal: tuple[int, float, int]
-
-
-SMALL_BOX = 64
-SCALES = {
-    "quick": Scale(SMALL_BOX, 1500, 30.0, (6.0, 12.0), (100, 1500), (300, 12.0, 5)),
-    "full": Scale(128, 1500, 60.0, (6.0, 12.0, 18.0), (100, 1600), (400, 16.0, 5)),
-}
-
-
-def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
-    """Do the three parts, and write tables and figures of each when it is done; returns the files.
+def run(config: Toader2023Config, job: JobFolder, progress: Progress) -> StudyResult:
+    """Do the three parts, and write tables and figures of each.
 
     Raises
     ------
     Stopped
-        The run was asked to stop; what is written is of the parts that were done.
+        The job was asked to stop; what is finished is kept.
     """
-    scale = choose_scale(SCALES, config)
-    files = study_conditioning(scale, config.seed, config.output, progress)
-    files += study_convergence(scale, config.seed, config.output, progress)
-    return [*files, *study_marginal(scale, config.seed, config.output, progress)]
+    bench = Bench(job, progress)
+    study_conditioning(config, bench)
+    study_convergence(config, bench)
+    study_marginal(config, bench)
+    return bench.result
 
 
-def study_conditioning(scale: Scale, seed: int, output: Path, progress: Progress) -> list[Path]:
-    """Condition numbers."""
-    progress.start(len(scale.radii) * len(scale.counts), "condition numbers")
-    data = simulate(SMALL_BOX, max(scale.counts), max(scale.radii), seed)
-    rows = condition_numbers(data, scale.radii, scale.counts, progress)
+def study_conditioning(config: Toader2023Config, bench: Bench) -> None:
+    """Condition numbers over radius and number of images."""
+    bench.start(len(config.radii) * len(config.counts), "condition numbers")
+    most, largest = max(config.counts), max(config.radii)
+    data, rows = simulate(config.small_box, most, largest, config.seed), list[Row]()
+    write = partial(_write_conditioning, rows, config, bench.folder)
+    for radius in config.radii:
+        for count in config.counts:
+            inputs = (config.small_box, most, largest, radius, count, config.seed)
+            name = f"condition numbers, radius {radius:g}, {count} images"
+            rows.append(bench.part(name, inputs, partial(condition, data, radius, count), _condition_number))
+            bench.show(write)
+    bench.publish(write())
+
+
+def _condition_number(row: Row) -> Mapping[str, float]:
+    return {"condition": float(str(row["with CTF"]))}
+
+
+def _write_conditioning(rows: Sequence[Row], config: Toader2023Config, output: Path) -> list[Path]:
     notes = [
-        f"{SMALL_BOX} pixels, regularisation 1e-8, trilinear interpolation without padding (factor {PAD}).",
-        "bound, slices alone: every slice meets the origin, others are met by a part 3 / (4 radius) of the slices.",
-        "bound, diagonal: largest over least diagonal entry, with CTF.",
-        "unseen: coefficients no image sees; their eigenvalue is the regularisation.",
+        f"{config.small_box} pixels, regularisation 1e-8, trilinear interpolation without padding (factor {PAD}).",
+        "bound, slices alone: every slice passes through the origin, 3 / (4 radius) of them through another point.",
+        "bound, diagonal: largest diagonal entry over the smallest, with CTF.",
+        "unseen: fraction of coefficients that no image contains; their eigenvalue is the regularisation.",
         "The paper's notebooks (192 pixels, 30,000 images): 6.1e6 with CTF, nearest neighbour; 1.8e6 trilinear.",
     ]
-    return write_table(output / "conditioning", rows, f"{TITLE}: condition numbers", notes)
+    return write_table(output / "conditioning", Table(f"{TITLE}: condition numbers", rows, [config.seed], notes))
 
 
-def study_convergence(scale: Scale, seed: int, output: Path, progress: Progress) -> list[Path]:
+def study_convergence(config: Toader2023Config, bench: Bench) -> None:
     """Ten epochs of every method in known poses."""
-    progress.start(len(CONTENDERS), "known poses")
-    data = simulate(scale.box, scale.images, scale.radius, seed)
-    optimum = Optimum.of(data.problem(scale.images, scale.radius), data.density)
-    measured = spectra(optimum, seed)
-    files = write_table(output / "diagonal", list_spectra(measured), f"{TITLE}: the diagonal by shell")
-    files += write_table(output / "probes", list_probes(measured.probes), f"{TITLE}: errors of Hutchinson's estimate")
-    files.append(save_png(draw_spectra(measured), output / "spectra.png"))
-    courses = []
+    bench.start(len(CONTENDERS) + 1, "known poses")
+    data = simulate(config.box, config.images, config.radius, config.seed)
+    optimum = Optimum.of(data.problem(config.images, config.radius), data.density)
+    inputs = (config.box, config.images, config.radius, config.seed)
+    measured = bench.part("spectra", inputs, lambda: pack(spectra(optimum, config.seed)))
+    bench.publish(_write_spectra(Spectra.restored(measured), config, bench.folder))
+    courses: list[Course] = []
+    write = partial(_write_courses, courses, config, bench.folder)
     for contender in CONTENDERS:
-        if progress.stop_requested():
-            raise Stopped
-        work = partial(pursue, contender, optimum, seed, progress)
-        inputs = (contender.name, scale.box, scale.images, scale.radius, seed)
-        courses.append(Course(contender, **keep(output, f"known poses {contender.name}", inputs, work)))
-        progress.advance(gap=courses[-1].gaps[-1])
-    files += write_table(output / "table", summarise(courses), f"{TITLE}: known poses", _notes(scale))
-    files += write_table(output / "epochs", list_epochs(courses), f"{TITLE}: known poses, every epoch")
-    files += write_table(output / "shells", list_shells(courses), f"{TITLE}: correlations by shell")
-    files.append(save_png(draw_convergence(courses), output / "convergence.png"))
-    files.append(save_png(draw_correlations(courses), output / "shells.png"))
-    return files
+        work = partial(pursue, contender, optimum, config.seed, bench.progress)
+        fields = bench.part(f"known poses, {contender.name}", (contender.name, *inputs), work, _last_gap)
+        courses.append(Course(contender, **fields))
+        bench.show(write)
+    bench.publish(write())
 
 
-def study_marginal(scale: Scale, seed: int, output: Path, progress: Progress) -> list[Path]:
+def _last_gap(fields: Mapping[str, Any]) -> Mapping[str, float]:
+    return {"gap": fields["gaps"][-1]}
+
+
+def _write_spectra(measured: Spectra, config: Toader2023Config, output: Path) -> list[Path]:
+    seeds = [config.seed]
+    by_shell = Table(f"{TITLE}: the diagonal by shell", list_spectra(measured), seeds)
+    errors = Table(f"{TITLE}: errors of Hutchinson's estimate", list_probes(measured.probes), seeds)
+    files = [*write_table(output / "diagonal", by_shell), *write_table(output / "probes", errors)]
+    return [*files, save_png(draw_spectra(measured), output / "spectra.png", seeds)]
+
+
+def _write_courses(courses: Sequence[Course], config: Toader2023Config, output: Path) -> list[Path]:
+    seeds = [config.seed]
+    tables = {
+        "table": Table(f"{TITLE}: known poses", summarise(courses), seeds, _notes(config)),
+        "epochs": Table(f"{TITLE}: known poses, every epoch", list_epochs(courses), seeds),
+        "shells": Table(f"{TITLE}: correlations by shell", list_shells(courses), seeds),
+    }
+    files = [file for name, table in tables.items() for file in write_table(output / name, table)]
+    files.append(save_png(draw_convergence(courses), output / "convergence.png", seeds))
+    return [*files, save_png(draw_correlations(courses), output / "shells.png", seeds)]
+
+
+def study_marginal(config: Toader2023Config, bench: Bench) -> None:
     """The same with poses integrated over a neighbourhood."""
-    images, radius, epochs = scale.marginal
-    data = simulate(SMALL_BOX, images, radius, seed)
-    problem = problem_with_errors(data, images, radius, seed)
-    progress.start(len(methods(problem)), "poses integrated over")
-    rows = list_courses(compare(problem, epochs, seed, progress), epochs)
+    settings, seed = config.marginal, config.seed
+    data = simulate(config.small_box, settings.images, settings.radius, seed)
+    problem = problem_with_errors(data, settings.images, settings.radius, seed)
+    contenders, courses = methods(problem), list[MarginalCourse]()
+    bench.start(len(contenders), "poses integrated over")
+    write = partial(_write_marginal, courses, config, bench.folder)
+    for name, method in contenders.items():
+        epochs = epochs_of(name, settings.epochs)
+        work = partial(pursue_marginal, problem, method, epochs, seed, bench.progress)
+        fields = bench.part(f"integrated, {name}", (name, config.small_box, settings, seed), work, _last_value)
+        courses.append(MarginalCourse(name, **fields))
+        bench.show(write)
+    bench.publish(write())
+
+
+def _last_value(fields: Mapping[str, Any]) -> Mapping[str, float]:
+    return {"objective": fields["values"][-1]}
+
+
+def _write_marginal(courses: Sequence[MarginalCourse], config: Toader2023Config, output: Path) -> list[Path]:
+    settings = config.marginal
     notes = [
-        f"{images:,} images of {SMALL_BOX} pixels, radius {radius:g}; 19 rotations and 9 shifts about an erring pose.",
-        "What is left of the objective above the least value found, as a part of that at the start.",
-        "passes: evaluations of an image over the number of images, after the last of these epochs.",
+        f"{settings.images:,} images of {config.small_box} pixels, radius {settings.radius:g}; "
+        "19 rotations and 9 shifts around a pose with errors.",
+        "Objective above the lowest value that any method reached, as a fraction of that at the start.",
+        "passes: evaluations of single images, divided by the number of images, after the last of these epochs.",
     ]
-    return write_table(output / "marginal", rows, f"{TITLE}: poses integrated over a neighbourhood", notes)
+    title, rows = f"{TITLE}: poses integrated over a neighbourhood", list_courses(courses, settings.epochs)
+    return write_table(output / "marginal", Table(title, rows, [config.seed], notes))
 
 
 def summarise(courses: Sequence[Course]) -> list[Row]:
@@ -182,14 +209,15 @@ def list_shells(courses: Sequence[Course]) -> list[Row]:
     ]
 
 
-def _notes(scale: Scale) -> list[str]:
+def _notes(config: Toader2023Config) -> list[str]:
     return [
-        f"{scale.images:,} simulated images of {scale.box} pixels of {FIELD_A / scale.box:g} A, signal-to-noise ratio "
-        f"{SNR:g}, radius {scale.radius:g}; {BATCHES} mini-batches an epoch, {EPOCHS} epochs from noise.",
+        f"{config.images:,} simulated images of {config.box} pixels of {FIELD_A / config.box:g} Å, "
+        f"signal-to-noise ratio {SNR:g}, radius {config.radius:g}; {BATCHES} mini-batches per epoch, "
+        f"{EPOCHS} epochs from noise.",
         "Published: 30,000 images of 192 pixels, double precision, on a GPU.",
-        "gap: objective above its minimum, as a part of that at the start; times closer: the gap of SGD over this one.",
-        "time: processor time an epoch over that of SGD; seconds before: to make the diagonal.",
-        "passes: evaluations of an image (value and gradient, or Hessian product) over the number of images.",
+        "gap: objective above its minimum, as a fraction of that at the start; times closer: gap of SGD over this gap.",
+        "time: processor time per epoch over that of SGD; seconds before: processor time for the diagonal.",
+        "passes: evaluations of single images (value and gradient, or Hessian product), divided by their number.",
     ]
 
 

@@ -8,21 +8,19 @@ moment in the loss (2.17) is not published: errors of both moments are taken rel
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cryorbit.core.progress import Progress
 from cryorbit.io.mrc import write_map
+from cryorbit.studies.bench import Bench
+from cryorbit.studies.paul2024.ch2.config import Chapter2Config, CryoEMSettings
 from cryorbit.studies.paul2024.moments.data import BOX, SIGMA, Truth, four_gaussians, kinase, ribosome
-from cryorbit.studies.paul2024.moments.study import Case, Study, Way, schedule
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import Row, write_table
+from cryorbit.studies.paul2024.moments.study import Case, Study, schedule
+from cryorbit.studies.tables import Row, Table, write_table
 
-RADIUS, ORDERS, PIXELS = 8, 11, 64
-"""Radii that reach the published resolution of the kinase; images of 63 pixels are 64 here, where boxes are even."""
 PUBLISHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "protein kinase A": ("EMD-0409", "0.003", "0.013", "16.86", "0.043"),
@@ -33,60 +31,49 @@ PUBLISHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Tables 2.2 and 2.3: volume, errors of first and second moment, resolution, A; and the error of the neural truth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is done: images of a data set, steps of a fit and of networks for truths, ways of making data, nodes."""
-
-    images: int
-    steps: int
-    truth_steps: int
-    ways: tuple[Way, ...]
-    cheap: bool
-
-
-SCALES: Mapping[str, Scale] = MappingProxyType(
-    {
-        "quick": Scale(20_000, 100, 100, ("images",), cheap=True),
-        "medium": Scale(100_000, 400, 400, ("images", "network, own nodes"), cheap=False),
-        "full": Scale(1_000_000, 1500, 1000, ("images", "network, own nodes"), cheap=False),
-    }
-)
+def run(config: Chapter2Config, bench: Bench) -> None:
+    """Invert the moments of every truth, and write the table and maps; ``Stopped`` if the job was asked to stop."""
+    settings, study = config.cryoem, _study(config, bench)
+    truths = [make(settings.radius) for make in (kinase, ribosome, four_gaussians)]
+    cases = [Case(truth, 0.0, way) for truth in truths for way in settings.ways]
+    outcomes: list[tuple[Case, Mapping[str, Any]]] = []
+    write = partial(_write_outcomes, outcomes, config, bench.folder)
+    for case in cases:
+        outcomes.append((case, study.invert(case, "chapter 2")))
+        bench.show(write)
+    bench.publish(write())
 
 
-def run(config: ReproduceConfig, progress: Progress) -> list[Path]:
-    """Invert the moments of every truth, and write the table and maps; returns the files.
-
-    Raises
-    ------
-    Stopped
-        The run was asked to stop; finished parts are kept.
-    """
-    scale = choose_scale(SCALES, config)
-    study = Study(
-        output=config.output,
+def _study(config: Chapter2Config, bench: Bench) -> Study:
+    settings = config.cryoem
+    return Study(
+        bench=bench,
         seed=config.seed,
-        radius=RADIUS,
-        orders=ORDERS,
-        box=PIXELS,
+        radius=settings.radius,
+        orders=settings.orders,
+        box=settings.box,
         eta_most=0.0,
-        images=scale.images,
-        fit=schedule(scale.steps, config.seed),
-        truth_fit=schedule(scale.truth_steps, config.seed),
-        cheap=scale.cheap,
+        images=settings.images,
+        fit=schedule(settings.steps, config.seed, settings.rate),
+        truth_fit=schedule(settings.truth_steps, config.seed),
+        cheap=settings.cheap,
     )
-    truths = [make(RADIUS) for make in (kinase, ribosome, four_gaussians)]
-    cases = [Case(truth, 0.0, way) for truth in truths for way in scale.ways]
-    outcomes = [(case, study.invert(case, "chapter 2", progress)) for case in cases]
-    rows = [_row(case, outcome) for case, outcome in outcomes]
-    files = write_table(config.output / "table_2_2_2_3", rows, "Paul 2024, tables 2.2 and 2.3", _notes(scale))
+
+
+def _write_outcomes(
+    outcomes: Sequence[tuple[Case, Mapping[str, Any]]], config: Chapter2Config, output: Path
+) -> list[Path]:
+    rows = [_row(case, outcome, config.cryoem.radius) for case, outcome in outcomes]
+    table = Table("Paul 2024, tables 2.2 and 2.3", rows, [config.seed], _notes(config.cryoem))
+    files = write_table(output / "table_2_2_2_3", table)
     for case, outcome in outcomes:
         name = case.title.lower().replace(",", "").replace(" ", "_")
-        files.append(config.output / f"{name}.mrc")
+        files.append(output / f"{name}.mrc")
         write_map(files[-1], outcome["map"].float(), case.truth.pixel_size)
     return files
 
 
-def _row(case: Case, outcome: Mapping[str, Any]) -> Row:
+def _row(case: Case, outcome: Mapping[str, Any], radius: int) -> Row:
     volume, first, second, resolution, error = PUBLISHED[case.truth.name]
     of_images = case.way != "images"
     return {
@@ -96,9 +83,9 @@ def _row(case: Case, outcome: Mapping[str, Any]) -> Row:
         "published first, second": f"{first}, {second}",
         "first moment": f"{outcome['first']:.4f}",
         "second moment": f"{outcome['second']:.4f}",
-        "published resolution, A": resolution,
-        "resolution, A": f"{outcome['resolution']:.2f}",
-        "finest, A": f"{_finest(case.truth):.2f}",
+        "published resolution, Å": resolution,
+        "resolution, Å": f"{outcome['resolution']:.2f}",
+        "finest, Å": f"{_finest(case.truth, radius):.2f}",
         "correlation": f"{outcome['correlation']:.2f}",
         "published error of the network for the truth": error if of_images else "",
         "error of the network for the truth": f"{outcome['truth error']:.3f}" if of_images else "",
@@ -106,15 +93,17 @@ def _row(case: Case, outcome: Mapping[str, Any]) -> Row:
     }
 
 
-def _finest(truth: Truth) -> float:
+def _finest(truth: Truth, radius: int) -> float:
     """Resolution of a map that is right up to the last radius, A."""
-    return BOX * truth.pixel_size / RADIUS
+    return BOX * truth.pixel_size / radius
 
 
-def _notes(scale: Scale) -> list[str]:
+def _notes(settings: CryoEMSettings) -> list[str]:
     return [
-        f"{scale.images:,} images of {PIXELS} pixels, noise {SIGMA:g} a pixel, maps of norm 1; {scale.steps:,} steps.",
+        f"{settings.images:,} images of {settings.box} pixels, noise {SIGMA:g} per pixel, maps of norm 1; "
+        f"{settings.steps:,} steps.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand. Structures and boxes differ.",
-        f"Radii up to {RADIUS} Fourier pixels are matched, whose inverse is the finest resolution measured.",
-        "Small errors of moments do not prove the map: at uniform in-plane angles they leave most of it open.",
+        f"Radii up to {settings.radius} Fourier pixels are matched; the inverse of the largest is the finest "
+        "resolution that can be measured.",
+        "Small errors of moments do not prove the map: with uniform in-plane angles they leave most of it open.",
     ]

@@ -22,24 +22,17 @@ from cryorbit.moments.mra_networks import EncoderPair, refine
 from cryorbit.moments.pair import Moments
 from cryorbit.moments.spectral import spectral_solution
 from cryorbit.simulate.mra import draw_observations
+from cryorbit.studies.paul2024.ch2.config import RecoverySettings
 from cryorbit.studies.tables import Row
 
 SIGMA = 1.0
 CHUNK = 50_000
 RATES = (1e-3, 1e-5)
 RANDOM_STARTS = 4
+ERRORS = ("moments", "signal", "density")
+"""What errors are of, in the order of the columns of a course."""
 SIGNIFICANT = 4.0
 """Standard errors by which the power of a frequency must stand out for the spectral method."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """How many data sets of how many observations, how many steps of refinement, and how often errors are noted."""
-
-    sets: int
-    observations: int
-    steps: int
-    every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +45,7 @@ class Course:
 
 
 def recover(
-    recovery: Recovery,
+    recovery: RecoverySettings,
     trained: Callable[[], EncoderPair],
     untrained: tuple[Architecture, int],
     length: int,
@@ -112,14 +105,24 @@ def summarise(courses: Sequence[Course]) -> list[Row]:
         reached = [step for step, error in zip(steps, means[name][:, 0].tolist(), strict=True) if error <= goal]
         first, last = means[name][0], means[name][-1]
         numbers = {}
-        for column, what in enumerate(("moments", "signal", "density")):
+        for column, what in enumerate(ERRORS):
             numbers[f"{what}, start"] = f"{first[column]:.3f}" if len(steps) > 1 else ""
             numbers[f"{what}, end"] = f"{last[column]:.3f}"
-        rows.append({"method": name, **numbers, "steps to untrained": reached[0] if reached and len(steps) > 1 else ""})
+        row = {"method": name, **numbers, "steps to untrained": reached[0] if reached and len(steps) > 1 else ""}
+        rows.append({**row, "spread": _spread([each for each in courses if each.method == name])})
     return rows
 
 
-def _refined(method: str, pair: EncoderPair, moments: Moments, truth: Examples, recovery: Recovery) -> Course:
+def _spread(courses: Sequence[Course]) -> str:
+    """Standard deviations over data sets of the errors at the end, in words."""
+    if len(courses) == 1:
+        return "one data set"
+    deviations = torch.stack([each.errors[-1] for each in courses]).std(0).tolist()
+    ends = ", ".join(f"{what} {each:.3f}" for what, each in zip(ERRORS, deviations, strict=True))
+    return f"std of the ends over {len(courses)} data sets: {ends}"
+
+
+def _refined(method: str, pair: EncoderPair, moments: Moments, truth: Examples, recovery: RecoverySettings) -> Course:
     steps, errors = [], []
     batch = moments.map(lambda x: x.float()[None])
     for step, outcome in enumerate(refine(pair, batch, recovery.steps, RATES)):

@@ -13,30 +13,29 @@ sizes of networks are not published; what is taken stands in `mom_net.image_exam
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from cryorbit.core.progress import Progress
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.mrc import write_map
-from cryorbit.recipes.pipeline.stage import Stage, work_on
+from cryorbit.recipes.pipeline.stage import Stage
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch3 import training
+from cryorbit.studies.paul2024.ch3.config import Chapter3Config
 from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig, SuperviseResult
 from cryorbit.studies.paul2024.moments.data import SIGMA, Truth, kinase, ribosome
 from cryorbit.studies.paul2024.moments.figures import draw_losses
-from cryorbit.studies.paul2024.moments.study import Case, Framework, Study, Way, schedule
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import Row, write_table
+from cryorbit.studies.paul2024.moments.study import Case, Framework, Study, schedule
+from cryorbit.studies.result import StudyResult
+from cryorbit.studies.tables import Row, Table, write_table
 
-RADIUS, ORDERS, BOX, ETA_MOST = 7, 10, 46, 4.0
-"""Radii are those of 15 x 15 pixels; images of 45 pixels are 46 here, where boxes are even."""
-ATOMS = 20
-ETAS = (0.0, 2.0, 4.0)
 FRAMEWORKS: tuple[Framework, ...] = ("MoM-net", "chapter 2")
 PREDICTED: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {"protein kinase A": ("EMD-0409", "0.094", "74.27"), "ribosome": ("EMD-25892", "0.068", "88.44")}
@@ -56,111 +55,82 @@ RECONSTRUCTED: Mapping[tuple[float, Framework], str] = MappingProxyType(
 """Table 3.2: Kam loss by spread of shifts and framework."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How much is done.
-
-    Attributes
-    ----------
-    steps, batch, tested
-        Steps of the supervised phase, data sets in each, and in its test.
-    images
-        Of a data set.
-    fit_steps, truth_steps
-        Steps of every fit to moments, and of the thesis' networks to the map.
-    ways
-        How data are made.
-    cheap
-        Fewer nodes than the thesis has.
-    """
-
-    steps: int
-    batch: int
-    tested: int
-    images: int
-    fit_steps: int
-    truth_steps: int
-    ways: tuple[Way, ...]
-    cheap: bool
+Outcomes: TypeAlias = dict[tuple[Case, Framework], Mapping[str, Any]]
 
 
-SCALES: Mapping[str, Scale] = MappingProxyType(
-    {
-        "quick": Scale(300, 32, 500, 20_000, 100, 100, ("images",), cheap=True),
-        "medium": Scale(2000, 64, 5000, 100_000, 400, 400, ("images", "network, own nodes"), cheap=False),
-        "full": Scale(6000, 64, 13_000, 500_000, 800, 1000, ("images", "network, own nodes"), cheap=False),
-    }
-)
-
-
-def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
-    """Train, predict, invert, and write tables, maps and the figure; returns the files.
-
-    Given the same folder again, finished parts are kept and the training goes on from its checkpoint.
+def run(config: Chapter3Config, job: JobFolder, progress: Progress) -> StudyResult:
+    """Train, predict, invert, and write tables, maps and the figure.
 
     Raises
     ------
     Stopped
-        The run was asked to stop.
+        The job was asked to stop; finished parts are kept, and the training goes on from its checkpoint.
     """
-    scale = choose_scale(SCALES, config)
-    trained, encoder = _train(config, scale, progress)
-    study = _study(config, scale)
-    predictions = [(truth, _predict(study, truth, encoder, progress)) for truth in (kinase(RADIUS), ribosome(RADIUS))]
-    files = write_table(
-        config.output / "table_3_1", list(_predicted_rows(predictions)), "Paul 2024, table 3.1", _trained_notes(trained)
-    )
-    truth = predictions[0][0]
-    cases = [Case(truth, eta, way) for way in scale.ways for eta in ETAS]
-    outcomes = {(case, name): study.invert(case, name, progress) for case in cases for name in FRAMEWORKS}
-    rows = [_row(case, name, outcome) for (case, name), outcome in outcomes.items()]
-    files += write_table(config.output / "table_3_2", rows, "Paul 2024, table 3.2", _notes(scale))
-    for (case, name), outcome in outcomes.items():
-        files.append(_write_map(config.output, case, name, outcome["map"]))
+    bench = Bench(job, progress)
+    trained, encoder = _train(config, bench)
+    study, truth = _study(config, bench), kinase(config.radius)
+    predictions = [
+        (each, study.encoder_alone(Case(each, 0.0, "images"), encoder)) for each in (truth, ribosome(config.radius))
+    ]
+    rows, notes = list(_predicted_rows(predictions)), _trained_notes(trained, config)
+    bench.publish(write_table(bench.folder / "table_3_1", Table("Paul 2024, table 3.1", rows, [config.seed], notes)))
+    outcomes = _study_shifts(config, study, truth)
+    first = Case(truth, config.etas[0], config.ways[0])
     courses = {
-        "random start": outcomes[cases[0], "MoM-net"]["losses"],
-        "trained encoder": study.invert(cases[0], "MoM-net", progress, encoder)["losses"],
+        "random start": outcomes[first, "MoM-net"]["losses"],
+        "trained encoder": study.invert(first, "MoM-net", encoder)["losses"],
     }
-    files.append(save_png(draw_losses(courses), config.output / "figure_3_7.png"))
-    return files
+    bench.publish([save_png(draw_losses(courses), bench.folder / "figure_3_7.png", [config.seed])])
+    return bench.result
 
 
-def _train(config: ReproduceConfig, scale: Scale, progress: Progress) -> tuple[SuperviseResult, Mapping[str, Tensor]]:
+def _study_shifts(config: Chapter3Config, study: Study, truth: Truth) -> Outcomes:
+    """Table 3.2 and its maps: images with every spread of shifts, inverted by both frameworks."""
+    outcomes: Outcomes = {}
+    write = partial(_write_outcomes, outcomes, config, study.bench.folder)
+    for case in [Case(truth, eta, way) for way in config.ways for eta in config.etas]:
+        for name in FRAMEWORKS:
+            outcomes[case, name] = study.invert(case, name)
+            study.bench.show(write)
+    study.bench.publish(write())
+    return outcomes
+
+
+def _write_outcomes(outcomes: Outcomes, config: Chapter3Config, output: Path) -> list[Path]:
+    rows = [_row(case, name, outcome) for (case, name), outcome in outcomes.items()]
+    files = write_table(output / "table_3_2", Table("Paul 2024, table 3.2", rows, [config.seed], _notes(config)))
+    return [*files, *(_write_map(output, case, name, each["map"]) for (case, name), each in outcomes.items())]
+
+
+def _train(config: Chapter3Config, bench: Bench) -> tuple[SuperviseResult, Mapping[str, Tensor]]:
     """Errors of the supervised phase and the encoder's weights; the training itself unless it is done."""
     settings = SuperviseConfig(
-        radius=RADIUS,
-        orders=ORDERS,
-        box=BOX,
-        eta_most=ETA_MOST,
-        cheap=scale.cheap,
-        atoms=ATOMS,
-        steps=scale.steps,
-        batch=scale.batch,
-        test_count=scale.tested,
+        radius=config.radius,
+        orders=config.orders,
+        box=config.box,
+        eta_most=config.eta_most,
+        cheap=config.cheap,
         seed=config.seed,
+        **config.training.model_dump(),
     )
-    folder = config.output / "supervised"
+    folder = bench.folder / "supervised"
     stage = Stage("supervised phase", "reproduce", folder, settings, training.run, SuperviseResult, ())
-    return work_on(stage, progress), torch.load(folder / ENCODER_FILE, weights_only=True)
+    return bench.work_on(stage), torch.load(folder / ENCODER_FILE, weights_only=True)
 
 
-def _study(config: ReproduceConfig, scale: Scale) -> Study:
+def _study(config: Chapter3Config, bench: Bench) -> Study:
     return Study(
-        output=config.output,
+        bench=bench,
         seed=config.seed,
-        radius=RADIUS,
-        orders=ORDERS,
-        box=BOX,
-        eta_most=ETA_MOST,
-        images=scale.images,
-        fit=schedule(scale.fit_steps, config.seed),
-        truth_fit=schedule(scale.truth_steps, config.seed),
-        cheap=scale.cheap,
+        radius=config.radius,
+        orders=config.orders,
+        box=config.box,
+        eta_most=config.eta_most,
+        images=config.images,
+        fit=schedule(config.fit_steps, config.seed, config.fit_rate),
+        truth_fit=schedule(config.truth_steps, config.seed),
+        cheap=config.cheap,
     )
-
-
-def _predict(study: Study, truth: Truth, encoder: Mapping[str, Tensor], progress: Progress) -> Mapping[str, Any]:
-    return study.encoder_alone(Case(truth, 0.0, "images"), progress, encoder)
 
 
 def _predicted_rows(predictions: Sequence[tuple[Truth, Mapping[str, Any]]]) -> Iterator[Row]:
@@ -169,10 +139,10 @@ def _predicted_rows(predictions: Sequence[tuple[Truth, Mapping[str, Any]]]) -> I
         yield {
             "published for": structure,
             "published Kam loss": loss,
-            "published resolution, A": resolution,
+            "published resolution, Å": resolution,
             "measured for": truth.name,
             "Kam loss": f"{predicted['first'] + predicted['second']:.3f}",
-            "resolution, A": f"{predicted['resolution']:.2f}",
+            "resolution, Å": f"{predicted['resolution']:.2f}",
             "correlation": f"{predicted['correlation']:.2f}",
         }
 
@@ -182,12 +152,12 @@ def _row(case: Case, name: Framework, outcome: Mapping[str, Any]) -> Row:
         "eta": f"{case.eta:g}",
         "data": case.way,
         "framework": name,
-        "published Kam loss": RECONSTRUCTED[case.eta, name],
+        "published Kam loss": RECONSTRUCTED.get((case.eta, name), ""),
         "Kam loss": f"{outcome['first'] + outcome['second']:.3f}",
         "first moment": f"{outcome['first']:.4f}",
         "second moment": f"{outcome['second']:.4f}",
         "eta found": f"{outcome['eta']:.2f}" if name == "MoM-net" else "",
-        "resolution, A": f"{outcome['resolution']:.2f}",
+        "resolution, Å": f"{outcome['resolution']:.2f}",
         "correlation": f"{outcome['correlation']:.2f}",
         "error of the network for the truth": f"{outcome['truth error']:.3f}" if outcome["truth error"] else "",
         "CPU seconds": f"{outcome['seconds']:.0f}",
@@ -195,26 +165,29 @@ def _row(case: Case, name: Framework, outcome: Mapping[str, Any]) -> Row:
 
 
 def _write_map(output: Path, case: Case, name: Framework, volume: Tensor) -> Path:
-    """The map of a fit, in its own pose and hand, which moments do not tell."""
+    """The map of a fit, in its own pose and hand, which moments do not determine."""
     parts = (name, case.way, f"eta {case.eta:g}")
     file = output / ("_".join(part.lower().replace(",", "").replace(" ", "_") for part in parts) + ".mrc")
     write_map(file, volume.float(), case.truth.pixel_size)
     return file
 
 
-def _trained_notes(trained: SuperviseResult) -> list[str]:
+def _trained_notes(trained: SuperviseResult, config: Chapter3Config) -> list[str]:
     return [
         f"Supervised phase: Kam loss {trained.train:.3f} in training, {trained.test:.3f} in the test "
-        f"(published {PUBLISHED_TEST}); mean error of the spread of shifts {trained.spread:.2f} pixels of {BOX}.",
-        "Rows: what the encoder alone makes of moments of images of a structure unlike those of the training.",
+        f"(published {PUBLISHED_TEST}); mean error of the spread of shifts {trained.spread:.2f} "
+        f"pixels of {config.box}.",
+        "Each row: prediction of the encoder alone from moments of images of a structure unlike those of the training.",
         "Resolution: FSC of 0.5 against the true map after superposition, either hand.",
     ]
 
 
-def _notes(scale: Scale) -> list[str]:
+def _notes(config: Chapter3Config) -> list[str]:
     return [
-        f"{scale.images:,} images of {BOX} pixels, noise {SIGMA:g} a pixel, map of norm 1; {scale.fit_steps:,} steps.",
+        f"{config.images:,} images of {config.box} pixels, noise {SIGMA:g} per pixel, map of norm 1; "
+        f"{config.fit_steps:,} steps.",
         "Kam loss: sum of the relative errors of first and second moments (equation 3.13), in polar form.",
-        f"Radii up to {RADIUS} Fourier pixels are matched: no resolution finer than their inverse can be measured.",
-        "A small Kam loss does not prove the map: two moments at uniform in-plane angles leave most of it open.",
+        f"Radii up to {config.radius} Fourier pixels are matched: no resolution finer than their inverse can "
+        "be measured.",
+        "A small Kam loss does not prove the map: with uniform in-plane angles two moments leave most of it open.",
     ]

@@ -10,6 +10,7 @@ passes is near the published one. This makes figures 4.1 to 4.3 and tables 4.1 a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,87 +19,92 @@ from torch import Tensor
 
 from cryorbit.core.progress import Progress
 from cryorbit.inference.mra import MRAOracle, start_unknown
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.minimise import Stop, Trace, minimise
 from cryorbit.simulate.mra import draw_observations, gaussian_pulse, mixture_density
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
 from cryorbit.studies.paul2024.ch4 import cryoem
+from cryorbit.studies.paul2024.ch4.config import AlignmentSettings, Chapter4Config
 from cryorbit.studies.paul2024.ch4.contenders import CONTENDERS, Contender
 from cryorbit.studies.paul2024.ch4.figures import draw_convergence, draw_problem
-from cryorbit.studies.paul2024.ch4.runs import Keeping, Run, run_once
-from cryorbit.studies.paul2024.ch4.summary import least_values, list_runs, summarise
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import write_table
+from cryorbit.studies.paul2024.ch4.runs import Problem, Run
+from cryorbit.studies.paul2024.ch4.summary import least_values, list_runs, seeds_of, summarise
+from cryorbit.studies.result import StudyResult
+from cryorbit.studies.tables import Table, write_table
 
-LENGTH, WINDOW, COUNT, SIGMA = 16, 12, 3000, 0.2
+LENGTH, WINDOW = 16, 12
 PULSE = gaussian_pulse(LENGTH, 2.0)
 DENSITY = mixture_density(LENGTH, (4.0, 11.0), 2.0)
-TOLERANCE = 1e-14
-SCALES = {"quick": (3, 1000.0), "full": (10, 5000.0)}
-"""Seeds, and passes after which a method is given up."""
 
 
-def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
-    """Run every method on every seed, and write tables and figures; returns the files.
+def run(config: Chapter4Config, job: JobFolder, progress: Progress) -> StudyResult:
+    """Run every method on every seed of both problems, and write tables and figures.
 
     Raises
     ------
     Stopped
-        The run was asked to stop; what was done is kept, and tables are of the seeds that were done.
+        The job was asked to stop; the runs that are finished are kept.
     """
-    return [*run_alignment(config, progress), *cryoem.run(config, progress)]
+    bench = Bench(job, progress)
+    run_alignment(config, bench)
+    cryoem.run(config, bench)
+    return bench.result
 
 
-def run_alignment(config: ReproduceConfig, progress: Progress) -> list[Path]:
+def run_alignment(config: Chapter4Config, bench: Bench) -> None:
     """The part on multireference alignment."""
-    seeds, passes = choose_scale(SCALES, config)
-    progress.start(len(CONTENDERS) * seeds, "multireference alignment")
-    runs: list[Run] = []
-    files: list[Path] = []
-    for seed in range(config.seed, config.seed + seeds):
-        runs += [solve(contender, seed, passes, config.output, progress) for contender in CONTENDERS]
-        files = write_results(runs, config.output, passes)
-    return files
+    settings, seeds = config.alignment, config.seeds_of(config.alignment.seeds)
+    bench.start(len(CONTENDERS) * len(seeds), "multireference alignment")
+    problem, runs = Problem("alignment", settings, bench), list[Run]()
+    write = partial(write_results, runs, bench.folder, settings)
+    for seed in seeds:
+        for contender in CONTENDERS:
+            runs.append(problem.run_once(contender, seed, partial(solve, contender, seed, settings)))
+            bench.show(write)
+    bench.publish(write())
 
 
-def solve(contender: Contender, seed: int, passes: float, output: Path, progress: Progress) -> Run:
+def solve(contender: Contender, seed: int, settings: AlignmentSettings) -> Trace:
     """Run one method on the data of one seed."""
-
-    def work() -> Trace:
-        oracle, start = make_problem(seed)
-        return minimise(oracle, contender.method, start, Stop(TOLERANCE, passes), torch.Generator().manual_seed(seed))
-
-    return run_once(contender, seed, Keeping(output, "alignment", (passes, TOLERANCE)), work, progress)
+    oracle, start = make_problem(seed, settings)
+    stop = Stop(settings.tolerance, settings.passes)
+    return minimise(oracle, contender.method, start, stop, torch.Generator().manual_seed(seed))
 
 
-def make_problem(seed: int) -> tuple[MRAOracle, Float[Tensor, "2 n"]]:
+def make_problem(seed: int, settings: AlignmentSettings) -> tuple[MRAOracle, Float[Tensor, "2 n"]]:
     """The data of one seed, and the start."""
     generator = torch.Generator().manual_seed(seed)
-    observed = draw_observations(PULSE, DENSITY, WINDOW, SIGMA, COUNT, generator)
+    observed = draw_observations(PULSE, DENSITY, WINDOW, settings.sigma, settings.observations, generator)
     start = torch.randn(1, LENGTH, generator=generator, dtype=torch.float64)
-    return MRAOracle.of(observed.data, LENGTH, SIGMA), start_unknown(start / start.norm())
+    return MRAOracle.of(observed.data, LENGTH, settings.sigma), start_unknown(start / start.norm())
 
 
-def write_results(runs: Sequence[Run], output: Path, passes: float) -> list[Path]:
-    """Write tables of all runs, and figures of those of the first seed."""
-    least, first = least_values(runs), runs[0].seed
-    title = "Paul 2024, tables 4.1 and 4.2"
-    files = write_table(output / "runs", list_runs(runs, least), "All runs")
-    files += write_table(output / "table", summarise(runs, least), title, _notes(runs, passes))
-    files.append(save_png(draw_problem(PULSE[0], DENSITY), output / "figure_4_1.png"))
+def write_results(runs: Sequence[Run], output: Path, settings: AlignmentSettings) -> list[Path]:
+    """Write tables of the runs so far, and figures of those of the first seed."""
+    least, first, seeds = least_values(runs), runs[0].seed, seeds_of(runs)
+    tables = {
+        "runs": Table("All runs", list_runs(runs, least), seeds),
+        "table": Table("Paul 2024, tables 4.1 and 4.2", summarise(runs, least), seeds, _notes(seeds, settings)),
+    }
+    files = [file for name, table in tables.items() for file in write_table(output / name, table)]
+    files.append(save_png(draw_problem(PULSE[0], DENSITY), output / "figure_4_1.png", []))
     for number in (2, 3):
         curves = [each for each in runs if each.seed == first and each.contender.figure == number]
-        files.append(save_png(draw_convergence(curves, least[first]), output / f"figure_4_{number}.png"))
+        if curves:
+            figure = draw_convergence(curves, least[first])
+            files.append(save_png(figure, output / f"figure_4_{number}.png", [first]))
     return files
 
 
-def _notes(runs: Sequence[Run], passes: float) -> list[str]:
-    seeds = len({each.seed for each in runs})
+def _notes(seeds: Sequence[int], settings: AlignmentSettings) -> list[str]:
     return [
-        f"Median (range) of {seeds} seeds, each with data and a start of its own; no setting depends on them.",
-        f"passes: cost-weighted epochs of {COUNT:,} evaluations of an observation; + for more than {passes:,.0f}.",
-        "seconds: wall clock, with the evaluation of the objective at every epoch.",
+        f"Median (range) of {len(seeds)} seeds, each with its own data and start; no setting depends on the seed.",
+        f"passes: cost-weighted epochs of {settings.observations:,} evaluations of an observation; "
+        f"+ for more than {settings.passes:,.0f}.",
+        "seconds: of the clock, including the evaluation of the objective at every epoch.",
         "elsewhere: converged, but not to the least objective that any method found on the same data.",
-        "gap: median distance to it where a method converged.",
-        "safeguard: median number of interventions (pairs, directions, step lengths, epochs); empty without one.",
+        "gap: median distance to that least objective where a method converged.",
+        "safeguard: median number of its interventions (pairs, directions, step lengths, epochs); empty without one.",
         "As printed: secants, restarts and scales of the thesis, no safeguard; its step lengths are not published.",
     ]

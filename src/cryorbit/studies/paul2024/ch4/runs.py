@@ -1,16 +1,15 @@
-"""One method on the data of one seed: done once, then kept with the reproduction."""
+"""One method on the data of one seed: a part of the study, done once."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-from cryorbit.core.progress import Progress, Stopped
 from cryorbit.core.records import pack, unpack
 from cryorbit.optim.minimise import Trace
-from cryorbit.studies.kept import keep
+from cryorbit.recipes.settings import Settings
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.paul2024.ch4.contenders import Contender
 
 
@@ -34,36 +33,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
-    """Where the runs on one problem are kept.
+class Problem:
+    """A problem by its name, its settings, and the study that it is a part of."""
 
-    Attributes
-    ----------
-    output
-        Folder of the reproduction.
-    problem
-        Name of the problem.
-    settings
-        What all its runs depend on.
-    """
+    name: str
+    settings: Settings
+    bench: Bench
 
-    output: Path
-    problem: str
-    settings: tuple[object, ...]
-
-
-def run_once(contender: Contender, seed: int, keeping: Keeping, work: Callable[[], Trace], progress: Progress) -> Run:
-    """The run of a method, worked out unless it is kept already.
-
-    Raises
-    ------
-    Stopped
-        The run was asked to stop.
-    """
-    if progress.stop_requested():
-        raise Stopped
-    name = f"{keeping.problem} {contender.name} {seed}"
-    packed = keep(keeping.output, name, (contender, seed, *keeping.settings), lambda: pack(work()))
-    trace = unpack(Trace, packed)
-    progress.advance(passes=float(trace.passes[-1]), objective=float(trace.values[-1]))
-    return Run(contender, seed, trace)
+    def run_once(self, contender: Contender, seed: int, work: Callable[[], Trace]) -> Run:
+        """The run of a method, worked out unless it is kept already; ``Stopped`` if the job was asked to stop."""
+        packed = self.bench.part(
+            f"{self.name} {contender.name} {seed}",
+            (contender, seed, self.settings),
+            lambda: pack(work()),
+            lambda trace: {"passes": float(trace["passes"][-1]), "objective": float(trace["values"][-1])},
+        )
+        return Run(contender, seed, unpack(Trace, packed))

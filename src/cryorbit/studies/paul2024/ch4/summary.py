@@ -6,10 +6,15 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from cryorbit.studies.paul2024.ch4.runs import Run
-from cryorbit.studies.tables import Row
+from cryorbit.studies.tables import Row, name_seeds
 
 SAME_OPTIMUM = 1e-8
 """Gap to the least objective of any method above which a method has ended elsewhere."""
+
+
+def seeds_of(runs: Sequence[Run]) -> list[int]:
+    """Seeds of the runs, each once."""
+    return list(dict.fromkeys(run.seed for run in runs))
 
 
 def least_values(runs: Sequence[Run]) -> dict[int, float]:
@@ -22,12 +27,12 @@ def list_runs(runs: Sequence[Run], least: Mapping[int, float]) -> list[Row]:
     return [
         {
             "method": run.contender.name,
-            "seed": run.seed,
             "ending": run.trace.ending,
             "passes": f"{run.trace.passes[-1].item():.1f}",
             "seconds": f"{run.trace.seconds[-1].item():.3f}",
             "gap": f"{run.trace.values[-1].item() - least[run.seed]:.2e}",
             **_interventions(run),
+            **name_seeds([run.seed]),
         }
         for run in runs
     ]
@@ -54,6 +59,7 @@ def _summary(runs: Sequence[Run], least: Mapping[int, float]) -> Row:
         "elsewhere": sum(gap > SAME_OPTIMUM for gap in gaps),
         "gap": f"{statistics.median(gaps):.0e}" if gaps else "",
         "safeguard": f"{statistics.median(counts):.0f}" if counts else "",
+        **name_seeds(seeds_of(runs)),
     }
 
 
@@ -63,8 +69,8 @@ def _spread(runs: Sequence[Run], cost: Callable[[Run], float], form: str) -> str
     middle, ends = costs[len(costs) // 2], (costs[0], costs[-1])
     if all(run.trace.ending == "diverged" for run in runs):
         return "diverges"
-    told = [f"{value:{form}}{'+' if unfinished else ''}" for unfinished, value in (middle, *ends)]
-    return f"{told[0]} ({told[1]} to {told[2]})"
+    shown = [f"{value:{form}}{'+' if unfinished else ''}" for unfinished, value in (middle, *ends)]
+    return f"{shown[0]} ({shown[1]} to {shown[2]})"
 
 
 def _interventions(run: Run) -> dict[str, object]:

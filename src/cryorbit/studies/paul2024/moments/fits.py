@@ -32,7 +32,7 @@ CHEAP_DEGREE = 9
 BESSEL_EXTENT, BESSEL_DEGREE = 0.36, 4
 """Extent, parts of the box, and degree of the volumes that the encoder gives."""
 REPORTED = 20
-"""Steps between looks at the loss."""
+"""Steps between two reports of the loss."""
 FSC_LEVEL, COMPARED = 0.5, 24
 """Correlation that a resolution is read at, and the box in which maps are compared: it holds all radii of a fit."""
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
 
-from cryorbit.core.progress import Progress
 from cryorbit.moments.polar import PolarMoments
 from cryorbit.moments.training import Schedule
-from cryorbit.studies.kept import keep
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.paul2024.mom_net.network import Setting
 from cryorbit.studies.paul2024.moments.data import Images, Truth, image_moments, neural_moments
 from cryorbit.studies.paul2024.moments.fits import Problem, invert, make_setting
@@ -42,8 +41,8 @@ class Study:
 
     Attributes
     ----------
-    output
-        Folder of the reproduction.
+    bench
+        Where parts are kept.
     seed
         Of images and networks.
     radius, orders
@@ -60,7 +59,7 @@ class Study:
         Fewer nodes than the thesis has.
     """
 
-    output: Path
+    bench: Bench
     seed: int
     radius: int
     orders: int
@@ -76,41 +75,46 @@ class Study:
         eta_most = self.eta_most if framework == "MoM-net" else 0.0
         return make_setting(self.radius, self.orders, self.box, eta_most, cheap=self.cheap)
 
-    def moments(self, case: Case, progress: Progress) -> tuple[PolarMoments, float]:
+    def moments(self, case: Case) -> tuple[PolarMoments, float]:
         """Moments, and how far the network that they come from is from the map: 0 for images of the map itself."""
         images = Images(self.box, self.images, case.eta, self.seed)
         setting = self.setting("chapter 2")
 
         def make() -> dict[str, Any]:
             if case.way == "images":
-                moments, error = image_moments(case.truth, images, setting, progress), 0.0
+                moments, error = image_moments(case.truth, images, setting, self.bench.progress), 0.0
             else:
                 moments, error = neural_moments(case.truth, images, setting, self.truth_fit)
             return {"first": moments.first, "cosines": moments.cosines, "sines": moments.sines, "error": error}
 
         inputs = (images, self.radius, self.orders, self.cheap, self.truth_fit)
-        part = keep(self.output, f"moments of {case.title}", inputs, make)
+        self.bench.begin("moments of images")
+        part = self.bench.part(f"moments of {case.title}", inputs, make)
         return PolarMoments(part["first"], part["cosines"], part["sines"]), part["error"]
 
     def invert(
-        self, case: Case, framework: Framework, progress: Progress, encoder: Mapping[str, Tensor] | None = None
+        self, case: Case, framework: Framework, encoder: Mapping[str, Tensor] | None = None
     ) -> Mapping[str, Any]:
         """What `fits.invert` finds, with the given weights of the encoder or random ones."""
         start = "random start" if encoder is None else "trained encoder"
         title = f"{framework}, {case.title}, {start}, {self.fit.steps} steps"
-        moments, error = self.moments(case, progress)
+        moments, error = self.moments(case)
         problem = Problem(title, case.truth, moments, self.setting(framework))
         # of the weights, their sum of squares tells one training from another
         size = 0.0 if encoder is None else float(sum(each.double().square().sum() for each in encoder.values()))
         inputs = (self.images, self.radius, self.orders, self.box, self.eta_most, self.cheap, self.fit, self.truth_fit)
-        outcome = keep(
-            self.output, title, (*inputs, self.seed, size), lambda: invert(problem, self.fit, progress, encoder)
-        )
+        self.bench.begin("fits to moments")
+        work = partial(invert, problem, self.fit, self.bench.progress, encoder)
+        outcome = self.bench.part(title, (*inputs, self.seed, size), work, _numbers)
         return outcome | {"truth error": error}
 
-    def encoder_alone(self, case: Case, progress: Progress, encoder: Mapping[str, Tensor]) -> Mapping[str, Any]:
+    def encoder_alone(self, case: Case, encoder: Mapping[str, Tensor]) -> Mapping[str, Any]:
         """What a trained encoder makes of the moments, without any step of fitting: the refinement network is zero."""
-        return replace(self, fit=replace(self.fit, steps=0)).invert(case, "MoM-net", progress, encoder)
+        return replace(self, fit=replace(self.fit, steps=0)).invert(case, "MoM-net", encoder)
+
+
+def _numbers(outcome: Mapping[str, Any]) -> Mapping[str, float]:
+    return {"loss": outcome["first"] + outcome["second"]}
 
 
 def schedule(steps: int, seed: int, rate: float = 1e-3) -> Schedule:

@@ -2,15 +2,14 @@
 
 The ribosome of `punjani2014.data`, images of unknown pose scored to one Fourier radius, a random start: thousands of
 voxels, and poses by the ten thousand. Every method works on the same sum, some in coordinates in which the curvature is
-flat (`whitened`), and those of EM on the statistics D and W. What is told is the number of passes over the
+flat (`whitened`), and those of EM on the statistics D and W. The table lists the passes over the
 data until the likelihood has risen by a given part of the best rise of any method. Every method has the package's
 defaults; nothing is tuned to the data or the seed. With few images the last parts of that rise are noise being fitted,
-which the likelihood of images held out tells.
+which the likelihood of held-out images shows.
 """
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -23,9 +22,10 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from cryorbit.core.progress import Progress, Stopped
+from cryorbit.core.progress import Progress
 from cryorbit.core.seeds import generator_for
 from cryorbit.inference.pose_quadrature import ShiftPrior, pose_quadrature
+from cryorbit.io.job_folder import JobFolder
 from cryorbit.optim.anderson import Anderson
 from cryorbit.optim.em import EM
 from cryorbit.optim.method import Method
@@ -36,50 +36,16 @@ from cryorbit.optim.stretches import Stretches
 from cryorbit.optim.svrg import SVRG
 from cryorbit.optim.svrg_quasi_newton import SVRGQuasiNewton
 from cryorbit.recipes.optimise.problem import OptimiseProblem, make_problem
+from cryorbit.studies.bench import Bench
 from cryorbit.studies.figures import save_png
-from cryorbit.studies.kept import keep
+from cryorbit.studies.paul2024.volumes.config import VolumesConfig
 from cryorbit.studies.paul2024.volumes.whitened import WhitenedOracle
 from cryorbit.studies.punjani2014.data import BOX, DATA_SETS, simulate
-from cryorbit.studies.registry import ReproduceConfig, choose_scale
-from cryorbit.studies.tables import Row, write_table
+from cryorbit.studies.result import StudyResult
+from cryorbit.studies.tables import Row, Table, median_and_range, name_seeds, write_table
 
 PARTS = (0.5, 0.9, 0.99, 0.999)
 """Parts of the best rise of the likelihood."""
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """How large the study is.
-
-    Attributes
-    ----------
-    images, held_out
-        That train, and that judge.
-    radius
-        That is scored, Fourier pixels.
-    shift
-        Density of shifts, pixels.
-    undersampling
-        Of the quadrature.
-    seeds, passes, looks
-        Starts and data; passes over the images a method has; looks at the likelihood a pass.
-    """
-
-    images: int
-    held_out: int
-    radius: float
-    shift: ShiftPrior
-    undersampling: float
-    seeds: int
-    passes: float
-    looks: int
-
-
-SCALES = {
-    "quick": Scale(1000, 100, 5.0, ShiftPrior(0.0), 2.0, 1, 10.0, 1),
-    "medium": Scale(2000, 200, 8.0, ShiftPrior(0.0), 1.5, 3, 30.0, 1),
-    "full": Scale(2000, 200, 10.0, ShiftPrior(1.5), 1.5, 3, 60.0, 1),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,45 +91,55 @@ class Course:
     held_out: Float[Tensor, " t"]
 
 
-def run(config: ReproduceConfig, progress: Progress) -> Sequence[Path]:
-    """Run every method on every seed, and write tables and the figure; returns the files.
+def run(config: VolumesConfig, job: JobFolder, progress: Progress) -> StudyResult:
+    """Run every method on every seed, and write tables and the figure.
 
     Raises
     ------
     Stopped
-        The run was asked to stop; what was done is kept, and tables are of the seeds that were done.
+        The job was asked to stop; the methods that are finished are kept.
     """
-    scale = choose_scale(SCALES, config)
-    progress.start(len(RIVALS) * scale.seeds, "volumes")
+    bench, seeds = Bench(job, progress), range(config.seed, config.seed + config.seeds)
+    bench.start(len(RIVALS) * len(seeds), "volumes")
     courses: list[Course] = []
-    files: list[Path] = []
-    for seed in range(config.seed, config.seed + scale.seeds):
-        problem = set_up(scale, seed)
+    for seed in seeds:
+        problem = set_up(config, seed)
         flat, nodes = WhitenedOracle.of(problem.oracle), problem.oracle.model.quadrature.count
+        write = partial(write_results, courses, bench.folder, config, nodes)
         for rival in RIVALS:
-            if progress.stop_requested():
-                raise Stopped
-            work = partial(compete, rival, problem, flat, scale, seed, progress)
-            points = keep(config.output, f"{rival.name} {seed}", (rival, scale, seed), work)
+            work = partial(compete, rival, problem, flat, config, seed, bench)
+            points = bench.part(f"{rival.name} {seed}", (rival, *_inputs(config), seed), work, _numbers)
             courses.append(Course(rival, seed, *points.unbind(1)))
-            progress.advance(passes=float(points[-1, 0]), log_likelihood=float(points[-1, 1]))
-        files = write_results(courses, config.output, scale, nodes)
-    return files
+            bench.show(write)
+    bench.publish(write())
+    return bench.result
 
 
-def set_up(scale: Scale, seed: int) -> OptimiseProblem:
+def _inputs(config: VolumesConfig) -> tuple[object, ...]:
+    """Settings that the course of a method depends on."""
+    problem = (config.images, config.held_out, config.radius, config.shift_sigma, config.undersampling)
+    return (*problem, config.passes, config.looks)
+
+
+def _numbers(points: Float[Tensor, "t 3"]) -> Mapping[str, float]:
+    return {"passes": float(points[-1, 0]), "log_likelihood": float(points[-1, 1])}
+
+
+def set_up(config: VolumesConfig, seed: int) -> OptimiseProblem:
     """The images of one seed, and the start."""
-    data = replace(next(each for each in DATA_SETS if each.name == "ribosome"), radius=scale.radius, shift=scale.shift)
-    observations, disc = simulate(data, scale.images + scale.held_out, generator_for(seed, "paul2024 images"))
-    quadrature = pose_quadrature(scale.radius, BOX, scale.shift, scale.undersampling)
-    return make_problem(observations, disc, quadrature, data.prior, scale.held_out, seed)
+    shift = ShiftPrior(config.shift_sigma)
+    data = replace(next(each for each in DATA_SETS if each.name == "ribosome"), radius=config.radius, shift=shift)
+    count = config.images + config.held_out
+    observations, disc = simulate(data, count, generator_for(seed, "paul2024 images"))
+    quadrature = pose_quadrature(config.radius, BOX, shift, config.undersampling)
+    return make_problem(observations, disc, quadrature, data.prior, config.held_out, seed)
 
 
 def compete(
-    rival: Rival, problem: OptimiseProblem, flat: WhitenedOracle, scale: Scale, seed: int, progress: Progress
+    rival: Rival, problem: OptimiseProblem, flat: WhitenedOracle, config: VolumesConfig, seed: int, bench: Bench
 ) -> Float[Tensor, "t 3"]:
     """Run one method for the passes it has: passes, and both likelihoods, at every look."""
-    stretches = Stretches(flat if rival.whitened else problem.oracle, rival.method, seed, scale.looks)
+    stretches = Stretches(flat if rival.whitened else problem.oracle, rival.method, seed, config.looks)
     position = stretches.begin(flat.whitened(problem.start) if rival.whitened else problem.start)
     points = []
     while True:
@@ -171,10 +147,9 @@ def compete(
         passes = position.evaluations / problem.oracle.num_terms
         here = -float(problem.oracle.value(x)), -float(problem.held_out.negative_log_likelihood(x))
         points.append((passes, *here))
-        if passes >= scale.passes:
+        if passes >= config.passes:
             break
-        if progress.stop_requested():
-            raise Stopped
+        bench.stop_if_asked()
         position = stretches.advance(position)
     return torch.tensor(points, dtype=torch.float64)
 
@@ -186,23 +161,28 @@ def passes_to(course: Course, level: float) -> float | None:
 
 
 def summarise(courses: Sequence[Course]) -> list[Row]:
-    """A row a method: median passes to each part of the best rise, and where the likelihoods end."""
+    """A row a method that ran: passes to each part of the best rise, and where the likelihoods end."""
     best = {course.seed: _best(courses, course.seed) for course in courses}
-    return [_row([each for each in courses if each.rival.name == rival.name], best) for rival in RIVALS]
+    ran = dict.fromkeys(course.rival.name for course in courses)
+    return [_row([each for each in courses if each.rival.name == name], best) for name in ran]
 
 
 def _row(mine: Sequence[Course], best: Mapping[int, float]) -> Row:
-    row: dict[str, object] = {"method": mine[0].rival.name}
-    for part in PARTS:
-        passes = [passes_to(each, _level(each, best[each.seed], part)) for each in mine]
-        known = sorted(value for value in passes if value is not None)
-        label = f"passes to {100 * part:g} %"
-        row[label] = "" if len(known) <= len(passes) // 2 else f"{known[len(passes) // 2]:.1f}"
-    row["nats below the best"] = (
-        f"{statistics.median(best[each.seed] - float(each.log_likelihood[-1]) for each in mine):.3f}"
-    )
-    row["held out, nats"] = f"{statistics.median(float(each.held_out[-1]) for each in mine):.3f}"
-    return row
+    below = [best[each.seed] - float(each.log_likelihood[-1]) for each in mine]
+    return {
+        "method": mine[0].rival.name,
+        **{f"passes to {100 * part:g} %": _passes(mine, best, part) for part in PARTS},
+        "nats below the best": median_and_range(below, ".3f"),
+        "held out, nats": median_and_range([float(each.held_out[-1]) for each in mine], ".3f"),
+        **name_seeds(each.seed for each in mine),
+    }
+
+
+def _passes(mine: Sequence[Course], best: Mapping[int, float], part: float) -> str:
+    """Passes to a part of the best rise, where most seeds have come to it; those that have not took more than any."""
+    passes = [passes_to(each, _level(each, best[each.seed], part)) for each in mine]
+    values = [float("inf") if value is None else value for value in passes]
+    return "" if values.count(float("inf")) >= len(values) / 2 else median_and_range(values, ".1f")
 
 
 def _level(course: Course, best: float, part: float) -> float:
@@ -214,25 +194,35 @@ def _best(courses: Sequence[Course], seed: int) -> float:
     return max(float(each.log_likelihood.nan_to_num(nan=-torch.inf).max()) for each in courses if each.seed == seed)
 
 
-def write_results(courses: Sequence[Course], output: Path, scale: Scale, nodes: int) -> list[Path]:
+def write_results(courses: Sequence[Course], output: Path, config: VolumesConfig, nodes: int) -> list[Path]:
     """Write the table, all courses, and the figure of the first seed."""
-    notes = [
-        f"{scale.images:,} images scored to a radius of {scale.radius:g} Fourier pixels, {nodes:,} poses each; "
-        f"{scale.held_out} more are held out. Median of {scale.seeds} seeds.",
-        "Passes: evaluations of an image over their number. Parts are of the best rise of the likelihood by any.",
-        "Preconditioned: in coordinates that divide every shell by the root of its mean weight W.",
-        "Empty: not within the passes a method had, in half of the seeds.",
-    ]
+    seeds = list(dict.fromkeys(each.seed for each in courses))
     points = [
-        {"method": each.rival.name, "seed": each.seed, "passes": f"{passes:.2f}", **_likelihoods(value, other)}
+        {
+            "method": each.rival.name,
+            "passes": f"{passes:.2f}",
+            **_likelihoods(value, other),
+            **name_seeds([each.seed]),
+        }
         for each in courses
         for passes, value, other in torch.stack([each.passes, each.log_likelihood, each.held_out], 1).tolist()
     ]
-    files = write_table(output / "courses", points, "All courses")
-    files += write_table(output / "table", summarise(courses), "Variance reduction on volumes", notes)
-    first = [each for each in courses if each.seed == courses[0].seed]
-    files.append(save_png(draw_courses(first, _best(courses, courses[0].seed)), output / "figure.png"))
+    files = write_table(output / "courses", Table("All courses", points, seeds))
+    summary = Table("Variance reduction on volumes", summarise(courses), seeds, _notes(config, nodes))
+    files += write_table(output / "table", summary)
+    first = [each for each in courses if each.seed == seeds[0]]
+    files.append(save_png(draw_courses(first, _best(courses, seeds[0])), output / "figure.png", seeds[:1]))
     return files
+
+
+def _notes(config: VolumesConfig, nodes: int) -> list[str]:
+    return [
+        f"{config.images:,} images scored to a radius of {config.radius:g} Fourier pixels, {nodes:,} poses each; "
+        f"{config.held_out} more are held out.",
+        "Passes: evaluations of single images, divided by their number. Percentages are of the best rise of all.",
+        "Preconditioned: in coordinates that divide every shell by the square root of its mean weight W.",
+        "Empty: half of the seeds or more did not get there in the passes they had; inf: the slowest seed did not.",
+    ]
 
 
 def _likelihoods(value: float, held_out: float) -> Row:

@@ -29,11 +29,21 @@ class ParticleSet:
     truth_map: Path
 
 
-def simulate_set(folder: Path, count: int, snr: float, seed: int = 1, volume: Path = RIBOSOME) -> ParticleSet:
-    """Images of a map, by default of a ribosome, 64 pixels of 5.6 A; a set that is there already is used again."""
+def simulate_set(
+    folder: Path,
+    count: int,
+    snr: float,
+    seed: int = 1,
+    volume: Path = RIBOSOME,
+    options: tuple[str | Path, ...] = (),
+) -> ParticleSet:
+    """Images of a map, by default of a ribosome, 64 pixels of 5.6 A; a set that is there already is used again.
+
+    ``options`` are further ones of ``cryorbit simulate``.
+    """
     made = ParticleSet(folder / "particles.star", folder / "truth_1.mrc")
     if not made.truth_map.exists():
-        words = ("simulate", volume, "-o", folder, "-n", str(count), "--snr", str(snr), "--seed", str(seed))
+        words = ("simulate", volume, "-o", folder, "-n", str(count), "--snr", str(snr), "--seed", str(seed), *options)
         run_measured([*CRYORBIT, *words], folder.with_suffix(".log"))
     return made
 

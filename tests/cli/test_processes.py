@@ -183,8 +183,11 @@ def test_starts_of_classes_searched_together_are_dealt_out_likewise(images: Path
     assert measured(images / "joint_of_one") == measured(images / "joint_of_two")
 
 
+MOMENTS = "resolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\n"
+REFINE = '[refine]\nmethod = "em"\n[refine.passes]\niterations = 1\n[refine.poses]\nangular_spacing = 30.0\ncells = 4\n'
 QUICK = {
-    "moments": "diameter = 100.0\nresolution = 60.0\nstarts = 1\nkept = 1\ncoarse_steps = 5\nfine_steps = 5\n",
+    "moments": f"diameter = 100.0\n{MOMENTS}",
+    "run": f'start = "moments"\ndiameter = 100.0\nmax_resolution = 20.0\n[moments]\n{MOMENTS}{REFINE}',
     "optimise": "diameter = 100.0\nepochs = 0.3\nresolution = 60.0\n",
 }
 
@@ -232,7 +235,7 @@ def test_nothing_is_made_of_nothing(images: Path, capsys: pytest.CaptureFixture[
 def test_a_job_without_maps_before_its_end_is_not_finished_early(
     images: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    job = JobFolder.create(images / "moments_early", verb="moments", config={"seed": 0})
+    job = JobFolder.create(images / "reconstruct_early", verb="reconstruct", config={"seed": 0})
     job.save_checkpoint({})
     with pytest.raises(SystemExit):
         main(["resume", str(job.path), "--finish-now"])

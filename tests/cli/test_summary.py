@@ -62,3 +62,9 @@ def test_the_next_step_suits_the_job(
 
 def test_one_of_several_classes_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--class-number 1" in said(record("classify", {"map": "a"}, {"map": "b"}), tmp_path, capsys)
+
+
+def test_the_comparison_with_another_map_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compared = {"map": "truth_1.mrc", "resolution_fsc05_A": 27.04, "correlation": 0.7812, "hand_flipped": True}
+    text = said({"verb": "moments", "config": {}, "result": {"compared": compared}}, tmp_path, capsys)
+    assert "Against truth_1.mrc: resolution 27.0 Å (FSC 0.5), correlation 0.781; this map was mirrored." in text

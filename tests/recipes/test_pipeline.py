@@ -24,14 +24,16 @@ from cryorbit.recipes.config import load_config
 from cryorbit.recipes.map_files import ONLY_MAP
 from cryorbit.recipes.pipeline import PipelineConfig, run
 from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
+from cryorbit.recipes.pipeline.first_map import FIRST_MAPS
 from cryorbit.recipes.pipeline.judgement import judge
 from cryorbit.recipes.pipeline.outputs import write_joined
-from cryorbit.recipes.pipeline.plan import ABINIT, abinit_stage, class_particles, image_folder, refine_stage
+from cryorbit.recipes.pipeline.plan import class_particles, first_stage, image_folder, refine_stage
 from cryorbit.recipes.pipeline.run import classes_to_refine
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 from cryorbit.recipes.settings import Settings
 from phantom_sets import sharp_phantom
 
+ABINIT = "1_abinit"
 SETTINGS = """
 symmetry = "C2"
 classes = 2
@@ -68,7 +70,7 @@ def test_tables_of_settings_reach_their_stages(particles: Path, tmp_path: Path) 
     file.write_text(SETTINGS)
     given = {"particles": particles, "output": tmp_path / "job", "seed": 4, "max_resolution": 5.0}
     config = load_config(PipelineConfig, file, given)
-    first = abinit_stage(config, config.output).config.model_dump()
+    first = first_stage(config, config.output).config.model_dump()
     assert (first["classes"], first["seeds"], first["seed"], first["symmetry"]) == (2, 2, 4, "C2")
     assert (first["max_resolution"], first["grow"]["iterations"]) == (18.0, 7)
     write_abinit_particles(particles, config.output)
@@ -86,6 +88,35 @@ def test_a_refinement_that_would_not_fit_is_refused_before_ab_initio(particles: 
     with pytest.raises(InputError, match="memory"):
         run(config, job, SilentProgress())
     assert not (config.output / ABINIT).exists()
+
+
+def test_moments_hand_on_their_map_and_their_particles(particles: Path, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('start = "moments"\n[moments]\nstarts = 3\nresolution = 40.0\n')
+    config = load_config(PipelineConfig, file, {"particles": particles, "output": tmp_path / "job", "seed": 4})
+    first = first_stage(config, config.output)
+    assert (first.verb, first.folder) == ("moments", config.output / "1_moments")
+    settings = first.config.model_dump()
+    assert (settings["starts"], settings["resolution"], settings["seed"], settings["compare"]) == (3, 40.0, 4, None)
+    refined = refine_stage(config, config.output, abinit_result(), 1)
+    assert refined.config.model_dump()["maps"] == (first.folder / "map.mrc",)
+    assert refined.inputs == (first.folder / "particles.star", first.folder / "map.mrc")
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [({"symmetry": "C2"}, "without symmetry"), ({"classes": 2}, "make one map"), ({"seeds": 3}, "number of starts")],
+)
+def test_what_moments_cannot_do_is_refused_before_any_work(
+    particles: Path, tmp_path: Path, setting: dict[str, Any], problem: str
+) -> None:
+    config = PipelineConfig(particles=particles, output=tmp_path / "job", start="moments", **setting)
+    job = JobFolder.create(config.output, verb="run", config=config.model_dump(mode="json"))
+    with pytest.raises(InputError, match=problem) as error:
+        run(config, job, SilentProgress())
+    assert error.value.fix is not None
+    assert "--start abinit" in error.value.fix
+    assert not (config.output / "1_moments").exists()
 
 
 def test_an_unknown_key_in_a_table_names_the_nearest(tmp_path: Path) -> None:
@@ -203,10 +234,10 @@ def refined_class(number: int, **changes: Any) -> RefinedClass:
     return RefinedClass(number, f"class {number}", ONLY_MAP, Path("r"), Path("p"), refined, sharpened)
 
 
-def verdict_of(first: Level, *classes: RefinedClass, left_out: tuple[int, ...] = ()) -> Verdict:
+def verdict_of(first: Level, *classes: RefinedClass, left_out: tuple[int, ...] = (), start: str = "abinit") -> Verdict:
     sentences = {"good": "Starts agree.", "doubtful": "Not verified.", "bad": "Do not trust this map."}
     result = abinit_result(verdict=Verdict(first, sentences[first], ("2 of 2 starts agree",)))
-    return judge(FinishedStages(Path("a"), result, list(classes), list(left_out)))
+    return judge(FinishedStages(FIRST_MAPS[start], Path("a"), result, list(classes), list(left_out)))
 
 
 def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() -> None:
@@ -215,6 +246,10 @@ def test_the_verdict_is_the_worst_of_the_stages_and_begins_with_what_is_wrong() 
     assert good.sentence.startswith("Resolution 4.10 Å.")
     assert "ab initio: 2 of 2 starts agree" in good.reasons
     assert "refinement: poses are sharp" in good.reasons
+    from_moments = verdict_of("good", refined_class(1), start="moments")
+    assert "moments: 2 of 2 starts agree" in from_moments.reasons
+    assert "from moments" in from_moments.sentence
+    assert "random starts" not in from_moments.sentence
     bad = verdict_of("bad", refined_class(1))
     assert (bad.level, bad.sentence) == ("bad", "Do not trust this map. Resolution 4.10 Å.")
     assert verdict_of("good", refined_class(1, level="doubtful")).level == "doubtful"

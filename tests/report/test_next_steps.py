@@ -34,6 +34,18 @@ def test_a_single_start_is_verified_first(tmp_path: Path) -> None:
     assert "verify" not in purposes(tmp_path, "abinit", "doubtful", seeds=3)
 
 
+def test_a_map_from_moments_in_doubt_is_held_against_one_ab_initio(tmp_path: Path) -> None:
+    assert purposes(tmp_path, "moments", "good") == ["refine", "or"]
+    assert purposes(tmp_path, "moments", "doubtful") == ["verify", "refine", "or"]
+    assert purposes(tmp_path, "moments", "bad") == ["verify", "check"]
+
+
+def test_a_run_from_moments_that_failed_is_tried_from_the_other_start(tmp_path: Path) -> None:
+    assert purposes(tmp_path, "run", "bad", start="moments") == ["instead", "check"]
+    assert "instead" not in purposes(tmp_path, "run", "bad", start="abinit")
+    assert purposes(tmp_path, "run", "good", start="moments") == []
+
+
 @pytest.mark.parametrize("status", ["stopped", "failed"])
 def test_a_job_that_did_not_end_is_continued(status: str, tmp_path: Path) -> None:
     assert purposes(tmp_path, "refine", "good", status) == ["continue"]

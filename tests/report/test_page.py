@@ -122,6 +122,21 @@ def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
     assert page.headings == ["Maps", "Do independent runs agree?", "How it was made"]
 
 
+def test_a_map_from_moments_shows_how_far_repeated_fits_differ_and_the_other_map(tmp_path: Path) -> None:
+    job = fabricate_job(tmp_path / "job", classes=1)
+    compared = {"map": "truth_1.mrc", "resolution_fsc05_A": 27.04, "correlation": 0.7812, "hand_flipped": True}
+    counts = {"coefficients": 220, "all_moments": 156, "first_and_second": 52}
+    numbers = {"resolution_A": 32.4, "finest_A": 31.6, "misfit": 1.084, "eta_px": 1.9, "density_spread": 0.5}
+    starts = {"agreeing_starts": 7, "starts": 8}
+    job.record(verb="moments", result={"compared": compared, "determinacy": counts, **numbers, **starts})
+    (job.path / "spread.csv").write_text("frequency_per_A,random_starts,halves\n0.01,0.1,0.05\n0.03,0.9,0.6\n")
+    text = write_report(job.path).read_text()
+    assert {"How sure the map is", "Against truth_1.mrc"} <= set(_Page(text).headings)
+    for shown in ("27.0 Å", "0.781", "mirrored", "7 of 8", "156 of 220", ">52<", "1.08", "1.9 px"):
+        assert shown in text
+    assert (job.path / "figures" / "spread.png").is_file()
+
+
 def test_a_demonstration_shows_the_truth_beside_its_map(tmp_path: Path) -> None:
     job = fabricate_job(tmp_path / "job", classes=1)
     numbers = {"resolution_fsc05_A": 11.94, "correlation": 0.9741, "angle_median_deg": 1.24, "shift_median_A": 0.64}

@@ -107,7 +107,7 @@ def run(
     progress: Progress | None = None,
     **settings: Any,
 ) -> Job:
-    """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing, one verdict."""
+    """Go from particle images to a refined, sharpened map: ``start``, ``classes``, ``symmetry``, ...; one verdict."""
     return _from_particles("run", particles, {"output": output, **settings}, config, progress)
 
 

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from cryorbit.cli.options import DataDir, Device, Memory, Scratch, Threads, Trust
 
-FINISHING = ("abinit", "classify", "optimise", "refine", "run")
+FINISHING = ("abinit", "classify", "moments", "optimise", "refine", "run")
 """Verbs whose jobs hold maps at any time: what they have come to can be finished early."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +13,10 @@ def run(
     particles: ParticleFile,
     *,
     output: Output,
+    start: Annotated[
+        Literal["abinit", "moments"] | None,
+        Parameter(help="How the first map is made: ab initio, or from moments of the images. Default: abinit."),
+    ] = None,
     classes: Annotated[int | None, Parameter(help="Number of ab initio maps. Default: 1.")] = None,
     refine_all: Annotated[
         bool | None, Parameter(negative="", help="Refine every class on its own particles. Default: only the first.")
@@ -28,17 +32,18 @@ def run(
     trust: Trust = False,
     shared: Shared = NOTHING_SHARED,
 ) -> None:
-    """Go from particle images to a refined, sharpened map: ab initio, refinement, post-processing.
+    """Go from particle images to a refined, sharpened map: a first map, refinement, post-processing.
 
     Writes map.mrc, half-maps, particles.star and report.html, and a folder for each stage. Ctrl-C stops the job and
-    keeps what is done; `cryorbit resume` continues it. A settings file has the tables [abinit], [refine] and
-    [postprocess] for the stages.
+    keeps what is done; `cryorbit resume` continues it. A settings file has the tables [abinit], [moments],
+    [refine] and [postprocess] for the stages.
     """
-    from cryorbit.cli.job_work import start
+    from cryorbit.cli.job_work import start as start_job
 
     settings = {
         "particles": particles,
         "output": output,
+        "start": start,
         "classes": classes,
         "refine_all": refine_all,
         "seeds": seeds,
@@ -46,4 +51,4 @@ def run(
         "diameter": diameter,
         "max_resolution": max_resolution,
     }
-    start("run", settings | shared.settings(), shared.config, trust=trust)
+    start_job("run", settings | shared.settings(), shared.config, trust=trust)

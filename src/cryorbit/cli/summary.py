@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cryorbit.core.readable import percent
-from cryorbit.io.job_result import ClassRecord, Result, TruthRecord, read_result
+from cryorbit.io.job_result import ClassRecord, ComparedMap, Result, TruthRecord, read_result
 from cryorbit.report.next_steps import Step, next_steps
 
 _COLOURS = {"good": "green", "doubtful": "yellow", "bad": "red"}
@@ -36,6 +36,8 @@ def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> 
             console.print(Text(f"  - {reason}"), soft_wrap=True)
     if result.truth is not None:
         console.print(_against_truth(result.truth), highlight=False, soft_wrap=True)
+    if result.compared is not None:
+        console.print(_against_other(result.compared), highlight=False, soft_wrap=True)
     console.print()
     for step in (Step("report", str(folder / "report.html")), *next_steps(record, result, folder)):
         console.print(f"{step.purpose:<10}{step.command}", markup=False, highlight=False, soft_wrap=True)
@@ -57,6 +59,15 @@ def _against_truth(truth: TruthRecord) -> str:
         f"correlation {_known(truth.correlation, '{:.3f}'.format)}; "
         f"median pose error {_known(truth.angle_median_deg, '{:.1f}'.format)} degrees, "
         f"{_known(truth.shift_median_A, '{:.1f}'.format)} Å."
+    )
+
+
+def _against_other(other: ComparedMap) -> str:
+    """One sentence on how far a map agrees with the one that it was compared with."""
+    mirrored = "; this map was mirrored" if other.hand_flipped else ""
+    return (
+        f"Against {other.map}: resolution {other.resolution_fsc05_A:.1f} Å (FSC 0.5), "
+        f"correlation {other.correlation:.3f}{mirrored}."
     )
 
 

@@ -126,6 +126,28 @@ class TruthRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedMap:
+    """The agreement of a job's map with another one of the particle.
+
+    Attributes
+    ----------
+    map
+        Name of the other file.
+    resolution_fsc05_A
+        Where the two, superposed, correlate by 0.5, A.
+    correlation
+        Correlation coefficient of the two.
+    hand_flipped
+        Whether this map was mirrored.
+    """
+
+    map: str
+    resolution_fsc05_A: Measured  # noqa: N815 (units belong to the name)
+    correlation: Measured
+    hand_flipped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What every job says of its result; None or empty for what it does not determine.
 
@@ -153,6 +175,8 @@ class Result:
         Jobs within the job, in order.
     truth
         The comparison with the truth.
+    compared
+        The comparison with another map.
     """
 
     classes: tuple[ClassRecord, ...] = ()
@@ -167,6 +191,7 @@ class Result:
     cross_seed: CrossSeed | None = None
     stages: tuple[StageRecord, ...] = ()
     truth: TruthRecord | None = None
+    compared: ComparedMap | None = None
 
 
 def as_record(value: Any) -> Any:

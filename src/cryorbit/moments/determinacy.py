@@ -1,7 +1,9 @@
-"""How much of an unknown its moments determine: singular values of their derivative at a solution.
+"""How much of a volume its moments determine at the noise of their estimates: information at a solution.
 
-A combination of unknowns that moves the moments by less than their errors is left as the start had it, whatever the
-fit. Ambiguities of the problem itself (rotations, shifts, a constant added to logits) are such combinations too.
+In units in which every coefficient is standard normal before anything is seen, a combination of coefficients that the
+data hold more than one unit of information on is known better from the moments than without them. Nuisances, the
+density of views and the spread of shifts, are fitted along, so what they could explain counts for nothing. Errors of
+moments are taken as independent, which they are not quite: the counts are upper limits.
 """
 
 from __future__ import annotations
@@ -17,28 +19,46 @@ from cryorbit.moments.fit import Residuals
 
 @dataclass(frozen=True, slots=True)
 class Determinacy:
-    """Singular values, largest first, one for each unknown."""
+    """How many combinations of coefficients are known better from the moments than without them.
 
-    values: Float[Tensor, " p"]
+    Attributes
+    ----------
+    coefficients
+        All coefficients of the volume.
+    all_moments
+        Combinations that all moments determine.
+    first_and_second
+        Those that the first and the second moments determine by themselves.
+    """
 
-    def count(self, error: float) -> int:
-        """Number of combinations that an error of the residuals of this norm leaves determined to within one scale."""
-        return int((self.values > error).sum())
+    coefficients: int
+    all_moments: int
+    first_and_second: int
 
 
-def determinacy(residuals: Residuals, solution: Float[Tensor, " p"], scales: Float[Tensor, " p"]) -> Determinacy:
-    """Singular values at a solution.
+def derivatives(residuals: Residuals, solution: Float[Tensor, " p"]) -> Float[Tensor, "m p"]:
+    """Derivatives of the residuals at a solution, one unknown after the other: residuals are far more than unknowns."""
+    pull = torch.func.vjp(residuals, solution)[1]
+    # products of the transposed derivatives with a vector are linear in it, and their own derivatives are the columns
+    push = torch.func.vjp(lambda weights: pull(weights)[0], torch.zeros_like(residuals(solution)))[1]
+    return torch.stack([push(direction)[0] for direction in torch.eye(len(solution)).to(solution)], 1)
+
+
+def count_determined(jacobian: Float[Tensor, "m p"], coefficients: int, nuisance_prior: float) -> int:
+    """Number of combinations of the first unknowns on which residuals hold more than a unit of information.
 
     Parameters
     ----------
-    residuals
-        Of the fit, such as relative errors of moments.
-    solution
-        Where to look.
-    scales
-        Size of a change that matters in each unknown.
+    jacobian
+        Derivatives of residuals, in units of their errors, for unknowns in units of their expected sizes.
+    coefficients
+        Number of unknowns that are asked about; those after them are nuisances.
+    nuisance_prior
+        Information that there is on each nuisance beforehand.
     """
-    jacobian = torch.func.jacrev(residuals)(solution) * scales
-    values = torch.linalg.svdvals(jacobian)
-    missing = len(solution) - len(values)
-    return Determinacy(torch.cat([values, values.new_zeros(max(0, missing))]))
+    information = jacobian.mT @ jacobian
+    inner, cross = information[:coefficients, :coefficients], information[:coefficients, coefficients:]
+    nuisances = information[coefficients:, coefficients:]
+    nuisances = nuisances + nuisance_prior * torch.eye(len(nuisances)).to(nuisances)
+    free = inner - cross @ torch.linalg.solve(nuisances, cross.mT)
+    return int((torch.linalg.eigvalsh(free) > 1).sum())

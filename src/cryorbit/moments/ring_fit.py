@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.moments.determinacy import Determinacy, count_determined, derivatives
 from cryorbit.moments.fit import Fit, fit_lbfgs
 from cryorbit.moments.ring_model import RingModel
 from cryorbit.moments.ring_moments import RingMoments, multiplicity, order_pairs
@@ -130,6 +131,13 @@ class RingProblem:
     def misfit(self, unknown: Float[Tensor, " p"]) -> float:
         """Root mean square difference, in standard errors (those of model and noise included)."""
         return float(self._misfits(unknown).square().mean().sqrt())
+
+    def determinacy(self, unknown: Float[Tensor, " p"]) -> Determinacy:
+        """How many combinations of the volume's coefficients the moments determine at a solution."""
+        jacobian, coefficients = derivatives(self._misfits, unknown), self.model.basis.size
+        third = 2 * self.estimate.products.third.numel()
+        counts = (count_determined(rows, coefficients, PRIOR_WEIGHT) for rows in (jacobian, jacobian[:-third]))
+        return Determinacy(coefficients, *counts)
 
     def _split(self, unknown: Float[Tensor, " p"]) -> tuple[Tensor, Tensor, Tensor]:
         sizes = [self.model.basis.size, self.model.density.size, 1]

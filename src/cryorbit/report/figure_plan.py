@@ -14,7 +14,7 @@ from cryorbit.report.fit_figures import draw_fitted
 from cryorbit.report.fitted_images import FittedImages, read_fitted
 from cryorbit.report.look import FAINT, class_colour
 from cryorbit.report.map_figures import draw_beside_truth, draw_map, draw_surfaces
-from cryorbit.report.moment_figures import draw_density
+from cryorbit.report.moment_figures import draw_density, draw_spread
 from cryorbit.report.mra_figures import draw_solution
 from cryorbit.report.noise_figures import draw_noise, draw_scales
 from cryorbit.report.particle_figures import draw_certainty, draw_view_directions
@@ -59,7 +59,7 @@ def plan_figures(results: JobResults) -> Iterator[FigurePlan]:
         yield FigurePlan("certainty", partial(draw_certainty, particles), vector=True)
     if (fitted := _fitted(results)) is not None:
         yield FigurePlan("fitted", partial(draw_fitted, fitted), vector=False)
-    for name, draw in {"noise": draw_noise, "scales": draw_scales}.items():
+    for name, draw in {"noise": draw_noise, "scales": draw_scales, "spread": draw_spread}.items():
         if (file := results.path / f"{name}.csv").exists():
             yield FigurePlan(name, partial(draw, file), vector=True)
     if results.postprocess is not None:

@@ -1,4 +1,4 @@
-"""Figures of a job on moments: the density of view directions that was fitted."""
+"""Figures of a job on moments: the density of view directions, and how far repeated fits differ."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+
+from cryorbit.report.curve_figures import label_by_resolution
+from cryorbit.report.look import FAINT, class_colour
 
 _SHARPNESS = 40.0
 """Of the kernel between nodes, whose width is some nine degrees."""
@@ -25,6 +28,21 @@ def draw_density(file: Path) -> Figure:
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     figure.colorbar(image, ax=axes, shrink=0.7, label="times an even spread")
+    return figure
+
+
+def draw_spread(file: Path) -> Figure:
+    """Spread of repeated fits over their mean against spatial frequency, from ``spread.csv``."""
+    table = pd.read_csv(file)
+    figure = Figure(figsize=(6.4, 2.6))
+    axes = figure.subplots()
+    for number, name in enumerate(table.columns[1:], start=1):
+        axes.plot(table["frequency_per_A"], table[name], ".-", color=class_colour(number), label=name.replace("_", " "))
+    axes.axhline(1.0, color=FAINT, linewidth=0.9, linestyle=(0, (4, 3)))
+    axes.set(xlabel="resolution (Å)", ylabel="standard deviation\nover the mean", ylim=(0, None))
+    axes.set_xlim(left=0)
+    label_by_resolution(axes)
+    axes.legend(fontsize=8)
     return figure
 
 

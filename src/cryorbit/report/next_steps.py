@@ -48,9 +48,12 @@ def _checks(record: Mapping[str, Any], level: str) -> Iterator[Step]:
     particles = config.get("particles")
     if level == "good" or particles is None:
         return
-    if record.get("verb") == "abinit" and config.get("seeds", STARTS) < STARTS:
+    verb = record.get("verb")
+    if verb == "moments" or (verb == "abinit" and config.get("seeds", STARTS) < STARTS):
         words = ["cryorbit", "abinit", particles, "-o", "verified", "--seeds", str(STARTS)]
         yield Step("verify", shlex.join(map(str, words)))
+    if verb == "run" and config.get("start") == "moments":
+        yield Step("instead", shlex.join(map(str, ["cryorbit", "run", particles, "-o", "from_ab_initio"])))
     if level == "bad":
         yield Step("check", shlex.join(["cryorbit", "inspect", str(particles), "-o", "inspected"]))
 

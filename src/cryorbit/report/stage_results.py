@@ -14,6 +14,7 @@ from cryorbit.report.look import embed_picture
 
 _PICTURES = {
     "abinit": ("surface_*", "cross_seed", "course"),
+    "moments": ("surface_*", "spread", "view_directions"),
     "refine": ("fsc", "course"),
     "postprocess": ("local_resolution", "conical_fsc", "guinier"),
 }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryorbit.recipes.abinit import AbinitResult
 from cryorbit.recipes.map_files import MapFiles
+from cryorbit.recipes.pipeline.first_map import FirstMap, FirstResult
 from cryorbit.recipes.postprocess import PostprocessResult
 from cryorbit.recipes.refine import RefineResult
 
@@ -18,7 +18,7 @@ class RefinedClass:
     Attributes
     ----------
     number
-        Of the ab initio stage, from 1.
+        Of the first stage, from 1.
     name
         What the report calls it.
     files
@@ -44,15 +44,18 @@ class FinishedStages:
 
     Attributes
     ----------
+    began
+        How the first map was made.
     first_in, first
-        Job folder of ab initio, and its result.
+        Job folder of the stage that made it, and its result.
     classes
         Those that were refined.
     left_out
         Numbers of those that were too small.
     """
 
+    began: FirstMap
     first_in: Path
-    first: AbinitResult
+    first: FirstResult
     classes: list[RefinedClass]
     left_out: list[int]

@@ -6,20 +6,18 @@ from cryorbit.core.verdict import Verdict, worst
 from cryorbit.io.checks import FEWEST
 from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
 
-AGREED = "Independent random starts came to the same ab initio map."
-
 
 def judge(stages: FinishedStages) -> Verdict:
-    """Weigh the stages: agreement of random starts, what refinement and post-processing say of their maps.
+    """Weigh the stages: what the first map rests on, what refinement and post-processing say of their maps.
 
     The sentences are those of the first class; of the others the reasons tell.
     """
     head, *others = stages.classes
     first, middle, last = stages.first.verdict, head.refined.verdict, head.sharpened.verdict
     warnings = [each.sentence for each in (first, middle) if each.level != "good"]
-    sentences = [*warnings, last.sentence, *([] if warnings else [AGREED])]
+    sentences = [*warnings, last.sentence, *([] if warnings else [stages.began.agreed])]
     reasons = (
-        *(f"ab initio: {reason}" for reason in first.reasons),
+        *(f"{stages.began.reason}: {reason}" for reason in first.reasons),
         *(f"refinement: {reason}" for reason in middle.reasons),
         *(f"post-processing: {reason}" for reason in last.reasons),
         *(f"{other.name}: {_in_short(other)}" for other in others),

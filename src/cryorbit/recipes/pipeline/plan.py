@@ -9,11 +9,12 @@ from cryorbit.io.image_paths import number_and_stack
 from cryorbit.io.particles import Particles, read_particles
 from cryorbit.io.particles_writing import Assignments, write_particles
 from cryorbit.io.star import numbers
-from cryorbit.recipes import abinit, postprocess, refine
+from cryorbit.recipes import abinit, moments, postprocess, refine
 from cryorbit.recipes.abinit import AbinitConfig, AbinitResult
 from cryorbit.recipes.dataset import read_chosen
-from cryorbit.recipes.map_files import class_files
+from cryorbit.recipes.moments import MomentsConfig, MomentsResult
 from cryorbit.recipes.pipeline.config import PipelineConfig
+from cryorbit.recipes.pipeline.first_map import FirstResult, first_map
 from cryorbit.recipes.pipeline.stage import Stage
 from cryorbit.recipes.postprocess import PostprocessConfig, PostprocessResult
 from cryorbit.recipes.postprocess.inputs import half_map_files
@@ -21,25 +22,29 @@ from cryorbit.recipes.refine import RefineConfig, RefineResult
 from cryorbit.recipes.refine.run import require_memory
 from cryorbit.recipes.settings import ParticleSettings
 
-ABINIT, REFINE, POSTPROCESS = "1_abinit", "2_refine", "3_postprocess"
+REFINE, POSTPROCESS = "2_refine", "3_postprocess"
 
 
-def abinit_stage(config: PipelineConfig, folder: Path) -> Stage[AbinitResult]:
-    """Maps from all particles."""
-    output = folder / ABINIT
-    shared = {**_shared(config), "output": output, "classes": config.classes, "seeds": config.seeds}
-    settings = AbinitConfig(**shared, **dict(config.abinit))
-    return Stage("Ab initio", "abinit", output, settings, abinit.run, AbinitResult, (config.particles,))
+def first_stage(config: PipelineConfig, folder: Path) -> Stage[FirstResult]:
+    """The first map, or maps, from all particles."""
+    made, inputs = first_map(config), (config.particles,)
+    output = folder / made.folder
+    shared = {**_shared(config), "output": output}
+    if config.start == "moments":
+        from_moments = MomentsConfig(**shared, **dict(config.moments))
+        return Stage(made.title, made.verb, output, from_moments, moments.run, MomentsResult, inputs)
+    ab_initio = AbinitConfig(**shared, classes=config.classes, seeds=config.seeds, **dict(config.abinit))
+    return Stage(made.title, made.verb, output, ab_initio, abinit.run, AbinitResult, inputs)
 
 
-def refine_stage(config: PipelineConfig, folder: Path, first: AbinitResult, number: int) -> Stage[RefineResult]:
+def refine_stage(config: PipelineConfig, folder: Path, first: FirstResult, number: int) -> Stage[RefineResult]:
     """Class ``number`` refined on its own particles.
 
-    Contrast and diameter are those that ab initio found in all particles; ``first`` is its result. What the images say
-    of the start map is recorded and weighed in the verdict, but does not end the job.
+    Contrast and diameter are those that the first stage found in all particles; ``first`` is its result. What the
+    images say of the start map is recorded and weighed in the verdict, but does not end the job.
     """
     output = folder / f"{REFINE}{_suffix(config, number)}"
-    particles, start_map = class_particles(config, folder, output, number), folder / ABINIT / class_files(number).map
+    particles, start_map = class_particles(config, folder, output, number), _start_map(config, folder, number)
     shared = {
         **_shared(config),
         "particles": particles,
@@ -50,7 +55,7 @@ def refine_stage(config: PipelineConfig, folder: Path, first: AbinitResult, numb
         "output": output,
         "max_resolution": config.max_resolution,
         "check_start": False,
-        # chosen already; columns that ab initio wrote anew would be asked again
+        # chosen already; columns that the first stage wrote anew would be asked again
         "subset": None,
         "limit": None,
     }
@@ -60,9 +65,9 @@ def refine_stage(config: PipelineConfig, folder: Path, first: AbinitResult, numb
 
 
 def require_refinable(config: PipelineConfig, folder: Path) -> None:
-    """Raise ``InputError`` if the refinement would not fit into the memory: better now than after ab initio."""
-    start_map = folder / ABINIT / class_files(1).map
-    settings = RefineConfig(**_shared(config), maps=(start_map,), max_resolution=config.max_resolution)
+    """Raise ``InputError`` if the refinement would not fit into the memory: better now than after the first map."""
+    maps = (_start_map(config, folder, 1),)
+    settings = RefineConfig(**_shared(config), maps=maps, max_resolution=config.max_resolution)
     require_memory(settings, read_chosen(config))
 
 
@@ -76,8 +81,10 @@ def postprocess_stage(config: PipelineConfig, folder: Path, refined: Path, numbe
 
 
 def class_particles(config: PipelineConfig, folder: Path, output: Path, number: int) -> Path:
-    """The file of the particles of a class: that of ab initio, or of several classes a part of it, in ``output``."""
-    everything = folder / ABINIT / f"particles{'.cs' if config.particles.suffix == '.cs' else '.star'}"
+    """The file of the particles of a class: that of the first stage, or of several classes a part, in ``output``."""
+    everything = (
+        folder / first_map(config).folder / f"particles{'.cs' if config.particles.suffix == '.cs' else '.star'}"
+    )
     if config.classes == 1:
         return everything
     chosen = output / f"input{everything.suffix}"
@@ -102,6 +109,11 @@ def _data_dir(config: PipelineConfig) -> Path | None:
         return config.data_dir
     particles = read_particles(config.particles, config.data_dir, query=config.subset, ctf=config.ctf)
     return image_folder(particles) or config.data_dir
+
+
+def _start_map(config: PipelineConfig, folder: Path, number: int) -> Path:
+    made = first_map(config)
+    return folder / made.folder / made.map_file(number)
 
 
 def _shared(config: PipelineConfig) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The whole way: ab initio, refinement and post-processing, each a job of its own within the folder."""
+"""The whole way: a first map, refinement and post-processing, each a job of its own within the folder."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from cryorbit.core.progress import Progress
 from cryorbit.io.checks import FEWEST
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.io.job_result import Kind, Result, StageRecord
-from cryorbit.recipes.abinit import AbinitResult
 from cryorbit.recipes.map_files import ONLY_MAP, class_files
 from cryorbit.recipes.pipeline.config import PipelineConfig
 from cryorbit.recipes.pipeline.finished_stages import FinishedStages, RefinedClass
+from cryorbit.recipes.pipeline.first_map import FirstResult, first_map, require_feasible
 from cryorbit.recipes.pipeline.outputs import write_outputs
-from cryorbit.recipes.pipeline.plan import abinit_stage, postprocess_stage, refine_stage, require_refinable
+from cryorbit.recipes.pipeline.plan import first_stage, postprocess_stage, refine_stage, require_refinable
 from cryorbit.recipes.pipeline.stage import Stage, work_on
 
 
 def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> Result:
     """Go the whole way; stages that are finished are not done again, one that was interrupted goes on.
 
-    A bad verdict on the ab initio maps does not end the job: it is told at once, and first in the final verdict.
+    A bad verdict on the first maps does not end the job: it is told at once, and first in the final verdict.
 
     Raises
     ------
     InputError
-        The particles cannot be used, or a stage would not fit into the memory.
+        The particles cannot be used, the first map cannot be made in the way that was chosen, or a stage would not fit
+        into the memory.
     Stopped
         The job was asked to stop; what is done is kept.
     """
@@ -34,8 +35,9 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> Result:
         job.write_result(Result(stages=tuple(stages)))
         return work_on(stage, progress, job)
 
+    require_feasible(config)
     require_refinable(config, job.path)
-    beginning = abinit_stage(config, job.path)
+    beginning = first_stage(config, job.path)
     first = work(beginning)
     progress.note(first.verdict.sentence)
     # a symmetry that the images refused is not imposed further on
@@ -50,10 +52,10 @@ def run(config: PipelineConfig, job: JobFolder, progress: Progress) -> Result:
         single = config.classes == 1 or not config.refine_all
         files, name = (ONLY_MAP, "map") if single else (class_files(number), f"class {number}")
         classes.append(RefinedClass(number, name, files, refining.folder, sharpening.folder, refined, sharpened))
-    return write_outputs(job, FinishedStages(beginning.folder, first, classes, left_out))
+    return write_outputs(job, FinishedStages(first_map(config), beginning.folder, first, classes, left_out))
 
 
-def classes_to_refine(config: PipelineConfig, first: AbinitResult) -> tuple[list[int], list[int]]:
+def classes_to_refine(config: PipelineConfig, first: FirstResult) -> tuple[list[int], list[int]]:
     """Numbers of the classes that are refined, and of those that are too small for it.
 
     Ab initio puts the class that explains most first; it is refined in any case.

@@ -13,7 +13,7 @@ from cryorbit.io.particles import read_particles
 from cryorbit.recipes.config import load_config
 from cryorbit.recipes.dataset import read_chosen, read_dataset
 from cryorbit.recipes.pipeline import PipelineConfig
-from cryorbit.recipes.pipeline.plan import abinit_stage, refine_stage
+from cryorbit.recipes.pipeline.plan import first_stage, refine_stage
 from cryorbit.recipes.resample import ResampleConfig
 from cryorbit.recipes.resample import run as resample
 from cryorbit.recipes.settings import ParticleSettings
@@ -101,7 +101,7 @@ def test_too_few_are_refused(star: Path) -> None:
 
 def test_later_stages_take_what_was_chosen(star: Path, tmp_path: Path) -> None:
     config = PipelineConfig(particles=star, output=tmp_path, subset="rlnClassNumber == 2", limit=70)
-    first = abinit_stage(config, tmp_path).config
+    first = first_stage(config, tmp_path).config
     second = refine_stage(config, tmp_path, SimpleNamespace(inverted=False, diameter_A=20.0), 1).config
     assert (first.subset, first.limit) == ("rlnClassNumber == 2", 70)
     assert (second.subset, second.limit) == (None, None)

@@ -146,7 +146,7 @@ def test_a_job_finished_early_makes_a_map_of_the_fits_that_are_there(particles: 
     with pytest.raises(InputError, match="no map yet"):
         run(config, replace(job, finish_now=True), SilentProgress())
     with pytest.raises(Stopped):
-        work(particles, tmp_path / "job", StopAt(2), starts=3)
+        work(particles, tmp_path / "job", StopAt(3), starts=3)
     result = run(config, replace(job, finish_now=True), SilentProgress())
     assert result.starts < 6
     assert any("finished early" in note for note in result.notes)

@@ -79,7 +79,8 @@ def grow_iteration(
         fresh_cells=searched,
         stage=("split" if split else "judge") if over else "grow",
         iteration=state.iteration if over and split else 0 if over else state.iteration + 1,
-        class_fractions=fractions,
+        # of a consensus there is one, and of the classes that it is split into there are none yet
+        class_fractions=None if split else fractions,
     )
     new = new if over else _all_alive(config, new, fractions)
     return new, pass_metrics(dataset, radius, statistics, estimates) | half_map_curves(dataset.extent, maps.fsc)

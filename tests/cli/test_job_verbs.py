@@ -122,6 +122,15 @@ def test_the_report_is_opened(
     assert "no browser here" in capsys.readouterr().out
 
 
+def test_a_job_without_a_report_is_sent_to_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = finished_job(tmp_path / "simulated", "simulate").path
+    with pytest.raises(SystemExit):
+        main(["open", str(job)])
+    assert f"cryorbit show {job}" in capsys.readouterr().err
+    main(["show", str(job)])
+    assert "report.html" not in capsys.readouterr().out
+
+
 def test_only_checkpoints_of_finished_jobs_go(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file for file in project.rglob("*") if file.is_file()}
     main(["clean", str(project / "below"), "--dry-run"])

@@ -10,7 +10,7 @@ import toy_recipe
 from test_main import run
 
 from cryorbit.api import recipe_table
-from cryorbit.cli import jobs
+from cryorbit.cli import job_work
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.report import page
 
@@ -69,7 +69,7 @@ def test_ctrl_c_saves_and_resume_gives_the_same_result(
     settings = write_config(tmp_path, "interrupt_at = 2\n")
     stopped, straight = tmp_path / "stopped", tmp_path / "straight"
     handler = signal.getsignal(signal.SIGINT)
-    assert run("abinit", star, "-o", stopped, "--config", settings) == jobs.EXIT_STOPPED
+    assert run("abinit", star, "-o", stopped, "--config", settings) == job_work.EXIT_STOPPED
     assert signal.getsignal(signal.SIGINT) is handler
     assert f"cryorbit resume {stopped}" in capsys.readouterr().err
     job = JobFolder.open(stopped)
@@ -155,7 +155,7 @@ def test_a_project_that_was_moved_goes_on(star: Path, tmp_path: Path) -> None:
     star = star.rename(project / "particles.star")
     settings = write_config(tmp_path, "interrupt_at = 2\n")
     assert run("abinit", star, "-o", straight) == 0
-    assert run("abinit", star, "-o", project / "jobs" / "a", "--config", settings) == jobs.EXIT_STOPPED
+    assert run("abinit", star, "-o", project / "jobs" / "a", "--config", settings) == job_work.EXIT_STOPPED
     moved = project.rename(tmp_path / "elsewhere")
     assert run("resume", moved / "jobs" / "a") == 0
     assert total(moved / "jobs" / "a") == total(straight)

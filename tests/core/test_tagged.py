@@ -27,5 +27,5 @@ def test_what_cannot_be_kept_is_told() -> None:
 
 @pytest.mark.parametrize("kind", ["os:system", "cryorbit.cli.main:main", "cryorbit.core.data:nothing", "cryorbitx.y:Z"])
 def test_a_file_names_nothing_but_records_of_the_package(kind: str) -> None:
-    with pytest.raises(ValueError, match="no kind of result"):
+    with pytest.raises(ValueError, match="not a kind of result"):
         untag({"kind": kind, "value": {}}, CPU)

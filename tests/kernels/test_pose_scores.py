@@ -131,7 +131,8 @@ def test_scores_do_not_depend_on_the_order_of_candidates(place: str, generator: 
         problem.frequencies,
         problem.phases,
     )
-    assert torch.equal(mixed.score_by(place), problem.score_by(place)[order])
+    # a matrix product may round by the place of a row in its tile, which differs from processor to processor
+    torch.testing.assert_close(mixed.score_by(place), problem.score_by(place)[order], rtol=2e-6, atol=1e-3)
 
 
 @pytest.mark.parametrize("place", KERNELS)

@@ -149,7 +149,7 @@ def test_the_method_of_the_page_goes_through_the_battery(module: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"method": "pathlib:Path"}, "is no method"),
+        ({"method": "pathlib:Path"}, "is not a method"),
         ({"method": "cryorbit.optim.sgd:SGD", "settings": {"momentum": 0.5}}, "unknown setting 'momentum'"),
         ({"resolution": 9.0}, "show nothing finer than 10 Å"),
         ({"resolution": 100.0}, "cannot be scored"),

@@ -95,7 +95,7 @@ def test_maps_keep_how_far_they_hold_data(
         ("truth_1.mrc", "a.star", {"box": 40}, "another ending"),
         ("truth_1.mrc", "truth_1.mrc", {"box": 40}, "the file exists"),
         ("truth.star", "truth.star", {"box": 30}, "the file exists"),
-        ("truth.star", "a.star", {"pixel_size": 4.0}, "hold nothing for 4 Å"),
+        ("truth.star", "a.star", {"pixel_size": 4.0}, "cannot be resampled to 4 Å"),
         ("truth.star", "a.star", {"box": 40}, "160 Å wide, a box of 40 pixels would be 200 Å"),
     ],
 )
@@ -125,5 +125,5 @@ def test_the_old_pixel_size_can_be_told(tmp_path: Path, generator: torch.Generat
     told = {"source_pixel_size": 2.0, "pixel_size": 4.0}
     run(ResampleConfig(source=tmp_path / "wrong.mrc", target=tmp_path / "b.mrc", **told))
     assert (tmp_path / "a.mrc").read_bytes() == (tmp_path / "b.mrc").read_bytes()
-    with pytest.raises(InputError, match="the table says the pixel size"):
+    with pytest.raises(InputError, match="is stated in their table"):
         run(ResampleConfig(source=tmp_path / "particles.star", target=tmp_path / "c.star", **told))

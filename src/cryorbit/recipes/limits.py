@@ -24,4 +24,4 @@ def on_limit(fsc: HalfMapFSC, holds_to_A: float | None) -> str | None:
         finest = holds_to_A or fsc.finest_A
         return f"The half-maps hold data to {finest:.1f} Å only: what is finer was left out when they were made."
     nyquist = 1 / float(fsc.frequency_per_A[-1])
-    return f"The pixels limit the resolution: they cannot show anything finer than {nyquist:.1f} Å (Nyquist)."
+    return f"The pixels limit the resolution: they show nothing finer than {nyquist:.1f} Å (Nyquist)."

@@ -159,6 +159,13 @@ def test_settings_are_overlaid_within_groups(tmp_path: Path) -> None:
         unfold({"search.iterations": 3, "search": {"momentum": 0.5}})
 
 
+def test_another_method_does_not_take_over_settings_of_the_first() -> None:
+    given = {"particles": "p.star", "output": "job", "preset": "cryosparc2017", "search": {"method": "sag"}}
+    assert not plan_job("abinit", given).config.search.settings
+    same = plan_job("abinit", given | {"search": {"method": "momentum"}}).config.search
+    assert same.settings["momentum"] == 0.9
+
+
 def test_a_used_folder_is_left_alone(particles: co.ParticleSet, first: co.Job) -> None:
     before = {file: file.stat().st_mtime_ns for file in first.folder.iterdir()}
     for given in (particles, particles[:70]):

@@ -44,9 +44,10 @@ def killed_job(folder: Path) -> JobFolder:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Two jobs at two depths, one that was killed, a damaged one, and a job within a job."""
+    """Two jobs at two depths, one of them with a stage, one that was killed, and a damaged one."""
     finished_job(tmp_path / "one")
-    finished_job(tmp_path / "below" / "two", "run")
+    stage = {"title": "Refinement", "verb": "refine", "folder": "refine"}
+    finished_job(tmp_path / "below" / "two", "run").record(result={"stages": [stage]})
     finished_job(tmp_path / "below" / "two" / "refine")
     killed_job(tmp_path / "lost")
     (tmp_path / "broken").mkdir()
@@ -60,7 +61,7 @@ def listed(folder: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[s
     return {row["job"]: row for row in rows}
 
 
-def test_jobs_are_found_and_those_within_jobs_are_not(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_jobs_are_found_and_stages_of_jobs_are_not(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = listed(project, capsys)
     assert set(rows) == {"one", "below/two", "lost", "broken"}
     one = rows["one"]
@@ -121,6 +122,15 @@ def test_the_report_is_opened(
     assert "no browser here" in capsys.readouterr().out
 
 
+def test_a_job_without_a_report_is_sent_to_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    job = finished_job(tmp_path / "simulated", "simulate").path
+    with pytest.raises(SystemExit):
+        main(["open", str(job)])
+    assert f"cryorbit show {job}" in capsys.readouterr().err
+    main(["show", str(job)])
+    assert "report.html" not in capsys.readouterr().out
+
+
 def test_only_checkpoints_of_finished_jobs_go(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file for file in project.rglob("*") if file.is_file()}
     main(["clean", str(project / "below"), "--dry-run"])
@@ -142,3 +152,40 @@ def test_jobs_that_are_not_finished_are_left_and_named(project: Path, capsys: py
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if "left as it is, the job is running" in line and "lost" in line]
     assert (project / "lost" / "checkpoint" / "state.pt").exists()
+
+
+def test_a_job_that_somebody_began_in_the_folder_of_another_is_a_job_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_job(tmp_path / "simulated", "simulate")
+    within = killed_job(tmp_path / "simulated" / "refined")
+    assert set(listed(tmp_path, capsys)) == {"simulated", "simulated/refined"}
+    main(["clean", str(tmp_path)])
+    assert within.load_checkpoint() == {"state": 1}
+    assert not (tmp_path / "simulated" / "checkpoint" / "state.pt").exists()
+
+
+def test_cleaning_follows_no_link_and_no_stage_that_leads_elsewhere(tmp_path: Path) -> None:
+    kept = tmp_path / "elsewhere" / "checkpoint"
+    kept.mkdir(parents=True)
+    (kept / "state.pt").write_bytes(b"kept")
+    job = finished_job(tmp_path / "job")
+    job.record(result={"stages": [{"title": "Refinement", "verb": "refine", "folder": "../elsewhere"}]})
+    (job.path / "checkpoint" / "scratch").symlink_to(kept)
+    main(["clean", str(job.path)])
+    assert (kept / "state.pt").exists()
+    assert not (job.path / "checkpoint" / "scratch").is_symlink()
+
+
+def test_records_with_times_that_are_none_are_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    finished_job(tmp_path / "one")
+    other = finished_job(tmp_path / "two").path / "job.json"
+    other.write_text(other.read_text().replace('"started": "2026-01-01T00:00:03+00:00"', '"started": 5'))
+    assert listed(tmp_path, capsys)["two"]["state"] == "damaged"
+
+
+def test_a_file_in_place_of_a_job_is_no_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "particles.star").write_text("")
+    with pytest.raises(SystemExit):
+        main(["show", str(tmp_path / "particles.star")])
+    assert "holds no job" in capsys.readouterr().err

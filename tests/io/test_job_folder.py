@@ -200,6 +200,17 @@ def test_one_bit_of_a_checkpoint_that_turned_is_noticed(job: JobFolder) -> None:
     assert job.load_checkpoint() is not None
 
 
+def test_a_failed_job_whose_parts_have_begun_keeps_its_folder(job: JobFolder) -> None:
+    part = job.part_of(0)
+    part.begin_part()
+    part.save_checkpoint({"step": 3})
+    job.record(status="failed")
+    with pytest.raises(InputError, match="already holds a job"):
+        JobFolder.create(job.path, verb="abinit", config={"seed": 9})
+    job.remove_parts()
+    JobFolder.create(job.path, verb="abinit", config={"seed": 9})
+
+
 def test_two_commands_at_once_make_one_job(tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
     first = JobFolder(tmp_path / "job")

@@ -105,7 +105,12 @@ def test_moments_hand_on_their_map_and_their_particles(particles: Path, tmp_path
 
 @pytest.mark.parametrize(
     ("setting", "problem"),
-    [({"symmetry": "C2"}, "without symmetry"), ({"classes": 2}, "make one map"), ({"seeds": 3}, "number of starts")],
+    [
+        ({"symmetry": "C2"}, "without symmetry"),
+        ({"classes": 2}, "make one map"),
+        ({"seeds": 3}, "number of starts"),
+        ({"abinit": {"held_out": 0.25}}, "do nothing"),
+    ],
 )
 def test_what_moments_cannot_do_is_refused_before_any_work(
     particles: Path, tmp_path: Path, setting: dict[str, Any], problem: str

@@ -21,15 +21,14 @@ def jobs(
 ) -> None:
     """List the jobs in a folder and below it: verb, state, verdict, resolution and time of each, the latest last.
 
-    A job is killed if its record says that it is running and no process of this machine holds it.
+    A job is killed if its record says that it is running and no process of this machine holds it. Links to folders are
+    not followed.
     """
     from rich.console import Console
 
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_search import find_jobs
 
-    if not folder.is_dir():
-        raise InputError("no such folder", file=folder, fix="check the path")
     found = sorted((_row(each, folder) for each in find_jobs(folder)), key=lambda row: row["started"] or "")
     console = Console()
     if as_json:

@@ -20,11 +20,16 @@ def open(  # noqa: A001 (the verb has this name)
     from rich.console import Console
 
     from cryorbit.api.jobs import REPORT
+    from cryorbit.api.recipe_table import CONFIGS
     from cryorbit.core.errors import InputError
     from cryorbit.io.job_folder import JobFolder
 
-    page = JobFolder.open(folder).path.absolute() / REPORT
+    job = JobFolder.open(folder)
+    page = job.path.absolute() / REPORT
     if not page.is_file():
+        verb = job.read()["verb"]
+        if verb not in CONFIGS:
+            raise InputError(f"a job of {verb!r} writes no report", file=folder, fix=f"cryorbit show {folder}")
         raise InputError("this job has no report yet", file=folder, fix=f"cryorbit resume {folder}")
     shown = webbrowser.open(page.as_uri())
     lead = "opened" if shown else "there is no browser here; the report is"

@@ -26,7 +26,7 @@ _COLUMNS = (
 
 
 def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> None:
-    """Print what a finished job found; ``record`` is the content of its ``job.json``."""
+    """Print the result of a job and what can be done with it; ``record`` is the content of its ``job.json``."""
     result = read_result(record, Result)
     if result.classes:
         console.print(_class_table(result.classes))
@@ -39,7 +39,9 @@ def print_summary(record: Mapping[str, Any], folder: Path, console: Console) -> 
     if result.compared is not None:
         console.print(_against_other(result.compared), highlight=False, soft_wrap=True)
     console.print()
-    for step in (Step("report", str(folder / "report.html")), *next_steps(record, result, folder)):
+    page = folder / "report.html"
+    report = (Step("report", str(page)),) if page.is_file() else ()
+    for step in (*report, *next_steps(record, result, folder)):
         console.print(f"{step.purpose:<10}{step.command}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -115,7 +115,8 @@ class JobFolder:
             held = {entry.name for entry in self._checkpoint_file.parent.glob("*")}
             require_free_folder(self.path, ("checkpoint",) if held <= {"lock"} else ())
             return False
-        gone = self.read()["status"] == "failed" and not self._checkpoint_file.exists()
+        # parts have checkpoints of their own, and would go on with what is now another job
+        gone = self.read()["status"] == "failed" and not self.has_begun
         if not gone or other_files(self.path, LEFT_BY_FAILURE):
             fix = f"choose another folder with -o, or continue the job with `cryorbit resume {self.path}`"
             raise InputError("this folder already holds a job", file=self.path, fix=fix)

@@ -33,6 +33,8 @@ class _Input(_Part):
 
 class _Timings(_Part):
     seconds: float = Field(0.0, ge=0, le=1e10)
+    started: str | None = None
+    ended: str | None = None
 
 
 class _Record(_Part):
@@ -48,6 +50,7 @@ class _Record(_Part):
     hardware: dict[str, Any] = {}
     timings: _Timings = _Timings()
     killed: int = Field(0, ge=0, le=10**9)
+    error: str | None = None
     result: dict[str, Any] | None = None
 
 
@@ -71,7 +74,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise InputError("is not a file", file=file, fix=FIX)
     try:
         content = json.loads(file.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         fix = "give the folder that was named with -o"
         raise InputError("this folder holds no job (no job.json)", file=folder, fix=fix) from None
     except OSError as error:

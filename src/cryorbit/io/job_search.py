@@ -8,16 +8,41 @@ from pathlib import Path
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_record import RECORD
+from cryorbit.io.job_record import RECORD, read_record
+from cryorbit.io.job_result import Result, read_result
+
+CHECKPOINT = "checkpoint"
+"""Folder, in that of a job, of what it continues from."""
 
 
 def find_jobs(folder: Path) -> Iterator[Path]:
-    """Folders of jobs in and below ``folder``, by name; hidden folders and what lies within a job are passed over."""
+    """Folders of jobs in and below ``folder``, by name.
+
+    A job that lies in the folder of another one counts, but no stage of that one. Hidden folders, links, and folders
+    that cannot be read are passed over.
+
+    Raises
+    ------
+    InputError
+        There is no such folder, or it cannot be read.
+    """
+    _require_readable(folder)
     for place, below, files in os.walk(folder):
+        parts: set[str] = set()
         if RECORD in files:
-            below.clear()
             yield Path(place)
-        below[:] = sorted(name for name in below if not name.startswith("."))
+            parts = {CHECKPOINT, *stages_of(Path(place))}
+        below[:] = sorted(name for name in below if not name.startswith(".") and name not in parts)
+
+
+def stages_of(job: Path) -> tuple[str, ...]:
+    """Names of the folders of a job's stages; none of a job whose record is damaged."""
+    try:
+        named = [stage.folder for stage in read_result(read_record(job), Result).stages]
+    except InputError:
+        return ()
+    # a name that leads elsewhere is that of no stage
+    return tuple(name for name in named if name == Path(name).name)
 
 
 def state_of(job: JobFolder) -> str:
@@ -41,3 +66,10 @@ def _is_held(job: JobFolder) -> bool:
     except (InputError, OSError):
         # where the lock cannot be had for want of permission, the record is believed
         return True
+
+
+def _require_readable(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError("no such folder", file=folder, fix="check the path")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise InputError("this folder cannot be read", file=folder, fix="check the permissions")

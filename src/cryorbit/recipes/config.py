@@ -52,7 +52,9 @@ def load_config(
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of which ``above`` wins, within groups too."""
+    """Settings of which ``above`` wins, within groups too; another method does not take over settings of the first."""
+    if "method" in below and above.get("method", below["method"]) != below["method"]:
+        below = {name: value for name, value in below.items() if name != "settings"}
     groups = {name for name, value in below.items() if isinstance(value, Mapping)}
     both = {name: value for name, value in above.items() if isinstance(value, Mapping) and name in groups}
     return {**below, **above, **{name: overlaid(below[name], value) for name, value in both.items()}}

@@ -63,6 +63,7 @@ def first_map(config: PipelineConfig) -> FirstMap:
 
 def require_feasible(config: PipelineConfig) -> None:
     """Raise ``InputError`` if the first map cannot be made in the way that was chosen."""
+    _require_used(config)
     if config.start != "moments":
         return
     require_no_symmetry(config.symmetry, f"leave --symmetry out, {FIX}")
@@ -75,3 +76,13 @@ def require_feasible(config: PipelineConfig) -> None:
             "--seeds is the number of starts of an ab initio reconstruction",
             fix=f"set starts in the table [moments] of a settings file, {FIX}",
         )
+
+
+def _require_used(config: PipelineConfig) -> None:
+    """Raise ``InputError`` if settings are of the way that was not chosen: they would do nothing."""
+    for other in FIRST_MAPS.keys() - {config.start}:
+        if getattr(config, other) != PipelineConfig.model_fields[other].default:
+            raise InputError(
+                f"settings of [{other}] do nothing in a run that starts with {config.start}",
+                fix=f"leave them out (a preset may hold them), or start with --start {other}",
+            )

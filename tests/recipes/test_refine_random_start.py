@@ -13,6 +13,7 @@ from test_abinit import StopsAfter
 
 from cryorbit.core.errors import InputError
 from cryorbit.core.progress import SilentProgress, Stopped
+from cryorbit.evaluation.comparison import compare_maps
 from cryorbit.evaluation.fsc import fsc_curve, resolution_at
 from cryorbit.evaluation.rigid_motion import mirror, move_map
 from cryorbit.geometry.point_groups import point_group
@@ -21,6 +22,7 @@ from cryorbit.imaging.masks import soft_ball
 from cryorbit.inference.copies import copies_agreement
 from cryorbit.inference.turned_map import rotated
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.mrc import read_map
 from cryorbit.io.star import read_star
 from cryorbit.io.star_writing import write_star
 from cryorbit.recipes.dataset import Dataset, read_dataset
@@ -32,6 +34,8 @@ from cryorbit.recipes.refine.state import RandomStart
 from phantom_sets import sharp_phantom
 
 BOX, COUNT = 32, 240
+ENOUGH = 600
+"""Images of which random starts come to the map; of `COUNT` images some do not."""
 SHORTEST: dict[str, Any] = {
     "diameter": DIAMETER,
     "method": "psgd",
@@ -45,8 +49,8 @@ SHORTEST: dict[str, Any] = {
     "poses": {"cells": 2, "angular_spacing": 30.0, "check_images": 10},
 }
 """Settings with which every stage is passed through, and no map is to be expected."""
-QUICK: dict[str, Any] = {
-    "random_start": {"search": {"iterations": 40, "longest": 1.0, "batch_first": 60, "batch_last": 100}},
+WHOLE: dict[str, Any] = {
+    "random_start": {"search": {"iterations": 60, "longest": 1.5, "batch_first": 60, "batch_last": 100}},
     "poses": {"cells": 6, "check_images": 40},
 }
 
@@ -174,12 +178,30 @@ def test_failed_starts_are_named() -> None:
 
 
 @pytest.mark.slow
+def test_random_starts_come_to_the_map_and_its_halves_to_one_hand(tmp_path: Path) -> None:
+    make_set(tmp_path, [phantom()], ENOUGH, 0.5)
+    halves(tmp_path, lambda row: 1 + row // 20 % 2)
+    job, result = refined(tmp_path / "particles.star", (), tmp_path / "job", **WHOLE)
+    truth = read_map(tmp_path / "truth_1.mrc")[0]
+    assert compare_maps(read_map(job.path / "map.mrc")[0], truth, PIXEL_SIZE).resolution(0.5) < 14
+    half_maps = (read_map(job.path / f"map_half{half}_unfil.mrc")[0] for half in (1, 2))
+    assert compare_without_hand(*half_maps) < 18
+    assert result.random_start is not None
+    assert result.random_start.agreement_A < result.random_start.needed_A
+    assert min(result.random_start.lead_over_ball) > 4
+    assert any("random starts led the half-sets to the same map" in reason for reason in result.verdict.reasons)
+    stages = [line["stage"] for line in job.read_metrics()]
+    assert stages.index("search") < stages.index("steps") < stages.index("judge") < stages.index("sgd")
+    assert not list(job.path.glob("checkpoint/part_*"))
+
+
+@pytest.mark.slow
 def test_half_sets_of_different_particles_are_refused(tmp_path: Path) -> None:
-    make_set(tmp_path, [phantom(3), phantom(8)], COUNT, 0.5)
+    make_set(tmp_path, [phantom(3), phantom(8)], ENOUGH, 0.5)
     truth = read_star(tmp_path / "truth.star")["particles"]["rlnClassNumber"]
     halves(tmp_path, lambda row: int(truth[row]))
     with pytest.raises(InputError, match="the half-sets came to different maps") as refused:
-        refined(tmp_path / "particles.star", (), tmp_path / "job", **QUICK)
+        refined(tmp_path / "particles.star", (), tmp_path / "job", **WHOLE)
     assert "random_start.starts" in str(refused.value.fix)
     # the folder is free for another try
     assert not list(tmp_path.glob("job/checkpoint/part_*"))

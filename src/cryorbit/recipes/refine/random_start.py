@@ -22,7 +22,6 @@ from cryorbit.execution.group import once
 from cryorbit.inference.constraints import windowed
 from cryorbit.inference.symmetry import SymmetryAxes, average_over_group, find_axes
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.recipes.abinit.verdict import AGREEMENT_A_OVER_DIAMETER
 from cryorbit.recipes.dataset import Dataset
 from cryorbit.recipes.dealt_parts import DealtParts
 from cryorbit.recipes.refine.config import RefineConfig
@@ -33,8 +32,11 @@ from cryorbit.recipes.refine.state import RandomStart, RefineState
 from cryorbit.volumes.voxel import resample
 
 HALVES = 2
-HALF_MAPS_AGREE = 0.143
-"""FSC of two independent half-maps: that of the map of all particles with the truth is 0.5 there."""
+SAME_MAP_FSC = 0.5
+"""Below this FSC two maps are no longer the same; at 0.143 those of two particles are still alike."""
+NEEDED_A_OVER_DIAMETER = 1 / 4
+"""Coarsest agreement of the same maps. Of a phantom of 100 Å two half-sets of 300 images agreed to 16 Å, those of two
+phantoms to over 50 Å."""
 START_AGAIN = (
     "several starts of each half-set (random_start.starts = 3 in --config) or another --seed; fewer bad particles (2-D "
     "classification); or a starting map (--map), for example from `cryorbit abinit`"
@@ -51,7 +53,7 @@ class Superposed:
     maps
         On one working box.
     resolution_A
-        At which their FSC falls below 0.143.
+        At which their FSC falls below 0.5.
     mirrored
         Whether the second one was mirrored.
     """
@@ -86,7 +88,7 @@ def begin_at_random(config: RefineConfig, dataset: Dataset, job: JobFolder, prog
     superposed = once(job.group, lambda: superpose(dataset, (chosen[0].volume[0], chosen[1].volume[0])))
     found = RandomStart(
         agreement_A=superposed.resolution_A,
-        needed_A=dataset.diameter * AGREEMENT_A_OVER_DIAMETER,
+        needed_A=dataset.diameter * NEEDED_A_OVER_DIAMETER,
         lead_over_ball=tuple(start.lead_over_ball for start in chosen),
     )
     if config.check_start and not job.finish_now and failures(found):
@@ -126,7 +128,7 @@ def superpose(dataset: Dataset, maps: tuple[Float[Tensor, "a a a"], Float[Tensor
     second = alignment.aligned
     if group is not None:
         second = average_over_group(second, _in_place(second), group.to(second))
-    resolution = resolution_at(fsc_curve(second, first, pixel), HALF_MAPS_AGREE)
+    resolution = resolution_at(fsc_curve(second, first, pixel), SAME_MAP_FSC)
     return Superposed(torch.stack([first, second]), resolution, alignment.hand_flipped)
 
 

@@ -65,7 +65,8 @@ def ending(*maps: ClassRecord, **changes: Any) -> Ending:
         max_probability=torch.full((3,), 0.5),
     )
     start = replace(SHOWN, **changes.get("start", {}))
-    state: Any = SimpleNamespace(estimates=estimates, starts=(start,) * len(maps), stalled=changes.get("stalled", 2))
+    known = {"starts": (start,) * len(maps), "random_start": None, "stalled": changes.get("stalled", 2)}
+    state: Any = SimpleNamespace(estimates=estimates, **known)
     lines = [{"stage": "pass", "class_changes": changes.get("moved", 0.005)}] * changes.get("passes", 8)
     return Ending(config, given, state, maps, [*lines, {**LAST, **changes.get("last", {})}])
 

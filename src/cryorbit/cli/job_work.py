@@ -28,7 +28,13 @@ EXIT_STOPPED = 130
 def start(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> None:
     """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them."""
     planned = plan_job(verb, settings, file, trust=trust)
-    carry_out(planned, planned.make_folder(join_group()))
+    try:
+        job = planned.make_folder(join_group())
+    except BaseException:
+        # the threads of an open connection abort a process that ends
+        leave_group()
+        raise
+    carry_out(planned, job)
 
 
 def carry_out(planned: PlannedJob, job: JobFolder) -> None:

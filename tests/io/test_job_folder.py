@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,15 @@ def test_a_job_that_does_not_finish_says_so(job: JobFolder, problem: type[BaseEx
     record = job.read()
     assert record["status"] == status
     assert record["error"] == ("ValueError: for a reason" if status == "failed" else None)
+
+
+def test_a_job_that_is_refused_to_finish_early_can_go_on(job: JobFolder) -> None:
+    for finish_now, status in ((True, "stopped"), (False, "failed")):
+        early = replace(job, finish_now=finish_now)
+        with pytest.raises(InputError), running(early):
+            raise InputError("no start has begun", fix="resume without --finish-now")
+        assert job.read()["status"] == status
+        assert (job.read()["error"] is None) is finish_now
 
 
 def test_what_a_killed_process_had_begun_to_write_is_removed(job: JobFolder) -> None:

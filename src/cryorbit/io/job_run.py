@@ -47,7 +47,9 @@ def running(job: JobFolder, report: Report | None = None) -> Iterator[None]:
         try:
             yield
         except BaseException as problem:
-            stopped = isinstance(problem, Stopped | KeyboardInterrupt)
+            # a job that is refused to finish now can go on as before
+            refused = job.finish_now and isinstance(problem, InputError)
+            stopped = refused or isinstance(problem, Stopped | KeyboardInterrupt)
             error = None if stopped else f"{type(problem).__name__}: {problem}"
             if not stopped:
                 _LOGGER.error("the job failed: %s", problem, exc_info=not isinstance(problem, InputError))

@@ -11,7 +11,6 @@ from cryorbit.core.progress import SilentProgress, Stopped
 from cryorbit.io.job_folder import JobFolder
 from cryorbit.moments.training import Schedule
 from cryorbit.studies.paul2024.ch2 import run as chapter_2
-from cryorbit.studies.paul2024.ch2.config import BOTH_WAYS
 from cryorbit.studies.paul2024.ch3 import training
 from cryorbit.studies.paul2024.ch3.training import ENCODER_FILE, SuperviseConfig
 from cryorbit.studies.paul2024.mom_net.kam_loss import polar_errors
@@ -23,6 +22,7 @@ from cryorbit.studies.paul2024.moments.data import (
     image_moments,
     neural_moments,
 )
+from cryorbit.studies.paul2024.moments.data_settings import BOTH_WAYS
 from cryorbit.studies.paul2024.moments.fits import beside_truth, make_setting
 
 

@@ -17,9 +17,10 @@ from cryorbit.cli.json_progress import JsonProgress
 from cryorbit.cli.summary import print_summary
 from cryorbit.cli.voice import voice
 from cryorbit.core.progress import Progress, Stopped
-from cryorbit.execution.torch_group import join_group, leave_group
+from cryorbit.execution.torch_group import connected
 
 if TYPE_CHECKING:
+    from cryorbit.execution.group import Group
     from cryorbit.io.job_folder import JobFolder
 
 EXIT_STOPPED = 130
@@ -28,18 +29,12 @@ EXIT_STOPPED = 130
 def start(verb: str, settings: Mapping[str, Any], file: Path | None = None, *, trust: bool = False) -> None:
     """Make the folder of a job and work on it; settings as `cryorbit.api.jobs.plan_job` takes them."""
     planned = plan_job(verb, settings, file, trust=trust)
-    try:
-        job = planned.make_folder(join_group())
-    except BaseException:
-        # the threads of an open connection abort a process that ends
-        leave_group()
-        raise
-    carry_out(planned, job)
+    with connected() as group:
+        carry_out(planned, planned.make_folder(group), group)
 
 
-def carry_out(planned: PlannedJob, job: JobFolder) -> None:
+def carry_out(planned: PlannedJob, job: JobFolder, group: Group) -> None:
     """Work on a job with progress on stderr and print the end summary; of several processes the first speaks."""
-    group = join_group()
     console = voice().console() if group.rank == 0 else Console(stderr=True, quiet=True)
     try:
         with stop_on_interrupt(console) as stop, shown_progress(console, stop) as progress:
@@ -47,8 +42,6 @@ def carry_out(planned: PlannedJob, job: JobFolder) -> None:
     except (Stopped, KeyboardInterrupt):
         console.print(f"stopped; continue with: cryorbit resume {job.path}", markup=False, soft_wrap=True)
         sys.exit(EXIT_STOPPED)
-    finally:
-        leave_group()
     if group.rank == 0:
         print_summary(job.read(), job.path, Console())
 

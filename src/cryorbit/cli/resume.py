@@ -40,6 +40,7 @@ def resume(
 
     from cryorbit.api.jobs import reopen_job
     from cryorbit.cli.job_work import carry_out
+    from cryorbit.execution.torch_group import connected
 
     settings = {
         "data_dir": data_dir,
@@ -51,7 +52,8 @@ def resume(
     if finish_now:
         _require_maps(folder)
     planned, job = reopen_job(folder, settings, trust=trust)
-    carry_out(planned, replace(job, finish_now=finish_now))
+    with connected() as group:
+        carry_out(planned, replace(job, finish_now=finish_now), group)
 
 
 def _require_maps(folder: Path) -> None:

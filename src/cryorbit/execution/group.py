@@ -67,13 +67,7 @@ SINGLE_PROCESS = SingleProcess()
 
 def from_all(group: Group, work: Callable[[], T]) -> list[T]:
     """Return what ``work`` returns in each process, by rank; of exceptions the first is raised in all of them."""
-    result: tuple[T | None, Exception | None]
-    try:
-        result = work(), None
-    # the others would wait for a result that never comes
-    except Exception as error:  # noqa: BLE001
-        result = None, error
-    results = group.gather(result)
+    results = group.gather(_attempt(work))
     failure = next((error for _, error in results if error is not None), None)
     if failure is not None:
         raise failure
@@ -88,14 +82,15 @@ def share_of(items: Sequence[T], group: Group) -> Sequence[T]:
 
 def once(group: Group, work: Callable[[], T]) -> T:
     """Return what ``work`` returns in process 0, in all of them; an exception that it raises there is raised in all."""
-    result: tuple[T | None, Exception | None] = (None, None)
-    if group.rank == 0:
-        try:
-            result = work(), None
-        # the others would wait for a result that never comes
-        except Exception as error:  # noqa: BLE001
-            result = None, error
-    value, failure = group.broadcast(result)
+    value, failure = group.broadcast(_attempt(work) if group.rank == 0 else (None, None))
     if failure is not None:
         raise failure
     return value  # type: ignore[return-value]
+
+
+def _attempt(work: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    """What ``work`` returns, or the exception that it raises: others would wait for a result that never comes."""
+    try:
+        return work(), None
+    except Exception as error:  # noqa: BLE001
+        return None, error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -34,6 +35,18 @@ def join_group(environment: Mapping[str, str] = os.environ) -> Group:
             timeout=PATIENCE,
         )
     return TorchGroup(place.rank, place.size)
+
+
+@contextmanager
+def connected() -> Iterator[Group]:
+    """The processes that share this one's job, connected while the block runs.
+
+    The threads of a connection that is left open abort a process that ends.
+    """
+    try:
+        yield join_group()
+    finally:
+        leave_group()
 
 
 def leave_group() -> None:

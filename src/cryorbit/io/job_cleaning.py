@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_search import CHECKPOINT, stages_of
+from cryorbit.io.job_record import CHECKPOINT
+from cryorbit.io.job_search import stages_of
 
 _LOCK = "lock"
 

@@ -21,7 +21,7 @@ from cryorbit.execution.group import SINGLE_PROCESS, Group
 from cryorbit.io.atomic import atomic_path
 from cryorbit.io.checkpoint import read_checkpoint, write_checkpoint
 from cryorbit.io.destinations import LOG, make_folder, other_files, require_free_folder
-from cryorbit.io.job_record import RECORD, read_record, seal
+from cryorbit.io.job_record import CHECKPOINT, RECORD, read_record, seal
 from cryorbit.io.job_result import Kind, as_record, read_result
 from cryorbit.io.metrics import METRICS, append_metrics, complete_lines, parse_metrics, plain, sound_lines
 from cryorbit.io.pass_journal import PassJournal
@@ -31,7 +31,7 @@ PASS = "pass"
 """Folder, beside the checkpoint, of what is done of the iteration after it."""
 PART = "part_"
 """Beginning of the names of folders, beside the checkpoint, of what single processes do alone."""
-LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", "checkpoint", "figures")
+LEFT_BY_FAILURE = (RECORD, METRICS, LOG, "report.html", "view.cxc", "set_aside.star", CHECKPOINT, "figures")
 """What a job may have written before its first checkpoint: of one that failed by then, another may take its place."""
 
 
@@ -85,7 +85,7 @@ class JobFolder:
         if missing is not None:
             raise InputError("no such file", file=missing, fix="check the path")
         job._require_free()
-        make_folder(job.path / "checkpoint")
+        make_folder(job.path / CHECKPOINT)
         # of two commands that name the folder at once, one makes the job
         with job.locked():
             begun_anew = job._require_free()
@@ -113,7 +113,7 @@ class JobFolder:
         """Whether the folder holds a job that failed at once; ``InputError`` if it holds anything else."""
         if not (self.path / RECORD).exists():
             held = {entry.name for entry in self._checkpoint_file.parent.glob("*")}
-            require_free_folder(self.path, ("checkpoint",) if held <= {"lock"} else ())
+            require_free_folder(self.path, (CHECKPOINT,) if held <= {"lock"} else ())
             return False
         # parts have checkpoints of their own, and would go on with what is now another job
         gone = self.read()["status"] == "failed" and not self.has_begun
@@ -165,7 +165,7 @@ class JobFolder:
 
     @property
     def _checkpoint_file(self) -> Path:
-        return self.path / "checkpoint" / "state.pt"
+        return self.path / CHECKPOINT / "state.pt"
 
     @property
     def has_begun(self) -> bool:
@@ -190,18 +190,18 @@ class JobFolder:
 
     def journal(self, progress: Progress, device: str, minutes: float) -> PassJournal:
         """What keeps what is done of an iteration, every so many minutes, in one folder for all processes."""
-        folder = (self.origin or self.path) / "checkpoint" / PASS
+        folder = (self.origin or self.path) / CHECKPOINT / PASS
         # of a stage of a job each process has a record of its own
         job = self.group.broadcast(self.read()["id"])
         return PassJournal(folder, job, self.group, progress, torch.device(device), 60 * minutes)
 
     def part_of(self, number: int) -> JobFolder:
         """A folder, seen by all processes, for a part of the job that one of them does alone."""
-        return JobFolder((self.origin or self.path) / "checkpoint" / f"{PART}{number}", finish_now=self.finish_now)
+        return JobFolder((self.origin or self.path) / CHECKPOINT / f"{PART}{number}", finish_now=self.finish_now)
 
     def begin_part(self) -> None:
         """Make the folder of a part, which has the record of the job, if it is not there yet."""
-        make_folder(self.path / "checkpoint")
+        make_folder(self.path / CHECKPOINT)
         if not (self.path / RECORD).exists():
             with self.atomic(RECORD) as file:
                 shutil.copyfile(self.path.parent.parent / RECORD, file)
@@ -221,7 +221,7 @@ class JobFolder:
         if group.rank == 0:
             job, copy = replace(self, group=group), None
         else:
-            copy = self.path / "checkpoint" / f"process_{group.rank}"
+            copy = self.path / CHECKPOINT / f"process_{group.rank}"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(self.path, copy, ignore=shutil.ignore_patterns("process_*", "lock", PASS, f"{PART}*"))
             job = replace(self, path=copy, group=group, origin=self.path)
@@ -237,14 +237,14 @@ class JobFolder:
     def locked(self) -> Iterator[None]:
         """Hold the job: no other process can. ``InputError`` if another one does."""
         try:
-            lock = filelock.FileLock(self.path / "checkpoint" / "lock", timeout=0).acquire()
+            lock = filelock.FileLock(self.path / CHECKPOINT / "lock", timeout=0).acquire()
         except filelock.Timeout:
             fix = "wait for it, or stop it first"
             raise InputError("another process is working on this job", file=self.path, fix=fix) from None
         except (FileExistsError, NotADirectoryError) as error:
             raise InputError(
                 "this is a file where the job has a folder",
-                file=self.path / "checkpoint",
+                file=self.path / CHECKPOINT,
                 fix="run the command again in a new folder",
             ) from error
         with lock:

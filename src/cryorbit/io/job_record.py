@@ -14,6 +14,8 @@ from cryorbit.core.errors import InputError
 from cryorbit.io.job_result import FIX, Result, damage, read_result
 
 RECORD = "job.json"
+CHECKPOINT = "checkpoint"
+"""Folder, in that of a job, of what it continues from."""
 MAY_DIFFER = ("data_dir", "device", "threads", "memory", "scratch", "save_minutes")
 """Settings that a job can be resumed with others of: where images are, and how fast it goes."""
 _SEALED = ("verb", "seed", "folder", "config", "inputs")

@@ -16,7 +16,7 @@ from cryorbit.core.progress import Stopped
 from cryorbit.io.atomic import remove_parts
 from cryorbit.io.destinations import LOG
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_record import RECORD, seal
+from cryorbit.io.job_record import CHECKPOINT, RECORD, seal
 from cryorbit.io.provenance import describe_input
 
 Report: TypeAlias = Callable[[Path], object]
@@ -75,7 +75,7 @@ def write_missing_report(job: JobFolder, report: Report) -> None:
 
 def tidy(job: JobFolder) -> None:
     """Remove what processes that were killed had begun to write; nobody else may be working on the job."""
-    for folder in (job.path, job.path / "checkpoint", job.path / "figures"):
+    for folder in (job.path, job.path / CHECKPOINT, job.path / "figures"):
         remove_parts(folder)
 
 

@@ -8,11 +8,8 @@ from pathlib import Path
 
 from cryorbit.core.errors import InputError
 from cryorbit.io.job_folder import JobFolder
-from cryorbit.io.job_record import RECORD, read_record
+from cryorbit.io.job_record import CHECKPOINT, RECORD, read_record
 from cryorbit.io.job_result import Result, read_result
-
-CHECKPOINT = "checkpoint"
-"""Folder, in that of a job, of what it continues from."""
 
 
 def find_jobs(folder: Path) -> Iterator[Path]:
@@ -58,7 +55,7 @@ def state_of(job: JobFolder) -> str:
 
 
 def _is_held(job: JobFolder) -> bool:
-    if not (job.path / "checkpoint").is_dir():
+    if not (job.path / CHECKPOINT).is_dir():
         return False
     try:
         with job.locked():

@@ -24,6 +24,7 @@ from cryorbit.io.checks import FEWEST, CheckReport, check_particles
 from cryorbit.io.column_names import in_words
 from cryorbit.io.ctf_doubts import ctf_doubts
 from cryorbit.io.job_folder import JobFolder
+from cryorbit.io.job_record import CHECKPOINT
 from cryorbit.io.job_result import ParticleCount
 from cryorbit.io.kept_rows import require_scratch_folder
 from cryorbit.io.particles import Particles, read_particles, require_ctf
@@ -127,7 +128,7 @@ class Dataset:
 
     def of_job(self, job: JobFolder, watch: Watch = UNWATCHED) -> Self:
         """The same particles for a job, whose processes work on a share each; scratch is in its folder by default."""
-        scratch = self.source.scratch or job.path / "checkpoint"
+        scratch = self.source.scratch or job.path / CHECKPOINT
         early = (FINISHED_EARLY,) if job.finish_now else ()
         source = replace(self.source, group=job.group, watch=watch, scratch=scratch)
         return replace(self, source=source, remarks=(*self.remarks, *early))

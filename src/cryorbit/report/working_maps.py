@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from cryorbit.io.job_record import CHECKPOINT
+
 LARGEST_SIDE = 192
 """Voxels a side above which a working map is not worth the memory that looking at it takes."""
 
 
 def read_working_maps(folder: Path) -> list[Float[np.ndarray, "m m m"]]:
     """Maps of the classes of a job that is not finished, on its working box; none where the checkpoint has none."""
-    file = folder / "checkpoint" / "state.pt"
+    file = folder / CHECKPOINT / "state.pt"
     if not file.exists():
         return []
     # mapped, not read: the poses of a million particles are no part of a picture

@@ -14,8 +14,8 @@ import torch
 
 from cryorbit import __version__
 from cryorbit.io.atomic import atomic_path
+from cryorbit.io.job_record import CHECKPOINT
 
-FOLDER = "checkpoint"
 PREFIX = "kept_"
 """Beginning of the names of parts: beside them lie the job's other files that only `cryorbit resume` needs."""
 
@@ -42,7 +42,7 @@ def keep(folder: Path, name: str, inputs: tuple[object, ...], make: Callable[[],
     make
         Makes the part: tensors, numbers and texts, or lists and dictionaries of these.
     """
-    file = folder / FOLDER / f"{PREFIX}{re.sub(r'[^a-z0-9]+', '_', name.lower())}.pt"
+    file = folder / CHECKPOINT / f"{PREFIX}{re.sub(r'[^a-z0-9]+', '_', name.lower())}.pt"
     made_from = repr((__version__, *inputs))
     held = _read(file) if file.exists() else {}
     if held.get("made_from") == made_from and {"part", "seconds"} <= set(held):

@@ -23,10 +23,8 @@ def class_changes(config: RefineConfig, before: PoseEstimates | None, after: Pos
     known = before.known
     pairs = (classes * before.klass + after.klass)[known]
     flow = torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-    return {
-        "class_changes": float((before.klass != after.klass)[known].double().mean()),
-        "class_flow": flow.tolist(),
-    }
+    moved = int(flow.sum() - flow.trace())
+    return {"class_changes": moved / int(flow.sum()), "class_flow": flow.tolist()}
 
 
 def widened(before: float, after: float) -> bool:

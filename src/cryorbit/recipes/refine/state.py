@@ -43,7 +43,7 @@ class RandomStart:
     Attributes
     ----------
     agreement_A
-        Resolution at which the FSC of their superposed maps falls below 0.143.
+        Resolution at which the FSC of their superposed maps falls below 0.5.
     needed_A
         Resolution that counts as one map.
     lead_over_ball

@@ -9,10 +9,8 @@ from pydantic import Field
 
 from cryorbit.core.bounds import MOST
 from cryorbit.recipes.settings import Settings
-from cryorbit.studies.paul2024.moments.study import Way
+from cryorbit.studies.paul2024.moments.data_settings import BOTH_WAYS, DataSettings
 from cryorbit.studies.settings import StudySettings
-
-BOTH_WAYS: tuple[Way, ...] = ("images", "network, own nodes")
 
 
 class TrainingSettings(Settings):
@@ -34,7 +32,7 @@ class RecoverySettings(Settings):
     every: int = Field(5, ge=1, le=MOST, description="Steps between two points of the curves.")
 
 
-class CryoEMSettings(Settings):
+class CryoEMSettings(DataSettings):
     """Cryo-EM by an encoder of views and a network for the volume, tables 2.2 and 2.3."""
 
     images: int = Field(20_000, ge=1, le=MOST, description="Images of each data set.")
@@ -43,18 +41,6 @@ class CryoEMSettings(Settings):
     orders: int = Field(11, ge=0, le=MOST, description="Largest angular order of the moments.")
     steps: int = Field(100, ge=1, le=MOST, description="Steps of a fit.")
     rate: float = Field(1e-3, gt=0, le=MOST, description="First learning rate of a fit.")
-    truth_steps: int = Field(
-        100,
-        ge=1,
-        le=MOST,
-        description="Steps by which a network is fitted to a map, for data as the thesis makes them.",
-    )
-    ways: tuple[Way, ...] = Field(
-        ("images",),
-        min_length=1,
-        description="How data are made: from images of the map, or, as in the thesis, by a network fitted to the map.",
-    )
-    cheap: bool = Field(True, description="Whether to sum over fewer view directions than the thesis does.")
 
 
 class Chapter2Config(StudySettings):

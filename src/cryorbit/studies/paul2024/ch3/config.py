@@ -9,8 +9,7 @@ from pydantic import Field
 
 from cryorbit.core.bounds import MOST
 from cryorbit.recipes.settings import Settings
-from cryorbit.studies.paul2024.ch2.config import BOTH_WAYS
-from cryorbit.studies.paul2024.moments.study import Way
+from cryorbit.studies.paul2024.moments.data_settings import BOTH_WAYS, DataSettings
 from cryorbit.studies.settings import StudySettings
 
 
@@ -24,7 +23,7 @@ class TrainingSettings(Settings):
     test_count: int = Field(500, ge=1, le=MOST, description="Number of data sets of the test.")
 
 
-class Chapter3Config(StudySettings):
+class Chapter3Config(DataSettings, StudySettings):
     """Settings of chapter 3 of Paul (2024): MoM-net, from moments of images to volume, views and shifts."""
 
     SIZES: ClassVar = MappingProxyType(
@@ -61,15 +60,3 @@ class Chapter3Config(StudySettings):
     )
     fit_steps: int = Field(100, ge=1, le=MOST, description="Steps of a fit to moments.")
     fit_rate: float = Field(1e-3, gt=0, le=MOST, description="First learning rate of a fit to moments.")
-    truth_steps: int = Field(
-        100,
-        ge=1,
-        le=MOST,
-        description="Steps by which a network is fitted to a map, for data as the thesis makes them.",
-    )
-    ways: tuple[Way, ...] = Field(
-        ("images",),
-        min_length=1,
-        description="How data are made: from images of the map, or, as in the thesis, by a network fitted to the map.",
-    )
-    cheap: bool = Field(True, description="Whether to sum over fewer view directions than the thesis does.")
